@@ -17,7 +17,8 @@ from confcast.worker.precommit import refusals
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.replica import Provider, Replica
+    from confcast.worker.replica import Replica, Saved
+    from confcast.worker.trials import Trial
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class Fake(Generic[T]):
     """The result of `Replica.override()`: `push` changes the value again. Otherwise it is the replica's `Provider`.
 
     Attributes:
-        before: The snapshot and provider that the replica gets back when the block ends.
+        before: The snapshot, provider and trial that the replica gets back when the block ends.
     """
 
     address = ""
@@ -35,7 +36,8 @@ class Fake(Generic[T]):
     answers_within = 0.0
 
     def __init__(self, replica: Replica[T]) -> None:
-        self.before: tuple[Snapshot[T] | None, Provider | None] = replica._save()
+        self.before: Saved[T] = replica._save()
+        replica._set_trial(None)
         self._replica = replica
         self._version = 0
 
@@ -89,21 +91,28 @@ class Fake(Generic[T]):
 
     def after_fork(self) -> None:
         """Keep the override in a forked child, and drop the attachment below it, which belongs to the parent."""
-        snapshot, provider = self.before
+        snapshot, provider, _ = self.before
         if provider is not None:
             provider.after_fork()
         if snapshot is not None:
             snapshot = Snapshot(snapshot.config, snapshot.version, snapshot.digest)
-        self.before = (snapshot, None)
+        self.before = (snapshot, None, None)
         self._replica._provider = self
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """Keep this snapshot until the block ends; of nested overrides the outermost keeps it."""
-        former, provider = self.before
+        former, provider, trial = self.before
         if provider is None or not provider.set_aside(snapshot):
-            self.before = (snapshot, provider)
+            self.before = (snapshot, provider, trial)
             if former is not None:
                 self._replica._resources.replaced(former._things, snapshot._things)
+        return True
+
+    def set_trial_aside(self, trial: Trial[Any] | None) -> bool:
+        """Keep a version on trial until the block ends, likewise: in a test nothing is on trial."""
+        snapshot, provider, _ = self.before
+        if provider is None or not provider.set_trial_aside(trial):
+            self.before = (snapshot, provider, trial)
         return True
 
 

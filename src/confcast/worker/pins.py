@@ -9,17 +9,24 @@ passes the pin on to them (as `asyncio.to_thread` and `trio.to_thread` do by the
 Every request pays for a pin, so it is one object and four calls (0.4 µs). Rejected: `threading.local` (asyncio), a
 context variable that holds the snapshot itself (a background task would keep its request's version for ever, and a
 `reset` in another context raises), and a cell beside the pin that tasks inherit (a second object for each request).
+
+While a version is on trial, or something counts pins, a replica gives pins that report their end (`pinning.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from confcast.worker.snapshot import Snapshot
+from confcast.worker.trials import Entity
 
 T = TypeVar("T")
+
+PinEnded: TypeAlias = Callable[[int, bool], object]
+"""Called in a request's thread with the version of a pin that has ended, and whether it named an entity."""
 
 
 class Pinnable(Protocol[T]):
@@ -27,6 +34,9 @@ class Pinnable(Protocol[T]):
 
     _pinned: ContextVar[Pin[T] | None]
     _snapshot: Snapshot[T]
+
+    def _given(self, entity: Entity | None) -> Snapshot[T]:
+        """What a new pin for this entity gets."""
 
 
 class Pin(Generic[T]):
@@ -68,4 +78,53 @@ class Pin(Generic[T]):
         For a connection that lasts longer than one request, between two of its messages.
         """
         if self.snapshot is not None:
-            self.snapshot = self._replica._snapshot
+            self.snapshot = self._replica._given(None)
+
+
+class Counting(Pinnable[T], Protocol[T]):
+    """A replica whose pins may be counted."""
+
+    _pin_ended: PinEnded | None
+
+
+class CountedPin(Pin[T]):
+    """A pin that reports its end, for the evidence of a trial or a probation.
+
+    Attributes:
+        entity: Whom it is for; None: it names nobody.
+        named: Whether a pin of the same version inside names an entity.
+    """
+
+    __slots__ = ("entity", "named")
+
+    _replica: Counting[T]
+
+    def __init__(self, replica: Counting[T], snapshot: Snapshot[T], entity: Entity | None) -> None:
+        self._replica = replica
+        self._token = None
+        self.snapshot = snapshot
+        self.entity = entity
+        self.named = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        snapshot = self.snapshot
+        self.snapshot = None  # from here on as in `Pin`, written out: a trial is to cost a request little
+        token, self._token = self._token, None
+        if token is not None:
+            try:  # noqa: SIM105
+                self._replica._pinned.reset(token)
+            except ValueError:
+                pass
+        if snapshot is not None and (ended := self._replica._pin_ended) is not None:
+            ended(snapshot.version, self.named or self.entity is not None)
+
+    def renew(self) -> None:
+        """As `Pin.renew`, for the same entity. What has ended, such as a message of a connection, is counted."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return
+        self.snapshot = self._replica._given(self.entity)
+        if (ended := self._replica._pin_ended) is not None:
+            ended(snapshot.version, self.named or self.entity is not None)

@@ -36,8 +36,10 @@ from confcast.worker.derived.resources import Resources
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.observable import Observable
 from confcast.worker.observers.subscription import Sameness
-from confcast.worker.pins import Pin
+from confcast.worker.pinning import Pinning, WatchedPins
+from confcast.worker.pins import Pin, PinEnded
 from confcast.worker.snapshot import Snapshot
+from confcast.worker.trials import Identity, Trial
 
 if TYPE_CHECKING:
     from confcast.worker.connection.attachment import Attachment
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     """The object that gives a replica its value."""
 
 T = TypeVar("T")
+Saved: TypeAlias = "tuple[Snapshot[T] | None, Provider | None, Trial[T] | None]"
 R = TypeVar("R")
 S = TypeVar("S")
 P = TypeVar("P")
@@ -54,7 +57,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Replica(AwaitableVerbs, Observable[T]):
+class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
     """One process's copy of one configuration.
 
     Declaring starts nothing: no process, thread, file or socket. Reading is safe from any thread and any task.
@@ -75,12 +78,15 @@ class Replica(AwaitableVerbs, Observable[T]):
         "_attaching",
         "_checks",
         "_declared_in",
+        "_identity",
         "_observers",
+        "_pin_ended",
         "_pinned",
         "_provider",
         "_resources",
         "_snapshot",
         "_spec",
+        "_trial",
         "latest",
         "name",
         "schema",
@@ -102,44 +108,13 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._provider: Provider | None = None
         self._attaching = threading.RLock()
         self._pinned: ContextVar[Pin[T] | None] = ContextVar(f"confcast.{name}", default=None)
+        self._trial: Trial[T] | None = None
+        self._pin_ended: PinEnded | None = None
+        self._identity = Identity()
         self._resources = Resources(self, name, schema, self._observers.same, partial(masked, schema))
         registry.declare(self)
 
     # ---- reading
-
-    @property
-    def snapshot(self) -> Snapshot[T]:
-        """The pinned snapshot in a pin, the newest outside: configuration, version, digest. Raises NotAttached."""
-        pin = self._pinned.get()
-        if pin is None or (pinned := pin.snapshot) is None:
-            return self._snapshot
-        return pinned
-
-    @property
-    def current(self) -> T:
-        """The pinned configuration inside a pin, the newest outside. Raises NotAttached."""
-        pin = self._pinned.get()  # `snapshot`, written out: a property in a property takes half as long again
-        if pin is None or (pinned := pin.snapshot) is None:
-            return self._snapshot.config
-        return pinned.config
-
-    @property
-    def version(self) -> int:
-        """The version of `current`. Raises NotAttached."""
-        return self.snapshot.version
-
-    def pin(self) -> Pin[T]:
-        """Give one request, task or queue item one version: `with replica.pin() as config:`. Raises NotAttached.
-
-        Another pin inside gives the same version. Tasks started inside inherit it until the pin ends. Plain threads,
-        `run_in_executor` and gevent's greenlets begin with an empty context, and read the newest, unless each is given
-        a copy of the caller's context: `gevent.spawn(contextvars.copy_context().run, function, argument)`, and
-        likewise `loop.run_in_executor(None, copy_context().run, function)`.
-        """
-        outer = self._pinned.get()  # written out, too
-        if outer is None or (pinned := outer.snapshot) is None:
-            pinned = self._snapshot
-        return Pin(self, pinned)
 
     @property
     def ready(self) -> bool:
@@ -247,6 +222,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         if provider is not None:
             provider.close()
         if self._provider is None:  # an override stays, with the attachment below it
+            self._set_trial(None)
             registry.release_name(self)
             self._resources.close()
 
@@ -428,16 +404,40 @@ class Replica(AwaitableVerbs, Observable[T]):
         _set_snapshot(self, snapshot)
         if former is None:
             self.__class__ = Replica
+            self._choose_pins()
         elif former._things is not None and former is not snapshot:
             self._resources.replaced(former._things, snapshot._things)
 
-    def _save(self) -> tuple[Snapshot[T] | None, Provider | None]:
-        """The snapshot and the provider, for `_restore` to put back."""
-        return (None if type(self) is _Declared else self._snapshot), self._provider
+    def _set_trial(self, trial: Trial[T] | None) -> None:
+        """Give pins a version on trial, or no longer."""
+        self._trial = trial
+        self._choose_pins()
 
-    def _restore(self, saved: tuple[Snapshot[T] | None, Provider | None]) -> None:
+    def _count_pins(self, ended: PinEnded | None) -> None:
+        """Have `ended` called at the end of each pin that begins from now on and is not inside another; None: not.
+
+        A pin inside another is one of its own if it names an entity and gets another version by that.
+        """
+        self._pin_ended = ended
+        self._choose_pins()
+
+    def _choose_pins(self) -> None:
+        """Have pins pay for trials and counting only while there is something to choose or to count. Any thread."""
+        wanted: type[Replica[T]] | None = None
+        while type(self) is not _Declared and wanted is not (newly := self._pins_wanted()):
+            self.__class__ = wanted = newly  # looked at again: another thread may have changed the reasons meanwhile
+
+    def _pins_wanted(self) -> type[Replica[T]]:
+        return Replica if self._trial is None and self._pin_ended is None else _Watched
+
+    def _save(self) -> Saved[T]:
+        """The snapshot, the provider and the trial, for `_restore` to put back."""
+        return (None if type(self) is _Declared else self._snapshot), self._provider, self._trial
+
+    def _restore(self, saved: Saved[T]) -> None:
         """Put back what `_save` returned."""
-        snapshot, self._provider = saved
+        snapshot, self._provider, trial = saved
+        self._set_trial(trial)
         if snapshot is not None:
             self._take(snapshot)
         else:
@@ -453,6 +453,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         if provider is not None:
             provider.after_fork()
         self._resources.after_fork()
+        self._set_trial(None)
         if type(self) is not _Declared:
             self._take(self._snapshot)  # the fork may have come between the two assignments of a swap
         self._observers.after_fork()
@@ -471,6 +472,12 @@ class Replica(AwaitableVerbs, Observable[T]):
         provider = self._provider
         if provider is None or not provider.set_aside(snapshot):
             self._take(snapshot)
+
+    def _receive_trial(self, trial: Trial[T] | None) -> None:
+        """Take a version on trial from the owner; while an override lasts, it is kept until the block ends."""
+        provider = self._provider
+        if provider is None or not provider.set_trial_aside(trial):
+            self._set_trial(trial)
 
     def _newest(self) -> T | None:
         return None if type(self) is _Declared else self.latest
@@ -510,7 +517,14 @@ class _Declared(Replica[T]):
             raise _not_attached(self)
 
 
-_Declared.__qualname__ = _Declared.__name__ = Replica.__name__  # the error for a misspelt attribute shows the name
+class _Watched(WatchedPins[T], Replica[T]):
+    """A replica while a version is on trial, or pins are counted."""
+
+    __slots__ = ()
+
+
+for _other in (_Declared, _Watched):
+    _other.__qualname__ = _other.__name__ = Replica.__name__  # the error for a misspelt attribute shows the name
 _set_latest = Replica.__dict__["latest"].__set__
 _set_snapshot = Replica.__dict__["_snapshot"].__set__
 

@@ -33,6 +33,9 @@ class Source:
         self._pinned: Variable = ContextVar("pinned", default=None)
         self._snapshot = snapshot()
 
+    def _given(self, entity: object) -> Snapshot:
+        return self._snapshot
+
 
 @pytest.fixture
 def source() -> Source:

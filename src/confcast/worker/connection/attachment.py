@@ -37,6 +37,7 @@ from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.precommit import path_of, refusals
 from confcast.worker.snapshot import Snapshot
+from confcast.worker.trials import Trial
 
 _log = logging.getLogger("confcast.worker")
 
@@ -162,6 +163,10 @@ class Attachment(Generic[T]):
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """Whether this provider keeps a snapshot from the owner for later: never, the replica takes it."""
+        return False
+
+    def set_trial_aside(self, trial: Trial[Any] | None) -> bool:
+        """Whether this provider keeps a version on trial for later: never, either."""
         return False
 
     def _end(self) -> None:
