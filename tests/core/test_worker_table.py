@@ -495,7 +495,7 @@ class TestTheRest:
 def test_a_fault_in_the_middle_of_a_frame_leaves_no_effect_of_it_to_the_next(monkeypatch):
     worker = worker_in(READY)
     with monkeypatch.context() as broken:
-        broken.setattr(worker, "_rest", lambda state: 1 // 0)
+        broken.setattr(worker, "_follows", lambda: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             worker.gets(Install(4, A, A))
     assert worker.gets(Abort(ROUND)) == []
