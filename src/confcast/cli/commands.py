@@ -99,7 +99,8 @@ _MEANT = {
 
 _EXITS = (
     "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker; "
-    "5 another version runs than the one that was expected; 141 the reader of the report has gone"
+    "5 another version runs than the one that was expected; 6 on trial; "
+    "141 the reader of the report has gone"
 )
 _USUAL_WIDTH = 80
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from confcast.cli import following, owners, window
+from confcast.cli import following, owners, provisional
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, line, table, when
 from confcast.cli.versions import caller, count
@@ -38,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True):
     """One line of the history.
 
     Attributes:
-        version: The version that came of it, or that a refusal left running.
+        version: The version that came of it, or is on trial; otherwise the one that a refusal left running.
         timestamp: When it was committed, or when the load that was refused began, in seconds since 1970.
         committed: Whether a version came of it.
         result: The event's result; None for a version whose event the history does not have.
@@ -131,13 +131,13 @@ def entry_of(event: ReloadEvent, made: VersionInfo | None = None) -> Entry:
 def report(stats: dict[str, Any], found: list[Entry]) -> Report:
     """The report on these entries, for a person and for a program.
 
-    `stats`: the totals, of which the version that runs is marked, and a window that is open stands in the last line.
+    `stats`: the totals, of which the version that runs is marked, and what is provisional stands in the last lines.
     """
     header = ("", "VERSION", "WHEN", "RESULT", "ORIGIN", "WHO", "WHAT")
     rows = [_row(each, stats["version"]) for each in found]
     lines = table(header, rows) if rows else ["the history is empty"]
-    lines += [opened] if (opened := window.opened(stats)) else []
-    data = {"version": stats["version"], **window.fields(stats), "history": found}
+    lines += provisional.told(stats)
+    data = {"version": stats["version"], **provisional.fields(stats), "history": found}
     return Report(ExitCode.DONE, "\n".join(lines), data)
 
 
@@ -179,6 +179,10 @@ def _committed(event: ReloadEvent) -> bool:
     return made and event.version != event.previous_version
 
 
+def _is_trial(event: ReloadEvent | Entry) -> bool:
+    return event.result is ReloadResult.ON_TRIAL
+
+
 def _with_earlier(events: list[ReloadEvent]) -> Iterator[tuple[ReloadEvent, ReloadEvent | None]]:
     """Each event, and the one before it in time; events come with the newest first."""
     return zip_longest(events, events[1:])
@@ -186,6 +190,8 @@ def _with_earlier(events: list[ReloadEvent]) -> Iterator[tuple[ReloadEvent, Relo
 
 def _is_listed(event: ReloadEvent, earlier: ReloadEvent | None = None) -> bool:
     """Whether it changed or refused something, or is listed always, or what waits for a full reload is new in it."""
+    if _is_trial(event) and earlier is not None and _is_trial(earlier) and earlier.version == event.version:
+        return False  # that the trial goes on
     if _committed(event) or not event or event.origin in _ALWAYS or event.evidence:
         return True
     if event.origin == "late":
@@ -222,8 +228,8 @@ def _line(each: Entry) -> str:
 
 
 def _number(each: Entry) -> str:
-    """The version's number; a refusal has none."""
-    return str(each.version) if each.committed else "-"
+    """The version's number, also of one on trial; a refusal has none."""
+    return str(each.version) if each.committed or _is_trial(each) else "-"
 
 
 def _what(each: Entry) -> str:

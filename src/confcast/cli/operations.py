@@ -12,7 +12,7 @@ from typing import Any
 
 from confcast.cli import owners
 from confcast.cli.arguments import assignment, duration, on_the_command_line
-from confcast.cli.reload import add_window_to, outcome
+from confcast.cli.reload import add_guards_to, add_window_to, outcome
 from confcast.cli.report import Report, line
 from confcast.config.schema.masking import MASK
 from confcast.wire.messages import ReloadEvent
@@ -30,10 +30,12 @@ def add_to(commands: Any) -> None:
         "rollback",
         "go back to a version that is kept, and hold it until `resume`",
         "Puts the content of a kept version back, as the next version, and holds it: what the sources say is put to no "
-        "worker until `confcast resume`. No source is read. A worker's no refuses it.",
+        "worker until `confcast resume`. No source is read. A worker's no refuses it, unless it takes back what is "
+        "provisional.",
         _rollback,
     )
-    help_ = "its number; without it, the newest good version before the one whose content runs"
+    help_ = "its number; without it, what ran before what is provisional, else the newest good version before the one "
+    help_ += "whose content runs"
     rollback.add_argument("version", nargs="?", type=version_number, metavar="N", help=help_)
     _add(
         commands,
@@ -54,6 +56,7 @@ def add_to(commands: Any) -> None:
         "values", nargs="+", metavar="KEY=VALUE", help="a dotted key and its value; @FILE and @- are read"
     )
     set_.add_argument("--ttl", type=duration, metavar="10m", help="end the values after this time")
+    add_guards_to(set_)
     add_window_to(set_)
     unset = _add(
         commands,
@@ -68,12 +71,13 @@ def add_to(commands: Any) -> None:
     confirm = _add(
         commands,
         "confirm",
-        "keep what runs, which would be undone by itself",
-        "Keeps what was changed with --confirm-within, and all that was changed since.",
+        "keep what is provisional: commit what is on trial, keep what would be undone by itself",
+        "Commits the version that is on trial, if no worker refuses it; or keeps what was changed with "
+        "--confirm-within, or is on probation, and all that was changed since.",
         _confirm,
         expects=False,
     )
-    help_ = "only if this version runs; without it, whatever runs"
+    help_ = "only if this version runs, or is on trial; without it, whatever does"
     confirm.add_argument("version", nargs="?", type=version_number, metavar="N", help=help_)
 
 
@@ -106,6 +110,7 @@ def _resume(options: argparse.Namespace) -> Report:
 def _set(options: argparse.Namespace) -> Report:
     values, owner = assignments(options.values), owners.find(options)
     how = {**_how(options), "ttl": options.ttl, "confirm_within": options.confirm_within or None}
+    how["allow"] = options.allow
     event = owner.within(options.timeout, lambda left: owner.set(values, timeout=left, **how))
     warn_of_secrets(event, options.values)
     return outcome(owner, event)

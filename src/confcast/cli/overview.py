@@ -18,7 +18,7 @@ from confcast.worker.client import known_owners
 _SCREEN, _FEWEST = 23, 3
 """Lines of a screen that leave one for the prompt; and how many owners are shown, though the commands need the room."""
 _MOST_WAITING = 2
-"""How many lines are spent on versions that are to be confirmed."""
+"""How many lines are spent on versions that may be undone by themselves."""
 
 
 def run(commands: Mapping[str, str]) -> Report:
@@ -54,17 +54,26 @@ def _headline(number: int) -> str:
 
 
 def _waiting(running: list[dict[str, Any]]) -> list[str]:
-    """A line for each owner whose version is to be confirmed: until when, and what to type."""
-    found = sorted((each for each in running if each.get("deadline") is not None), key=lambda each: each["deadline"])
-    lines = [
-        f"{line(each['name'])}: version {each['version']} is undone at {when(each['deadline'])} unless you type "
-        f"`confcast confirm {each['choose']}`"
-        for each in found
-    ]
+    """A line for each owner whose version may be undone by itself: until when, and what to type."""
+    found = [each for each in running if each.get("deadline") is not None]
+    lines = [_waits(each) for each in sorted(found, key=lambda each: (_waits_for_nobody(each), each["deadline"]))]
     if len(lines) <= _MOST_WAITING:
         return lines
     shown = lines[: _MOST_WAITING - 1]
-    return [*shown, f"and {len(lines) - len(shown)} more wait for `confcast confirm`"]
+    return [*shown, f"and {len(lines) - len(shown)} more may be undone: `confcast status` says which"]
+
+
+def _waits(each: dict[str, Any]) -> str:
+    name, end, choose = line(each["name"]), when(each["deadline"]), each["choose"]
+    if each.get("provisional") == "trial":
+        return f"{name}: version {each['trial']} is on trial until {end}: type `confcast confirm {choose}` to commit it"
+    if _waits_for_nobody(each):
+        return f"{name}: version {each['version']} is on probation until {end}"
+    return f"{name}: version {each['version']} is undone at {end} unless you type `confcast confirm {choose}`"
+
+
+def _waits_for_nobody(each: dict[str, Any]) -> bool:
+    return bool(each.get("provisional") == "probation")
 
 
 def _which(running: list[dict[str, Any]], asked: str) -> str:

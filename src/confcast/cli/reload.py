@@ -10,6 +10,7 @@ from confcast.cli import owners
 from confcast.cli.arguments import duration
 from confcast.cli.report import ExitCode, Report, failing_observers, line, problem_lines, table, when
 from confcast.errors import OwnerUnavailable
+from confcast.wire import canary_flags
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
 _UNDO_TAKES = 30.0
@@ -22,9 +23,9 @@ def add_to(commands: Any) -> None:
         "reload",
         help="load the sources once more, and say what became of it in every worker",
         description="Has the config owner load its sources once more, and waits for the outcome. Exits with 0 when "
-        "what the sources say runs in every worker, changed or not, 1 when it was refused, 4 when it runs but not in "
-        "every worker, 3 when no owner answered. With --confirm-within it is undone by itself, unless "
-        "`confcast confirm` comes in time.",
+        "what the sources say runs in every worker, changed or not, 1 when it was refused, or undone, 4 when it runs "
+        "but not in every worker, 6 when it is on trial, 3 when no owner answered. With --confirm-within it is undone "
+        "by itself, unless `confcast confirm` comes in time.",
     )
     owners.add_to(parser)
     parser.add_argument(
@@ -37,11 +38,16 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="load past a hold, which ends, and past content that was undone; give a --reason",
+        help="load past a hold, which ends, past content that was undone, past guards and without a trial; give a "
+        "--reason",
     )
+    canary_flags.add_to(parser, seconds=duration)
+    add_guards_to(parser)
     add_window_to(parser)
     parser.add_argument(
-        "--wait", action="store_true", help="wait on until nothing of it can be undone by itself, and report that"
+        "--wait",
+        action="store_true",
+        help="wait on until it is committed, and can't be undone by itself any more, or is undone; report that",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -53,36 +59,59 @@ def add_window_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confirm-within", type=duration, default=0.0, metavar="10m", help=help_)
 
 
+def add_guards_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets guards trip."""
+    help_ = "let this guard trip, as its refusal prints it (shrinks:upstreams); may be given again"
+    parser.add_argument("--allow", action="append", default=[], metavar="GUARD", help=help_)
+
+
 def run(options: argparse.Namespace) -> Report:
     """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     if options.force and not options.reason:
         options.usage_error("--force wants a --reason, for the one who asks later why a hold was passed")
+    try:
+        canary = canary_flags.taken(vars(options))
+    except ValueError as error:
+        options.usage_error(str(error))
     owner = owners.find(options)
-    how = {"force": options.force, "confirm_within": options.confirm_within}
-    event = owner.reload_by_command(options.timeout, options.reason, **how)
-    return outcome(owner, waited_for(owner, event) if options.wait and event else event)
+    how = {"force": options.force, "confirm_within": options.confirm_within, "allow": tuple(options.allow)}
+    event = owner.reload_by_command(options.timeout, options.reason, canary=canary, **how)
+    waits = options.wait and (event or event.result is ReloadResult.ON_TRIAL)
+    return outcome(owner, waited_for(owner, event) if waits else event)
 
 
 def waited_for(owner: owners.OwnerClient, event: ReloadEvent) -> ReloadEvent:
-    """What became of the version of this event: settled, confirmed, or undone. It waits as long as that may take."""
-    left = 0.0 if event.confirm_by is None else max(0.0, event.confirm_by - time.time())
-    return owner.within(left + _UNDO_TAKES, lambda seconds: owner.wait(event.version, timeout=seconds))
+    """What became of the version of this event: good or gone. It waits as long as that may take."""
+    until = 0.0
+    while True:
+        left = max(0.0, until - time.time()) + _UNDO_TAKES
+        ended = owner.within(left, lambda seconds: owner.wait(event.version, timeout=seconds))
+        if ended.result is not ReloadResult.OWNER_UNAVAILABLE or (later := _deadline(owner)) <= until:
+            return ended
+        until = later  # a trial that is prolonged, or the probation after it
+
+
+def _deadline(owner: owners.OwnerClient) -> float:
+    """Until when something is provisional, in seconds since 1970; 0.0 if nothing is, or no owner answers."""
+    try:
+        return owner.within(_UNDO_TAKES, lambda _: owner.get_stats()).get("deadline") or 0.0
+    except OwnerUnavailable:
+        return 0.0
 
 
 def outcome(owner: owners.OwnerClient, event: ReloadEvent) -> Report:
-    """The report on this outcome, with what the owner says now of its workers."""
-    return report(event, verdicts(event, _workers(owner)), runs_good=_runs_good(owner, event))
+    """The report on this outcome, with what the owner says now of its workers, and of what is provisional."""
+    return report(event, verdicts(event, _workers(owner)), stats=_stats(owner, event))
 
 
-def _runs_good(owner: owners.OwnerClient, event: ReloadEvent) -> bool:
-    """Whether a window was opened on what was good already, as where the watcher has loaded the edit before."""
-    if event.confirm_by is None or event.result is not ReloadResult.UNCHANGED:
-        return False
+def _stats(owner: owners.OwnerClient, event: ReloadEvent) -> dict[str, Any]:
+    """The totals, if the report on this event needs them, and the owner answers."""
+    if event.confirm_by is None and event.result is not ReloadResult.ON_TRIAL:
+        return {}
     try:
-        opened = owner.get_stats().get("window")
+        return owner.get_stats()
     except OwnerUnavailable:
-        return False
-    return opened is not None and bool(opened["fallback"] == event.version)
+        return {}
 
 
 def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerStatus]:
@@ -93,16 +122,19 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
     return [known[pid] for pid in sorted(known)]
 
 
-def report(event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "", runs_good: bool = False) -> Report:
+def report(
+    event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "", stats: dict[str, Any] | None = None
+) -> Report:
     """The report on the outcome, for a person and for a program.
 
-    `headline`: in the place of the usual one. `runs_good`: whether the end of the open window leads to what runs now.
+    `headline`: in the place of the usual one. `stats`: the owner's totals, where something is provisional.
     """
-    lines = [headline or _headline(event), *_window(event, runs_good)]
+    lines = [headline or _headline(event), *_trial(event, stats or {}), *_window(event, stats or {})]
     lines += [f"  {_how(event)}{shown_change(change)}" for change in event.changes]
     lines += [f"  waits for a full reload: {shown_change(change)}" for change in event.pending]
     lines += [each for problem in event.problems for each in problem_lines(problem, "  ")]
     lines += [f"  {line(each)}" for each in event.notes]
+    lines += [f"  {line(each)}" for each in event.evidence if not event.problems]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
         lines += failing_observers(workers)
@@ -116,14 +148,30 @@ def _how(event: ReloadEvent) -> str:
     """What became of the changes: applied without a word, also by an undo."""
     if event.dry_run:
         return "would apply: " if event else "not applied: "
+    if event.result is ReloadResult.ON_TRIAL:
+        return "on trial: "
     return "" if event or event.result is ReloadResult.UNDONE else "not applied: "
 
 
-def _window(event: ReloadEvent, runs_good: bool) -> list[str]:
-    """The lines for a window that is open after it."""
-    if event.confirm_by is None:
+def _trial(event: ReloadEvent, stats: dict[str, Any]) -> list[str]:
+    """The lines for a version that is on trial after it: where, until when, and what to type."""
+    if event.result is not ReloadResult.ON_TRIAL:
         return []
-    if runs_good:
+    from confcast.cli import provisional  # imported here: most reloads have no use for it
+
+    number = event.version
+    usual = f"`confcast confirm {number}` commits it, `confcast rollback` takes it back"
+    told = provisional.told(stats) if (stats.get("trial") or {}).get("version") == number else [usual]
+    return [f"  {each}" for each in (*told, f"`confcast wait {number}` waits until it is good or gone")]
+
+
+def _window(event: ReloadEvent, stats: dict[str, Any]) -> list[str]:
+    """The lines for a window that is open after it."""
+    if event.confirm_by is None or event.result is ReloadResult.ON_TRIAL:
+        return []
+    window = stats.get("window")
+    runs_good = window is not None and window["fallback"] == event.version
+    if runs_good and event.result is ReloadResult.UNCHANGED:  # as where the watcher has loaded the edit before
         return [
             f"  version {event.version} counts as good, and stays: its content was loaded before this command",
             f"  what is changed until {when(event.confirm_by)} is undone then, unless you type `confcast confirm`",
@@ -137,9 +185,12 @@ def _headline(event: ReloadEvent) -> str:
     if event.dry_run and event.result is not ReloadResult.OWNER_UNAVAILABLE:
         would = "a reload would change nothing" if event.result is ReloadResult.UNCHANGED else "it would be applied"
         return f"{event.result}: {would if event else 'it would be refused'}; nothing was changed, {version} runs"
+    if event.result is ReloadResult.ON_TRIAL:
+        version += f" is on trial, version {event.previous_version} runs on"
+        return f"{event.result}: {version} ({event.duration_ms:.1f} ms)"
     if event.result is ReloadResult.UNDONE:
         version = f"version {event.previous_version} -> {event.version}, what was good before has been put back"
-    elif event and event.origin == "confirm":
+    elif event and event.origin == "confirm" and event.version == event.previous_version:
         version = f"{version} is confirmed, and stays"
     elif event and event.version != event.previous_version:
         version = f"version {event.previous_version} -> {event.version}"
@@ -171,6 +222,8 @@ def _exit(event: ReloadEvent) -> ExitCode:
         return ExitCode.NO_OWNER
     if event.result is ReloadResult.CONFLICT:
         return ExitCode.CONFLICT
+    if event.result is ReloadResult.ON_TRIAL and not event.dry_run:
+        return ExitCode.ON_TRIAL
     if not event:
         return ExitCode.REFUSED
     return ExitCode.NOT_BY_ALL if event.lagging or event.result is ReloadResult.PARTIAL else ExitCode.DONE

@@ -32,6 +32,7 @@ class ExitCode(enum.IntEnum):
     NO_OWNER = 3
     NOT_BY_ALL = 4
     CONFLICT = 5
+    ON_TRIAL = 6
     NOT_READ = 141
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from confcast.cli import owners, window
+from confcast.cli import owners, provisional
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.errors import ConfcastError, more
@@ -104,17 +104,23 @@ def _followed(options: argparse.Namespace) -> Iterator[Report]:
         if following.is_superseded(owner):
             owner = owners.find(options)
         if (now := following.unless_restarted(owner, of)) is not None:
-            seen = {name: value for name, value in now.data.items() if name not in _CLOCKS}
-            if seen != shown:
+            if (seen := _without_clocks(now.data)) != shown:
                 yield now if shown is None else now._replace(text=f"\n{now.text}")
             shown = seen
         time.sleep(following.PAUSE)
 
 
+def _without_clocks(data: dict[str, Any]) -> dict[str, Any]:
+    """The data without what goes on by itself: times, and the requests that have ended on a version on trial."""
+    trial = data.get("trial")
+    still = {} if trial is None else {"trial": {**trial, "requests": None}}
+    return {name: value for name, value in (data | still).items() if name not in _CLOCKS}
+
+
 def of(owner: owners.OwnerClient) -> Report:
     """The report on this owner. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     (stats, status), events = owner.stats_and_status(), owner.get_event_history(LOOK_BACK)
-    undone = window.undone(events, stats["version"])
+    undone = provisional.undone(events, stats["version"])
     return report(owner, stats, last_load(events), owner.workers(), status, undone)
 
 
@@ -131,7 +137,6 @@ def report(
     `status`: None from an earlier build. `undone`: what nobody confirmed, in words, while what was put back for it
     runs; empty for nothing.
     """
-    opened = window.opened(stats)
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
         *_since(status),
@@ -142,7 +147,7 @@ def report(
         f"sources  {_sources(last, stats)}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
         *_differs(status),
-        *([f"confirm  {opened}"] if opened else []),
+        *_provisional(stats),
         *([f"undone   {undone}"] if undone else []),
         *_operated(stats),
         *_pending(stats),
@@ -157,10 +162,16 @@ def report(
     data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
     data |= {name: figure for name, figure in stats.items() if name not in _IN_THE_LAST_LOAD}
     data |= {} if status is None else {name: getattr(status, name) for name in status.__struct_fields__}
-    data |= {**window.fields(stats), "undone": undone}
+    data |= {**provisional.fields(stats), "undone": undone}
     return Report(
         ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last, stats), "workers": workers}
     )
+
+
+def _provisional(stats: dict[str, Any]) -> list[str]:
+    """The lines for what may still be taken back by itself, and for what speaks against it."""
+    lines = [f"{label:8} {sentence}" for label, sentence in provisional.labelled(stats)]
+    return [*lines, *(f"         {each}" for each in provisional.evidence(stats))] if lines else []
 
 
 def _since(status: Status | None) -> list[str]:
@@ -272,12 +283,15 @@ def _last(last: ReloadEvent | None) -> str:
 
 
 def _state(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
-    """The state of the sources: `held` (not followed), `applied`, `refused`, `unreadable` or `unknown`."""
+    """The state of the sources: `held` (not followed), `applied`, `on trial`, `refused`, `unreadable` or `unknown`."""
     hold = stats.get("held")
-    if hold and not hold.get("boot") and (last is None or last or last.result is ReloadResult.HELD):
+    tried = last is not None and last.result is ReloadResult.ON_TRIAL
+    if hold and not hold.get("boot") and (last is None or last or tried or last.result is ReloadResult.HELD):
         return "held"
     if last is None:
         return "unknown"
+    if tried:
+        return "on trial"
     if last.result in (ReloadResult.FILE_NOT_FOUND, ReloadResult.IO_ERROR):
         return "unreadable"
     return "applied" if last else "refused"
@@ -288,6 +302,7 @@ def _sources(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
     words = {
         "held": f"version {version} stays in use whatever they say, until `confcast resume`",
         "unknown": "the history has no load of them; `confcast reload` loads them now",
+        "on trial": f"version {version} runs beside what they said when they were last loaded",
         "applied": f"version {version} is what they said when they were last loaded"
         + (", with what is set below" if any(each["applied"] for each in stats.get("overrides", ())) else ""),
     }

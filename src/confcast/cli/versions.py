@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from confcast.cli import owners, window
+from confcast.cli import owners, provisional
 from confcast.cli.report import ExitCode, Report, spoken, table, when
 from confcast.texts import shortened
 from confcast.wire.messages import VersionInfo, Who
@@ -44,29 +44,28 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _is_same(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether the same version runs, and is to be confirmed or not, as before."""
-    return before["version"] == after["version"] and window.fields(before) == window.fields(after)
+    """Whether the same version runs, and is provisional or not, as before."""
+    return all(before.get(name) == after.get(name) for name in ("version", "provisional", "deadline"))
 
 
 def report(stats: dict[str, Any], versions: list[VersionInfo]) -> Report:
     """The report on the kept versions, for a person and for a program.
 
-    `stats`: the totals, of which the version that runs is marked, and a window that is open stands in the last line.
+    `stats`: the totals, of which the version that runs is marked, and what is provisional stands in the last lines.
     """
     header = ("", "VERSION", "WHEN", "ORIGIN", "WHO", "GOOD", "REASON")
     lines = table(header, [_row(each, stats) for each in versions]) if versions else ["no version is kept"]
     if lost := sum(not each.restorable for each in versions):
         what = "1 version is" if lost == 1 else f"{lost} versions are"
         lines.append(f"{what} of another schema, or the content is damaged: --json says which (restorable)")
-    lines += [opened] if (opened := window.opened(stats)) else []
-    return Report(
-        ExitCode.DONE, "\n".join(lines), {"version": stats["version"], **window.fields(stats), "versions": versions}
-    )
+    lines += provisional.told(stats)
+    data = {"version": stats["version"], **provisional.fields(stats), "versions": versions}
+    return Report(ExitCode.DONE, "\n".join(lines), data)
 
 
 def _row(each: VersionInfo, stats: dict[str, Any]) -> tuple[object, ...]:
     mark = "*" if each.version == stats["version"] else ""
-    good = "yes" if each.good else "not yet" if window.is_open(stats, each.version) else "no"
+    good = "yes" if each.good else "not yet" if provisional.may_be_undone(stats, each.version) else "no"
     return mark, each.version, when(each.timestamp), each.origin or "?", caller(each.who), good, each.reason
 
 

@@ -1,4 +1,4 @@
-"""`confcast wait [N]` waits until a version is settled, or until nothing is under way, and reports how that ended."""
+"""`confcast wait [N]` waits until a version is good or gone, or until nothing is provisional, and says how it ended."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def add_to(commands: Any) -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
         "wait",
-        help="wait until a version is settled, or until nothing is under way",
-        description="Waits until version N is settled: every worker that answers has applied it, or it was taken back. "
-        "Without N, until no load, vote or change is under way. A change with --confirm-within is waited for until "
-        "it is confirmed, or undone. Reports the last event of that, and exits as `reload` does; with 3 when it is not "
-        "over in time.",
+        help="wait until a version is good or gone, or until nothing is provisional",
+        description="Waits until version N is good or gone: every worker that answers has applied it, and its trial, "
+        "its probation and its --confirm-within are over; or it was taken back. Without N, until no load, vote or "
+        "change is under way, and nothing is provisional. Reports the last event of that, and "
+        "exits as `reload` does; with 3 when it is not over in time.",
     )
     parser.add_argument("version", nargs="?", type=version_number, metavar="N", help="the number of a version")
     owners.add_to(parser)

@@ -17,12 +17,27 @@ _NO_LOADS = frozenset({"reissue", "late", "rollback", "last_good", "expiry", "se
 def last_load(events: Sequence[ReloadEvent]) -> ReloadEvent | None:
     """The newest event that says what became of the sources' content; `events`: the newest first.
 
-    It is a load of the sources, or an undo that has taken back what a load committed while the window was open.
+    It is a load of the sources, or an undo that has taken back what a load brought: on trial, as the version that was
+    undone, or while the window was open.
     """
     for index, event in enumerate(events):
-        if is_load(event) or (event.result is ReloadResult.UNDONE and _loaded_in_window(events[index + 1 :])):
+        if is_load(event) or (event.result is ReloadResult.UNDONE and _undid_a_load(event, events[index + 1 :])):
             return event
     return None
+
+
+def _undid_a_load(undo: ReloadEvent, earlier: Sequence[ReloadEvent]) -> bool:
+    load = next((each for each in earlier if is_load(each) and (each or each.result is ReloadResult.ON_TRIAL)), None)
+    if load is None:
+        return False
+    is_new = load.result is ReloadResult.ON_TRIAL or load.version != load.previous_version
+    return (is_new and load.version == undo.previous_version) or _tried(undo, earlier) or _loaded_in_window(earlier)
+
+
+def _tried(undo: ReloadEvent, earlier: Sequence[ReloadEvent]) -> bool:
+    """Whether what the undo has ended is the trial of what a load brought: no version has come between."""
+    between = takewhile(lambda each: not each or each.version == each.previous_version, earlier)
+    return any(each.result is ReloadResult.ON_TRIAL and is_load(each) for each in between)
 
 
 def _loaded_in_window(earlier: Sequence[ReloadEvent]) -> bool:

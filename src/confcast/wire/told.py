@@ -363,7 +363,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         who: The process that caused it; None where a signal, a changed file or a start did, or it is not known.
         reason: The reason that the caller gave; empty for none.
         disk: What became of the sources' content when it was loaded last: `in step` (it runs), `differs` (it is well
-            formed, and does not run, since a version is held), `refused` (by the schema or a worker, or unreadable).
+            formed, and is on trial, or does not run since a version is held), `refused` (by the schema or a worker, or
+            unreadable).
         differs: What the sources would change, if `disk` is not `in step`; empty, too, where that is not known.
         problems: Why they are refused, as the event of that load has them.
         held: The hold; None where the sources are followed.

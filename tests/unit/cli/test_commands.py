@@ -23,9 +23,9 @@ NO_COMMANDS = {
     "overview",
     "owners",
     "program",
+    "provisional",
     "report",
     "terminal",
-    "window",
 }
 
 

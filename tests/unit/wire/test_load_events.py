@@ -58,3 +58,25 @@ def test_an_undo_that_took_back_what_the_sources_say_is_the_last_that_is_known_o
 def test_a_load_that_found_nothing_changed_is_what_is_known_after_the_undo_of_a_value():
     unchanged = inside(6, "watch", ReloadResult.UNCHANGED)
     assert last_load([UNDONE, unchanged, inside(6, "set")]) is unchanged
+
+
+ON_TRIAL = ReloadEvent(timestamp=1.0, result=ReloadResult.ON_TRIAL, origin="watch", version=6, previous_version=5)
+
+
+def test_a_load_whose_version_is_on_trial_is_the_last_until_that_is_undone():
+    load = event("start")
+    assert last_load([ON_TRIAL, load]) is ON_TRIAL
+    assert last_load([UNDONE, ON_TRIAL, load]) is UNDONE
+    assert last_load([UNDONE, event("set", ReloadResult.ON_TRIAL), load]) is load
+
+
+def test_an_undo_of_a_value_leaves_what_a_trial_before_it_has_committed():
+    committed = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, origin="watch", version=6, previous_version=5)
+    value = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, origin="set", version=7, previous_version=6)
+    undone = ReloadEvent(timestamp=1.0, result=ReloadResult.UNDONE, origin="undo", version=8, previous_version=7)
+    assert last_load([undone, value, committed, ON_TRIAL]) is committed
+
+
+def test_an_undo_of_the_version_of_a_load_on_probation_is_the_last():
+    committed = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, origin="watch", version=6, previous_version=5)
+    assert last_load([UNDONE, committed, event("start")]) is UNDONE

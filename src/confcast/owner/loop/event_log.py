@@ -22,7 +22,9 @@ def log_event(event: ReloadEvent) -> None:
     """Log one line, and one for each problem and note: log collectors take single lines."""
     origin, result, version = event.origin, event.result, event.version
     in_vain = not event.changes and origin == "call"
-    if not event:
+    if event.result is ReloadResult.ON_TRIAL:
+        _log_trial(event, in_vain=in_vain or event.version == event.previous_version)
+    elif not event:
         _log_refusal(event)
     elif event.lagging:
         names = "; ".join(f"{status.pid}: {_why(status, event)}" for status in event.lagging)
@@ -38,8 +40,23 @@ def log_event(event: ReloadEvent) -> None:
         _log.log(logging.DEBUG if in_vain else logging.INFO, "%s: %s", origin, _to_be_confirmed(event.confirm_by))
     for change in event.pending if event else ():
         _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: waits for a full reload: %s", origin, change.key)
-    for note in event.notes if event else ():
+    for note in event.notes if event or event.result is ReloadResult.ON_TRIAL else ():
         _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: %s", origin, note)
+
+
+def _log_trial(event: ReloadEvent, *, in_vain: bool) -> None:
+    """Log that a version is on trial, or, `in_vain`, that it still is."""
+    text = "%s: version %d is on trial, version %d runs on%s"
+    _log.log(
+        logging.DEBUG if in_vain else logging.INFO,
+        text,
+        event.origin,
+        event.version,
+        event.previous_version,
+        _keys(event),
+    )
+    for problem in event.problems:
+        _log.warning("%s: %s", event.origin, problem)
 
 
 def _log_refusal(event: ReloadEvent) -> None:

@@ -79,6 +79,8 @@ def _disk(core: Core, last: ReloadEvent | None) -> Literal["in step", "differs",
     """What became of the sources' content when it was loaded last; without an event of that, what the hold says."""
     if core.operator.hold is not None and core.operator.hold.boot:
         return "refused"
+    if last is not None and last.result is ReloadResult.ON_TRIAL:
+        return "differs"
     if last is not None and not last and last.result is not ReloadResult.HELD:
         return "refused"
     if core.operator.hold is not None and core.operator.tried != core.committed.digest:

@@ -110,7 +110,8 @@ class Totals(NamedTuple):
     """The row of the totals; `held` and `conflicts` are in a table of their own.
 
     A load that found a version held has refused nothing, and a call that expected another version has loaded nothing,
-    so that neither is a failure, and the latter is no reload.
+    so that neither is a failure, and the latter is no reload. One whose version is on trial is counted at the trial's
+    end, as its commit or its undo.
     """
 
     successful: int
@@ -128,6 +129,8 @@ class Totals(NamedTuple):
         """The row after one more event."""
         if event.result is ReloadResult.CONFLICT:
             return self._replace(conflicts=self.conflicts + 1)
+        if event.result is ReloadResult.ON_TRIAL:
+            return self._replace(last_time=event.timestamp, last_result=event.result.value)
         suppressed, held = event.result is ReloadResult.UNCHANGED, event.result is ReloadResult.HELD
         return self._replace(
             successful=self.successful + (bool(event) and not suppressed),
@@ -139,6 +142,12 @@ class Totals(NamedTuple):
             sum_ms=self.sum_ms + event.duration_ms,
             max_ms=max(self.max_ms, event.duration_ms),
         )
+
+
+def _is_counted(event: ReloadEvent) -> bool:
+    """Whether the totals have this event: it tells of a reload, or commits what was on trial."""
+    is_made = bool(event) and event.version != event.previous_version
+    return event.origin not in _UNCOUNTED or (event.origin == "confirm" and is_made)
 
 
 _COLUMNS = tuple(name for name in Totals._fields if name not in ("held", "conflicts"))
@@ -226,7 +235,7 @@ class Waiting(NamedTuple):
 
     def add_to(self, totals: Totals) -> Totals:
         """The totals with the events that wait."""
-        counted = (event for event in map(decode_event, self.events) if event.origin not in _UNCOUNTED)
+        counted = filter(_is_counted, map(decode_event, self.events))
         return functools.reduce(Totals.after, counted, totals)
 
     def judgements(self) -> list[Judgement]:
@@ -250,7 +259,7 @@ class Waiting(NamedTuple):
             ask("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (limit - len(bodies),))
         for body in bodies:
             ask("INSERT INTO event(body) VALUES (?)", (body,))
-        if counted := [event for event in events if event.origin not in _UNCOUNTED]:
+        if counted := list(filter(_is_counted, events)):
             write_totals(ask, functools.reduce(Totals.after, counted, read_totals(ask)))
 
     def _take_in_versions(self, ask: Ask, limit: int, judgements: list[Judgement]) -> None:

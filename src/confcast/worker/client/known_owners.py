@@ -40,9 +40,10 @@ def described(found: list[OwnerDir], *, with_workers: bool = False) -> list[dict
 
     Returns:
         For each, `name`, `choose` (the option that means it), `address`, `master` (a pid), `uid`, `version` and `last`
-        (None if the owner does not answer), `deadline` (when the version is undone unless it is confirmed, in seconds
-        since 1970; None: never), `working_directory` and `command` ("" if not known); and `workers` (None if the owner
-        does not answer), if they are wanted.
+        (None if the owner does not answer), `provisional` (why a version may still be undone by itself: `trial`,
+        `confirm`, `probation`, "" for none), `deadline` (until when, in seconds since 1970, or None), `trial` (the
+        number of the version on trial, or None), `working_directory` and `command` ("" if not known); and `workers`
+        (None if the owner does not answer), if they are wanted.
     """
     end = time.monotonic() + _ALL
     choices = _choices(found)
@@ -96,7 +97,7 @@ def _described(each: OwnerDir, choice: dict[str, Any], end: float, with_workers:
         "uid": each.user(),
         "version": stats.stats.get("version") if stats is not None else None,
         "last": stats.stats.get("last_reload_result") or "start" if stats is not None else None,
-        "deadline": stats.stats.get("deadline") if stats is not None else None,
+        **_provisional({} if stats is None else stats.stats),
         "working_directory": each.started_in(),
         "command": each.command(),
     }
@@ -104,6 +105,15 @@ def _described(each: OwnerDir, choice: dict[str, Any], end: float, with_workers:
         workers = _answer(each, Workers, lambda number: WorkersRequest(number), end) if stats is not None else None
         data["workers"] = workers.workers if workers is not None else None
     return data
+
+
+def _provisional(stats: dict[str, Any]) -> dict[str, Any]:
+    trial = stats.get("trial")
+    return {
+        "provisional": stats.get("provisional", ""),
+        "deadline": stats.get("deadline"),
+        "trial": None if trial is None else trial["version"],
+    }
 
 
 def _answer(each: OwnerDir, kind: type[A], make: Callable[[int], Request], end: float) -> A | None:

@@ -15,7 +15,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.texts import printable
@@ -37,6 +37,8 @@ from confcast.wire.messages import (
     Status,
 )
 from confcast.worker.client.connection_per_call import AddressClient
+
+A = TypeVar("A")
 
 _RETRY = 0.05
 _RESTART = 3.0
@@ -69,7 +71,7 @@ class OwnerClient(AddressClient):
         asked = Reload(0, "command", reason=reason, **how)
         return self.within(timeout, lambda seconds: self._reload(seconds, asked))
 
-    def within(self, timeout: float | None, ask: Callable[[float], ReloadEvent]) -> ReloadEvent:
+    def within(self, timeout: float | None, ask: Callable[[float], A]) -> A:
         """What `ask(timeout)` returns; later requests have the time that is left of `timeout`."""
         timeout = self._answers_within() if timeout is None else timeout
         self._end = time.monotonic() + timeout

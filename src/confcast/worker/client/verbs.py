@@ -180,15 +180,15 @@ class Verbs(ABC):
         """Go back to a kept version, and hold it: what the sources say is put to no worker until `resume()`.
 
         The content and the overrides of that version are committed under the next number, without reading a source.
-        Workers vote: a no refuses it, silence does not; what is to be confirmed is taken back without a vote. Restarts,
+        Workers vote: a no refuses it, silence does not; what is provisional is taken back without a vote. Restarts,
         signals and changed files leave the hold; `set` and `unset` work on top of it.
 
             event = manager.rollback(reason="out of memory")
 
         Args:
             version: Its number, as `versions()` lists it. None: the newest good version before the one whose content
-                runs, so that going back twice goes back two versions; while a window is open (`confirm_within`), the
-                one to which its end would lead. The one that runs: hold it. With a number, what comes of it in a
+                runs, so that going back twice goes back two versions; while something is provisional, what ran
+                before it. The one that runs: hold it. With a number, what comes of it in a
                 window is to be confirmed like any other change.
             expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
             reason: Why, for the history and the list of versions; at most 500 characters are kept.
@@ -291,7 +291,10 @@ class Verbs(ABC):
         return self._outcome(lambda number: Unset(number, names, expect, reason), self._seconds(timeout), "change")
 
     def confirm(self, version: int | None = None, *, reason: str = "", timeout: float | None = None) -> ReloadEvent:
-        """Keep what is to be confirmed: close the window that `confirm_within` has opened. All of it stays.
+        """Keep what is provisional, all of it.
+
+        A version on trial is put to every worker's vote, and committed under its own number; then its probation
+        begins. A window that `confirm_within` has opened is closed, and what is on probation is good at once.
 
             event = manager.set({"bind": "0.0.0.0:8000"}, confirm_within=timedelta(minutes=10))
             later = manager.confirm(event.version)
@@ -299,14 +302,15 @@ class Verbs(ABC):
                 print("too late:", later.error_message)
 
         Args:
-            version: The version that the caller has seen run. If another one runs, the result is CONFLICT, and the
-                window stays open. None: whatever runs.
+            version: The version that the caller has seen run, or on trial. If it is another one, the result is
+                CONFLICT, and nothing is confirmed. None: whatever it is.
             reason: Why, for the history; at most 500 characters are kept.
             timeout: As in `reload`. Whether the window is over is found when the owner comes to this call, which may be
                 after a load that is under way.
 
         Returns:
-            The outcome; true when what runs stays. CONFLICT: nothing waits for it (never, or its time is over, or
+            The outcome; true when it runs, and stays. UNDONE or REJECTED: a worker refuses the version on trial, so it
+            is undone. CONFLICT: nothing waits for it (never, or its time is over, or
             somebody has confirmed it), or another version runs; `error_message` says which.
 
         Raises:
@@ -319,23 +323,24 @@ class Verbs(ABC):
         )
 
     def wait(self, version: int | None = None, *, timeout: float = 30.0) -> ReloadEvent:
-        """Wait until a version is settled, or until nothing is under way; and until nothing is to be confirmed.
+        """Wait until a version is good or gone; or until nothing is under way, and nothing is provisional.
 
-        The owner is asked again and again, twenty times a second at first and twice a second later.
+        A version is good once every worker has applied it, was passed over as silent, or has declined it, and once it
+        can't be undone by itself any more: its trial, its probation and its window (`confirm_within`) are over. The
+        owner is asked again and again, twenty times a second at first and twice a second later.
 
             manager.request_reload()
             event = manager.wait(12)
 
         Args:
-            version: Its number; one that does not exist yet is waited for. It is settled once every worker has applied
-                it, was passed over as silent, or has declined it. If it is to be confirmed (`confirm_within`), until it
-                is, or was undone. None: until no load, vote or change is under way, and nothing is to be confirmed.
+            version: Its number, that of a version on trial included; one that does not exist yet is waited for. None:
+                until no load, vote or change is under way, and nothing is provisional.
             timeout: Seconds to wait at the most.
 
         Returns:
-            The last event of it. Of a version: what became of it, true if it came to run; REJECTED if it was taken
-            back, UNDONE if nobody confirmed it, VALIDATION_FAILED if it is gone: neither kept nor in the history. None
-            given: the newest event of the history, so false if what was tried last was refused, or undone.
+            The last event of it. Of a version: what became of it, true if it came to run; REJECTED if no worker ran it,
+            UNDONE if it was taken back later, or on trial, VALIDATION_FAILED if it is gone: neither kept nor in the
+            history. None given: the newest event of the history, false if what was tried last was refused, or undone.
             OWNER_UNAVAILABLE: no owner answered, or it was not over in time; `error_message` says which.
 
         Raises:
@@ -390,10 +395,11 @@ class Verbs(ABC):
         Returns:
             `total_reloads` = `successful_reloads` + `suppressed` (nothing differed) + `held_reloads` (it was held)
             + `failed_reloads`; the first load is none of them, and neither are `conflicts` (another version than the
-            expected one ran). `last_reload_time` (seconds since 1970, or None), `last_reload_result`, `version`,
-            `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`, `max_duration_ms`,
-            `overrides_left_out`; and `dropped`, `refused`, `failures`: what the owner dropped, refused and could not
-            write, counted by kind.
+            expected one ran). A reload whose version is on trial is counted when that ends: as successful when it is
+            committed, as failed when it is undone. `last_reload_time` (seconds since 1970, or None),
+            `last_reload_result`, `version`, `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`,
+            `max_duration_ms`, `overrides_left_out`; and `dropped`, `refused`, `failures`: what the owner dropped,
+            refused and could not write, counted by kind.
 
         Raises:
             OwnerUnavailable: No answer within five seconds.

@@ -1,9 +1,9 @@
-"""How `wait()` finds out that a version is settled, or that nothing is under way, and what became of it.
+"""How `wait()` finds out that a version is good or gone, or that nothing is provisional, and what became of it.
 
-The owner is asked for its totals, which name the version, what it is doing, and the window in which what runs is to be
-confirmed: while that is open, no version is settled that its end would undo. Rejected: a request that the owner answers
-later (it would count as a client that is served, and each owner has room for few; a wait is for scripts, which have
-half a second).
+The owner is asked for its totals, which name the version, what it is doing, and what is provisional: a version on
+trial, and the window and the probation in which what runs may be undone. While one of these is open, no version is over
+that its end would undo. Rejected: a request that the owner answers later (it would count as a client that is served,
+and each owner has room for few; a wait is for scripts, which have half a second).
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ def wait_for(verbs: Asks, version: int | None, timeout: float) -> ReloadEvent:
 
 
 def is_over(stats: dict[str, Any], version: int | None) -> bool:
-    """Whether these totals show that the version is settled, and confirmed if that is awaited.
+    """Whether these totals show that the version is good or gone.
 
-    Without a version: that nothing is under way, and nothing is to be confirmed.
+    Without a version: that nothing is under way, and nothing is provisional.
     """
     if version is None:
-        return bool(stats["phase"] == "idle") and not _is_open(stats)
+        return bool(stats["phase"] == "idle") and stats.get("trial") is None and not _may_be_undone(stats)
     runs: int = stats["version"]
     settled = runs > version or (runs == version and stats["phase"] != "committing")
-    return settled and not _is_open(stats, version)
+    return settled and not _may_be_undone(stats, version)
 
 
-def _is_open(stats: dict[str, Any], version: int | None = None) -> bool:
-    """Whether a window is open, whose end would undo this version."""
-    window = stats.get("window")
-    return window is not None and (version is None or version > window["fallback"])
+def _may_be_undone(stats: dict[str, Any], version: int | None = None) -> bool:
+    """Whether a window or a probation is open, in which this version would be undone."""
+    open_ = stats.get("window") or stats.get("probation")
+    return open_ is not None and (version is None or version > open_["fallback"])
 
 
 def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent:
@@ -75,6 +75,8 @@ def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -
     ours = [each for each in events if each.version == version and each]
     event = next((each for each in ours if each.origin == "confirm" or each.previous_version != version), None)
     info = next((each for each in kept if each.version == version), None)
+    if event is None and info is None and (ended := _trial_end(version, events)) is not None:
+        return ended
     if event is None and info is None:
         gone = ReloadEvent(timestamp=time.time(), result=ReloadResult.VALIDATION_FAILED)
         return _refused(gone, gone.result, f"version {version} is gone: it is not kept any more")
@@ -99,10 +101,26 @@ def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -
     return event
 
 
-def _window_end(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent | None:
-    """The event of the window's end that undid this version; None if there was none.
+def _trial_end(version: int, events: list[ReloadEvent]) -> ReloadEvent | None:
+    """What became of a version that was on trial, and was never committed; None if it was not on trial."""
+    tried = next((each for each in events if each.version == version and _is_trial(each)), None)
+    if tried is None:
+        return None
+    later = [each for each in events if each.version > version and not _is_trial(each)]
+    if (undone := next((each for each in reversed(later) if each.result is ReloadResult.UNDONE), None)) is not None:
+        return undone
+    back = f": version {later[-1].version} put back what ran before" if later else ""
+    return _refused(tried, ReloadResult.UNDONE, f"version {version} was on trial, and was taken back{back}")
 
-    A window's end undoes all that was committed since a good version. So between the version and its undo none is good.
+
+def _is_trial(event: ReloadEvent) -> bool:
+    return event.result is ReloadResult.ON_TRIAL
+
+
+def _window_end(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent | None:
+    """The event of the undo of this version: at its window's end, or in its probation; None if there was none.
+
+    An undo takes back all that was committed since a good version. So between the version and its undo none is good.
     """
     good = [each.version for each in kept if each.good and each.version >= version]
     ends = [each for each in events if each.result is ReloadResult.UNDONE and each.version > version]
@@ -125,8 +143,12 @@ def _refused(event: ReloadEvent, result: ReloadResult, why: str) -> ReloadEvent:
 
 
 def _not_in_time(stats: dict[str, Any], version: int | None, timeout: float) -> str:
-    if _is_open(stats, version) and (version or 0) <= stats["version"]:
-        return f"after {timeout:g} s version {stats['version']} is still to be confirmed: confirm() keeps it"
+    trial = stats.get("trial")
+    if trial is not None and version in (None, trial["version"]):
+        return f"after {timeout:g} s version {trial['version']} is still on trial: confirm() commits it"
+    if _may_be_undone(stats, version) and (version or 0) <= stats["version"]:
+        still = "to be confirmed: confirm() keeps it" if stats.get("window") else "on probation"
+        return f"after {timeout:g} s version {stats['version']} is still {still}"
     if version is None:
         return f"after {timeout:g} s the owner is still {stats['phase']}"
     what = "is not settled" if stats["version"] == version else f"does not exist; version {stats['version']} runs"

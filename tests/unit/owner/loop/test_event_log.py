@@ -108,6 +108,16 @@ def test_the_log_says_until_when_a_version_waits_and_why_one_was_undone(caplog: 
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
+def test_the_log_says_what_is_on_trial_once(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    tried = {"result": ReloadResult.ON_TRIAL, "origin": "call", "version": 3, "previous_version": 2}
+    log_event(event(changes=[Change("a", 1, 2)], notes=["a note"], **tried))
+    assert caplog.messages == ["call: version 3 is on trial, version 2 runs on: a", "call: a note"]
+    caplog.clear()
+    log_event(event(**tried))  # a program that reloads in a loop
+    assert caplog.messages == []
+
+
 def test_long_texts_are_cut_and_leave_less_room_for_others():
     told = first_of([Problem("k" * 10**6, "m" * 10**6, "l" * 10**6)] * 50)
     assert sum(len(str(problem)) for problem in told) < 200_000

@@ -693,7 +693,8 @@ def test_the_totals_add_up_and_survive_clearing_and_the_owner(path):
         journal.add_event(event(3, ReloadResult.REJECTED, ms=4.0))
         journal.add_event(event(5, ReloadResult.VALIDATION_FAILED, ms=4.0))
         journal.add_event(event(9, origin="reissue", ms=500.0))
-        journal.add_event(event(9, origin="confirm", ms=500.0))  # nothing was loaded
+        confirmed = event(9, origin="confirm", ms=500.0)
+        journal.add_event(msgspec.structs.replace(confirmed, previous_version=9))  # nothing was loaded
         assert len(journal.events()) == 8
         journal.clear_events()
         journal.count_restart()
@@ -725,6 +726,21 @@ def test_what_was_held_and_what_expected_another_version_is_no_failure(path):
             assert journal.totals() == waiting
     assert (waiting["total_reloads"], waiting["failed_reloads"], waiting["held_reloads"]) == (2, 0, 2)
     assert (waiting["conflicts"], waiting["mean_duration_ms"], waiting["last_reload_result"]) == (4, 3.0, "held")
+
+
+def test_a_trial_is_counted_when_it_is_committed_or_undone(path):
+    for _ in range(2):
+        with closing(Journal(path)) as journal:
+            journal.add_event(event(3, ReloadResult.ON_TRIAL, ms=3.0))
+            waiting = journal.totals()
+            assert (waiting["total_reloads"], waiting["last_reload_result"]) == (0, "on_trial")
+            journal.fold()
+            assert journal.totals() == waiting
+    with closing(Journal(path)) as journal:
+        journal.add_event(msgspec.structs.replace(event(3, origin="confirm", ms=1.0), previous_version=2))
+        journal.add_event(event(5, ReloadResult.UNDONE, origin="undo"))
+        totals = journal.totals()
+    assert (totals["successful_reloads"], totals["failed_reloads"], totals["total_reloads"]) == (1, 1, 2)
 
 
 def test_a_hundred_typical_events_take_no_more_than_50_kib(tmp_path):

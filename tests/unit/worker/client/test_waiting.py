@@ -33,7 +33,7 @@ class Owner:
         given = self.stats.pop(0) if len(self.stats) > 1 else self.stats[0]
         if isinstance(given, Exception):
             raise given
-        return dict(zip(("version", "phase", "window"), given, strict=False))
+        return dict(zip(("version", "phase", "window", "trial", "probation"), given, strict=False))
 
     def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
         return list(self.events)
@@ -97,6 +97,40 @@ def test_it_waits_for_the_window_s_end_and_gives_what_undid_the_version() -> Non
     assert event_of(2, list(versions), list(events)) == event(2)
 
 
+TRIAL = {"version": 4}
+PROBATION = {"fallback": 3}
+ON_TRIAL = event(4, ReloadResult.ON_TRIAL)
+
+
+@pytest.mark.parametrize("version", [4, None])
+def test_it_waits_for_the_end_of_a_trial_and_of_the_probation_after_it(version: int | None) -> None:
+    stats = [(3, "idle", None, TRIAL), (4, "committing", None, None, PROBATION), (4, "idle", None, None, PROBATION)]
+    owner = Owner(*stats, (4, "idle"), events=(event(4), ON_TRIAL, event(3)), versions=(kept(4), kept(3)))
+    assert wait_for(owner, version, 9.0) == event(4)
+    assert owner.stats == [(4, "idle")]
+
+
+def test_what_was_undone_on_trial_is_told_by_its_undo() -> None:
+    undone = event(5, ReloadResult.UNDONE, previous=4)
+    versions = (kept(5, origin="undo"), kept(3))
+    owner = Owner((3, "idle", None, TRIAL), (5, "idle"), events=(undone, ON_TRIAL, event(3)), versions=versions)
+    assert wait_for(owner, 4, 9.0) is undone
+    assert event_of(3, list(versions), [undone, ON_TRIAL, event(3)]) == event(3)
+
+
+def test_what_a_person_took_back_on_trial_is_undone_and_says_by_which_version() -> None:
+    back = ReloadEvent(timestamp=2.0, result=ReloadResult.SUCCESS, origin="rollback", version=5, previous_version=3)
+    found = event_of(4, [kept(5), kept(3)], [event(6), back, ON_TRIAL, event(3)])
+    assert found.result is ReloadResult.UNDONE
+    assert found.error_message == "version 4 was on trial, and was taken back: version 5 put back what ran before"
+
+
+def test_what_was_undone_in_its_probation_is_told_by_its_undo() -> None:
+    undone = event(5, ReloadResult.UNDONE, previous=4)
+    versions = [kept(5, origin="undo"), kept(4, good=False), kept(3)]
+    assert event_of(4, versions, [undone, event(4), event(3)]) is undone
+
+
 def test_the_last_event_of_a_version_that_was_confirmed_is_its_confirmation() -> None:
     made = event(2)
     confirmed = ReloadEvent(timestamp=2.0, result=ReloadResult.SUCCESS, origin="confirm", version=2, previous_version=2)
@@ -143,6 +177,9 @@ def test_an_empty_history_leaves_the_version_that_runs() -> None:
         (None, (3, "idle", WINDOW), "after 0 s version 3 is still to be confirmed: confirm() keeps it"),
         (3, (3, "idle", WINDOW), "after 0 s version 3 is still to be confirmed: confirm() keeps it"),
         (5, (3, "idle", WINDOW), "after 0 s version 5 does not exist; version 3 runs"),
+        (None, (3, "idle", None, TRIAL), "after 0 s version 4 is still on trial: confirm() commits it"),
+        (4, (3, "idle", None, TRIAL), "after 0 s version 4 is still on trial: confirm() commits it"),
+        (4, (4, "idle", None, None, PROBATION), "after 0 s version 4 is still on probation"),
     ],
 )
 def test_what_is_not_over_in_time_is_unknown_and_says_why(version: int | None, stats: Any, why: str) -> None:

@@ -1,4 +1,4 @@
-"""What commands say of a version that is to be confirmed, and of one that nobody confirmed: no owner here."""
+"""What commands say of what is provisional, and of what was undone: no owner here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from confcast.cli import commands, history, overview, reload, status, versions, window
+from confcast.cli import commands, history, overview, provisional, reload, status, versions
 from confcast.cli.report import as_json, when
 from confcast.errors import Problem
 from confcast.wire.messages import Change, ReloadResult, VersionInfo, Who, WorkerStatus
@@ -50,7 +50,9 @@ def test_a_reload_with_a_window_says_until_when_and_how_to_keep_it():
 
 
 def test_a_window_on_what_was_good_before_says_that_nothing_that_runs_is_undone():
-    told = reload.report(event(ReloadResult.UNCHANGED, previous_version=7, confirm_by=DEADLINE), [], runs_good=True)
+    told = reload.report(
+        event(ReloadResult.UNCHANGED, previous_version=7, confirm_by=DEADLINE), [], stats={"window": {"fallback": 7}}
+    )
     assert told.text.splitlines()[1:3] == [
         "  version 7 counts as good, and stays: its content was loaded before this command",
         f"  what is changed until {when(DEADLINE)} is undone then, unless you type `confcast confirm`",
@@ -94,19 +96,132 @@ def test_status_shows_an_open_window_and_programs_get_its_parts():
 
 
 def test_status_shows_what_nobody_confirmed_while_what_was_put_back_runs():
-    undone = window.undone([UNDONE], 7)
+    undone = provisional.undone([UNDONE], 7)
     assert undone == f"{EVIDENCE}; what was good before was put back at {when(1.0)}"
     loaded = event(version=6, previous_version=5, confirm_by=DEADLINE)
-    assert window.undone([UNDONE, loaded], 7) == f"{undone}; `confcast resume` loads what the sources say"
+    assert provisional.undone([UNDONE, loaded], 7) == f"{undone}; `confcast resume` loads what the sources say"
     assert f"undone   {undone}" in status.report(OWNER, STATS, event(), [], undone=undone).text.splitlines()
-    assert window.undone([event(version=8), UNDONE], 8) == ""
-    assert window.undone([event()], 7) == ""
+    assert provisional.undone([event(version=8), UNDONE], 8) == ""
+    assert provisional.undone([event()], 7) == ""
 
 
 def test_an_undo_that_took_back_what_the_sources_say_is_shown_as_their_refusal():
     told = status.report(OWNER, STATS, UNDONE, [])
     assert told.data["sources"] == "refused"
     assert f"         {UNDONE.problems[0]}" in told.text.splitlines()
+
+
+# ---- a trial and a probation
+
+SINCE = DEADLINE - 60
+TRIAL = {
+    "version": 8,
+    "by": "worker",
+    "size": "25%",
+    "since": SINCE,
+    "until": DEADLINE,
+    "extended": False,
+    "workers": [77, 78],
+    "requests": 17,
+    "min_requests": 50,
+    "who": None,
+    "reason": "",
+}
+TRIED = {**STATS, "provisional": "trial", "deadline": DEADLINE, "trial": TRIAL, "evidence": []}
+ON_TRIAL = event(ReloadResult.ON_TRIAL, version=8, previous_version=7, changes=CHANGES)
+ABOUT_TRIAL = (
+    f"version 8 is on trial in workers 77, 78 since {when(SINCE)}, until {when(DEADLINE)}; 17 of 50 requests; "
+    "`confcast confirm` commits it, `confcast rollback` takes it back"
+)
+DIED = "worker 77 was killed by signal 9, 3 s after it had version 7"
+PROBATION = {**STATS, "provisional": "probation", "deadline": DEADLINE, "evidence": [DIED]}
+PROBATION["probation"] = {"fallback": 6, "until": DEADLINE}
+
+
+def test_a_reload_whose_version_is_on_trial_says_where_it_runs_and_what_to_type():
+    told = reload.report(ON_TRIAL, [WorkerStatus(77, 8, "trial")], stats=TRIED)
+    assert told.text.splitlines()[:4] == [
+        "on_trial: version 8 is on trial, version 7 runs on (0.0 ms)",
+        f"  {ABOUT_TRIAL}",
+        "  `confcast wait 8` waits until it is good or gone",
+        "  on trial: a: 2 -> 1",
+    ]
+    assert told.exit == 6
+    unknown = reload.report(ON_TRIAL, [], stats={}).text.splitlines()
+    assert unknown[1] == "  `confcast confirm 8` commits it, `confcast rollback` takes it back"
+
+
+def test_status_shows_a_trial_in_workers_for_entities_and_the_second_time():
+    told = status.report(OWNER, TRIED, ON_TRIAL, [])
+    assert f"trial    {ABOUT_TRIAL}" in told.text.splitlines()
+    assert (told.data["sources"], told.data["trial"]["requests"], told.data["provisional"]) == ("on trial", 17, "trial")
+    of = {
+        **TRIAL,
+        "by": "entity",
+        "extended": True,
+        "who": {"uid": 0, "pid": 1, "command": ""},
+        "reason": "a\x1b limit",
+    }
+    (sentence,) = provisional.told({**TRIED, "trial": of})
+    assert sentence.startswith(f"version 8 is on trial for 25% of the entities since {when(SINCE)}, until ")
+    assert f"{when(DEADLINE)}, the second time; " in sentence
+    assert sentence.endswith("; asked for by root: a\\x1b limit")
+    (alone,) = provisional.told({**TRIED, "trial": {**TRIAL, "workers": [77]}})
+    assert "on trial in worker 77 since" in alone
+    (nobody,) = provisional.told({**TRIED, "trial": {**TRIAL, "workers": []}})
+    assert "on trial in no worker yet since" in nobody
+    (many,) = provisional.told({**TRIED, "trial": {**TRIAL, "workers": list(range(1, 33))}})
+    assert "in workers 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 22 more since" in many
+
+
+def test_followed_requests_are_no_change_and_evidence_is():
+    told = status.report(OWNER, TRIED, ON_TRIAL, []).data
+    later = status.report(OWNER, {**TRIED, "trial": {**TRIAL, "requests": 18}}, ON_TRIAL, []).data
+    worse = status.report(OWNER, {**TRIED, "evidence": [DIED]}, ON_TRIAL, []).data
+    assert status._without_clocks(told) == status._without_clocks(later) != status._without_clocks(worse)
+
+
+def test_status_shows_a_probation_and_what_speaks_against_the_version():
+    told = status.report(OWNER, PROBATION, event(), [])
+    sentence = (
+        f"version 7 is undone until {when(DEADLINE)} if workers die of it, or speak against it: to the content of "
+        "version 6"
+    )
+    lines = told.text.splitlines()
+    at = lines.index(f"probation {sentence}")
+    assert lines[at + 1] == f"         {DIED}"
+    assert (told.data["evidence"], told.data["probation"]["fallback"]) == ([DIED], 6)
+    assert provisional.told({**PROBATION, "evidence": ["x"] * 12})[-1] == "  and 2 more"
+    both = provisional.told({**OPEN, "probation": PROBATION["probation"]})
+    assert [each.partition(" is ")[2][:9] for each in both] == ["to be con", "undone un"]
+
+
+def test_versions_on_probation_are_not_good_yet():
+    lines = versions.report(PROBATION, [kept(7, good=False), kept(6)]).text.splitlines()
+    assert [line.partition("-  ")[2].strip() for line in lines[1:3]] == ["not yet", "yes"]
+    assert lines[-1] == f"  {DIED}"
+
+
+def test_history_lists_a_trial_once_with_its_number():
+    goes_on = event(ReloadResult.ON_TRIAL, version=8, previous_version=7, origin="watch")
+    found = history.entries([kept(7)], [goes_on, ON_TRIAL, event()])
+    assert [(each.version, each.result, each.committed) for each in found] == [
+        (8, "on_trial", False),
+        (7, "success", True),
+    ]
+    assert history._line(found[0]).startswith("    8  ")
+    assert history.report(TRIED, found).text.splitlines()[-1] == ABOUT_TRIAL
+
+
+def test_the_screen_says_what_is_on_trial_and_last_what_waits_for_nobody():
+    waits = {**APP, "deadline": DEADLINE, "provisional": "confirm", "trial": None}
+    probation = {**waits, "name": "b", "provisional": "probation", "deadline": DEADLINE - 9}
+    told = overview.report([probation, {**waits, "name": "a", "provisional": "trial", "trial": 8}], "", COMMANDS)
+    lines = told.text.splitlines()
+    at = lines.index(
+        f"a: version 8 is on trial until {when(DEADLINE)}: type `confcast confirm --name app` to commit it"
+    )
+    assert lines[at + 1] == f"b: version 7 is on probation until {when(DEADLINE - 9)}"
 
 
 # ---- versions and history
@@ -138,7 +253,7 @@ def test_history_shows_an_undo_as_the_version_that_it_made_and_why():
 
 def test_a_window_in_which_nothing_has_changed_is_told_as_that():
     unchanged = {**OPEN, "window": {**OPEN["window"], "fallback": 7}}
-    assert window.opened(unchanged).startswith(f"what is changed until {when(DEADLINE)} is undone then; `confcast con")
+    assert provisional.told(unchanged)[0].startswith(f"what is changed until {when(DEADLINE)} is undone then")
     ended = event(ReloadResult.UNCHANGED, origin="undo", previous_version=7, evidence=[EVIDENCE])
     (found,) = history.entries([], [ended])
     assert history._row(found, 7)[-1] == EVIDENCE
@@ -164,7 +279,7 @@ def test_the_screen_shows_what_waits_first_with_what_to_type():
     many = [{**APP, "deadline": DEADLINE + number} for number in range(30)]
     lines = overview.report(many, "", COMMANDS).text.splitlines()
     assert len(lines) == 23
-    assert "and 29 more wait for `confcast confirm`" in lines
+    assert "and 29 more may be undone: `confcast status` says which" in lines
 
 
 @pytest.mark.parametrize("word", ["commit", "keep", "accept", "promote", "approve", "confrim"])
