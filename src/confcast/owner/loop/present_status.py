@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from confcast.owner.core.machine import Core, OperatorState
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.loop.core_clock import date_of
+from confcast.owner.loop.provisional import Provisional
 from confcast.owner.store.journal import Journal
 from confcast.wire.load_events import LOOK_BACK, last_load
 from confcast.wire.messages import Held, Override, ReloadEvent, ReloadResult, Status, Waiting
@@ -36,9 +37,9 @@ class Present(NamedTuple):
     hangs: str
 
 
-def status_of(core: Core, journal: Journal, present: Present) -> Status:
+def status_of(core: Core, journal: Journal, present: Present, provisional: Provisional) -> Status:
     """The status. Raises JournalError when the journal can't be read."""
-    committed, people, hold, window = core.committed, present.people, present.people.hold, present.people.window
+    committed, people, hold = core.committed, present.people, present.people.hold
     kept = next((each for each in journal.versions(1) if each.version == committed.version), None)
     last = last_load(journal.events(LOOK_BACK))
     disk = _disk(core, last)
@@ -53,8 +54,9 @@ def status_of(core: Core, journal: Journal, present: Present) -> Status:
         differs=list(last.changes) if last is not None and not last else [],
         problems=[str(each) for each in last.problems] if last is not None and disk == "refused" else [],
         held=None if hold is None else Held(hold.version, hold.since, hold.who, hold.reason, hold.boot),
-        provisional="" if window is None else "confirm",
-        deadline=None if window is None else window.by,
+        provisional=provisional.kind,
+        deadline=provisional.deadline,
+        evidence=provisional.evidence,
         overrides=list(present.overrides),
         pending=list(people.pending),
         phase=present.phase.state.name.lower(),

@@ -12,11 +12,12 @@ from typing import Any, assert_never, get_args
 
 import msgspec
 
-from confcast.owner.core.machine import Core, Window
+from confcast.owner.core.machine import Core
 from confcast.owner.core.proposal import ProposalState
 from confcast.owner.core.rules import Rules
 from confcast.owner.loop.core_clock import date_of, with_dates
 from confcast.owner.loop.present_status import Present, status_of, waiting_for
+from confcast.owner.loop.provisional import Provisional, provisional_of
 from confcast.owner.loop.questions import OpenQuestion, refusal
 from confcast.owner.store.journal import Journal, JournalError, KeptVersion
 from confcast.wire.messages import (
@@ -63,8 +64,9 @@ def answer_to(
             busy = core.state is not ProposalState.IDLE
             now = {"version": core.committed.version, "owner_pid": os.getpid(), "reload_in_progress": busy}
             stats = {**journal.totals(), **now, "answers_within": rules.answers_within, **counts}
-            stats |= _doing(present, time.time()) | _operated(present)
-            return Stats(id, stats, status_of(core, journal, present) if with_status else None)
+            found = provisional_of(core, time.monotonic())
+            stats |= _doing(present, time.time()) | _operated(present) | _provisional(found)
+            return Stats(id, stats, status_of(core, journal, present, found) if with_status else None)
         case HistoryRequest(id, limit):
             return History(id, journal.events(limit))
         case WorkersRequest(id):
@@ -137,13 +139,10 @@ def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> Vers
 def _operated(present: Present) -> dict[str, Any]:
     """What people have set, for the totals: the hold, or None, and the overrides; times are in seconds since 1970.
 
-    Beside it, as `pending`, the changes that wait for a full reload of the server; and what is to be confirmed.
+    Beside it, as `pending`, the changes that wait for a full reload of the server.
     """
-    hold, window = present.people.hold, present.people.window
+    hold = present.people.hold
     return {
-        "provisional": "" if window is None else "confirm",
-        "deadline": None if window is None else window.by,
-        "window": None if window is None else _told(window),
         "held": None if hold is None else msgspec.to_builtins(hold),
         "overrides": [msgspec.to_builtins(each) for each in present.overrides],
         "overrides_left_out": sum(not each.applied for each in present.overrides),
@@ -151,10 +150,9 @@ def _operated(present: Present) -> dict[str, Any]:
     }
 
 
-def _told(window: Window) -> dict[str, Any]:
-    """What is told of a window: to which version's content its end leads, since when, by whom, and why."""
-    who = None if window.who is None else msgspec.to_builtins(window.who)
-    return {"fallback": window.fallback, "since": window.opened, "who": who, "reason": window.reason}
+def _provisional(found: Provisional) -> dict[str, Any]:
+    """What may still be undone by itself, for the totals."""
+    return {"provisional": found.kind, "deadline": found.deadline, "evidence": found.evidence, **found.parts}
 
 
 def _doing(present: Present, now: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -91,16 +92,19 @@ def test_a_version_of_another_schema_says_which_fields_differ(journal: Journal):
 
 
 def test_what_is_to_be_confirmed_is_told(journal: Journal):
-    rules, window = Rules(schema=b"schema"), Window(1, opened=1e9, by=2e9, who=Who(0, 7, "confcast"), reason="a port")
+    rules, now = Rules(schema=b"schema"), time.monotonic()
+    window = Window(1, deadline=now + 600, opened=now, who=Who(0, 7, "confcast"), reason="a port")
     core = Core(rules, committed=Committed(3, b"three", b"three"), operator=OperatorState(window=window))
     asked = (journal, core, rules, idle(core), {})
     stats = answer_to(StatsRequest(7, True), *asked)
     assert isinstance(stats, Stats)
-    assert (stats.stats["provisional"], stats.stats["deadline"]) == ("confirm", 2e9)
-    who = {"uid": 0, "pid": 7, "command": "confcast"}
-    assert stats.stats["window"] == {"fallback": 1, "since": 1e9, "who": who, "reason": "a port"}
+    assert stats.stats["provisional"] == "confirm"
+    assert stats.stats["deadline"] == stats.stats["window"]["until"] == pytest.approx(time.time() + 600, abs=5)
+    assert stats.stats["window"]["since"] == pytest.approx(time.time(), abs=5)
+    told = {name: stats.stats["window"][name] for name in ("fallback", "who", "reason")}
+    assert told == {"fallback": 1, "who": {"uid": 0, "pid": 7, "command": "confcast"}, "reason": "a port"}
     assert stats.status is not None
-    assert (stats.status.provisional, stats.status.deadline) == ("confirm", 2e9)
+    assert (stats.status.provisional, stats.status.deadline) == ("confirm", stats.stats["deadline"])
 
 
 def test_a_version_that_is_not_kept_is_said(journal: Journal):
