@@ -421,8 +421,8 @@ def disk_fills_up_or_is_freed(world, process, content):
     world.disk_is_full = not world.disk_is_full
 
 
-def next_check_fails(world, process, content):
-    world.next_check_fails = True
+def next_check_fails_or_a_guard_trips(world, process, content):
+    world.next_check_fails, world.a_guard_trips = content != b"C", content == b"C"
 
 
 def loads_hang_or_go_on(world, process, content):
@@ -524,7 +524,7 @@ DISTURBANCES: tuple[Disturb, ...] = (
     journal_goes_back_and_can_not_be_written,
     master_goes,
     disk_fills_up_or_is_freed,
-    next_check_fails,
+    next_check_fails_or_a_guard_trips,
     loads_hang_or_go_on,
     owner_is_killed,
     owner_is_killed_amid_its_commits,

@@ -36,6 +36,7 @@ class World(Crowd):
         self.waits = b""  # the sources' value of a key that needs a restart, where it is another than what runs
         self.next_write = "ok"
         self.next_check_fails = False
+        self.a_guard_trips = False
         self.hangs = False
         self.disk_is_full = False
         self.census = Census(self)
@@ -240,8 +241,10 @@ class World(Crowd):
         values = committed.values if load.rebuild else self.sources
         layer = overrides.edited(load.layer, load.edit, self.now)
         content = None if values is None or layer is None else values + overrides.value_of(layer)
-        if content is None:
-            given = fx.LoadFailed(number, ReloadResult.VALIDATION_FAILED, (Problem("", "bad"),))
+        trips = self._trips(load, content)
+        if content is None or trips:
+            result = ReloadResult.GUARDED if trips else ReloadResult.VALIDATION_FAILED
+            content, given = None, fx.LoadFailed(number, result, (Problem("", "bad"),))
         else:
             # As the loading thread does: the diff is taken from what was committed last.
             base = committed.payload
@@ -257,6 +260,13 @@ class World(Crowd):
         self.oracle.load_read(number, content, values)
         self.census.load_ends(given)
         self._feed(given)
+
+    def _trips(self, load: fx.Load, content: bytes | None) -> bool:
+        """Whether a guard refuses this content."""
+        trips, self.a_guard_trips = self.a_guard_trips, False
+        refuses = load.guarding in (fx.Guarding.REFUSE, fx.Guarding.UNLESS_KNOWN) and not (load.compare or load.allow)
+        present = self.owner.core.committed
+        return trips and refuses and present.version > 0 and content not in (None, present.payload)
 
     def finish_restore(self) -> None:
         """A kept version's content is taken from the journal, in the owner's own thread."""
@@ -440,6 +450,7 @@ class World(Crowd):
     def come_to_rest(self) -> None:
         """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
         self.next_write, self.hangs, self.disk_is_full, self.next_check_fails = "ok", False, False, False
+        self.a_guard_trips = False
         self._hands_over(on=False)
         for process in self.processes:
             process.stopped = process.slow = process.lingers = False

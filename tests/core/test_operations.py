@@ -846,3 +846,54 @@ def test_each_event_of_an_operation_names_its_caller():
     call = owner.is_asked_for(Rollback, OPERATOR, expect=9, reason="x" * 600)
     event: ReloadEvent = owner.answer(call)
     assert (event.origin, event.who, event.reason) == ("rollback", OPERATOR, "x" * 500)
+
+
+# ---- guards
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields", "guarding"),
+    [
+        (Reload, {"allow": ("empties:limits",)}, fx.Guarding.REFUSE),
+        (Set, {"values": {"a": 1}, "allow": ("empties:limits",)}, fx.Guarding.REFUSE),
+        (Unset, {"keys": ("a",)}, fx.Guarding.REFUSE),
+        (Check, {}, fx.Guarding.REFUSE),
+        (Reload, {"force": True, "reason": "why"}, fx.Guarding.NONE),
+        (Resume, {}, fx.Guarding.UNLESS_KNOWN),
+    ],
+)
+def test_what_guards_do_is_said_by_what_is_asked_for(asked: type, fields: dict[str, Any], guarding: fx.Guarding):
+    owner, _, _ = serving((1, A))
+    owner.is_asked_for(asked, **fields)
+    (load,) = owner.did(fx.Load)
+    assert (load.guarding, load.allow) == (guarding, fields.get("allow", ()))
+
+
+def test_what_one_call_allows_no_other_load_is_allowed():
+    owner, w1, w2 = serving((1, A))
+    first = owner.is_asked_for(Reload, allow=("empties:limits",))
+    plain = owner.is_asked()
+    owner.loads(B)
+    commits(owner, w1, w2)
+    assert owner.answer(first).result is ReloadResult.SUCCESS
+    owner.fails_to_load(ReloadResult.GUARDED)
+    assert owner.answer(plain).result is ReloadResult.GUARDED
+    assert [load.allow for load in owner.did(fx.Load)] == [("empties:limits",), ()]
+    assert owner.core.committed.payload == B
+
+
+@pytest.mark.parametrize(("origin", "guarding"), [("start", "warn"), ("restart", "warn"), ("watch", "refuse")])
+def test_a_start_only_warns_whoever_asks_beside_it(origin: str, guarding: str):
+    owner, _, _ = serving((1, A))
+    owner.is_triggered("signal")
+    owner.is_triggered(origin)
+    owner.is_asked()
+    owner.loads(A)
+    assert [load.guarding.value for load in owner.did(fx.Load)] == ["refuse", guarding]
+
+
+def test_the_end_of_a_value_asks_no_guard():
+    owner, _, _ = serving((1, A), operator=OperatorState(layer=b"l", expires=110.0))
+    owner.waits_out(fx.Timer.EXPIRY)
+    (load,) = owner.did(fx.Load)
+    assert (load.rebuild, load.guarding) == (True, fx.Guarding.NONE)

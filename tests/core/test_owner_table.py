@@ -102,7 +102,8 @@ class TestTrigger:
     def test_only_a_person_insists_on_content_that_an_owner_died_of(self, origin, insist):
         it = scene(IDLE)
         it.owner.is_triggered(origin)
-        assert it.owner.did(fx.Load) == [fx.Load(1, insist)]
+        (load,) = it.owner.did(fx.Load)
+        assert (load.number, load.insist) == (1, insist)
 
     def test_one_who_insists_is_enough(self):
         it = scene(LOADING)

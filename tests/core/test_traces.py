@@ -294,7 +294,7 @@ def test_a_failed_write_is_read_back():
 def test_every_start_of_an_owner_loads_once():
     owner = Owner((1, A), roster=(10,))
     owner.is_triggered("restart")
-    assert owner.did(fx.Load) == [fx.Load(1, insist=False)]
+    assert owner.did(fx.Load) == [fx.Load(1, insist=False, guarding=fx.Guarding.WARN)]
 
 
 def test_a_load_has_a_deadline_and_a_number():

@@ -23,6 +23,7 @@ ALLOWED = {
     "errors": ("texts",),
     "wire": ("texts", "errors"),
     "config": ("texts", "errors", "wire.messages"),
+    "guards": ("config.guarding",),
     "worker": ("texts", "tracebacks", "errors", "wire", "config.schema", "config.codec", "config.diff"),
     "owner": ("texts", "tracebacks", "errors", "wire", "config"),
     "master": ("texts", "errors", "wire", "worker", "config.loader"),

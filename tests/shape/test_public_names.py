@@ -98,7 +98,7 @@ CHANGES = "(self, select=None, *, on='commit', initial=False)"
 SIGNATURES = {
     "Client.__init__": "(self, *, name='app', address=None, pid=None)",
     "Canary": "(size, *, seconds=60.0, by='worker', min_requests=50, inconclusive='undo')",
-    "ConfigLoader.__init__": "(self, schema, *sources, overrides=None)",
+    "ConfigLoader.__init__": "(self, schema, *sources, overrides=None, guards=())",
     "ConfigLoader.find": "(path)",
     "ConfigLoader.load": "(self)",
     "Candidate.origin_of": "(self, key)",

@@ -16,6 +16,7 @@ each kind of class alone).
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import math
@@ -125,6 +126,20 @@ def comparable_part(codec: Codec[Any], config: Any, names: Sequence[Any]) -> byt
     except LookupError:
         return b""
     return codec.comparable(value)
+
+
+def value_inside(codec: Codec[Any], config: Any, parts: Sequence[str]) -> Any:
+    """The value that a dotted key's parts lead to, by the names of files or of attributes; keys may have dots in them.
+
+    Raises:
+        LookupError: There is no such value.
+    """
+    return _Comparison(codec).sought(config, _OPEN, parts)
+
+
+def leaves_at(codec: Codec[Any], value: Any) -> Iterator[tuple[str, Any]]:
+    """Every value at and below this one that a change would have by itself, each with its key below this one."""
+    return ((member.key, leaf) for leaf, member in _Comparison(codec).leaves(value, _OPEN))
 
 
 def shown_default(codec: Codec[Any], cls: Any, name: str, value: Any) -> Any:
@@ -250,6 +265,18 @@ class _Comparison:
             return value[name], member._replace(secret=member.secret or contains_secret(cls))
         raise LookupError(name)
 
+    def sought(self, value: Any, member: _Member, parts: Sequence[str]) -> Any:
+        """The value that a dotted key's parts lead to. Raises LookupError."""
+        if not parts:
+            return value
+        if (root := self._root(value, member)) is not None:
+            return self.sought(*root, parts)
+        for length in range(len(parts), 0, -1):
+            name = ".".join(parts[:length])
+            with contextlib.suppress(LookupError):
+                return self.sought(*self.inside(value, member, _attribute_of(value, name)), parts[length:])
+        raise LookupError(parts[0])
+
     def _root(self, value: Any, member: _Member) -> tuple[Any, _Member] | None:
         """What a root model stands for, under the key of the model, as files have it; None if it is no root model.
 
@@ -334,6 +361,15 @@ class _Comparison:
             if length > self._longest:
                 break
         return shown
+
+
+def _attribute_of(value: Any, name: str) -> str:
+    """The attribute that a key of files sets in this object; any other name as it is."""
+    cls: Any = type(value)
+    if fields_of(cls) is None:
+        return name
+    members = _members(cls)
+    return name if name in members else next((each for each, found in members.items() if found.key == name), name)
 
 
 def _has_keys(value: Any) -> bool:

@@ -22,15 +22,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from confcast.config import contents, given_files, restart
+from confcast.config import contents, given_files, guarding, restart
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.excerpts import with_excerpts
+from confcast.config.guarding import Guard
 from confcast.config.import_loader import find_loader
 from confcast.config.left_out import LeftOut
+from confcast.config.loader_spec import LoaderSpec as LoaderSpec
+from confcast.config.loader_spec import check_plain, packed, unpacked
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
-from confcast.config.schema.key_path import KeyPath, dotted, value_at
+from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.mark_check import check_marks
 from confcast.config.schema.masking import masking
@@ -45,7 +48,7 @@ from confcast.config.validation.field_errors import FieldError, Invalid, problem
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
-from confcast.wire.messages import MAX_FRAME, UNDECODABLE, WithSecrets
+from confcast.wire.messages import MAX_FRAME, UNDECODABLE
 
 if TYPE_CHECKING:
     from confcast.config.codec import Codec
@@ -57,22 +60,6 @@ _REASONS = ("validation_failed", "file_not_found", "io_error")
 _ENVELOPE = 1024  # bytes of a frame beside the payload, rounded up
 
 
-class LoaderSpec(WithSecrets, frozen=True):
-    """A loader as data, which the config owner is sent and builds a loader from.
-
-    Attributes:
-        schema: The import path of the schema.
-        sources: The import path and the msgpack bytes of each source.
-        overrides: The overrides as msgpack bytes.
-    """
-
-    SHOWN = ("schema",)
-
-    schema: str
-    sources: list[tuple[str, bytes]]
-    overrides: bytes
-
-
 class ConfigLoader(Generic[T]):
     """Loads a configuration of one schema from several sources.
 
@@ -80,6 +67,8 @@ class ConfigLoader(Generic[T]):
         schema: The class, or `"pkg.settings:Settings"`, which is imported at first use.
         sources: From low to high: a higher source overrides a lower one field by field. A str or a Path is a `File`.
         overrides: Values above all sources, as nested tables.
+        guards: What refuses a change until a person allows it (`confcast.guards`). Their keys are checked when the
+            config owner starts.
 
     Values are taken as they are written. A placeholder in a value, `${VAR}` or `{{ x }}`, causes a warning in the log,
     once for as long as the placeholder stays.
@@ -88,7 +77,8 @@ class ConfigLoader(Generic[T]):
         sources: The sources as given, each str or Path as a `File`.
 
     Raises:
-        TypeError: The schema is of no supported kind, or a source has no `read()`.
+        TypeError: The schema is of no supported kind, a source has no `read()`, or a guard is none.
+        ValueError: Two guards have the same name.
     """
 
     @overload
@@ -97,6 +87,7 @@ class ConfigLoader(Generic[T]):
         schema: type[T],
         *sources: str | os.PathLike[str] | Source,
         overrides: Mapping[str, Any] | None = None,
+        guards: Iterable[Guard] = (),
     ) -> None: ...
 
     @overload
@@ -105,6 +96,7 @@ class ConfigLoader(Generic[T]):
         schema: str,
         *sources: str | os.PathLike[str] | Source,
         overrides: Mapping[str, Any] | None = None,
+        guards: Iterable[Guard] = (),
     ) -> None: ...
 
     def __init__(
@@ -112,6 +104,7 @@ class ConfigLoader(Generic[T]):
         schema: type[T] | str,
         *sources: str | os.PathLike[str] | Source,
         overrides: Mapping[str, Any] | None = None,
+        guards: Iterable[Guard] = (),
     ) -> None:
         if not isinstance(schema, str):
             kind_of(schema)
@@ -123,6 +116,7 @@ class ConfigLoader(Generic[T]):
         self._content_paths: tuple[Path, ...] = ()
         self.sources: tuple[Source, ...] = tuple(map(_source, sources))
         self._overrides = _plain(overrides or {})
+        self._guards = guarding.checked(guards)
 
     @staticmethod
     def find(path: str) -> ConfigLoader[Any]:
@@ -153,11 +147,17 @@ class ConfigLoader(Generic[T]):
 
     @functools.cached_property
     def _codec(self) -> Codec[T]:
-        """The codec that turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
+        """The codec that turns configurations of the schema into bytes; made at first use.
+
+        Raises:
+            NotCarried: The schema has fields that can't be serialised exactly, or a mark without effect.
+            ConfigError: The schema has not the key of a guard.
+        """
         from confcast.config.codec import codec_of
 
         codec = codec_of(self.schema)
         check_marks(cast("Any", self.schema))
+        guarding.check_keys(self._guards, self.schema)
         return codec
 
     def load(self) -> Candidate[T]:
@@ -376,21 +376,26 @@ class ConfigLoader(Generic[T]):
         """Turn the loader into data, for the config owner.
 
         Raises:
-            TypeError: The schema or the class of a source can't be imported elsewhere, a source is no `msgspec.Struct`,
-                or an override is not plain data.
+            TypeError: The schema or the class of a source or a guard can't be imported elsewhere, a source is no
+                `msgspec.Struct`, a guard has a field that is no plain data, or an override is not plain data.
         """
-        _check_plain(self._overrides, ())
-        return LoaderSpec(self.schema_path, list(map(_packed, self.sources)), msgspec.msgpack.encode(self._overrides))
+        check_plain(self._overrides, ())
+        return LoaderSpec(
+            self.schema_path,
+            list(map(packed, self.sources)),
+            msgspec.msgpack.encode(self._overrides),
+            tuple(map(packed, self._guards)),
+        )
 
     @classmethod
     def _from_spec(cls, spec: LoaderSpec) -> ConfigLoader[Any]:
         """Build the loader that `_to_spec` described; a ConfigLoader even for a subclass, which only chooses arguments.
 
         Raises:
-            ImportError: The class of a source can't be imported.
+            ImportError: The class of a source, or of a guard, can't be imported.
         """
-        sources: list[Any] = [msgspec.msgpack.decode(data, type=resolve(path)) for path, data in spec.sources]
-        return ConfigLoader(spec.schema, *sources, overrides=msgspec.msgpack.decode(spec.overrides))
+        sources, guards = ([unpacked(*each) for each in part] for part in (spec.sources, spec.guards))
+        return ConfigLoader(spec.schema, *sources, overrides=msgspec.msgpack.decode(spec.overrides), guards=guards)
 
     def _merge(self, reading: Reading) -> tuple[Merged, list[Fitted]]:
         spelling, fitted = spelling_of(cast("Any", self.schema)), list[Fitted]()
@@ -448,7 +453,7 @@ class ConfigLoader(Generic[T]):
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
         """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
         sources = given_files.in_place(self.sources, contents)
-        other: ConfigLoader[T] = ConfigLoader(self._schema, *sources, overrides=self._overrides)
+        other: ConfigLoader[T] = ConfigLoader(self._schema, *sources, overrides=self._overrides, guards=self._guards)
         return other
 
     def _set(self, reading: Reading, values: Mapping[str, Any], call: Call) -> Overrides:
@@ -559,23 +564,3 @@ def _at(problem: Problem, lookup: Lookup, merged: Merged, masked: Callable[[str]
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
     """A deep copy as dicts, so that the caller may change its mapping afterwards."""
     return {key: _plain(value) if isinstance(value, Mapping) else value for key, value in table.items()}
-
-
-def _check_plain(value: Any, path: tuple[Any, ...]) -> None:
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_plain(item, (*path, key))
-    elif not (value is None or type(value) in (bool, float, str, bytes) or (type(value) is int and abs(value) < 2**63)):
-        raise TypeError(
-            f"the override {dotted(path)} is a {type(value).__name__}, which the config owner can't be sent:"
-            " give plain data (text, numbers, booleans, lists, tables)"
-        )
-
-
-def _packed(source: Source) -> tuple[str, bytes]:
-    if not isinstance(source, msgspec.Struct):
-        raise TypeError(
-            f"a {type(source).__name__} is no msgspec.Struct, so it can't be sent to the config owner:"
-            " derive it from msgspec.Struct"
-        )
-    return import_path(type(source)), msgspec.msgpack.encode(source)

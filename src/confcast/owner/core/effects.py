@@ -59,6 +59,19 @@ class RowState(enum.Enum):
     UNREADABLE = "unreadable"
 
 
+class Guarding(enum.Enum):
+    """What the loader's guards do in a load.
+
+    REFUSE: a trip that was not allowed refuses the candidate. UNLESS_KNOWN: but not content that ran before. WARN: a
+    trip is noted. NONE: they are not asked.
+    """
+
+    REFUSE = "refuse"
+    UNLESS_KNOWN = "unless known"
+    WARN = "warn"
+    NONE = "none"
+
+
 class _Data(msgspec.Struct, frozen=True, gc=False):
     """The base of inputs and effects. A reload into four workers makes fifty, each at a fifth of a dataclass's cost."""
 
@@ -245,10 +258,10 @@ class Load(WithSecrets, _Data, frozen=True):
     `layer`: the overrides above the sources, without those whose time is over; `edit`: changes them first, for `who`.
     `rebuild`: read no source, and take what the sources of the committed version gave. `compare`: nothing will be
     proposed, so the result is one Loaded, checked, with changes. `dry`: the content does not count as attempted.
-    `values`: the Loaded must have them.
+    `values`: the Loaded must have them. `guarding`, `allow`: what guards do, and the names of those that may trip.
     """
 
-    SHOWN = ("number", "insist", "rebuild", "compare", "dry")
+    SHOWN = ("number", "insist", "rebuild", "compare", "dry", "guarding", "allow")
 
     number: int
     insist: bool
@@ -259,6 +272,8 @@ class Load(WithSecrets, _Data, frozen=True):
     dry: bool = False
     who: Who | None = None
     values: bool = False
+    guarding: Guarding = Guarding.REFUSE
+    allow: tuple[str, ...] = ()
 
 
 class Restore(_Data, frozen=True):

@@ -221,6 +221,19 @@ class Proposal:
         return self.resumes or self.confirm_within > 0.0 or canary is not None
 
     @property
+    def guarding(self) -> fx.Guarding:
+        """What guards do with its candidate, unless it is a start's."""
+        if isinstance(self.asked, Resume):
+            return fx.Guarding.UNLESS_KNOWN
+        expires = self.rebuilds and self.asked is None
+        return fx.Guarding.NONE if self.resumes or expires else fx.Guarding.REFUSE
+
+    @property
+    def allow(self) -> tuple[str, ...]:
+        """The names of the guards that may trip."""
+        return self.asked.allow if isinstance(self.asked, Reload | Set) else ()
+
+    @property
     def needs_yes(self) -> bool:
         """Whether a worker must vote yes: a way back needs only that no worker votes no."""
         return not (self.boot or isinstance(self.asked, Rollback))

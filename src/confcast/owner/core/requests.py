@@ -105,6 +105,11 @@ class Requests:
         """Whether the present load serves a caller, including a caller that was answered that the load is owed."""
         return bool(self._serving) or self._insists
 
+    @property
+    def starts(self) -> bool:
+        """Whether the present load is that of an owner's start, or serves that start, too."""
+        return any(cause.origin in ("start", "restart") for cause in self._begun[1])
+
     def owes(self, voted: int) -> bool:
         """Whether workers' time-outs refused the load of the round `voted`, and no plain load has begun since."""
         return self._owed is not None and self._owed_round == voted

@@ -180,7 +180,8 @@ class Steps(Hooks):
         layer, who = self._layer_to_load(), proposal.who
         values = self.operator.unconfirmed is not None
         load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who, values)
-        self._effects.append(load)
+        guarding = fx.Guarding.WARN if self._requests.starts else proposal.guarding
+        self._effects.append(msgspec.structs.replace(load, guarding=guarding, allow=proposal.allow))
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _must_expire(self) -> bool:

@@ -41,6 +41,7 @@ from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed
 from confcast.owner.core.operations import LONGEST_REASON
 from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
+from confcast.owner.loop.guard_checks import GuardChecks, Verdict
 from confcast.owner.loop.masked_reasons import REASONED, with_masked_reason
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
@@ -109,6 +110,7 @@ class _Unchecked(NamedTuple):
         before: The load that notes on hidden edits are made against.
         latest: The load before, which is the latest again if this candidate fails its check.
         reading: What it was made from.
+        notes: What guards say of it.
     """
 
     candidate: Candidate[Any]
@@ -117,6 +119,7 @@ class _Unchecked(NamedTuple):
     before: Candidate[Any] | None
     latest: Candidate[Any] | None
     reading: Reading
+    notes: tuple[str, ...]
 
 
 class LoadThread:
@@ -152,6 +155,7 @@ class LoadThread:
         self._unchecked: _Unchecked | None = None
         self._relief = relief or Relief()
         self._running_values = RunningValues(loader, refuses=refuses_restart, takes_up=takes_up)
+        self._guards, self._ran = GuardChecks(loader), frozenset[bytes]()
         self._loads_in = 0  # the thread
         self._mark_of = b""  # what the present load is marked by
         self._listed: tuple[bytes, bytes, list[Override]] = (b"", b"", [])  # the overrides that were listed last
@@ -184,8 +188,9 @@ class LoadThread:
         """Have the latest content loaded again, though it has not changed: its outcome could not be kept."""
         self._attempts.forget()
 
-    def submit(self, order: Load) -> None:
-        """Load once more, after the loads that were submitted before."""
+    def submit(self, order: Load, ran: frozenset[bytes] = frozenset()) -> None:
+        """Load once more, after the loads that were submitted before; `ran`: the digests of contents that ran."""
+        self._ran = ran
         self._orders.put(order)
 
     def submit_question(self, ask: OpenQuestion) -> None:
@@ -341,6 +346,7 @@ class LoadThread:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (disabled,))
         self._reading = None
         try:
+            self._guards.check_names(order.allow)
             reading = self._reading = self._read_for(order)
             self._mark(reading, order)
         except BaseException as error:
@@ -354,6 +360,10 @@ class LoadThread:
             self._follow(reading, order)
             return self._failed(order, error)
         self._follow(reading, order)
+        guarded = self._guarded(order, candidate) if found.differs else Verdict()
+        if guarded.problems:
+            self._attempts.end(self._mark_of)
+            return LoadFailed(order.number, ReloadResult.GUARDED, guarded.problems)
         self._running_values.run()
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
@@ -368,7 +378,8 @@ class LoadThread:
             values=self._values(candidate, reading) if order.values else b"",
         )
         if found.differs:
-            self._unchecked = _Unchecked(candidate, found.changes, self._committed, before, latest, reading)
+            parts = (candidate, found.changes, self._committed, before, latest, reading, guarded.notes)
+            self._unchecked = _Unchecked(*parts)
             if order.compare:
                 return self._whole(order, loaded, self._unchecked)
             return structs.replace(loaded, checked=False, base=found.base, patch=found.patch)
@@ -376,6 +387,14 @@ class LoadThread:
         if self._running is None:  # a former owner made it
             self._running = candidate
         return structs.replace(loaded, notes=hidden_edits(candidate, before))
+
+    def _guarded(self, order: Load, candidate: Candidate[Any]) -> Verdict:
+        """What guards say of a candidate that may be proposed. It ends within the load's time, or is given up."""
+        committed = self._committed
+        if committed is None or order.compare:
+            return Verdict()
+        ran_before = candidate.digest in self._ran
+        return self._guards.verdict(order, committed.config, candidate.config, candidate.digest, ran_before=ran_before)
 
     def _failed(self, order: Load, error: BaseException) -> LoadFailed:
         """The failure as a result; a dry run's problems have the lines that they name, for the person who asked."""
@@ -400,7 +419,7 @@ class LoadThread:
 
     def _second_half(self, order: Load, unchecked: _Unchecked) -> Checked:
         """Prove that the candidate decodes to itself, and find what differs. The mark ends here: this may kill, too."""
-        candidate, changes, committed, before, latest, reading = unchecked
+        candidate, changes, committed, before, latest, reading, notes = unchecked
         self._unchecked = None
         codec = self._loader._codec
         try:
@@ -408,7 +427,10 @@ class LoadThread:
                 self._loader._check(candidate)
                 changes = shown_changes(differences(codec, committed.config, candidate.config)) if committed else ()
             return Checked(
-                order.number, changes, hidden_edits(candidate, before), values=self._values(candidate, reading)
+                order.number,
+                changes,
+                (*hidden_edits(candidate, before), *notes),
+                values=self._values(candidate, reading),
             )
         except BaseException as error:
             self._latest = latest

@@ -8,15 +8,19 @@ is damaged, is passed over, and the event says so.
 
 from __future__ import annotations
 
+import logging
+
 from msgspec.structs import replace
 
 from confcast.errors import Problem
-from confcast.owner.core.effects import Loaded, LoadFailed, Restore
+from confcast.owner.core.effects import Guarding, Load, Loaded, LoadFailed, Restore
 from confcast.owner.core.rules import Rules
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.kept_versions import KeptVersion, before
 from confcast.wire.messages import ReloadResult
+
+_log = logging.getLogger("confcast.owner")
 
 _MOST_NAMED = 10
 _A_FEW = 6
@@ -37,6 +41,20 @@ def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread
     if row.schema != rules.schema:
         return _failed(order, _other_schema(row, journal, rules))
     return loading.restore(order.number, row)
+
+
+def contents_that_ran(order: Load, journal: Journal) -> frozenset[bytes]:
+    """The digests of the contents of all kept versions, if the order's guards need them; else none.
+
+    If they can't be read, guards are asked about content that ran before, too, which may refuse too much.
+    """
+    if order.guarding is not Guarding.UNLESS_KNOWN:
+        return frozenset()
+    try:
+        return frozenset(kept.digest for kept in journal.versions())
+    except JournalError as error:
+        _log.error("which contents ran before can't be read, so guards are asked about each: %s", error)
+        return frozenset()
 
 
 def _newest_good(order: Restore, journal: Journal, rules: Rules, loading: LoadThread) -> Loaded | LoadFailed:
