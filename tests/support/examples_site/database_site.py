@@ -1,6 +1,6 @@
 """An application with the database pool's recipe: an answer says which database gave it.
 
-A worker whose pid is in the file `veto` refuses every version, after its pool has been built and a gate has let it.
+A worker whose pid is in the file `veto` refuses every version, once a gate has let it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import gates
 
-from confcast.examples.recipes.database_pool import Pool, Settings, pools, settings
+from confcast.examples.recipes.database_pool import Pool, Settings, pool, settings
 
 
 @settings.precommit
@@ -24,17 +24,16 @@ def veto(old: Settings, new: Settings) -> None:
         raise ValueError("not by me")
 
 
-def query(pool: Pool) -> str:
-    with pool.connection() as connection:
+def query(asked: Pool) -> str:
+    with asked.connection() as connection:
         connection.sendall(b"?")
         return connection.recv(100).decode()
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     start_response("200 OK", [("Content-Type", "application/json")])
-    with pools.pool(settings.current.database) as pool:
-        answers = [query(pool)]
-        if environ["PATH_INFO"] == "/hold":
-            gates.wait_at(environ["QUERY_STRING"], "call")
-            answers.append(query(pool))
+    answers = [query(pool.current)]
+    if environ["PATH_INFO"] == "/hold":
+        gates.wait_at(environ["QUERY_STRING"], "call")
+        answers.append(query(pool.current))
     return [json.dumps({"pid": os.getpid(), "answers": answers}).encode()]
