@@ -124,6 +124,7 @@ def test_what_the_application_refuses_is_refused_with_its_place_and_changes_noth
         assert unbuilt.problems[0].location == "app.toml:1:2"  # as the source names it
         assert "no voice" in app.change("app.toml", 'name = ""').problems[0].message
         assert app.versions() == [1, 1]
+        assert app.change("app.toml", FILE.format(7)).result is ReloadResult.UNCHANGED
         assert app.manager.set({"database.size": 9})
         assert app.values("database.size") == [9, 9]
 
