@@ -164,7 +164,8 @@ class Lifecycle:
             loading.starts_held()
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
         self._loop.watch_channel(self._channel.connection, self._receive)
-        stands = (operator.is_held or operator.unconfirmed is not None) and operator.window is None
+        waits = operator.window is not None and operator.window.deadline != 0.0
+        stands = (operator.is_held or operator.unconfirmed is not None) and not waits
         if row is not None and (self._restarted or stands):
             self._send_ready(row.version, [])  # what is held, or was put back, is served whatever the sources say
 

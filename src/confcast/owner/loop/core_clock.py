@@ -4,9 +4,10 @@ The journal keeps dates, seconds since 1970, since the core's clock begins anew 
 goes by its own clock, whatever happens to the date meanwhile; the next owner goes by the date. When an override ends is
 therefore a date of the owner's own: the date at which the owner began, and what its clock has counted since.
 
-Only the deadline of a window is kept by the clock that counts from the machine's boot: a date that jumps neither ends
-nor lengthens a window, for the next owner either, and after a boot no window is open. Stated limit: while the machine
-sleeps, the clock of an owner that runs stands still, so that it ends a window that much later.
+Only the ends of a window and of a probation are kept by the clock that counts from the machine's boot: a date that
+jumps neither ends nor lengthens them, for the next owner either, and after a boot none is open. Stated limit: while the
+machine sleeps, the clock of an owner that runs stands still, so that it ends them that much later. Until when a version
+that was superseded proves itself is a date, in its own row: of that one nothing is undone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Hold, OperatorState
+from confcast.owner.core.machine import Hold, OperatorState, Window
 from confcast.owner.store.journal import StateRow, VersionRow
 from confcast.wire.messages import ReloadEvent
 
@@ -58,30 +59,41 @@ def dated(event: ReloadEvent) -> ReloadEvent:
 
 
 def with_dates(state: OperatorState) -> OperatorState:
-    """What people have set, with dates; a window's deadline as seconds since the boot, and as a date for people."""
+    """What people have set, with dates; a window's ends as seconds since the boot, and one as a date for people."""
     state = _converted(state, date_of, lambda expires: expires + _BEGAN if expires else 0.0)
     if (window := state.window) is None:
         return state
-    deadline, by = window.deadline + _since_boot() - time.monotonic(), date_of(window.deadline)
-    return msgspec.structs.replace(
-        state, window=msgspec.structs.replace(window, deadline=deadline, by=by, boot=_boot())
-    )
+    ends = _ends(window, lambda when: when + _since_boot() - time.monotonic())
+    by = date_of(window.deadline or window.proves)
+    return msgspec.structs.replace(state, window=msgspec.structs.replace(window, **ends, by=by, boot=_boot()))
 
 
 def with_times(state: OperatorState) -> OperatorState:
-    """What people have set, with times of the core's clock. A window that was opened before the last boot is over."""
+    """What people have set, with times of the core's clock.
+
+    A window that was opened before the last boot is over. A probation that is over is none: what it was of is proven.
+    """
     state = _converted(state, time_of, own_time_of)
     if (window := state.window) is None:
         return state
-    deadline = window.deadline - _since_boot() + time.monotonic() if window.boot == _boot() else _LONG_AGO
-    return msgspec.structs.replace(state, window=msgspec.structs.replace(window, deadline=deadline, by=0.0, boot=""))
+    now, same = time.monotonic(), window.boot == _boot()
+    ends = _ends(window, lambda when: (when - _since_boot() + now or _LONG_AGO) if same else _LONG_AGO)
+    window = msgspec.structs.replace(window, **ends, by=0.0, boot="")
+    goes_on = window.deadline != 0.0 or window.proves > now
+    return msgspec.structs.replace(state, window=window if goes_on else None)
+
+
+def _ends(window: Window, convert: _Convert) -> dict[str, float]:
+    """Its deadline and the end of its probation, converted; 0.0, which is no end, stays."""
+    ends = {"deadline": window.deadline, "proves": window.proves}
+    return {name: convert(when) if when else 0.0 for name, when in ends.items()}
 
 
 _Convert = Callable[[float], float]
 
 
 def _converted(state: OperatorState, convert: _Convert, convert_end: _Convert) -> OperatorState:
-    """This state with its times converted, but for a window's deadline; `convert_end`: when an override ends."""
+    """This state with its times converted, but for a window's ends; `convert_end`: when an override ends."""
     window = state.window and msgspec.structs.replace(
         state.window,
         opened=convert(state.window.opened),
@@ -112,6 +124,7 @@ def _boot() -> str:
 
 def rows_of(given: fx.Record, schema: bytes) -> tuple[VersionRow, StateRow]:
     """The rows of a version, and of what people have set with it; `schema`: the fingerprint of the schema."""
+    window = given.operator.window
     row = VersionRow(
         given.version,
         given.digest,
@@ -125,7 +138,9 @@ def rows_of(given: fx.Record, schema: bytes) -> tuple[VersionRow, StateRow]:
         given.restores,
         given.values,
         given.operator.layer,
-        given.operator.window is not None,
+        window is not None and window.deadline != 0.0,
+        0.0 if window is None else date_of(window.proves),
+        given.takes_back,
     )
     return row, state_row_of(given, given.version)
 

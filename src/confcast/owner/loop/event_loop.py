@@ -35,7 +35,7 @@ from confcast.owner.loop.connections import Pipes
 from confcast.owner.loop.core_clock import dated, rows_of, state_row_of, with_dates, with_times
 from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
-from confcast.owner.loop.falling_back import falls_back
+from confcast.owner.loop.falling_back import falls_back, with_goodness
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
@@ -321,6 +321,8 @@ class EventLoop:
         elif isinstance(given, fx.Received) and type(given.message) in _ANSWERED_HERE:
             self._try("answer", functools.partial(self._reply, given.pipe, given.message))
         else:
+            if isinstance(given, fx.Loaded) and given.differs:
+                given = with_goodness(given, self._journal, self._failures)
             self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
 
     def _perform(self, effects: list[fx.Effect]) -> None:
@@ -417,6 +419,9 @@ class EventLoop:
             self._idle_tasks.add(self._fold, time.monotonic() + _FOLD_AFTER)
         self._on_event(event)
 
+    def _spoken(self, effect: fx.Spoken) -> None:
+        _log.warning("%s", effect.text)
+
     def _fold(self) -> float:
         """Take into SQLite what the journal has appended; the seconds until the next try, or 0."""
         try:
@@ -437,6 +442,7 @@ class EventLoop:
 
     def _answer_query(self, pipe: int, query: Query) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
+        counts["spoken_against"] = self.core.evidence.total
         answer = answer_to(query, self._journal, self.core, self._rules, self._present(), counts)
         self._pipes.send(pipe, answer, from_core=False)
 
@@ -582,5 +588,6 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.RemoveMember: EventLoop._remove_member,
     fx.Answer: EventLoop._answer,
     fx.RecordEvent: EventLoop._record_event,
+    fx.Spoken: EventLoop._spoken,
     fx.Exit: lambda loop, effect: loop.stop(effect.reason),
 }

@@ -10,11 +10,13 @@ server's, the sources are followed, and that is said loudly, too.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import msgspec
 
 from confcast.config.overrides import Overrides
 from confcast.errors import ConfcastError
+from confcast.owner.core.effects import Loaded
 from confcast.owner.core.machine import Committed, OperatorState, Proven
 from confcast.owner.loop.core_clock import own_time_of
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
@@ -49,6 +51,16 @@ def falls_back(
     return operator, Proven(_committed(found), window.layer, window.expires)
 
 
+def with_goodness(given: Loaded, journal: Journal, failures: Counter[str]) -> Loaded:
+    """A candidate, with whether its content was good before; where the journal can't be read, it counts as new."""
+    try:
+        return msgspec.structs.replace(given, good=journal.was_good(given.digest))
+    except JournalError as error:
+        failures["goodness"] += 1
+        _log.error("whether this content was good before can't be read: %s; it counts as new", error)
+        return given
+
+
 def _without_a_version(operator: OperatorState) -> OperatorState:
     """What people had set, for an owner that starts from no version: a hold and a window have nothing to stand on."""
     if operator.hold is not None:
@@ -57,7 +69,7 @@ def _without_a_version(operator: OperatorState) -> OperatorState:
             "followed",
             operator.hold.version,
         )
-    if operator.window is not None:
+    if operator.window is not None and operator.window.deadline:
         _log.error(
             "nobody confirmed what runs, and this server's schema is not that of version %d, which would be put back: "
             "the sources are followed, confirmed by nobody",
@@ -85,10 +97,14 @@ def _committed(row: VersionRow) -> Committed:
 
 
 def _closed(operator: OperatorState, row: VersionRow, why: str) -> OperatorState:
-    _log.error(
+    window = operator.window
+    waits = window is not None and window.deadline
+    text = (
         "version %d waits to be confirmed, and what its end would put back can't be had: %s; it is kept as it is, "
-        "confirmed by nobody",
-        row.version,
-        why,
+        "confirmed by nobody"
+        if waits
+        else "version %d is on probation, and what an undo would put back can't be had: %s; it is kept as it is, "
+        "whatever speaks against it"
     )
+    _log.error(text, row.version, why)
     return msgspec.structs.replace(operator, window=None)

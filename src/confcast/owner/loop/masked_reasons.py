@@ -15,14 +15,14 @@ from confcast.config.diff import secrets_masked
 from confcast.config.loader import ConfigLoader
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in
-from confcast.wire.messages import Confirm, Message, Reload, Resume, Rollback, Set, Unset
+from confcast.wire.messages import Confirm, Message, Reload, Resume, Rollback, Set, Unhealthy, Unset
 
 M = TypeVar("M", bound=Message)
 
 _log = logging.getLogger("confcast.owner")
 
-REASONED = frozenset({Confirm, Reload, Resume, Rollback, Set, Unset})
-"""The requests that have a reason."""
+REASONED = frozenset({Confirm, Reload, Resume, Rollback, Set, Unhealthy, Unset})
+"""The requests that have a reason, and what a worker has against a version."""
 
 _UNTOLD = "(a reason was given, and is not kept: which secrets are in it can't be told)"
 

@@ -61,7 +61,7 @@ def _newest_good(order: Restore, journal: Journal, rules: Rules, loading: LoadTh
     """The content of the newest good version that can be read; its notes say which newer ones can't be."""
     passed_over = list[str]()
     for kept in journal.versions():
-        if not kept.good:
+        if not kept.proven:
             continue
         found = _read_at_boot(order, kept, journal, rules, loading)
         if isinstance(found, Loaded):

@@ -20,7 +20,15 @@ import msgspec
 from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.store import kept_versions, made_from, operator_row
 from confcast.owner.store.ahead_file import Entry
-from confcast.owner.store.kept_versions import CONFIRMED, UNDONE, Judgement, KeptVersion, judge, judgement_of
+from confcast.owner.store.kept_versions import (
+    CONFIRMED,
+    UNDONE,
+    Judgement,
+    KeptVersion,
+    TakenBack,
+    judge,
+    judgement_of,
+)
 from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
@@ -56,7 +64,8 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
         origin, who, reason, undoes, restores: As in KeptVersion. An earlier confcast has written none of them, and
             reads none.
         values, layer: As in MadeFrom.
-        provisional: As in KeptVersion.
+        provisional, proves: As in KeptVersion.
+        takes_back: The number above which it takes back all that is provisional; 0: nothing.
     """
 
     SHOWN = ("version",)
@@ -74,11 +83,13 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
     values: bytes = b""
     layer: bytes = b""
     provisional: bool = False
+    proves: float = 0.0
+    takes_back: int = 0
 
     def without_payload(self) -> KeptVersion:
         """The version as it is kept, before any judgement."""
         same = ("version", "digest", "schema", "timestamp", "origin", "who", "reason", "undoes", "restores")
-        return KeptVersion(**{name: getattr(self, name) for name in (*same, "provisional")})
+        return KeptVersion(**{name: getattr(self, name) for name in (*same, "provisional", "proves")})
 
 
 class StateRow(WithSecrets, frozen=True, omit_defaults=True):
@@ -242,6 +253,10 @@ class Waiting(NamedTuple):
         """What is known of versions by what waits; that a version was undone comes last, since it is final."""
         return self._judgements(map(decode_event, self.events))
 
+    def taken_back(self) -> list[TakenBack]:
+        """What was taken back by the versions that wait."""
+        return [TakenBack(row.takes_back, row.version, row.timestamp) for row in self.versions if row.takes_back]
+
     def take_in(self, ask: Ask, number: int, limits: Limits) -> None:
         """Take this into SQLite, up to the entry of that number; no more than `limits` stay there.
 
@@ -270,8 +285,8 @@ class Waiting(NamedTuple):
         rows = (*(row for row in older if row.version == needed), *last)  # the others would be pruned
         if self.state is not None:  # before the new ones are added, which take the pages
             kept_versions.prune(ask, limit - len(last), needed)
-        judged = judge((row.without_payload() for row in rows), judgements)
-        kept_versions.update(ask, (each for each in judgements if each.version not in judged))
+        judged = judge((row.without_payload() for row in rows), judgements, self.taken_back())
+        kept_versions.update(ask, (each for each in judgements if each.version not in judged), self.taken_back())
         for row in rows:
             kept_versions.add(ask, judged[row.version])
         for digest, payload in {row.digest: row.payload for row in rows}.items():

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -158,8 +159,20 @@ class Journal:
         count = self._limits.versions if limit is None else max(0, min(limit, self._limits.versions))
         with self._database.explained("read"):
             found = [self._waiting.kept(number) or self._stored(number) for number in self._numbers(count)]
-        kept = kept_versions.judge((each for each in found if each is not None), self._waiting.judgements())
-        return list(kept.values())
+        return self._judged(found)
+
+    def was_good(self, digest: bytes) -> bool:
+        """Whether a kept version with this content was good, whatever runs now. Raises JournalError."""
+        waiting = [self._waiting.kept(row.version) for row in self._waiting.versions if row.digest == digest]
+        with self._database.explained("read"):
+            stored = [self._stored(number) for number in kept_versions.with_content(self._ask, digest)]
+        return any(each.proven for each in self._judged([*waiting, *stored]))
+
+    def _judged(self, versions: Iterable[KeptVersion | None]) -> list[KeptVersion]:
+        waiting, now = self._waiting, time.time()
+        there = (each for each in versions if each is not None)
+        kept = kept_versions.judge(there, waiting.judgements(), waiting.taken_back())
+        return [each.as_of(now) for each in kept.values()]
 
     def version(self, number: int) -> VersionRow:
         """A kept version with its content. Raises JournalError: it is not kept, damaged, or the file can't be read."""

@@ -17,9 +17,10 @@ of its own), and a copy of the journal for each version (no transaction over all
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -70,7 +71,9 @@ class KeptVersion(WithSecrets, frozen=True, omit_defaults=True):
         verdict: How its barrier ended: `success` or `partial`; `rejected` once it was undone; empty: not yet.
         good: Whether it was settled, declined by no worker, and not undone.
         restores: The number of the version whose content a person has put back by it; 0 for none.
-        provisional: Whether it was committed in a window, and nobody has confirmed it.
+        provisional: Whether it was committed in a window, and nobody has confirmed it; or on probation, and was taken
+            back, with it or with a later one.
+        proves: The date until which it is on probation, whether or not another one has superseded it; 0.0: it is not.
     """
 
     SHOWN = ("version", "origin", "verdict", "good")
@@ -87,17 +90,27 @@ class KeptVersion(WithSecrets, frozen=True, omit_defaults=True):
     good: bool = False
     restores: int = 0
     provisional: bool = False
+    proves: float = 0.0
 
     @property
     def proven(self) -> bool:
-        """Whether it is good, and was confirmed if it was committed in a window."""
-        return self.good and not self.provisional
+        """Whether it is good, was confirmed if it was committed in a window, and is not on probation any more."""
+        return self.good and not self.provisional and not self.proves
+
+    def as_of(self, date: float) -> KeptVersion:
+        """The version at this date: a probation whose time is over is none."""
+        return msgspec.structs.replace(self, proves=0.0) if 0.0 < self.proves <= date else self
+
+    def taken_back(self, date: float) -> KeptVersion:
+        """The version after an undo of this date, of it or of a later one: it never becomes good if it was not yet."""
+        return msgspec.structs.replace(self, provisional=True) if self.proves > date else self
 
     def judged(self, judgement: Judgement) -> KeptVersion:
         """The version after this judgement. The first verdict stays, unless the version is undone; `good` may end."""
         _, verdict, good = judgement
         if verdict == CONFIRMED:
-            return msgspec.structs.replace(self, provisional=False) if self.provisional else self
+            open_yet = self.provisional or self.proves
+            return msgspec.structs.replace(self, provisional=False, proves=0.0) if open_yet else self
         if verdict != UNDONE and self.verdict:
             verdict, good = self.verdict, good and self.good
         if (verdict, good) == (self.verdict, self.good):
@@ -113,6 +126,18 @@ class Judgement(NamedTuple):
     good: bool
 
 
+class TakenBack(NamedTuple):
+    """What was on probation between these two numbers, both excluded, was taken back at this date."""
+
+    above: int
+    below: int
+    date: float
+
+    def has(self, version: int) -> bool:
+        """Whether the number is between them."""
+        return self.above < version < self.below
+
+
 def judgement_of(event: ReloadEvent) -> Judgement | None:
     """What this event says of the version that runs after it; None if nothing.
 
@@ -126,12 +151,17 @@ def judgement_of(event: ReloadEvent) -> Judgement | None:
     return Judgement(event.version, "partial" if event.lagging else "success", not declined)
 
 
-def judge(versions: Iterable[KeptVersion], judgements: Iterable[Judgement]) -> dict[int, KeptVersion]:
+def judge(
+    versions: Iterable[KeptVersion], judgements: Iterable[Judgement], taken_back: Iterable[TakenBack] = ()
+) -> dict[int, KeptVersion]:
     """These versions by number, in their order, after these judgements; judgements of others are left out."""
     by_number = {each.version: each for each in versions}
     for judgement in judgements:
         if (known := by_number.get(judgement.version)) is not None:
             by_number[judgement.version] = known.judged(judgement)
+    for several in taken_back:
+        for version in filter(several.has, by_number):
+            by_number[version] = by_number[version].taken_back(several.date)
     return by_number
 
 
@@ -195,15 +225,30 @@ def add(ask: Ask, version: KeptVersion) -> None:
     ask("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", values)
 
 
-def update(ask: Ask, judgements: Iterable[Judgement]) -> None:
+def update(ask: Ask, judgements: Iterable[Judgement], taken_back: Iterable[TakenBack] = ()) -> None:
     """Write these judgements into the rows of their versions; one without a row, or with a torn one, has none."""
     for judgement in judgements:
-        try:
-            version = read(ask, judgement.version)
-        except Unreadable:
-            continue  # a listing logs it
-        if version is not None and (judged := version.judged(judgement)) is not version:
-            add(ask, judged)
+        _change(ask, judgement.version, functools.partial(KeptVersion.judged, judgement=judgement))
+    for several in taken_back:
+        query = "SELECT version FROM kept WHERE version > ? AND version < ?"
+        for (number,) in ask(query, (several.above, several.below)).fetchall():
+            _change(ask, number, functools.partial(KeptVersion.taken_back, date=several.date))
+
+
+def _change(ask: Ask, number: int, change: Callable[[KeptVersion], KeptVersion]) -> None:
+    try:
+        version = read(ask, number)
+    except Unreadable:
+        return  # a listing logs it
+    if version is not None and (changed := change(version)) is not version:
+        add(ask, changed)
+
+
+def with_content(ask: Ask, digest: bytes) -> list[int]:
+    """The numbers of the kept versions with this content."""
+    if not have_tables(ask):
+        return []
+    return [number for (number,) in ask("SELECT version FROM kept WHERE digest = ?", (digest,))]
 
 
 def prune(ask: Ask, limit: int, needed: int = 0) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState, Unconfirmed, Window
 from confcast.owner.loop import core_clock
 from confcast.owner.loop.core_clock import with_dates, with_times
@@ -18,7 +19,7 @@ from confcast.owner.store.journal import Journal, JournalError, StateRow
 from confcast.owner.store.kept_versions import before
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who
 
-WINDOW = Window(1, 700.0, 600.0, 100.0, Who(1000, 7, "confcast reload"), "another database", layer=b"layer 1")
+WINDOW = Window(1, 700.0, 0.0, 600.0, 100.0, Who(1000, 7, "confcast reload"), "another database", layer=b"layer 1")
 OPEN, CLOSED = StateRow(operator=OperatorState(5, window=WINDOW)), StateRow(operator=OperatorState(6))
 
 
@@ -209,3 +210,119 @@ def test_without_a_window_it_is_the_newest_proven_version(path: Path) -> None:
         settled(journal, 3)
         assert falls_back(OperatorState(), row(3), journal)[1] is None, "what runs is proven"
         assert falls_back(OperatorState(), None, journal)[1] is None
+
+
+# ---- probations
+
+LATER = 4e9
+"""A date that no test lives to see."""
+
+
+def on_probation(version: int, *, until: float = LATER, digest: bytes = b"", **other: object) -> VersionRow:
+    made = msgspec.structs.replace(row(version), proves=until, **other)
+    return msgspec.structs.replace(made, digest=digest, payload=digest) if digest else made
+
+
+def good(journal: Journal) -> list[tuple[int, bool]]:
+    return [(each.version, each.proven) for each in journal.versions()]
+
+
+@pytest.fixture(params=[True, False], ids=["folded", "waiting"])
+def folds(request: pytest.FixtureRequest) -> bool:
+    """Whether SQLite has taken in what was written before."""
+    return bool(request.param)
+
+
+def test_a_version_is_proven_once_its_time_is_over_superseded_or_not(path: Path, *, folds: bool) -> None:
+    with closing(Journal(path)) as journal:
+        for version, until in ((1, 0.0), (2, 5.0), (3, 6.0), (4, LATER), (5, LATER)):
+            journal.record(on_probation(version, until=until))
+            settled(journal, version)
+        if folds:
+            journal.fold()
+        assert good(journal) == [(5, False), (4, False), (3, True), (2, True), (1, True)]
+        assert before(journal.versions()) == 3
+
+
+def test_an_undo_takes_back_all_that_was_on_probation_when_it_came(path: Path, *, folds: bool) -> None:
+    """v2 had stood its own by then, v3 had not, though nothing was said against it; v4 is what was undone."""
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        settled(journal, 1)
+        for version, until in ((2, 50.0), (3, 70.0), (4, 80.0)):
+            journal.record(on_probation(version, until=until, timestamp=40.0))
+            settled(journal, version)
+        if folds:
+            journal.fold()
+        journal.record(on_probation(5, until=0.0, timestamp=60.0, undoes=4, takes_back=1))
+        settled(journal, 5)
+        expected = [(5, True), (4, False), (3, False), (2, True), (1, True)]
+        assert good(journal) == expected
+        journal.fold()
+        assert good(journal) == expected
+    with closing(Journal(path)) as journal:
+        assert good(journal) == expected
+
+
+def test_a_confirmation_ends_it(path: Path, *, folds: bool) -> None:
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        settled(journal, 1)
+        journal.record(on_probation(2), OPEN)
+        settled(journal, 2)
+        if folds:
+            journal.fold()
+        assert good(journal) == [(2, False), (1, True)]
+        journal.record_state(CLOSED)
+        assert good(journal) == [(2, True), (1, True)]
+
+
+def test_content_was_good_if_any_kept_version_with_it_was(path: Path, *, folds: bool) -> None:
+    with closing(Journal(path)) as journal:
+        for version, content, until in ((1, b"a", 0.0), (2, b"b", LATER), (3, b"a", LATER), (4, b"c", 0.0)):
+            journal.record(on_probation(version, until=until, digest=content))
+            if version < 4:
+                settled(journal, version)
+        if folds:
+            journal.fold()
+        assert [journal.was_good(content) for content in (b"a", b"b", b"c", b"d")] == [True, False, False, False]
+
+
+def test_its_end_is_the_same_time_for_the_next_owner_and_a_boot_is_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = core_clock.time.monotonic()
+    written = with_dates(OperatorState(window=Window(1, proves=now + 20.0)))
+    assert written.window is not None
+    assert (written.window.deadline, written.window.by) == (0.0, pytest.approx(core_clock.date_of(now + 20.0), abs=1.0))
+    read = with_times(written).window
+    assert read is not None
+    assert (read.deadline, read.proves) == (0.0, pytest.approx(now + 20.0, abs=1.0))
+    monkeypatch.setattr(core_clock, "_boot", lambda: "another boot")
+    assert with_times(written).window is None
+
+
+def test_one_that_is_over_is_none_for_the_next_owner() -> None:
+    over = core_clock.time.monotonic() - 1.0
+    assert with_times(with_dates(OperatorState(window=Window(1, proves=over)))).window is None
+    open_yet = with_times(with_dates(OperatorState(window=Window(1, over + 100.0, over)))).window
+    assert open_yet is not None
+    assert open_yet.proves == pytest.approx(over, abs=1.0)
+
+
+def test_the_row_has_the_date_and_what_is_taken_back() -> None:
+    now = core_clock.time.monotonic()
+    given = fx.Record(3, b"d", b"p", operator=OperatorState(window=Window(1, proves=now + 20.0)), takes_back=1)
+    made, _ = core_clock.rows_of(given, b"s")
+    assert (made.provisional, made.takes_back) == (False, 1)
+    assert made.proves == pytest.approx(core_clock.date_of(now + 20.0), abs=1.0)
+
+
+def test_a_probation_whose_fallback_is_gone_undoes_nothing_and_that_is_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = OperatorState(window=Window(1, proves=1e12))
+    with closing(Journal(path)) as journal, caplog.at_level(logging.ERROR):
+        journal.record(on_probation(2), StateRow(operator=state))
+        operator, fallback = falls_back(state, row(2), journal)
+    assert (operator.window, fallback) == (None, None)
+    assert "version 2 is on probation" in caplog.text
+    assert falls_back(state, None, journal)[0].window is None
