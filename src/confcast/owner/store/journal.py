@@ -116,6 +116,7 @@ class Journal:
         self._ask = self._database.ask
         self._newest = self._high_water = self._number = 0
         self._waiting = Waiting()
+        self._numbers_of: dict[bytes, list[int]] = {}  # of the versions that SQLite keeps, by content
         self._must_flush_event = True  # that of a reload which has flushed no version
         try:
             self._open_ahead()
@@ -162,11 +163,14 @@ class Journal:
         return self._judged(found)
 
     def was_good(self, digest: bytes) -> bool:
-        """Whether a kept version with this content was good, whatever runs now. Raises JournalError."""
-        waiting = [self._waiting.kept(row.version) for row in self._waiting.versions if row.digest == digest]
+        """Whether a kept version with this content was good, whatever runs now. Raises JournalError.
+
+        SQLite is asked only where it has such a version.
+        """
+        found = [self._waiting.kept(row.version) for row in self._waiting.versions if row.digest == digest]
         with self._database.explained("read"):
-            stored = [self._stored(number) for number in kept_versions.with_content(self._ask, digest)]
-        return any(each.proven for each in self._judged([*waiting, *stored]))
+            found += [self._stored(number) for number in self._numbers_of.get(digest, ())]
+        return any(each.proven for each in self._judged(found))
 
     def _judged(self, versions: Iterable[KeptVersion | None]) -> list[KeptVersion]:
         waiting, now = self._waiting, time.time()
@@ -333,6 +337,7 @@ class Journal:
             waiting.take_in(self._ask, number, self._limits)
         self._waiting, self._number = Waiting(), number
         self._ahead.clear()
+        self._numbers_of = kept_versions.by_content(self._ask)
 
     def _open_ahead(self) -> None:
         """Open the ahead file, and read what a former owner left there; the heights and the state are of both files."""
@@ -343,6 +348,8 @@ class Journal:
             self.state = self._state()
             self._number = self._folded()
             self._waiting = self._unfolded()
+            with self._database.explained("read"):
+                self._numbers_of = kept_versions.by_content(self._ask)
         except BaseException:
             self._ahead.close()
             raise

@@ -244,11 +244,16 @@ def _change(ask: Ask, number: int, change: Callable[[KeptVersion], KeptVersion])
         add(ask, changed)
 
 
-def with_content(ask: Ask, digest: bytes) -> list[int]:
-    """The numbers of the kept versions with this content."""
-    if not have_tables(ask):
-        return []
-    return [number for (number,) in ask("SELECT version FROM kept WHERE digest = ?", (digest,))]
+def by_content(ask: Ask) -> dict[bytes, list[int]]:
+    """The numbers of the kept versions, by the digest of their contents; those up to a page that is damaged."""
+    found: dict[bytes, list[int]] = {}
+    try:
+        for number, digest in ask("SELECT version, CAST(digest AS BLOB) FROM kept") if have_tables(ask) else ():
+            found.setdefault(digest, []).append(number)
+    except sqlite3.Error as error:
+        if not tells_of_damage(error):
+            raise
+    return found
 
 
 def prune(ask: Ask, limit: int, needed: int = 0) -> None:
