@@ -16,6 +16,7 @@ from confcast.errors import ImpossibleMessage
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState as OwnerState
 from confcast.owner.loop import queries, questions
+from confcast.wire.canary import Canary
 from confcast.wire.messages import (
     Abort,
     Applied,
@@ -50,6 +51,7 @@ from confcast.wire.messages import (
     Stats,
     ToOwner,
     ToWorker,
+    Tried,
     Try,
     Unhealthy,
     Unset,
@@ -61,7 +63,7 @@ from confcast.wire.messages import (
 from confcast.worker.connection.machine import ReplicaState as WorkerState
 from confcast.worker.connection.machine import Reply
 from tests.core.test_worker_table import HATED, ROUND, worker_in
-from tests.core.world import WHY, A, B, C, Scene, scene
+from tests.core.world import WHY, A, B, C, Owner, Scene, scene
 
 # ---- the owner's: IDLE, LOADING, STAGING, RECORDING, COMMITTING
 
@@ -136,6 +138,8 @@ OWNER: dict[str, list[str]] = {
     "Declined": ["RecordEvent", "RecordEvent", "RecordEvent", "RecordEvent", "-"],
     "Declined, another version": ["-"] * 5,
     "Observed": ["-"] * 5,
+    "Tried": ["-"] * 5,
+    "Wake, trial": ["-"] * 5,
     "Observed, which a caller waits for": ["Answer"] * 5,
     "Drained": ["-"] * 5,
     "PipeEnded": ["-"] * 5,
@@ -220,6 +224,8 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Applied": (Applied, said(lambda it: Applied(it.owner.version))),
     "Declined": (Declined, said(lambda it: Declined(it.owner.version))),
     "Declined, another version": (Declined, said(lambda it: Declined(44))),
+    "Tried": (Tried, said(lambda it: Tried(2))),
+    "Wake, trial": (fx.Wake, fed(fx.Wake(fx.Timer.TRIAL, -1))),
     "Observed": (Observed, said(lambda it: Observed(0, 1, "reload_pool: ValueError"))),
     "Observed, which a caller waits for": (Observed, said(lambda it: Observed(it.owner.observes(it.w1)))),
     "Drained": (fx.Drained, lambda it: it.owner.feed(fx.Drained((it.w1.pipe,)))),
@@ -248,6 +254,48 @@ def test_the_owners_cell(name: str, state: OwnerState):
         effects = [effect.message if isinstance(effect, fx.Send) else effect for effect in it.owner.log]
         found = cell(state, it.owner.state, effects)
     assert found == OWNER[name][state.value]
+
+
+ON_TRIAL = {  # where it differs from IDLE
+    "Rollback": "→RECORDING Record",
+    "Set": "→RECORDING Record",
+    "Unset": "→RECORDING Record",
+    "Resume": "→RECORDING Record",
+    "Confirm": "→STAGING WakeAt Prepare",
+    "Loaded, nothing differs": "impossible",
+    "Loaded, something differs": "impossible",
+    "Loaded, unchecked": "impossible",
+    "LoadFailed": "impossible",
+    "ProcessGone, and it failed": "→RECORDING RemoveMember Spoken Record",
+    "HandsOver": "→RECORDING Record",
+}
+
+
+def scene_on_trial() -> Scene:
+    """B is on trial as version 2 beside A; the first worker is its canary, and has it."""
+    owner = Owner(canary=Canary(1))
+    it = Scene(owner, *(owner.meets(pid, 1, A, trial=0) for pid in (1, 2)))
+    it.both_send(Applied(1))
+    owner.is_triggered()
+    owner.loads(B)
+    it.both_send(Vote(1, True))
+    owner.records()
+    owner.receives(it.w1, Tried(2))
+    owner.forget()
+    return it
+
+
+@pytest.mark.parametrize("name", sorted(OWNER.keys() - {"Observed, which a caller waits for"}))
+def test_the_owners_cell_while_a_version_is_on_trial(name: str):
+    it = scene_on_trial()
+    try:
+        COMES[name][1](it)
+    except ImpossibleMessage:
+        found = "impossible"
+    else:
+        effects = [effect.message if isinstance(effect, fx.Send) else effect for effect in it.owner.log]
+        found = cell(OwnerState.IDLE, it.owner.state, effects)
+    assert found == ON_TRIAL.get(name, OWNER[name][OwnerState.IDLE.value])
 
 
 def test_no_input_of_the_owners_is_missing():

@@ -81,7 +81,7 @@ class Canaries:
     def are_in(self, roster: Roster) -> bool:
         """Whether each canary that is waited for, and runs what is committed, has the version."""
         missing = (member for member in roster if member.pid in self.pids and member.tried != self.trial.version)
-        return all(member.pid in roster.excused or member.refuses() is not None for member in missing)
+        return all(member.pid in roster.excused or not _can(member) for member in missing)
 
     def taken_up(self, roster: Roster) -> bool:
         """Whether a living canary has the version, by what it has said on its present pipe."""
@@ -100,7 +100,7 @@ class Canaries:
     def frame(self, member: Member) -> ToWorker | None:
         """What this canary lacks, now that it was sent the committed version; None: nothing, or its vote."""
         trial = self.trial
-        if member.pid not in self.pids or member.trying == trial.version or member.refuses() is not None:
+        if member.pid not in self.pids or member.trying == trial.version or not _can(member):
             return None
         if member.prepared != self.round or member.agreed == -self.round:
             member.prepared, member.agreed = self.round, 0  # a no that came during the write is asked for once more
@@ -113,7 +113,12 @@ class Canaries:
     def with_an_install(self, member: Member) -> OnTrial | None:
         """The version on trial for a worker that is sent the committed one: by entity, if both go into one frame."""
         trial, payload = self.trial, self.prepare.payload
-        if not self.by_entity or member.pid not in self.pids or len(payload) > _MOST_WITH_AN_INSTALL:
+        if (
+            not self.by_entity
+            or member.pid not in self.pids
+            or not _can(member)
+            or len(payload) > _MOST_WITH_AN_INSTALL
+        ):
             return None
         member.trying, member.begun = trial.version, 0 if self.begins_by else trial.version
         begun = not self.begins_by
@@ -128,5 +133,9 @@ class Canaries:
         return Settled(version, self.named)
 
 
+def _can(member: Member) -> bool:
+    return member.knows_trials and member.refuses() is None
+
+
 def _is_awake(member: Member) -> bool:
-    return member.pipe is not None and not member.timed_out and member.refuses() is None
+    return member.pipe is not None and not member.timed_out and _can(member)
