@@ -22,10 +22,13 @@ from confcast.wire.messages import (
     ReloadResult,
 )
 from confcast.worker.connection import machine as worker
+from tests.core import trial_census
 
 _SILENT = 2.5
 """Seconds that a silent worker has at the most, gathering included."""
 _PLACES = ("before its first version", "before its vote", "between vote and commit", "before it reads the commit")
+
+_ELSEWHERE = (ReloadResult.FILE_NOT_FOUND, ReloadResult.GUARDED)  # the loading thread's alone
 
 SITUATIONS = (
     *(f"a worker attaches, {state.name}" for state in ProposalState),
@@ -124,11 +127,12 @@ SITUATIONS = (
     "a hold comes back with a window's end",
     "what a window has undone is refused",
     "what a window has undone comes back with another window",
-    *(f"an outcome is {result.value}" for result in ReloadResult if result is not ReloadResult.FILE_NOT_FOUND),
+    *trial_census.SITUATIONS,
+    *(f"an outcome is {result.value}" for result in ReloadResult if result not in _ELSEWHERE),
 )
 
 
-class Census:
+class Census(trial_census.TrialCensus):
     """Of one world; `counts` by situation."""
 
     def __init__(self, world: Any) -> None:
@@ -236,12 +240,13 @@ class Census:
                 self._waits(timer, effect.when - self._world.now)
             case fx.Record():
                 self._commits = 0
-            case fx.Send(_, Commit()):
-                self._commits += 1
-            case fx.Send(_, Refused()):
-                self.notes("a Hello is refused")
+            case fx.Send(_, frame):
+                self._commits += isinstance(frame, Commit)
+                self.counts["a Hello is refused"] += isinstance(frame, Refused)
+                self.trial_sent(frame)
             case fx.RecordEvent(event):
                 self._ends(event)
+                self.trial_event(event)
             case fx.Answer():
                 self._answers(effect)
             case fx.AddMember() | fx.RemoveMember() if self._world.disk_is_full:
@@ -257,6 +262,7 @@ class Census:
                 held = self._world.journal.operator.hold
                 self._hold_changes(effect, held, effect.operator.hold)
                 self._window_changes(effect, self._world.journal.operator, effect.operator)
+                self.trial_written(effect)
                 if isinstance(effect, fx.Record):
                     self._operation_is_written(effect, held)
             case fx.Answer(event=event) if event.dry_run:
@@ -361,7 +367,10 @@ class Census:
             self.notes("a worker works past the deadline of the silent")
         elif timer is fx.Timer.UNDO:
             evidence = self._world.owner.core._proposal.evidence
-            self.notes("a window's undo can't be written" if evidence else "an undo can't be written")
+            what = "a window's undo" if evidence else "an undo"
+            if evidence and self._world.owner.core._outbox.canaries is not None:
+                what = "a trial's undo"
+            self.notes(f"{what} can't be written")
 
     def _ends(self, event: Any) -> None:
         self.notes(f"an outcome is {event.result.value}")

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner.core import effects as fx
-from confcast.wire.messages import PROTOCOL, Applied, Declined, Goodbye, Hello, Observed, ObserverError, Reload, Working
+from confcast.wire.messages import (
+    PROTOCOL,
+    Applied,
+    Counts,
+    Declined,
+    Goodbye,
+    Hello,
+    Observed,
+    ObserverError,
+    Reload,
+    Unhealthy,
+    Working,
+)
 from confcast.worker.connection import machine as worker
 from confcast.worker.connection.machine import Held
 from tests.core.census import Census
@@ -141,10 +153,14 @@ class Crowd:
 
     def fork(self, process: Process) -> None:
         if process.held is not None:
-            self.start_worker(process.held)
+            child = self.start_worker(process.held)
+            if child.knows_trials:
+                child.machine.slot, child.machine._tried = process.machine.slot, process.machine._tried
+                self.oracle.process_began(child)
 
-    def kill(self, process: Process) -> None:
+    def kill(self, process: Process, *, failed: str = "") -> None:
         self.census.dies(process)
+        process.failed = failed
         self._close_peer(process)
         process.alive = False
 
@@ -154,6 +170,24 @@ class Crowd:
             self.notes.discard(process.pid)
             self._close_peer(process)
             process.machine.close()
+
+    # ---- what speaks for and against a version
+
+    def counts(self, process: Process, answered: int) -> None:
+        """So many more requests have ended on what is on trial there, or on what is held; half named an entity."""
+        version = process.machine.trial or (process.held.version if process.held else 0)
+        if process.pipe is None or process.machine.state is worker.ReplicaState.GREETED or not version:
+            return
+        before = process.counted.get(version, Counts(version, 0, 0))
+        total = before.answered + answered
+        process.counted[version] = Counts(version, total, 0, total // 2)
+        process.pipe.up.append(process.counted[version])
+
+    def speaks(self, process: Process) -> None:
+        """It says that it is unhealthy with what is on trial there, or with what it holds."""
+        version = process.machine.trial or (process.held.version if process.held else 0)
+        if process.pipe is not None and process.machine.state is not worker.ReplicaState.GREETED and version:
+            process.pipe.up.append(Unhealthy(version, "slow"))
 
     # ---- observers
 

@@ -11,13 +11,11 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.wire.messages import Check, Commit, Confirm, Reload, Resume, Rollback, Set, Unset, Vote
 from tests.core.simulation import Process, World
+from tests.core.trial_disturbances import TRIALS, living
+from tests.core.trial_disturbances import goes_on as _goes_on
 
 Disturb = Callable[[World, Process | None, bytes], None]
 CROWD = 5
-
-
-def living(world: World) -> list[Process]:
-    return [process for process in world.processes if process.alive]
 
 
 def sources_change_and_somebody_calls(world, process, content):
@@ -344,15 +342,6 @@ def everyone_refuses_what_is_committed(world, process, content):
         world.trigger()
 
 
-def _goes_on(world, until):
-    """What can happen by itself, and deadlines where nothing else does, until that is so; not for ever."""
-    for _ in range(80):
-        if until():
-            return
-        moves = world.moves()
-        moves[0]() if moves else world.next_deadline()
-
-
 def refusal_comes_too_late(world, process, content):
     if process:
         process.refuses.add(content)
@@ -453,7 +442,7 @@ def deadline_comes(world, process, content):
     world.next_deadline()
 
 
-DISTURBANCES: tuple[Disturb, ...] = (
+WITHOUT_TRIALS: tuple[Disturb, ...] = (
     deadline_comes,
     sources_change_and_somebody_calls,
     sources_change_and_hup,
@@ -530,3 +519,4 @@ DISTURBANCES: tuple[Disturb, ...] = (
     owner_is_killed_amid_its_commits,
     owner_is_started,
 )
+DISTURBANCES = (*WITHOUT_TRIALS, *TRIALS)

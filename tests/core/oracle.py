@@ -33,6 +33,7 @@ from confcast.wire.messages import (
 )
 from confcast.worker.connection import machine as worker
 from tests.core import overrides
+from tests.core.trial_oracle import TrialOracle, asks_for_a_trial
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
 _FOLLOWING = ("start", "restart", "signal", "watch", "call", "command")
@@ -48,8 +49,11 @@ def _goes_back(asked: Any) -> bool:
     return isinstance(asked, Rollback) and asked.version is None
 
 
-class Oracle:
+class Oracle(TrialOracle):
+    _resumes = staticmethod(_resumes)
+
     def __init__(self, world: Any) -> None:
+        super().__init__()
         self.world = world
         self.contents: dict[int, bytes] = {}
         self.rows: dict[int, bytes] = {}
@@ -68,7 +72,7 @@ class Oracle:
         self.provisional: set[int] = set()  # versions of a window, unless they were confirmed
         self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
         self._sources_of: dict[bytes, bytes | None] = {}  # the same, by the content of each version of it
-        self.undone_sources: bytes | None = None  # what they gave to a window that was undone, until they change
+        self.undone_sources: bytes | None = None  # what they gave to what was undone, until they change
         self._fresh_owner()
 
     # ---- owners
@@ -79,6 +83,7 @@ class Oracle:
         self.read_values: bytes | None = None
         self.rebuilds = False
         self.connecting: set[int] = set()
+        self.knows_trials: set[int] = set()  # by their Hellos to this owner
         self._open_calls, self._asked = {}, {}
         self._loading = self._checked = 0
         self.dry = False
@@ -117,15 +122,18 @@ class Oracle:
     def journal_was_lost(self) -> None:
         self.newest_row = 0
         self.window_sources = self.undone_sources = None
+        self._forget_trial()
 
     def journal_went_back(self, newest: int) -> None:
         self.newest_row = newest
         self.window_sources = self.undone_sources = None
+        self._forget_trial()
 
     def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
         """About to be in the journal."""
         self._one_content(version, content)
         self._note_sources(effect)
+        self.trial_ended(effect)
         if effect.operator.window is not None:
             self.provisional.add(version)
         self.rows[version] = content
@@ -135,6 +143,7 @@ class Oracle:
 
     def state_written(self, version: int, operator: Any) -> None:
         """A window that is closed without a version has been confirmed, or had nothing to undo."""
+        self.trial_begins(operator.trial)
         if operator.window is None:
             self.provisional.discard(version)
             self.window_sources = None
@@ -155,6 +164,7 @@ class Oracle:
                 self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
                 self.disturbed = set()
                 self.loads_begun += 1
+                self.load_begins()
                 if not self.dry and not isinstance(effect, fx.Restore):
                     self._last_load = self._tick()
             case fx.Send(pipe, frame):
@@ -165,6 +175,7 @@ class Oracle:
                 self._sources_that_were_undone_stay_out(effect)
                 self._what_people_have_set_stays(effect)
                 self._write_ordered(effect)
+                self.trial_written(effect)
             case fx.AddMember(pid):
                 (process,) = [each for each in self.world.processes if each.pid == pid]
                 assert process.fits, "somebody whom no owner can serve is on the roster"
@@ -205,6 +216,7 @@ class Oracle:
             assert self.world.journal.operator.pending == tuple(event.pending), f"{event.pending} was not noted"
 
     def _owner_sends(self, pipe: int, frame: Any) -> None:
+        self.trial_frame(pipe, frame)
         match frame:
             case Prepare(round=round):
                 if round > self.round:
@@ -212,35 +224,46 @@ class Oracle:
                     self.stage_began, self.overdue = self.world.now, set()
                 self.asked.add((pipe, round))
             case Settled(version=version):
-                assert version in self.closed, "settled before its barrier was closed"
+                assert version in self.closed | self.trials, "settled before its barrier was closed"
             case Install(version=version, digest=content):
                 assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
 
     def _write_ordered(self, effect: fx.Record | fx.RecordState) -> None:
-        ends = self.world.journal.operator.window is not None and effect.operator.window is None
+        before, after = self.world.journal.operator, effect.operator
+        ends = (before.window is not None and after.window is None) or before.trial is not None
         assert not self.dry or ends, "C1: a dry run has written"
         self.dry = False
         if isinstance(effect, fx.RecordState):  # who attaches meanwhile has missed no vote
+            if before.trial is None and after.trial is not None:
+                self._are_voted_for(effect)
             self.disturbed = set()
             return
         if effect.undo:
             self.undos.add(effect.version)
         if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back
             self.recorded_here.add(effect.version)
-        vetoed = self.open_round in self.vetoed and not effect.undo
+        if self.promotes(effect):
+            assert self.open_round, "E5: promoted, and never put to everyone"
+        unvoted = self._are_voted_for(effect, asks=not (effect.undo or self.ends_trial(effect)))
+        self.excused = self.timed_out | unvoted
+        self.disturbed = set()
+        self.open_round, self.recording = 0, True
+
+    def _are_voted_for(self, effect: fx.Record | fx.RecordState, *, asks: bool = True) -> set[int]:
+        """Returns who has not voted yes."""
+        vetoed = self.open_round in self.vetoed and asks
         assert not self.open_round or not vetoed, "G1: committed against a no that came in time"
         unvoted = self._unvoted()
-        if self.open_round and not effect.undo:
+        if self.open_round and asks:
             early = unvoted - self.timed_out - self.overdue
             assert not early, f"G1: committed before {early} voted, and before the deadline"
             heard = self.world.owner.known
             agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
-            unasked = effect.origin in ("rollback", "last_good")
+            unasked = getattr(effect, "origin", "") in ("rollback", "last_good")
             assert agree or not heard or unasked, "G1: committed without a yes"
-            assert self._checked == self._loading, "G8: committed before it was proven to be exact"
-        self.excused = self.timed_out | unvoted
-        self.disturbed = set()
-        self.open_round, self.recording = 0, True
+            exact = self._checked == self._loading or self.promotes(effect)
+            assert exact, "G8: committed before it was proven to be exact"
+        return unvoted
 
     def _unvoted(self) -> set[int]:
         """Of those who are known, whose yes to the open round was not received on the pipe that they have now."""
@@ -292,7 +315,8 @@ class Oracle:
         """A way back from a window needs no load: what it puts back is in the row."""
         before, after = self.world.journal.operator, effect.operator
         back = isinstance(effect, fx.Record) and effect.undo and effect.origin == "rollback"
-        if before.window is not None and after.window is None and (back or self._is_open(_goes_back)):
+        ends = before.window is not None and after.window is None and (back or self._is_open(_goes_back))
+        if ends or (self.ends_trial(effect) and effect.origin == "rollback"):
             self.loads_begun += 1
             self.read = effect.payload if isinstance(effect, fx.Record) else self.rows[self.newest_row]
 
@@ -300,19 +324,20 @@ class Oracle:
         """One fallback and one deadline, until somebody confirms, or what came in it is gone."""
         journal, now = self.world.journal, self.world.now
         before, after = journal.operator.window, effect.operator.window
-        undo = isinstance(effect, fx.Record) and effect.undo
+        undo = isinstance(effect, fx.Record) and (effect.undo or self.ends_trial(effect))
+        asks = self._asks_for_a_window() or (self.promotes(effect) and self.trial_has_asked[0])
         if journal.deleted or not self.newest_row:
             return
         if before is None:
-            assert after is None or self._asks_for_a_window(), "a window, and nobody has asked for one"
+            assert after is None or asks, "a window, and nobody has asked for one"
             assert after is None or after.fallback not in self.provisional, "U4: what is provisional itself"
             assert after is None or after.fallback in journal.rows, "U4: the fallback is not kept"
             return
         assert now < before.deadline or undo or after is None, "D7: its time is over, and something else goes first"
         if after is not None:
             assert after.fallback == before.fallback, "F2: another fallback"
-            assert after.deadline == before.deadline or undo or self._asks_for_a_window(), "F2: another deadline"
-        elif undo:
+            assert after.deadline == before.deadline or undo or asks, "F2: another deadline"
+        elif undo and effect.undo:
             good = {journal.rows[version] for version in journal.rows.keys() - self.provisional}
             assert effect.payload in good, "U4: what is put back is provisional itself"
         elif journal.rows[self.newest_row] != journal.rows[before.fallback]:
@@ -323,12 +348,14 @@ class Oracle:
     def _sources_that_were_undone_stay_out(self, effect: fx.Record | fx.RecordState) -> None:
         """U1: what a window has undone comes back only when the sources change, or somebody asks for just that."""
         if isinstance(effect, fx.Record) and self._follows(effect) and self.undone_sources == effect.values:
-            asked = self._asks_for_a_window() or self._is_open(_resumes)
+            asked = self._asks_for_a_window() or self._is_open(_resumes) or self._is_open(asks_for_a_trial)
             assert asked, "U1: what was undone is committed again"
 
     def _follows(self, effect: fx.Record) -> bool:
         """Whether its content was made from what the sources said."""
-        return not (effect.undo or self.rebuilds or effect.origin == "reissue")
+        if self.promotes(effect):
+            return self.open_trial.sources != b""
+        return not (effect.undo or self.rebuilds or effect.origin == "reissue" or self.ends_trial(effect))
 
     def _note_sources(self, effect: fx.Record) -> None:
         """It is in the journal: what the sources gave is in a window, or undone with it, or out of both."""
@@ -359,10 +386,11 @@ class Oracle:
         if journal.deleted or (isinstance(effect, fx.Record) and (effect.undo or effect.origin == "reissue")):
             return  # an undo has the state of what it puts back
         origin = getattr(effect, "origin", "")
+        resumes = self._is_open(_resumes) or (self.promotes(effect) and self.trial_has_asked[1])
         if held is not None and not held.boot and after.hold is None:
-            assert self._is_open(_resumes), "D5: a hold has ended, and nobody has asked for it"
+            assert resumes, "D5: a hold has ended, and nobody has asked for it"
         if held is not None and not held.boot and origin in _FOLLOWING:
-            assert self._is_open(_resumes), "D5: a load that nobody has forced was committed past a hold"
+            assert resumes, "D5: a load that nobody has forced was committed past a hold"
         if after.hold is not None and after.hold.boot:
             self._is_held_by_a_boot(effect, held)
         elif held is None and after.hold is not None:
@@ -386,12 +414,16 @@ class Oracle:
         if event.dry_run:
             self._tried(event)
         if event.result is ReloadResult.CONFLICT and isinstance(asked, Confirm):
-            open_here = self.world.journal.operator.window is not None and asked.version in (0, event.version)
+            people, mine = self.world.journal.operator, asked.version
+            open_here = people.window is not None and mine in (0, event.version)
+            if people.trial is not None:
+                open_here = (people.window is not None and mine == event.version) or mine in (0, people.trial.version)
             assert not open_here, "F3: a conflict, and what was to be confirmed waits for it"
         elif event.result is ReloadResult.CONFLICT:
-            assert expect not in (None, event.version), "D6: a conflict with the version that was expected"
+            newest = event.version if self.open_trial is None else self.open_trial.version
+            assert expect not in (None, newest), "D6: a conflict with the version that was expected"
         elif expect is not None:
-            assert event.previous_version == expect, "D6: another version ran when this began"
+            assert event.previous_version == expect or expect in self.trials, "D6: another version ran when this began"
         self._is_in_the_journal(asked, event)
 
     def _is_in_the_journal(self, asked: Any, event: Any) -> None:
@@ -408,7 +440,7 @@ class Oracle:
                 assert overrides.is_of(asked.id, operator.layer), "D1: set, and not in the journal"
             case Set():
                 assert not overrides.is_of(asked.id, operator.layer), "D1: refused, and in the journal"
-            case Confirm() if event:
+            case Confirm() if event and event.version == event.previous_version:
                 assert operator.window is None, "F3: confirmed, and the window is open"
             case Unset() if event:
                 assert operator.layer == b"", "D1: unset, and still in the journal"
@@ -430,14 +462,16 @@ class Oracle:
             assert self._observed.get(pid, 0) > began, f"{pid} has not reported that its observers have run"
 
     def _barrier(self, event: Any) -> None:
-        undone = event.result in (ReloadResult.REJECTED, ReloadResult.UNDONE) and event.version in self.undos
+        undos = self.undos | self.renewals
+        undone = event.result in (ReloadResult.REJECTED, ReloadResult.UNDONE) and event.version in undos
         undone = undone and event.version > event.previous_version
         if event.result not in _APPLIED and not undone:
             return
         self.closed.add(event.version)
         if event.result is ReloadResult.UNDONE:
             assert event.evidence, "undone by itself, and nobody says why"
-            assert event.version not in self.provisional, "undone, and what runs is provisional"
+            provisional = event.version in self.provisional - self.renewals
+            assert not provisional, "undone, and what runs is provisional"
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         excused = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not excused
@@ -497,10 +531,13 @@ class Oracle:
     def owner_receives(self, pipe: Any, message: Any) -> None:
         present = self.pipe_of.get(pipe.pid) == pipe.number
         if present:
+            self.trial_hears(pipe.pid, message)
             self.working.discard(pipe.pid)
             self.working |= {pipe.pid} if isinstance(message, Working) else set()
         match message:
             case Hello(role="replica"):
+                self.knows_trials -= {pipe.pid} if message.trial is None else set()
+                self.knows_trials |= {pipe.pid} if message.trial is not None else set()
                 self.pipe_of[pipe.pid] = pipe.number
                 self.working.discard(pipe.pid)
                 self.applied_here.setdefault(message.version, set()).add(pipe.pid)
@@ -537,11 +574,13 @@ class Oracle:
     def owner_buries(self, pid: int) -> None:
         """What the dead said last is no veto any more."""
         self.pipe_of.pop(pid, None)
+        self.trial_buries(next(process for process in self.world.processes if process.pid == pid))
 
     # ---- workers
 
     def process_began(self, process: Any) -> None:
-        self.highest[process.pid] = process.held.version if process.held else 0
+        held = process.held.version if process.held else 0
+        self.highest[process.pid] = max(held, process.machine.trial)
 
     def worker_reads(self, process: Any, frame: Any) -> None:
         """A patch is sent to no process that does not take it, and to none that holds anything but its base."""
@@ -569,8 +608,11 @@ class Oracle:
                 self._one_content(new.version, new.digest)
                 assert new.digest == new.config, "the number of one content, and another content"
                 assert self.rows.get(new.version) == new.digest, f"G1: version {new.version} runs, and is in no journal"
-                assert new.version > self.highest[process.pid], "a version went down"
+                promoted = new.version == self.highest[process.pid] and new.version in self.trials
+                assert promoted or new.version > self.highest[process.pid], "a version went down"
                 self.highest[process.pid] = new.version
+            case worker.Slot():
+                self.takes_trial(process, effect)
             case worker.Reply(Declined(version=version)):
                 self.refused_last[process.pid] = version
 
@@ -583,6 +625,7 @@ class Oracle:
 
     def check_rest(self) -> None:
         world = self.world
+        assert world.journal.operator.trial is None, "a trial has no end"
         assert world.journal.operator.window is None, "F1: nobody has confirmed, and nothing was undone"
         assert self.newest_row not in self.provisional, "F1: what nobody has confirmed runs for good"
         for number, _ in self._open_calls:

@@ -12,7 +12,7 @@ from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, Core, OperatorState, Proven
 from confcast.owner.store.kept_versions import judgement_of
-from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare, ReloadEvent
+from confcast.wire.messages import PROTOCOL, Counts, Hello, Install, Prepare, ReloadEvent
 from confcast.worker.connection.machine import DoesNotFit, Held, Machine, ReplicaState, no_patch
 from tests.core.world import patched
 
@@ -96,8 +96,9 @@ class Process:
     `slow`: its functions take time; `inside`: the frame for which one runs. `step`: how far it is on its way to serve
     without an owner's answer, 0 for not at all; `serves`: it has had an answer, or is at the end of that way.
     `asked`: the Observe that its observers have to answer yet, 0 for none; `lingers`: they take their time;
-    `fails`: one of them raises. `altered`: the application has changed in place what is held. Every third process is of
-    a build that knows no patches.
+    `fails`: one of them raises. `altered`: the application has changed in place what is held. `failed`: why its death
+    speaks against what it ran. `counted`: its requests, by version. Every third process is of a build that knows no
+    patches, and every seventh of one that knows no trials.
     """
 
     def __init__(self, pid: int, held: Held | None = None, **other: object) -> None:
@@ -118,6 +119,8 @@ class Process:
         self.lingers = self.fails = False
         self.failures = 0
         self.altered = False
+        self.failed = ""
+        self.counted: dict[int, Counts] = {}
         self.machine = Machine(self._build, self._check, lambda: pid % 2 == 0, self._patch if pid % 3 else no_patch)
         if held is not None:
             self.machine.adopt(held)
@@ -125,6 +128,10 @@ class Process:
     @property
     def held(self) -> Held | None:
         return self.machine.held
+
+    @property
+    def knows_trials(self) -> bool:
+        return self.pid % 7 != 0
 
     @property
     def can_connect(self) -> bool:
@@ -145,6 +152,7 @@ class Process:
     def hello(self) -> Hello:
         version, digest = (self.held.version, self.held.digest) if self.held else (0, b"")
         usual = {"protocol": PROTOCOL, "name": "app", "schema": SCHEMA, "patches": self.machine.patches}
+        usual["trial"] = self.machine.trial if self.knows_trials else None
         return Hello(pid=self.pid, role="replica", version=version, digest=digest, **usual | self.other)
 
     def _build(self, payload: bytes) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Core, ProposalState, Rules
+from confcast.wire.canary import Canary
 from confcast.wire.messages import Change, Outcome, Reload, ReloadResult, Resume
 from confcast.worker.connection.machine import Held
 from tests.core import overrides
@@ -25,11 +26,11 @@ Move = Callable[[], None]
 
 
 class World(Crowd):
-    def __init__(self, silent: str = "proceed") -> None:
+    def __init__(self, silent: str = "proceed", canary: Canary | None = None) -> None:
         super().__init__()
         self.oracle = Oracle(self)
         self.now = 1000.0
-        self.rules = Rules(schema=SCHEMA, silent=silent)
+        self.rules = Rules(schema=SCHEMA, silent=silent, canary=canary, probation=0.0)
         self.journal = Journal()
         self.snapshot: Held | None = None
         self.sources: bytes | None = b"A"
@@ -198,6 +199,11 @@ class World(Crowd):
         if self.owner is not None:
             self.owner.inputs.append(fx.HandsOver(on))
 
+    def probe(self, version: int) -> None:
+        """A probe says no to this version."""
+        if self.owner is not None:
+            self.owner.inputs.append(fx.Probed(version, "503"))
+
     def master_goes(self) -> None:
         if self.owner is not None:
             self.owner.inputs.append(fx.MasterGone())
@@ -227,7 +233,8 @@ class World(Crowd):
     def _bury(self, pid: int) -> None:
         self.owner.watched.discard(pid)
         self.oracle.owner_buries(pid)
-        self._feed(fx.ProcessGone(pid))
+        failed = next(process.failed for process in self.processes if process.pid == pid)
+        self._feed(fx.ProcessGone(pid, failed))
 
     def _drain(self, pipe: Pipe) -> None:
         if pipe.peer_open:
@@ -414,6 +421,8 @@ class World(Crowd):
             self._write_state(effect)
         else:
             self.census.notes("what people have set can't be written")
+            if effect.operator.trial is not None:
+                self.census.notes("a trial can't be written")
         self._reports_the_write(how)
 
     def _write_state(self, effect: fx.RecordState | fx.NoteState) -> None:
@@ -459,7 +468,10 @@ class World(Crowd):
         self.sources = b"A" if self.sources is None else self.sources
         operator = self.journal.operator
         boot = operator.hold is not None and operator.hold.boot and operator.unconfirmed is None
-        self.ask(Reload if boot else Resume)  # no person is needed to end a boot's hold
+        if self.rules.canary is not None:
+            self.ask(Reload, force=True)  # else it would be tried first, and nobody uses it
+        else:
+            self.ask(Reload if boot else Resume)  # no person is needed to end a boot's hold
         self._run_down()
         self.oracle.check_rest()
         self.oracle.check_last_outcome()

@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from confcast.wire.canary import Canary
 from tests.core.census import SITUATIONS
 from tests.core.disturbances import (
     DISTURBANCES,
+    WITHOUT_TRIALS,
     deadline_comes,
     living,
     owner_is_started,
@@ -27,14 +29,16 @@ from tests.core.disturbances import (
     sources_change_and_somebody_calls,
 )
 from tests.core.simulation import World
+from tests.core.trial_disturbances import CANARIES
 
 SILENT = ["proceed", "proceed", "refuse"]
 CONTENTS = [b"A", b"B", b"C"]
+TRIED = [None, None, *CANARIES.values()]
 RUNS = 920
 
 
-def begin(silent: str, workers: int) -> World:
-    world = World(silent)
+def begin(silent: str, workers: int, canary: Canary | None = None) -> World:
+    world = World(silent, canary)
     world.start_owner()
     for _ in range(workers):
         world.start_worker()
@@ -49,9 +53,9 @@ def move(world: World, pick: int) -> None:
 
 
 class Chaos(RuleBasedStateMachine):
-    @initialize(silent=st.sampled_from(SILENT), workers=st.integers(0, 4))
-    def begin(self, silent, workers):
-        self.world = begin(silent, workers)
+    @initialize(silent=st.sampled_from(SILENT), workers=st.integers(0, 4), canary=st.sampled_from(TRIED))
+    def begin(self, silent, workers, canary):
+        self.world = begin(silent, workers, canary)
         self.whole = True
 
     @contextmanager
@@ -88,9 +92,10 @@ class Chaos(RuleBasedStateMachine):
 def run_by_chance(seed: int) -> Counter[str]:
     """What happened in it. What goes wrong is reported with the seed, by which it can be run again."""
     random = Random(seed)
-    world = begin(random.choice(SILENT), random.randint(0, 4))
+    tries = random.random() < 0.5
+    world = begin(random.choice(SILENT), random.randint(0, 4), random.choice(TRIED) if tries else None)
     often = random.choice([0.03, 0.08, 0.15, 0.3])
-    some = random.sample(DISTURBANCES, random.randint(2, 18))
+    some = random.sample(DISTURBANCES if tries else WITHOUT_TRIALS, random.randint(2, 18))
     some += [deadline_comes, owner_is_started, sources_change_and_hup, sources_change_and_somebody_calls]
     try:
         for _ in range(random.randint(50, 400)):

@@ -1,0 +1,271 @@
+"""What may happen to a world in which versions are tried; as in `disturbances.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
+from confcast.wire.canary import Canary
+from confcast.wire.messages import Check, Confirm, Reload, Resume, Rollback, Set
+from tests.core.simulation import Process, World
+
+BY_WORKER = Canary(1, seconds=4.0, min_requests=6)
+BY_SHARE = Canary("60%", seconds=6.0, min_requests=3, inconclusive="promote")
+BY_ENTITY = Canary("30%", seconds=4.0, by="entity", min_requests=3)
+CANARIES = {b"A": BY_WORKER, b"B": BY_SHARE, b"C": BY_ENTITY}
+OTHER = {b"A": b"B", b"B": b"C", b"C": b"A"}
+
+
+def goes_on(world: World, until: Callable[[], object]) -> None:
+    """What can happen by itself, and deadlines where nothing else does, until that is so; not for ever."""
+    for _ in range(80):
+        if until():
+            return
+        moves = world.moves()
+        moves[0]() if moves else world.next_deadline()
+
+
+def living(world: World) -> list[Process]:
+    return [process for process in world.processes if process.alive]
+
+
+def trying(world: World) -> list[Process]:
+    """The workers that have a version on trial."""
+    return [process for process in living(world) if process.machine.slot is not None]
+
+
+def somebody_reloads_with_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    world.sources = content
+    world.ask(Reload, process, canary=CANARIES[content])
+
+
+def a_trial_is_taken_up(world: World, process: Process | None, content: bytes) -> None:
+    """As far as it comes by itself."""
+    if world.journal.operator.trial is None:
+        values = world.journal.values.get(max(world.journal.rows, default=0))
+        world.sources = content if content != values else OTHER[content]
+        world.ask(Reload, canary=CANARIES[content])
+    goes_on(world, lambda: world.journal.operator.trial is not None and trying(world))
+
+
+def requests_end(world: World, process: Process | None, content: bytes) -> None:
+    for each in trying(world) or living(world):
+        world.counts(each, content[0] - ord("A") + 1)
+
+
+def a_trial_has_evidence_and_ends(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    for each in trying(world):
+        world.counts(each, 9)
+    goes_on(world, lambda: not any(pipe.up for pipe in world.pipes.values()))
+    a_trial_ends(world, process, content)
+
+
+def a_trial_ends(world: World, process: Process | None, content: bytes) -> None:
+    """Its deadline comes, wherever the owner is."""
+    owner = world.owner
+    timers = [timer for timer in owner.timers if timer.timer is fx.Timer.TRIAL] if owner is not None else []
+    if timers and not owner.effects:
+        world.time_passes(max(0.0, max(timer.when for timer in timers) - world.now))
+        for timer in timers:
+            owner.timers.remove(timer)
+            owner.inputs.append(fx.Wake(timer.timer, timer.token))
+
+
+def a_trial_ends_amid_a_load(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.ask(Check) if content == b"A" else world.trigger()
+    state = ProposalState.STAGING if content == b"A" else ProposalState.LOADING
+    goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
+    a_trial_ends(world, process, content)
+
+
+def somebody_confirms_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    trial = world.journal.operator.trial
+    world.ask(Confirm, version=0 if trial is None or content != b"B" else trial.version)
+
+
+def a_promotion_is_refused(world: World, process: Process | None, content: bytes) -> None:
+    """By those that are no canaries."""
+    a_trial_is_taken_up(world, process, content)
+    trial = world.journal.operator.trial
+    if trial is not None:
+        for each in set(living(world)) - set(trying(world)):
+            each.refuses.add(trial.digest[:1])
+        world.ask(Confirm)
+
+
+def everyone_is_silent_at_a_promotion(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    for each in living(world):
+        each.stopped = True
+    world.ask(Confirm)
+
+
+def a_promotion_can_not_be_written(world: World, process: Process | None, content: bytes) -> None:
+    somebody_confirms_a_trial(world, process, content)
+    goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.STAGING)
+    world.next_write = "absent"
+
+
+def somebody_goes_back_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.ask(Rollback, version=None if content != b"C" else min(world.journal.rows, default=0))
+
+
+def somebody_sets_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    trial = world.journal.operator.trial
+    expect = None if trial is None or content == b"A" else trial.version - (content == b"C")
+    world.ask(Set, values={"k": content.decode().lower()}, expect=expect)
+
+
+def a_set_is_tried_and_hup(world: World, process: Process | None, content: bytes) -> None:
+    world.ask(Set, values={"k": content.decode().lower()})
+    goes_on(world, lambda: world.journal.operator.trial is not None)
+    world.trigger()
+
+
+def the_same_content_comes_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.trigger("watch") if content == b"A" else world.ask(Reload, canary=BY_WORKER if content == b"B" else None)
+
+
+def other_content_comes_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.sources = None if world.sources is None else OTHER[world.sources[:1]]
+    world.trigger("watch") if content == b"A" else world.ask(Resume if content == b"B" else Reload)
+
+
+def somebody_forces_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.ask(Reload, force=True)
+
+
+def a_canary_dies(world: World, process: Process | None, content: bytes) -> None:
+    """Of it, or by its server."""
+    a_trial_is_taken_up(world, process, content)
+    if canaries := trying(world):
+        world.kill(canaries[0], failed="" if content == b"C" else "was killed by signal 9")
+
+
+def all_canaries_leave(world: World, process: Process | None, content: bytes) -> None:
+    """By max_requests, one after the other; others start."""
+    a_trial_is_taken_up(world, process, content)
+    for each in trying(world):
+        world.leave(each)
+        world.kill(each)
+        world.start_worker()
+
+
+def a_worker_speaks(world: World, process: Process | None, content: bytes) -> None:
+    canaries = trying(world)
+    if process or canaries:
+        world.speaks(canaries[0] if canaries and content != b"C" else process)
+
+
+def a_canary_speaks_amid_a_load(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.ask(Check) if content == b"A" else world.trigger()
+    state = ProposalState.STAGING if content == b"A" else ProposalState.LOADING
+    goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
+    if canaries := trying(world):
+        world.speaks(canaries[0])
+
+
+def a_probe_says_no(world: World, process: Process | None, content: bytes) -> None:
+    trial = world.journal.operator.trial
+    if trial is not None and world.owner is not None:
+        world.probe(trial.version)
+
+
+def a_canary_is_stopped_before_it_tries(world: World, process: Process | None, content: bytes) -> None:
+    somebody_reloads_with_a_trial(world, process, content)
+    goes_on(world, lambda: world.journal.operator.trial is not None)
+    if process:
+        world.stop(process, stuffed=content == b"A")
+
+
+def a_canary_votes_late(world: World, process: Process | None, content: bytes) -> None:
+    """Yes or no; it was silent when all others agreed."""
+    if process:
+        if content == b"C":
+            process.refuses.add(content)
+        world.stop(process, stuffed=False)
+        somebody_reloads_with_a_trial(world, None, content)
+        goes_on(world, lambda: world.journal.operator.trial is not None)
+        process.stopped = False
+
+
+def a_trial_can_not_be_undone(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.next_write = "absent"
+    a_worker_speaks(world, process, b"A")
+
+
+def the_owner_is_killed_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    """As soon as it is written, or once it is taken up; the next one starts, or a next server."""
+    if content == b"A":
+        somebody_reloads_with_a_trial(world, process, OTHER[content])
+        goes_on(world, lambda: world.journal.operator.trial is not None)
+    else:
+        a_trial_is_taken_up(world, process, content)
+    world.server_starts_anew() if content == b"C" and world.journal.rows else world.kill_owner()
+
+
+def a_next_generation_comes_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
+    world.hands_over_or_goes_on()
+
+
+def a_trial_with_a_window(world: World, process: Process | None, content: bytes) -> None:
+    """The window begins with its promotion, or is open before it."""
+    world.sources = content
+    world.ask(Reload, confirm_within=9.0, canary=CANARIES[content] if content != b"A" else None)
+    goes_on(world, lambda: world.journal.operator.trial is not None or world.journal.operator.window is not None)
+    a_trial_is_taken_up(world, process, OTHER[content])
+    if content == b"C":
+        world.ask(Rollback)
+    elif content == b"B":
+        world.ask(Confirm)
+
+
+def an_override_ends_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    world.ask(Set, values={"k": "x"}, ttl=3.0)
+    goes_on(world, lambda: world.journal.operator.expires)
+    a_trial_is_taken_up(world, process, content)
+    world.time_passes(3.0)
+
+
+TRIALS = (
+    somebody_reloads_with_a_trial,
+    a_trial_is_taken_up,
+    requests_end,
+    a_trial_has_evidence_and_ends,
+    a_trial_ends,
+    a_trial_ends_amid_a_load,
+    somebody_confirms_a_trial,
+    a_promotion_is_refused,
+    everyone_is_silent_at_a_promotion,
+    a_promotion_can_not_be_written,
+    somebody_goes_back_in_a_trial,
+    somebody_sets_in_a_trial,
+    a_set_is_tried_and_hup,
+    the_same_content_comes_in_a_trial,
+    other_content_comes_in_a_trial,
+    somebody_forces_in_a_trial,
+    a_canary_dies,
+    all_canaries_leave,
+    a_worker_speaks,
+    a_canary_speaks_amid_a_load,
+    a_probe_says_no,
+    a_canary_is_stopped_before_it_tries,
+    a_canary_votes_late,
+    a_trial_can_not_be_undone,
+    the_owner_is_killed_in_a_trial,
+    a_next_generation_comes_in_a_trial,
+    a_trial_with_a_window,
+    an_override_ends_in_a_trial,
+)
