@@ -37,7 +37,7 @@ class TrialOracle:
     def _forget_trial(self) -> None:
         self.trial_values: bytes | None = None  # what the sources gave to it
         self.trial_has_asked: tuple[bool, bool] = False, False  # for a window, for the end of a hold
-        self._told: set[int] = set()
+        self._came_later: set[int] = set()  # when its use had begun
         self._have_had_it: set[int] = set()
         self._heard: dict[int, Counts] = {}
         self._spoken: list[str] = []
@@ -156,16 +156,17 @@ class TrialOracle:
         given = frame.version if isinstance(frame, Try) else 0
         if isinstance(frame, Install) and frame.trial is not None:
             given = frame.trial.version
+            self._came_later |= {pid} if frame.trial.begun else set()
             assert trial is None or trial.canary.by == "entity", "E9: by worker, a newcomer was given the trial"
         if given:
             assert trial is not None, "tried, and not in the journal"
             assert given == trial.version, "tried, and something else is on trial"
             assert pid in self.knows_trials, f"{pid} knows no trials, and was sent one"
-            self._told.add(pid)
         if isinstance(frame, Settled) and trial is not None and frame.version == trial.version and not self._used:
             self._used = True
             assert trial.canary.by == "entity"
-            missing = (self.world.known() & self.knows_trials) - self._have_had_it - {*frame.named}
+            here = (self.world.known() & self.knows_trials) - self._came_later
+            missing = here - self._have_had_it - {*frame.named}
             assert not missing, f"E9: its use begins, and {missing} have not got it"
 
     # ---- what it is told

@@ -37,6 +37,7 @@ class Canaries:
         pids: The canaries.
         begins_by: By entity, when its use begins at the latest; 0.0: it has begun.
         refused: Why canaries refuse it, or it can't be committed, in words; the first ones first.
+        over: Whether its undo is ordered, or tried again: then nobody is given it any more.
         named: By entity, the workers that did not have it when its use began.
     """
 
@@ -50,6 +51,7 @@ class Canaries:
     pids: set[int] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     named: tuple[int, ...] = ()
+    over: bool = False
 
     @property
     def by_entity(self) -> bool:
@@ -100,9 +102,10 @@ class Canaries:
     def frame(self, member: Member) -> ToWorker | None:
         """What this canary lacks, now that it was sent the committed version; None: nothing, or its vote."""
         trial = self.trial
-        if member.pid not in self.pids or member.trying == trial.version or not _can(member):
+        if self.over or member.pid not in self.pids or member.trying == trial.version or not _can(member):
             return None
-        if member.prepared != self.round or member.agreed == -self.round:
+        unheard = member.agreed == -self.round and not self.refused
+        if member.prepared != self.round or unheard:
             member.prepared, member.agreed = self.round, 0  # a no that came during the write is asked for once more
             return self.patch if member.takes_patch_of(self.patch.base) else self.prepare
         if member.agreed != self.round:
@@ -113,12 +116,8 @@ class Canaries:
     def with_an_install(self, member: Member) -> OnTrial | None:
         """The version on trial for a worker that is sent the committed one: by entity, if both go into one frame."""
         trial, payload = self.trial, self.prepare.payload
-        if (
-            not self.by_entity
-            or member.pid not in self.pids
-            or not _can(member)
-            or len(payload) > _MOST_WITH_AN_INSTALL
-        ):
+        takes = self.by_entity and not self.over and member.pid in self.pids and _can(member)
+        if not takes or len(payload) > _MOST_WITH_AN_INSTALL:
             return None
         member.trying, member.begun = trial.version, 0 if self.begins_by else trial.version
         begun = not self.begins_by

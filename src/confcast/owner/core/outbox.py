@@ -131,7 +131,7 @@ class Outbox:
         if member.sent < self._version:
             member.sent, member.prepared = self._version, 0
             voted = prepared and prepared == self._commit.round
-            frame = self._commit if voted else self._install_for(member)
+            frame = self._commit if voted else self._install_for(member, state)
             member.is_sent(self._version, self._install.digest)
             return self._with_seconds(member, frame)
         if state is ProposalState.STAGING and prepared != self.round and member.pid not in self._roster.excused:
@@ -200,10 +200,11 @@ class Outbox:
         if voted is not None and voted.base:
             self._install_patch = msgspec.structs.replace(self._install, payload=voted.payload, base=voted.base)
 
-    def _install_for(self, member: Member) -> Install:
+    def _install_for(self, member: Member, state: ProposalState) -> Install:
         """The Install for a worker that holds nothing: the committed version, and how many workers declined it."""
         install = self._committed_for(member)
-        trial = self.canaries.with_an_install(member) if self.canaries is not None else None
+        canaries = self.canaries if state is not ProposalState.RECORDING else None
+        trial = canaries.with_an_install(member) if canaries is not None else None
         return install if trial is None else msgspec.structs.replace(install, trial=trial)
 
     def _committed_for(self, member: Member) -> Install:

@@ -353,8 +353,11 @@ class Trials(Windows):
         self._order_undo(proposal, why)
 
     def _not_written(self, problem: Problem) -> None:
-        if self._proposal.promotes is not None and self._canaries is not None:
-            self._canaries.refused.append(NOT_PROMOTED.format(self._proposal.version, problem))
+        canaries = self._canaries
+        if canaries is not None and self._proposal.promotes is not None:
+            canaries.refused.append(NOT_PROMOTED.format(self._proposal.version, problem))
+        elif canaries is not None:
+            canaries.over = False  # a person's way back has failed, and the trial goes on
         super()._not_written(problem)
 
     def _confirm(self, asked: Confirm) -> bool:
@@ -397,6 +400,8 @@ class Trials(Windows):
     def _renew(self, proposal: Proposal, operator: OperatorState) -> None:
         """Write the committed content under the next number, without a vote; this also ends the trial."""
         mine = self.committed
+        if self._canaries is not None:
+            self._canaries.over = True
         proposal.digest, proposal.payload, proposal.values = mine.digest, mine.payload, mine.values
         proposal.base, proposal.patch, proposal.puts_back = b"", b"", mine.version
         proposal.same, proposal.undo, proposal.operator = True, mine.undo, operator
