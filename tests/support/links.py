@@ -14,7 +14,7 @@ from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import Message, Refused, decode_to_owner, encode
 from confcast.worker.connection.fallback import FALLBACK_AFTER
 from confcast.worker.connection.link import Link
-from confcast.worker.connection.machine import Held, Machine, Terminate
+from confcast.worker.connection.machine import Held, Keep, Machine, Slot, Terminate
 from tests.support.waiting import DEADLINE
 
 
@@ -32,6 +32,12 @@ class Listener:
 
     def caught_up(self) -> None:
         self.told.append("caught up")
+
+    def tried(self, slot: Slot) -> None:
+        self.told.append(("on trial", slot.held.version if slot.held else 0, slot.begun))
+
+    def kept(self, keep: Keep) -> None:
+        self.told.append(("kept", keep.version, keep.seconds))
 
     def settled(self, held: Held) -> None:
         self.told.append(("settled", held.version))

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from confcast.worker.snapshot import Snapshot
-from confcast.worker.trials import Entity
+from confcast.worker.trials import Entity, Trial
 
 T = TypeVar("T")
 
@@ -34,6 +34,7 @@ class Pinnable(Protocol[T]):
 
     _pinned: ContextVar[Pin[T] | None]
     _snapshot: Snapshot[T]
+    _trial: Trial[T] | None
 
     def _given(self, entity: Entity | None) -> Snapshot[T]:
         """What a new pin for this entity gets."""

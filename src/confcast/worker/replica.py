@@ -195,6 +195,7 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
                 self._observers,
                 self._resources,
                 self._receive,
+                self._receive_trial,
                 timeout,
             )
             self._provider = attachment

@@ -32,6 +32,7 @@ class Source:
     def __init__(self) -> None:
         self._pinned: Variable = ContextVar("pinned", default=None)
         self._snapshot = snapshot()
+        self._trial = None
 
     def _given(self, entity: object) -> Snapshot:
         return self._snapshot

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -28,11 +30,21 @@ from confcast.wire.messages import Answer, Refused, Request, Working
 from confcast.wire.signal_mask import application_signals
 from confcast.worker.connection.discovery import refuse_root
 from confcast.worker.connection.link import Link
-from confcast.worker.connection.machine import CannotBuild, DoesNotFit, Held, Machine, Terminate
+from confcast.worker.connection.machine import (
+    UNDO_TAKES,
+    CannotBuild,
+    DoesNotFit,
+    Held,
+    Keep,
+    Machine,
+    Slot,
+    Terminate,
+)
 from confcast.worker.connection.mask_text import masker
 from confcast.worker.connection.mutation_check import guard
 from confcast.worker.connection.schema_mismatch import mismatch
 from confcast.worker.derived.resources import Resources
+from confcast.worker.derived.things import Things
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.precommit import path_of, refusals
@@ -59,6 +71,7 @@ class Attachment(Generic[T]):
         observers: Called for swaps and settlings.
         resources: What is derived of the configuration.
         take: Makes a snapshot the replica's newest.
+        take_trial: Gives the replica's pins a version on trial, or with None no longer.
         timeout: Seconds that `open` will wait; the snapshot file is tried before their end.
 
     Attributes:
@@ -77,6 +90,7 @@ class Attachment(Generic[T]):
         observers: Observers,
         resources: Resources,
         take: Callable[[Snapshot[T]], None],
+        take_trial: Callable[[Trial[T] | None], None],
         timeout: float,
     ) -> None:
         refuse_root(address)
@@ -87,7 +101,9 @@ class Attachment(Generic[T]):
         self._observers = observers
         self._resources = resources
         self._take = take
+        self._take_trial = take_trial
         self._guard = guard(name, self._codec)
+        self._trial_guard = guard(name, self._codec)
         self._terminated: Terminate | None = None
         self._closed = False
         self._arrived = threading.Event()
@@ -99,8 +115,11 @@ class Attachment(Generic[T]):
             self._derive,
             self._drop,
             resources.declared,
+            time.monotonic,
         )
-        self._newest: Snapshot[T] | None = None
+        self._newest = held
+        self._trial: Trial[T] | None = None
+        self._former: tuple[T, weakref.ref[Things]] | None = None  # for an undo; `Resources` holds the things
         self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
@@ -177,9 +196,7 @@ class Attachment(Generic[T]):
 
     def swapped(self, old: Held | None, new: Held) -> None:
         """Make `new` the replica's newest configuration, and call the observers; a first value wakes `open`."""
-        resources = self._resources
-        things = resources.take_staged(new.config, new.version, new.digest) if resources.declared else None
-        newest = self._newest = Snapshot(new.config, new.version, new.digest, things)
+        newest = self._newest = self._snapshot_of(new)
         take = partial(self._take, newest)
         if self._guard is not None:
             self._guard.end()
@@ -190,10 +207,58 @@ class Attachment(Generic[T]):
 
     def renumbered(self, new: Held) -> None:
         """Give the replica's present content its new number."""
-        newest = self._newest
-        things = newest._things if newest is not None and newest.config is new.config else None
-        self._newest = Snapshot(new.config, new.version, new.digest, things)
+        self._newest = self._snapshot_of(new)
         self._take(self._newest)
+
+    def tried(self, slot: Slot) -> None:
+        """Give pins a version on trial, or no longer. What was derived of a former one is closed when it is due."""
+        former, held = self._trial, slot.held
+        if held is None:
+            self._trial = None
+        else:
+            snapshot = self._snapshot_of(held)
+            self._trial = Trial(snapshot, slot.share, slot.salt, begun=slot.begun)
+        self._take_trial(self._trial)
+        if former is not None and (self._trial is None or former.snapshot is not self._trial.snapshot):
+            newest = self._newest._things if self._newest is not None else None
+            self._resources.replaced(former.snapshot._things, newest)
+        self._watch_for_changes(former, held)
+
+    def _watch_for_changes(self, former: Trial[T] | None, held: Held | None) -> None:
+        watching = self._trial_guard
+        if watching is None or (former is not None and held is not None and former.snapshot.config is held.config):
+            return
+        watching.end()
+        if held is not None:
+            watching.begin(held.config, held.digest)
+
+    def kept(self, keep: Keep) -> None:
+        """Keep what is derived of the version that an undo would put back, for as long as one may come."""
+        former = keep.former
+        things = self._things_of(former.config) if former is not None else None
+        self._former = None if former is None or things is None else (former.config, weakref.ref(things))
+        self._resources.keep(things, keep.seconds + UNDO_TAKES)
+
+    def _snapshot_of(self, held: Held) -> Snapshot[T]:
+        """The snapshot of this version: with what is derived of its configuration, if that is held, kept or staged."""
+        trial = self._trial
+        if trial is not None and trial.snapshot.config is held.config and trial.snapshot.version == held.version:
+            return trial.snapshot
+        things = None
+        if self._resources.declared:
+            things = self._things_of(held.config)
+            if things is None:
+                things = self._resources.take_staged(held.config, held.version, held.digest)
+        return Snapshot(held.config, held.version, held.digest, things)
+
+    def _things_of(self, config: T) -> Things | None:
+        """What is derived of a configuration that this process holds or keeps."""
+        for snapshot in (self._newest, self._trial.snapshot if self._trial is not None else None):
+            if snapshot is not None and snapshot.config is config:
+                return snapshot._things
+        if self._former is not None and self._former[0] is config:
+            return self._former[1]()
+        return None
 
     def caught_up(self) -> None:
         """Wake `open`: this process holds what the owner gives."""

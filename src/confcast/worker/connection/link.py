@@ -49,12 +49,14 @@ from confcast.worker.connection.machine import (
     Disconnect,
     Effect,
     Held,
+    Keep,
     Machine,
     Renumber,
     ReplicaState,
     Reply,
     ReportObservers,
     Settle,
+    Slot,
     Swap,
     Terminate,
     Warn,
@@ -80,6 +82,12 @@ class LinkListener(Protocol):
 
     def caught_up(self) -> None:
         """This process holds the owner's version, or its own while no owner answers. Called once a pipe at the most."""
+
+    def tried(self, slot: Slot) -> None:
+        """A version is on trial beside what this process holds, or no longer."""
+
+    def kept(self, keep: Keep) -> None:
+        """For how long what this process holds may be undone, and what is to be kept for that."""
 
     def settled(self, held: Held) -> None:
         """All live workers that were not excused have applied the version that this process holds."""
@@ -286,8 +294,9 @@ class Link:
         version, digest = (held.version, held.digest) if held is not None else (0, b"")
         try:
             connection.connect(address)
-            hello = Hello(PROTOCOL, os.getpid(), "replica", name, schema, version, digest, self._machine.patches)
-            connection.sendall(frame(encode(hello)))
+            machine = self._machine
+            of = (version, digest, machine.patches, machine.trial)
+            connection.sendall(frame(encode(Hello(PROTOCOL, os.getpid(), "replica", name, schema, *of))))
         except OSError:
             connection.close()
             self._lose()
@@ -388,6 +397,10 @@ class Link:
                 _log.warning("%s", text)
             case Renumber(new):
                 self._listener.renumbered(new)
+            case Slot():
+                self._listener.tried(effect)
+            case Keep():
+                self._listener.kept(effect)
             case Settle(held):
                 self._listener.settled(held)
             case ReportObservers(number):

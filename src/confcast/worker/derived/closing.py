@@ -56,6 +56,7 @@ class Closing:
         self._open: dict[int, Thing] = {}  # by serial number, so in the order of building
         self._unheld: dict[int, Thing] = {}  # those that nothing holds any more, and that are to be closed
         self._watched: dict[Contents, weakref.ref[Things]] = {}
+        self._kept: tuple[Things | None, float] = (None, 0.0)  # for an undo, and until when
         self._ended_in_tests: deque[Contents] = deque()
         # Made with the first thing to close: by then a worker whose threads are green has patched the library.
         self._ended: queue.SimpleQueue[Contents | None] | None = None
@@ -121,6 +122,14 @@ class Closing:
             self._watched[contents] = weakref.ref(things, lambda _: ends.put(contents))
             self._begin(ends)
 
+    def keep(self, things: Things | None, seconds: float) -> None:
+        """Keep a former version's things for so many seconds, whatever else ends, in place of what was kept before."""
+        with self._lock:
+            before, self._kept = self._kept, (things, time.monotonic() + seconds)
+            if self._ended is not None:
+                self._ended.put(None)  # the thread waits for another time now
+        del before  # not while the lock is held: it may be the last reference to a version
+
     def drop(self, things: Things) -> None:
         """Close at once what only this version has, which never was the newest: in the thread; a test's, later."""
         with self._lock:
@@ -178,6 +187,9 @@ class Closing:
         block_signals(starter)
         while True:
             with self._lock:
+                over = self._end_keeping(time.monotonic())
+            del over  # not while the lock is held
+            with self._lock:
                 wait = self._seconds_to_wait()
                 if wait is None and not any(each.lingers for each in self._watched) and ends.empty():
                     self._thread = None
@@ -203,7 +215,17 @@ class Closing:
     def _seconds_to_wait(self) -> float | None:
         """Until the next close; None if nothing is due at a known time."""
         due = [_due(each) for each in self._unheld.values()]
+        if self._kept[0] is not None:
+            due.append(self._kept[1])
         return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _end_keeping(self, now: float) -> Things | None:
+        """What is kept, if its time is over; it is no longer."""
+        things, until = self._kept
+        if things is None or until > now:
+            return None
+        self._kept = (None, 0.0)
+        return things
 
     def _next(self, now: float) -> Thing | None:
         """The newest of the things that are due; its closing begins."""

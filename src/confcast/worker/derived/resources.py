@@ -79,7 +79,7 @@ class Resources:
         self._masked = masked
         self._lock = threading.RLock()  # reentrant: the garbage collector may run while it is held
         self._closing = Closing(masked, self._bound)
-        self._staged: Things | None = None
+        self._staged: list[Things] = []
         self._known: list[weakref.ref[Things]] = []
         self._serial = itertools.count(1)
         self._why_not = ""
@@ -167,6 +167,8 @@ class Resources:
     ) -> list[Problem]:
         """Build what a coming version needs. Returns why it can't be built; then nothing of it is kept.
 
+        What is staged for another one stays: a version and one on trial beside it may come together.
+
         Args:
             config: Its configuration.
             tell: Called with a name before each build.
@@ -174,10 +176,11 @@ class Resources:
             only: What to build. None: all that is declared.
             lingers: As in `Things`.
         """
-        self.unstage()
         if not self.declared or self._why_not:
             return []
-        staged = self._staged = self._known_from_now(Things(config, 0, lingers=lingers))
+        staged = self._known_from_now(Things(config, 0, lingers=lingers))
+        with self._lock:
+            self._staged.append(staged)
         for derived in self._to_build(only):
             try:
                 self._thing(derived, staged, tell, seconds)
@@ -185,29 +188,40 @@ class Resources:
                 continue  # nobody can have read it either
             except BaseException as error:  # also sys.exit(), a cancelled task or a green timeout is a veto
                 problems = building.problems_of(derived, error, self._mask(error, config))
-                self.unstage()
+                if self._is_staged(staged):
+                    self._closing.drop(staged)
                 return problems
         return []
 
     def unstage(self) -> None:
-        """Close what was built for a version that is not committed here."""
+        """Close what was built for versions that are not committed here."""
         with self._lock:
-            staged, self._staged = self._staged, None
-        if staged is not None:
+            former, self._staged = self._staged, []
+        for staged in former:
             self._closing.drop(staged)
 
     def take_staged(self, config: Any, version: int, digest: bytes = b"", *, lingers: bool = True) -> Things | None:
-        """The things of a version that is swapped in now; those that were staged for it, if any."""
+        """The things of a version that is swapped in, or tried, now; those that were staged for it, if any."""
         with self._lock:
-            staged = self._staged
-            if staged is not None and staged.config is config:
-                self._staged = None
-                staged.version, staged.digest = version, digest
-                for thing in staged.contents.things.values():
-                    thing.version = thing.version or version
-                return staged
-        self.unstage()
+            staged = next((each for each in self._staged if each.config is config), None)
+        if staged is not None and self._is_staged(staged):
+            staged.version, staged.digest = version, digest
+            for thing in staged.contents.things.values():
+                thing.version = thing.version or version
+            return staged
         return self._known_from_now(Things(config, version, digest, lingers=lingers)) if self.declared else None
+
+    def _is_staged(self, staged: Things) -> bool:
+        """Whether this was staged; it is no longer."""
+        with self._lock:
+            found = any(each is staged for each in self._staged)
+            self._staged = [each for each in self._staged if each is not staged]
+        return found
+
+    def keep(self, things: Things | None, seconds: float) -> None:
+        """Keep what a former version has for so long, in place of what was kept before; None: nothing."""
+        if things is not None or self.declared:
+            self._closing.keep(things, seconds)
 
     def replaced(self, former: Things | None, new: Things | None) -> None:
         """Note that the newest version has other things; the former ones are closed when their time has come."""
@@ -251,6 +265,7 @@ class Resources:
     def close(self) -> None:
         """Close all that is open, pinned or not."""
         self.unstage()
+        self._closing.keep(None, 0.0)
         self._why_not = (
             f"what is derived of replica {self._name!r} was closed with it: call attach() before it is read again"
         )
@@ -261,11 +276,11 @@ class Resources:
     def after_fork(self) -> None:
         """Have nothing in a forked child; the parent's things stay as they are."""
         self._lock = threading.RLock()
-        self._inherited += [self._closing, self._staged, *(things.forget() for things in self._alive())]
+        self._inherited += [self._closing, *self._staged, *(things.forget() for things in self._alive())]
         for things in self._alive():
             things.building = threading.RLock()
         self._closing = Closing(self._masked, self._bound)
-        self._staged, self.loop = None, None
+        self._staged, self.loop = [], None
         if self.declared:
             self._why_not = (
                 f"what is derived of replica {self._name!r} belongs to the process that forked this one: call "
@@ -276,19 +291,26 @@ class Resources:
 
     def kept(self, derived: Declaration) -> tuple[Kept, ...]:
         """The objects of former versions that are still open, the oldest first."""
-        try:
-            newest = self._replica._snapshot._things
-        except NotAttached:
-            newest = None
+        in_use = self._in_use()
         now, alive = time.monotonic(), self._alive()
         kept = []
         for thing in self._closing.open_things():
-            if thing.derived is derived and (newest is None or newest.contents.things.get(derived) is not thing):
+            if thing.derived is derived and not any(each.contents.things.get(derived) is thing for each in in_use):
                 pins = sum(_pins_of(each) for each in alive if each.contents in thing.holders)
                 kept.append(Kept(thing.version, now - thing.left_at if thing.left_at else 0.0, pins))
         return tuple(kept)
 
     # ---- inside
+
+    def _in_use(self) -> list[Things]:
+        """Those of the newest version, and of the one on trial beside it."""
+        try:
+            snapshots = [self._replica._snapshot]
+        except NotAttached:
+            return []
+        if (trial := self._replica._trial) is not None:
+            snapshots.append(trial.snapshot)
+        return [each._things for each in snapshots if each._things is not None]
 
     def _to_build(self, only: Iterable[object] | None = None) -> list[Declaration]:
         with self._lock:
