@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -176,12 +176,16 @@ def reading() -> None:
     assert_type(settings.connected, bool)
     with settings.pin() as config:
         assert_type(config, Settings)
+    with settings.pin(entity="ada") as config, settings.pin(entity=42), settings.pin(entity=None):
+        assert_type(config, Settings)
     assert_type(current(Settings), Settings)
     assert_type(current(), Any)
     assert_type(declared(), tuple[Replica[Any], ...])
 
     settings.latest.nam  # type: ignore[attr-defined]  # noqa: B018
     settings.version = 3  # type: ignore[misc]
+    settings.pin("ada")  # type: ignore[call-arg]
+    settings.pin(entity=4.5)  # type: ignore[arg-type]
     Replica(Settings, nmae="app")  # type: ignore[call-arg]
     current("Settings")  # type: ignore[call-overload]
 
@@ -267,6 +271,19 @@ async def iterating(manager: ConfigReloadManager[Settings]) -> None:
     settings.changes(select=lambda config: config.nam)  # type: ignore[attr-defined]
     settings.changes(on="commited")  # type: ignore[call-overload]
     settings.changes(None, True)  # type: ignore[call-overload]
+
+
+@settings.identify
+def user(headers: Mapping[str, str]) -> str | None:
+    return headers.get("x-user-id")
+
+
+def identifying() -> None:
+    assert_type(user({"x-user-id": "ada"}), str | None)
+    settings.identify(lambda headers: headers["x-user-id"])
+    settings.identify(lambda headers: 42)  # type: ignore[arg-type,return-value]
+    settings.identify(lambda headers, more: "")  # type: ignore[arg-type,misc]
+    settings.identify("x-user-id")  # type: ignore[arg-type]
 
 
 @settings.precommit

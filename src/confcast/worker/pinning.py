@@ -13,11 +13,10 @@ from typing import Generic, TypeVar
 from confcast.worker.async_library import is_async
 from confcast.worker.pins import CountedPin, Pin, PinEnded
 from confcast.worker.snapshot import Snapshot
-from confcast.worker.trials import Entity, Identity, Trial
+from confcast.worker.trials import Entity, Identify, Identity, Trial
 
 T = TypeVar("T")
 R = TypeVar("R")
-F = TypeVar("F", bound=Callable[[Mapping[str, str]], str | None])
 
 
 class Pinning(Generic[T]):
@@ -71,7 +70,7 @@ class Pinning(Generic[T]):
             pinned = self._snapshot
         return Pin(self, pinned)
 
-    def identify(self, function: F) -> F:
+    def identify(self, function: Identify) -> Identify:
         """Declare whom a request is for: `function(headers)` gives the entity as a text, or None. Also a decorator.
 
             @settings.identify

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from confcast.worker.precommit import path_of
 from confcast.worker.snapshot import Snapshot
@@ -24,7 +24,8 @@ _log = logging.getLogger("confcast.worker")
 T = TypeVar("T")
 
 Entity: TypeAlias = "str | int"
-Identify: TypeAlias = Callable[[Mapping[str, str]], Any]
+Identify: TypeAlias = Callable[[Mapping[str, str]], "str | None"]
+"""Gives the entity of a request with these headers."""
 
 _MOST_REMEMBERED = 4096
 
