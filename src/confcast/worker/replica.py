@@ -177,7 +177,8 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
     def _build_present(self) -> None:
         provider = self._provider
         if provider is not None and self._resources.declared:
-            self._resources.build_present(only_async=provider.builds_lazily)
+            self._resources.build_present(self._snapshot, only_async=provider.builds_lazily)
+            provider.build_trial()
 
     def _attach(self, address: str | None, timeout: float) -> None:
         from confcast.worker.connection.attachment import Attachment

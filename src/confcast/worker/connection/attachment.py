@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from confcast.config.codec import codec_of, digest
 from confcast.errors import (
+    BuildError,
     ConfcastError,
     NotAttached,
     OwnerUnavailable,
@@ -26,7 +27,7 @@ from confcast.errors import (
 )
 from confcast.texts import printable
 from confcast.wire.files.snapshot_file import Saved
-from confcast.wire.messages import Answer, Refused, Request, Working
+from confcast.wire.messages import Answer, Refused, Request, Unhealthy, Working
 from confcast.wire.signal_mask import application_signals
 from confcast.worker.connection.discovery import refuse_root
 from confcast.worker.connection.link import Link
@@ -183,6 +184,22 @@ class Attachment(Generic[T]):
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """Whether this provider keeps a snapshot from the owner for later: never, the replica takes it."""
         return False
+
+    def build_trial(self) -> None:
+        """Build what a version on trial needs that was not there at the vote; if that fails, speak against the version.
+
+        So this process serves what is committed. In the vote nothing was built that was not declared yet, or that an
+        event loop has to build which `aattach()` binds only now.
+        """
+        trial = self._trial
+        if trial is None:
+            return
+        try:
+            self._resources.build_present(trial.snapshot)
+        except BuildError as error:
+            reason = "; ".join(map(str, error.problems))
+            _log.error("version %d, which is on trial, can't be used here: %s", trial.snapshot.version, reason)
+            self._link.send(Unhealthy(trial.snapshot.version, reason))
 
     def set_trial_aside(self, trial: Trial[Any] | None) -> bool:
         """Whether this provider keeps a version on trial for later: never, either."""

@@ -120,11 +120,8 @@ class Resources:
             failed = self._build_error(derived, error, things)
         raise failed  # not in the handler: the error would be its context, whose text may show secrets
 
-    def build_present(self, *, only_async: bool = False) -> None:
-        """Build what the newest version needs, as far as it can be built in this thread. Raises BuildError."""
-        if not self.declared:
-            return
-        snapshot = self._replica._snapshot
+    def build_present(self, snapshot: Snapshot[Any], *, only_async: bool = False) -> None:
+        """Build what a version in hand needs, as far as it can be built in this thread. Raises BuildError."""
         for derived in self._to_build():
             if only_async and not derived.needs_loop:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
@@ -319,6 +320,49 @@ class TestWhatIsDerived:
         with replica.pin():
             assert pool.current == [1]
         assert pools.built == [1, 2, 1]
+
+
+class TestWhatIsDeclaredLater:
+    """An application's module is imported when its process is attached already: what it derives was not voted on."""
+
+    def derive_and_attach(self, replica: Replica[Settings], owner: Owner, pools: Pools) -> Derived[Any]:
+        pool = replica.derive(pools.build, lambda c: c.part, close=pools.close, linger=0.0)
+        replica.attach(owner.address)
+        return pool
+
+    def test_is_built_for_the_trial_too(self, owner, replica, pools):
+        attach(replica, owner)
+        owner.attempt(5, Settings(5, part=2))
+        pool = self.derive_and_attach(replica, owner, pools)
+        assert sorted(pools.built) == [1, 2]
+        with replica.pin():
+            assert pool.current == [2]
+        assert pool.current == [1]
+
+    def test_and_can_not_be_built_speaks_against_it(self, owner, replica, pools, caplog):
+        attach(replica, owner)
+        owner.attempt(5, Settings(5, part=13))
+        self.derive_and_attach(replica, owner, pools)
+        answer = owner.receive()
+        assert (type(answer), answer.version) == (Unhealthy, 5)
+        assert answer.reason == "part: Pools.build can't be built: ValueError: 13 brings bad luck"
+        assert "version 5, which is on trial, can't be used here" in caplog.text
+
+    def test_and_is_async_is_built_for_the_trial_on_the_loop(self, owner, replica):
+        attach(replica, owner)
+        owner.attempt(5, Settings(5, part=2))
+
+        async def build(part: int) -> list[int]:
+            return [part]
+
+        pool = replica.derive(build, lambda c: c.part)
+
+        async def lifespan() -> tuple[Any, Any]:
+            await replica.aattach(owner.address)
+            with replica.pin():
+                return pool.current, pool.latest
+
+        assert asyncio.run(lifespan()) == ([2], [1])
 
 
 class TestTheUndo:
