@@ -37,7 +37,8 @@ WHY = Problem("", "no")
 
 def installed(version: int, digest: bytes, payload: bytes, **other) -> Install:
     """As an owner with the usual options sends it."""
-    return Install(version, digest, payload, answers_within=Options().answers_within, **other)
+    usual = {"answers_within": Options().answers_within, "precommit_timeout": Options().precommit_timeout}
+    return Install(version, digest, payload, **usual | other)
 
 
 @dataclass(frozen=True)

@@ -376,6 +376,7 @@ class Install(WithSecrets, Message, frozen=True):
     this version, and keep an older one. `answers_within`: seconds within which this owner answers a reload. `base`: the
     payload is a patch of the configuration with this digest; empty: it is whole. `provisional`: seconds for which it
     may still be undone, as in Provisional; 0.0: it is not provisional. `trial`: a version on trial by entity beside it.
+    `precommit_timeout`: seconds for which this owner waits for a worker that runs a function; 0.0: not told.
     """
 
     SHOWN = ("version",)
@@ -389,6 +390,7 @@ class Install(WithSecrets, Message, frozen=True):
     base: bytes = b""
     provisional: float = 0.0
     trial: OnTrial | None = None
+    precommit_timeout: float = 0.0
 
 
 class Prepare(WithSecrets, Message, frozen=True):

@@ -20,6 +20,7 @@ from confcast.owner.core.canaries import Canaries
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.proposal import Proposal, ProposalState
+from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Provisional, Settled, ToWorker
 
@@ -44,7 +45,7 @@ class Outbox:
         provisional_until: Until when what is committed may still be undone; 0.0: it is not provisional.
     """
 
-    def __init__(self, roster: Roster, committed: Committed, answers_within: float, observing: Observing) -> None:
+    def __init__(self, roster: Roster, committed: Committed, rules: Rules, observing: Observing) -> None:
         self.round = 0
         self.settled = 0
         self.canaries: Canaries | None = None
@@ -53,7 +54,7 @@ class Outbox:
         self._now = 0.0
         self._timed: dict[int, tuple[Commit | Install, Commit | Install]] = {}
         self._roster = roster
-        self._answers_within = answers_within
+        self._rules = rules
         self._observing = observing
         self._prepare = Prepare(0, b"", b"")
         self._prepare_patch = Prepare(0, b"", b"")
@@ -194,7 +195,8 @@ class Outbox:
             committed.digest,
             committed.payload,
             undo=committed.undo,
-            answers_within=self._answers_within,
+            answers_within=self._rules.answers_within,
+            precommit_timeout=self._rules.precommit_timeout,
         )
         self._install_patch = self._install
         if voted is not None and voted.base:

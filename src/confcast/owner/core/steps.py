@@ -81,7 +81,7 @@ class Steps(Hooks):
         self._report = report
         self._numbers = Numbers(committed, high_water)
         self._observing = Observing(self.roster)
-        self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within, self._observing)
+        self._outbox = Outbox(self.roster, self._numbers.committed, rules, self._observing)
         self._requests = Requests()
         self._loads = Loads()
         self._proposal = self._owed_proposal = Proposal("start", now, 0)

@@ -334,7 +334,7 @@ class Attachment(Generic[T]):
 
     def _derive(self, round_: int, config: T) -> tuple[Problem, ...]:
         """Build what is derived of a coming version; the owner hears of each build first, as of `precommit`."""
-        seconds = self._machine.answers_within or _BUILD_TIMEOUT
+        seconds = self._machine.precommit_timeout or _BUILD_TIMEOUT
         return tuple(
             first_of(self._resources.stage(config, lambda name: self._link.send(Working(round_, name)), seconds))
         )

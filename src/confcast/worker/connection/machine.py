@@ -248,6 +248,7 @@ class Machine:
         self.slot: Slot | None = None
         self.kept: Held | None = None
         self.answers_within = 0.0  # in seconds, by the last Install; 0: not known yet
+        self.precommit_timeout = 0.0  # likewise
         self._build = build
         self._check = check
         self._follows = follows
@@ -313,6 +314,7 @@ class Machine:
 
     def _install(self, frame: Install) -> None:
         self.answers_within = frame.answers_within or self.answers_within
+        self.precommit_timeout = frame.precommit_timeout or self.precommit_timeout
         held = self.held
         if held is not None and frame.version == held.version and frame.digest == held.digest:
             self._note_provisional(frame.provisional)
