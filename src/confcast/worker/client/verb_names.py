@@ -46,4 +46,7 @@ _VERBS: dict[type, str] = {
 
 def verb_of(make: Callable[[int], Request]) -> str:
     """The name of the verb that sends this request."""
-    return _VERBS[type(make(0))]
+    request = make(0)
+    if isinstance(request, StatsRequest) and request.status:
+        return "status"
+    return _VERBS[type(request)]

@@ -17,3 +17,5 @@ def test_each_request_has_a_verb_and_each_verb_an_awaitable_form():
 
 def test_a_request_s_verb():
     assert verb_names.verb_of(StatsRequest) == "get_stats"
+    assert verb_names.verb_of(lambda number: StatsRequest(number, True)) == "status"
+    assert hasattr(Replica, "astatus")
