@@ -132,6 +132,8 @@ SIGNATURES = {
     "Replica.get_observer_count": "(self)",
     "Replica.changes": CHANGES,
     "Replica.precommit": "(self, function)",
+    "Replica.healthcheck": "(self, function)",
+    "Replica.unhealthy": "(self, reason)",
     "Replica.override": "(self, config)",
     "Replica.derive": "(self, build, select, *, using=None, close=None, linger=10.0, name=None)",
     "Derived.override": "(self, value)",

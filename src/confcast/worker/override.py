@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from confcast.errors import ConfigError, NotAttached
+from confcast.errors import ConfigError, NotAttached, Problem
 from confcast.wire.messages import Answer, Request
 from confcast.worker.precommit import refusals
 from confcast.worker.snapshot import Snapshot
@@ -40,6 +40,7 @@ class Fake(Generic[T]):
         replica._set_trial(None)
         self._replica = replica
         self._version = 0
+        self._said: list[Problem] = []
 
     def push(self, config: T) -> None:
         """Run the `precommit` functions, the swap and the observers for this configuration, in the caller's thread.
@@ -76,6 +77,23 @@ class Fake(Generic[T]):
         if problems := resources.stage(config, str, 0.0, only=read, lingers=False):
             resources.close_here()
             raise ConfigError(problems, "rejected")
+
+    def healthcheck(self) -> list[Problem]:
+        """Call each health check once, pinned to the newest version.
+
+        An async check is awaited on an event loop of its own, in another thread if one runs in the caller's.
+
+        Returns:
+            What was said against the version: by these checks, which are named, and by `unhealthy` since the last call.
+        """
+        self._said += [Problem("", said) for said in self._replica._health.check_here()]
+        said, self._said = self._said, []
+        return said
+
+    def heard(self, version: int, reason: str) -> bool:
+        """Keep what `unhealthy` says for `healthcheck`, and tell no owner."""
+        self._said.append(Problem("", reason))
+        return True
 
     def is_at(self, address: str) -> bool:
         """Returns False: an override has no owner."""

@@ -1,7 +1,7 @@
 """How a replica is read and pinned: `Pinning` at most times, `WatchedPins` while a version is on trial.
 
-The replica's class is changed, as it is at its first value: so a pin pays for trials and for counting only while there
-is something to choose or to count. Rejected: a test in each pin.
+The replica's class is changed, as it is at its first value: so a pin pays for trials only while there is something to
+choose. Rejected: a test in each pin.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Generic, TypeVar
 
 from confcast.worker.async_library import is_async
-from confcast.worker.pins import CountedPin, Pin, PinEnded
+from confcast.worker.pins import Pin, TrialPin
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.trials import Entity, Identify, Identity, Trial
 
@@ -28,7 +28,6 @@ class Pinning(Generic[T]):
     _snapshot: Snapshot[T]
     _trial: Trial[T] | None
     _identity: Identity
-    _pin_ended: PinEnded | None
 
     @property
     def snapshot(self) -> Snapshot[T]:
@@ -68,6 +67,7 @@ class Pinning(Generic[T]):
         outer = self._pinned.get()  # written out, too
         if outer is None or (pinned := outer.snapshot) is None:
             pinned = self._snapshot
+            return Pin(self, pinned, pinned._tally)
         return Pin(self, pinned)
 
     def identify(self, function: Identify) -> Identify:
@@ -101,6 +101,7 @@ class Pinning(Generic[T]):
         outer = self._pinned.get()  # written out, as in `pin`
         if outer is None or (pinned := outer.snapshot) is None:
             pinned = self._snapshot
+            return Pin(self, pinned, pinned._tally)
         return Pin(self, pinned)
 
     def _given(self, entity: str | int | None) -> Snapshot[T]:
@@ -109,7 +110,7 @@ class Pinning(Generic[T]):
 
 
 class WatchedPins(Pinning[T]):
-    """How a replica pins while a version is on trial, or pins are counted. See `Replica` for what the methods do."""
+    """How a replica pins while a version is on trial. See `Replica` for what the methods do."""
 
     __slots__ = ()
 
@@ -120,22 +121,23 @@ class WatchedPins(Pinning[T]):
             return Pin(self, pinned) if entity is None or entity == "" else self._pin_inside(outer, pinned, entity)
         trial = self._trial
         if trial is None:
-            return CountedPin(self, self._snapshot, None if entity == "" else entity)
+            return TrialPin(self, self._snapshot, None if entity == "" else entity)
         chosen = trial.chosen.get(entity)  # `given`, written out
         if chosen is None:
             entity = None if entity == "" else entity
             chosen = trial.choose(entity)
-        return CountedPin(self, trial.snapshot if chosen else self._snapshot, entity)
+        return TrialPin(self, trial.snapshot if chosen else self._snapshot, entity)
 
     def _pin_inside(self, outer: Pin[T], pinned: Snapshot[T], entity: Entity) -> Pin[T]:
         """Pin for an entity inside another pin: what is not on trial stays what it was."""
         trial, snapshot = self._trial, pinned
         if trial is not None and trial.is_by_entity:
             snapshot = trial.given(entity, self._snapshot if pinned is trial.snapshot else pinned)
-        if snapshot is pinned and isinstance(outer, CountedPin):
-            outer.named = True
+        if snapshot is pinned:
+            if isinstance(outer, TrialPin):
+                outer.named = True
             return Pin(self, pinned)
-        return CountedPin(self, snapshot, entity)
+        return TrialPin(self, snapshot, entity, outer)
 
     def _pin_for(self, request: R, headers_of: Callable[[R], Mapping[str, str]]) -> Pin[T]:
         """As `Replica._pin_for`."""

@@ -33,11 +33,13 @@ from confcast.worker.client.verb_names import verb_of
 from confcast.worker.connection.mask_text import masked
 from confcast.worker.derived.declared import Derived
 from confcast.worker.derived.resources import Resources
+from confcast.worker.health.health import Health
+from confcast.worker.health.verbs import HealthVerbs
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.observable import Observable
 from confcast.worker.observers.subscription import Sameness
 from confcast.worker.pinning import Pinning, WatchedPins
-from confcast.worker.pins import Pin, PinEnded
+from confcast.worker.pins import Pin
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.trials import Identity, Trial
 
@@ -57,7 +59,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
+class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
     """One process's copy of one configuration.
 
     Declaring starts nothing: no process, thread, file or socket. Reading is safe from any thread and any task.
@@ -78,9 +80,9 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
         "_attaching",
         "_checks",
         "_declared_in",
+        "_health",
         "_identity",
         "_observers",
-        "_pin_ended",
         "_pinned",
         "_provider",
         "_resources",
@@ -109,9 +111,9 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
         self._attaching = threading.RLock()
         self._pinned: ContextVar[Pin[T] | None] = ContextVar(f"confcast.{name}", default=None)
         self._trial: Trial[T] | None = None
-        self._pin_ended: PinEnded | None = None
         self._identity = Identity()
         self._resources = Resources(self, name, schema, self._observers.same, partial(masked, schema))
+        self._health = Health(self, name, partial(masked, schema), self._bound_loop)
         registry.declare(self)
 
     # ---- reading
@@ -195,6 +197,7 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
                 self._checks,
                 self._observers,
                 self._resources,
+                self._health,
                 self._receive,
                 self._receive_trial,
                 timeout,
@@ -407,30 +410,24 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
         if former is None:
             self.__class__ = Replica
             self._choose_pins()
-        elif former._things is not None and former is not snapshot:
-            self._resources.replaced(former._things, snapshot._things)
+        elif former is not snapshot:
+            self._health.before = (former.version, former._tally)
+            if former._things is not None:
+                self._resources.replaced(former._things, snapshot._things)
 
     def _set_trial(self, trial: Trial[T] | None) -> None:
         """Give pins a version on trial, or no longer."""
         self._trial = trial
         self._choose_pins()
 
-    def _count_pins(self, ended: PinEnded | None) -> None:
-        """Have `ended` called at the end of each pin that begins from now on and is not inside another; None: not.
-
-        A pin inside another is one of its own if it names an entity and gets another version by that.
-        """
-        self._pin_ended = ended
-        self._choose_pins()
-
     def _choose_pins(self) -> None:
-        """Have pins pay for trials and counting only while there is something to choose or to count. Any thread."""
+        """Have pins pay for a trial only while there is something to choose. Any thread."""
         wanted: type[Replica[T]] | None = None
         while type(self) is not _Declared and wanted is not (newly := self._pins_wanted()):
             self.__class__ = wanted = newly  # looked at again: another thread may have changed the reasons meanwhile
 
     def _pins_wanted(self) -> type[Replica[T]]:
-        return Replica if self._trial is None and self._pin_ended is None else _Watched
+        return Replica if self._trial is None else _Watched
 
     def _save(self) -> Saved[T]:
         """The snapshot, the provider and the trial, for `_restore` to put back."""
@@ -455,6 +452,7 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
         if provider is not None:
             provider.after_fork()
         self._resources.after_fork()
+        self._health.after_fork()
         self._set_trial(None)
         if type(self) is not _Declared:
             self._take(self._snapshot)  # the fork may have come between the two assignments of a swap
@@ -468,6 +466,9 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T]):
         """Whether this replica is attached to another owner than the one at this address."""
         provider = self._provider
         return provider is not None and provider.address != "" and not provider.is_at(address)
+
+    def _bound_loop(self) -> Any:
+        return self._resources.loop
 
     def _receive(self, snapshot: Snapshot[T]) -> None:
         """Take a snapshot from the owner; while an override lasts, it is kept until the block ends."""
@@ -520,7 +521,7 @@ class _Declared(Replica[T]):
 
 
 class _Watched(WatchedPins[T], Replica[T]):
-    """A replica while a version is on trial, or pins are counted."""
+    """A replica while a version is on trial."""
 
     __slots__ = ()
 

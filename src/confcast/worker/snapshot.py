@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from confcast.worker.health.tally import Tally
+
 if TYPE_CHECKING:
     from confcast.worker.derived.things import Things
 
@@ -23,18 +25,20 @@ class Snapshot(Generic[T]):
         digest: 16 bytes; equal for equal encodings.
     """
 
-    __slots__ = ("_things", "config", "digest", "version")
+    __slots__ = ("_tally", "_things", "config", "digest", "version")
 
     config: T
     version: int
     digest: bytes
     _things: Things | None  # what is derived of it: so one reference swaps both
+    _tally: Tally  # of the requests that were pinned to it
 
     def __init__(self, config: T, version: int, digest: bytes, _things: Things | None = None) -> None:
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "digest", digest)
         object.__setattr__(self, "_things", _things)
+        object.__setattr__(self, "_tally", Tally())
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Snapshot is immutable; {name!r} can't be set")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import threading
 
@@ -53,6 +54,51 @@ def test_a_push_runs_precommit_then_swaps_then_tells_observers_in_this_thread(re
 
     here = threading.current_thread()
     assert calls == [("precommit", 5, 6, 5, here), ("observer", 5, 6, 6, here)]
+
+
+def test_health_checks_are_called_once_pinned_and_what_is_said_is_given(replica: Replica[Settings]) -> None:
+    pinned: list[bool] = []
+
+    @replica.healthcheck
+    def well() -> None:
+        pinned.append(replica._pinned.get() is not None)
+
+    @replica.healthcheck
+    async def number_fits() -> bool:
+        return replica.current.number == 5
+
+    @replica.healthcheck
+    def complains() -> None:
+        if replica.current.number != 5:
+            replica.unhealthy("no connection")
+            raise ValueError(6)
+
+    with replica.override(numbered(5)) as fake:
+        assert fake.healthcheck() == []
+        fake.push(numbered(6))
+        replica.unhealthy("said before")
+        name = f"{test_health_checks_are_called_once_pinned_and_what_is_said_is_given.__name__}.<locals>"
+        assert fake.healthcheck() == [
+            Problem("", "said before"),
+            Problem("", "no connection"),
+            Problem("", f"{name}.number_fits: it returned False"),
+            Problem("", f"{name}.complains: ValueError: 6"),
+        ]
+        assert len(fake.healthcheck()) == 3
+    assert pinned == [True] * 3
+    assert replica._health._thread is None
+
+
+def test_a_health_check_that_is_async_is_called_where_a_loop_runs_too(replica: Replica[Settings]) -> None:
+    @replica.healthcheck
+    async def check() -> bool:
+        return replica.current.number == 5
+
+    async def test() -> list[Problem]:
+        with replica.override(numbered(5)) as fake:
+            return fake.healthcheck()
+
+    assert asyncio.run(test()) == []
 
 
 def test_a_push_that_precommit_refuses_changes_nothing_and_calls_nobody(replica: Replica[Settings]) -> None:

@@ -7,12 +7,13 @@ import enum
 import gc
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 from msgspec import Struct
 
-from confcast.worker.pins import CountedPin, Pin
+from confcast.worker import pins
+from confcast.worker.health.tally import Tally
+from confcast.worker.pins import Pin, TrialPin
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.trials import Trial, position
@@ -45,11 +46,13 @@ def replica() -> Replica[Config]:
 
 
 @pytest.fixture
-def ended(replica) -> list:
-    """The pins that have ended, as (version, named)."""
-    ended: list = []
-    replica._count_pins(lambda *pin: ended.append(pin))
-    return ended
+def counted():
+    """The pins of one of the two versions that have ended, that have failed, and that named an entity."""
+    tallies = {}
+    for snapshot in (COMMITTED, TRIED):
+        tallies[snapshot.version] = Tally()
+        object.__setattr__(snapshot, "_tally", tallies[snapshot.version])
+    return lambda version: (tallies[version].answered, tallies[version].failed, tallies[version].entities)
 
 
 class TestTheChoice:
@@ -218,23 +221,22 @@ class TestByEntity:
 class TestAWholeReplica:
     def test_pays_for_it_only_meanwhile(self, replica):
         plain = type(replica)
-        for change in (replica._set_trial, replica._count_pins):
-            change(by_entity() if change == replica._set_trial else lambda version, named: None)
-            assert type(replica) is not plain
-            assert isinstance(replica, Replica)
-            assert isinstance(replica.pin(), CountedPin)
-            change(None)
-            assert type(replica) is plain
-            assert type(replica.pin()) is Pin
+        replica._set_trial(by_entity())
+        assert type(replica) is not plain
+        assert isinstance(replica, Replica)
+        assert isinstance(replica.pin(), TrialPin)
+        replica._set_trial(None)
+        assert type(replica) is plain
+        assert type(replica.pin()) is Pin
         assert repr(replica) == "Replica(Config, name='app': version 3)"
 
     def test_that_is_only_declared_has_no_pins_to_watch_yet(self):
         replica = Replica(Config, name="declared")
-        replica._count_pins(lambda version, named: None)
+        replica._set_trial(by_entity())
         with pytest.raises(Exception, match="no configuration yet"):
             replica.pin()
         replica._take(COMMITTED)
-        assert isinstance(replica.pin(), CountedPin)
+        assert isinstance(replica.pin(), TrialPin)
 
     def test_has_no_trial_in_a_test_and_has_it_again_afterwards(self, replica):
         trial = by_worker()
@@ -273,48 +275,57 @@ class TestAWholeReplica:
 
 
 class TestCounting:
-    def test_a_pin_counts_once_at_its_end(self, replica, ended):
+    def test_a_pin_counts_once_at_its_end(self, replica, counted):
+        replica._set_trial(by_entity())
         pin = replica.pin()
         with pin:
-            assert ended == []
+            assert counted(3) == (0, 0, 0)
         pin.__exit__(None, None, None)
-        assert ended == [(3, False)]
+        assert counted(3) == (1, 0, 0)
 
-    def test_what_is_pinned_inside_is_no_second_request(self, replica, ended):
+    def test_what_is_pinned_inside_is_no_second_request(self, replica, counted):
+        replica._set_trial(by_worker())
         with replica.pin(), replica.pin():
             pass
-        assert ended == [(3, False)]
+        assert (counted(3), counted(5)) == ((0, 0, 0), (1, 0, 0))
 
-    def test_it_says_whether_an_entity_was_named(self, replica, ended):
+    def test_it_says_whether_an_entity_was_named(self, replica, counted):
         replica._set_trial(by_entity())
-        for entity in (INSIDE, OUTSIDE, 0, "", None):
+        for entity in (INSIDE, OUTSIDE, "", None):
             with replica.pin(entity=entity):
                 pass
-        zero = 5 if position(0, SALT) < bytes([64]) else 3
-        assert ended == [(5, True), (3, True), (zero, True), (3, False), (3, False)]
+        assert (counted(5), counted(3)) == ((1, 0, 1), (3, 0, 1))
 
-    def test_an_entity_that_is_named_inside_counts_where_it_was_served(self, replica, ended):
+    def test_an_entity_that_is_named_inside_counts_where_it_was_served(self, replica, counted):
         replica._set_trial(by_entity())
         with replica.pin(), replica.pin(entity=OUTSIDE):
             pass
-        assert ended == [(3, True)], "the same version: one request that named an entity"
-        ended.clear()
+        assert counted(3) == (1, 0, 1), "the same version: one request that named an entity"
         with replica.pin(), replica.pin(entity=INSIDE):
             pass
-        assert ended == [(5, True), (3, False)]
+        assert (counted(5), counted(3)) == ((1, 0, 1), (2, 0, 1))
 
-    def test_each_message_of_a_connection_counts(self, replica, ended):
-        with replica.pin() as _:
+    def test_what_fails_inside_counts_against_the_version_inside(self, replica, counted):
+        replica._set_trial(by_entity())
+        with pytest.raises(ValueError, match="inside"), replica.pin(), replica.pin(entity=INSIDE):
+            raise ValueError("inside")
+        assert (counted(5), counted(3)) == ((1, 1, 1), (0, 0, 0))
+
+    def test_each_message_of_a_connection_counts(self, replica, counted):
+        replica._set_trial(by_entity())
+        with replica.pin(entity=INSIDE):
             pin = replica._pinned.get()
             pin.renew()
         pin.renew()
-        assert Counter(ended) == {(3, False): 2}
+        assert counted(5) == (2, 0, 2)
 
-    def test_a_pin_from_before_is_not_counted(self, replica):
-        with replica.pin():
-            ended: list = []
-            replica._count_pins(lambda *pin: ended.append(pin))
-        assert ended == []
+    @pytest.mark.parametrize("free_threaded", [False, True])
+    def test_a_lock_counts_the_same(self, replica, counted, monkeypatch, free_threaded):
+        monkeypatch.setattr(pins, "IS_FREE_THREADED", free_threaded)
+        replica._set_trial(by_entity())
+        with pytest.raises(ValueError, match="no"), replica.pin(entity=INSIDE):
+            raise ValueError("no")
+        assert counted(5) == (1, 1, 1)
 
 
 class TestIdentify:

@@ -46,6 +46,7 @@ from confcast.worker.connection.mutation_check import guard
 from confcast.worker.connection.schema_mismatch import mismatch
 from confcast.worker.derived.resources import Resources
 from confcast.worker.derived.things import Things
+from confcast.worker.health.health import Health
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.precommit import path_of, refusals
@@ -71,6 +72,7 @@ class Attachment(Generic[T]):
         checks: The `precommit` functions; read at each vote.
         observers: Called for swaps and settlings.
         resources: What is derived of the configuration.
+        health: Is told what may be undone, and tells the owner what speaks against it.
         take: Makes a snapshot the replica's newest.
         take_trial: Gives the replica's pins a version on trial, or with None no longer.
         timeout: Seconds that `open` will wait; the snapshot file is tried before their end.
@@ -90,6 +92,7 @@ class Attachment(Generic[T]):
         checks: list[Callable[[Any, Any], Any]],
         observers: Observers,
         resources: Resources,
+        health: Health,
         take: Callable[[Snapshot[T]], None],
         take_trial: Callable[[Trial[T] | None], None],
         timeout: float,
@@ -101,6 +104,7 @@ class Attachment(Generic[T]):
         self._checks = checks
         self._observers = observers
         self._resources = resources
+        self._health = health
         self._take = take
         self._take_trial = take_trial
         self._guard = guard(name, self._codec)
@@ -128,6 +132,7 @@ class Attachment(Generic[T]):
                 self._guard.begin(held.config, held.digest)
         self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
         observers.record.report_to(self._link.report)
+        health.report_to(self._link.send)
 
     def open(self, timeout: float) -> None:
         """Start the link, and wait for the owner's version. Raises as `Replica.attach` does, after closing the link.
@@ -205,7 +210,12 @@ class Attachment(Generic[T]):
         """Whether this provider keeps a version on trial for later: never, either."""
         return False
 
+    def heard(self, version: int, reason: str) -> bool:
+        """Whether this provider keeps for itself what is said against a version: never, the owner is told."""
+        return False
+
     def _end(self) -> None:
+        self._health.close()
         self._link.close()
         self._observers.close()
 
@@ -236,6 +246,7 @@ class Attachment(Generic[T]):
             snapshot = self._snapshot_of(held)
             self._trial = Trial(snapshot, slot.share, slot.salt, begun=slot.begun)
         self._take_trial(self._trial)
+        self._health.on_trial(self._trial.snapshot if self._trial is not None else None)
         if former is not None and (self._trial is None or former.snapshot is not self._trial.snapshot):
             newest = self._newest._things if self._newest is not None else None
             self._resources.replaced(former.snapshot._things, newest)
@@ -255,6 +266,7 @@ class Attachment(Generic[T]):
         things = self._things_of(former.config) if former is not None else None
         self._former = None if former is None or things is None else (former.config, weakref.ref(things))
         self._resources.keep(things, keep.seconds + UNDO_TAKES)
+        self._health.provisional(keep.version, keep.seconds)
 
     def _snapshot_of(self, held: Held) -> Snapshot[T]:
         """The snapshot of this version: with what is derived of its configuration, if that is held, kept or staged."""
@@ -278,8 +290,9 @@ class Attachment(Generic[T]):
         return None
 
     def caught_up(self) -> None:
-        """Wake `open`: this process holds what the owner gives."""
+        """Wake `open`: this process holds what the owner gives. Tell the owner what none could be told before."""
         self._arrived.set()
+        self._health.owner_is_back()
 
     def settled(self, held: Held) -> None:
         """Call the observers of `settled`: all workers that were not excused have applied the version."""

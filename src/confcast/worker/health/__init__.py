@@ -1,0 +1,1 @@
+"""What a process has against the version that it runs: health checks, `unhealthy`, and counted requests."""
