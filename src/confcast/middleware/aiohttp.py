@@ -6,6 +6,9 @@ asynchronous generator, a file), since aiohttp would send it after every middlew
 
 A WebSocket sees one version for each message, or for the connection, as with ASGI (asgi.py says why).
 
+A status of 500 or more, and an exception of the application, make it a failed request of its version; a client that
+goes away does not.
+
 Rejected: treating aiohttp's server as ASGI (it is not), a middleware alone (a WebSocket's messages are received in the
 handler, so its `receive` is wrapped when the handshake is answered), and importing aiohttp (it is not needed).
 """
@@ -19,7 +22,7 @@ from types import NoneType
 from typing import Any, Literal
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import RequestPin, check, pin_all, renewing
+from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all, renewing
 
 Handler = Callable[[Any], Awaitable[Any]]
 
@@ -62,15 +65,27 @@ class _Middleware:
 
     async def __call__(self, request: Any, handler: Handler) -> Any:
         pin = pin_all(self._replicas or declared())
-        with pin:
-            token = _pins.set((*_pins.get(), pin))
-            try:
-                response = await handler(request)
-                if not isinstance(getattr(response, "body", None), _MADE) and not response.prepared:
-                    await _send(request, response)
-                return response
-            finally:
-                _pins.reset(token)
+        pin.__enter__()
+        try:
+            return await self._answer(pin, request, handler)
+        except BaseException as error:
+            # An answer that is raised has a status (aiohttp.web.HTTPException).
+            status = getattr(error, "status", None) if hasattr(error, "prepared") else None
+            pin.failed = is_failure(error) if status is None else status >= 500
+            raise
+        finally:
+            pin.__exit__(None, None, None)
+
+    async def _answer(self, pin: RequestPin, request: Any, handler: Handler) -> Any:
+        token = _pins.set((*_pins.get(), pin))
+        try:
+            response = await handler(request)
+            if not isinstance(getattr(response, "body", None), _MADE) and not response.prepared:
+                await _send(request, response)
+            pin.failed = getattr(response, "status", 0) >= 500
+            return response
+        finally:
+            _pins.reset(token)
 
 
 async def _send(request: Any, response: Any) -> None:

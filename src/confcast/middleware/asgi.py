@@ -8,6 +8,10 @@ do the tasks of the connection, unless they pin for themselves. With `websocket=
 handshake holds to the end, for a protocol whose rules must not change during a connection. An application that only
 sends receives no message: it reads `settings.latest`, which no pin affects.
 
+A status of 500 or more, and an exception of the application, make it a failed request of its version; a client that
+goes away does not. From `lifespan.shutdown` on, health checks of this process say nothing against its version: the
+application closes what they look at.
+
 Rejected: `connection` as the default (a client that stays for days would keep a limit that was lifted on the first
 day), and renewing at each `send`, too (an answer in several messages would be made from two versions).
 """
@@ -18,7 +22,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import check, pin_all, renewing
+from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all, renewing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -52,10 +56,36 @@ class Pin:
         """Serve a request or connection. Raises NotAttached if one of `replicas` is not attached."""
         kind = scope["type"]
         if kind == "lifespan":
-            await self.app(scope, receive, send)
+            await self.app(scope, self._noting_the_end(receive), send)
             return
         pin = pin_all(self._replicas or declared())
-        with pin:
-            if kind == "websocket" and self._by_message:
-                receive = renewing((pin,), receive)
+        if kind == "http":
+            send = _noting_the_status(pin, send)
+        elif kind == "websocket" and self._by_message:
+            receive = renewing((pin,), receive)
+        pin.__enter__()
+        try:
             await self.app(scope, receive, send)
+        except BaseException as error:
+            pin.failed = is_failure(error)
+            raise
+        finally:
+            pin.__exit__(None, None, None)
+
+    def _noting_the_end(self, receive: Receive) -> Receive:
+        async def receive_and_note() -> Any:
+            message = await receive()
+            for replica in self._replicas or declared():
+                replica._serves(leaves=message["type"] == "lifespan.shutdown")
+            return message
+
+        return receive_and_note
+
+
+def _noting_the_status(pin: RequestPin, send: Send) -> Send:
+    async def send_and_note(message: Any) -> None:  # a coroutine function: asgiref warns of any other
+        if "status" in message:
+            pin.failed = message["status"] >= 500
+        await send(message)
+
+    return send_and_note

@@ -1,5 +1,9 @@
 """What the middlewares share: `check` refuses a mistake early, `pin_all` makes a request's pin, `renewing` renews it.
 
+A pin that ends counts its request for its version; the middlewares set `failed` on it for a status of 500 or more, and
+for an exception that the application lets through. A client that goes away is no failure of the application's:
+`is_failure` knows the errors by which frameworks and servers tell the application so, by their names.
+
 A middleware for one replica enters that replica's own pin, with nothing around it. Rejected: `ExitStack` (0.9 µs at
 each request; what it is for can't happen here: closing a pin never raises).
 """
@@ -14,7 +18,13 @@ from confcast import Replica
 
 
 class RequestPin(Protocol):
-    """What a middleware pins a request with. For one use."""
+    """What a middleware pins a request with. For one use.
+
+    Attributes:
+        failed: Whether the request is counted as failed.
+    """
+
+    failed: bool
 
     def __enter__(self) -> Any: ...
 
@@ -37,6 +47,20 @@ def check(replicas: tuple[Any, ...], websocket: str = "message") -> None:
             )
 
 
+_DISCONNECTS = frozenset({"ClientDisconnect", "ClientDisconnected", "ClientConnectionResetError", "RSGIProtocolClosed"})
+"""The classes of errors that say that the client has gone: starlette's, uvicorn's, aiohttp's and granian's."""
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an exception that the application lets through counts against its version.
+
+    Not what ends a task or a process from outside (CancelledError, SystemExit), and not that the client has gone.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_failure, error.exceptions))
+    return isinstance(error, Exception) and not any(base.__name__ in _DISCONNECTS for base in type(error).__mro__)
+
+
 def renewing(pins: Iterable[RequestPin], receive: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """Wrap the function by which a WebSocket receives: each message renews the pins."""
 
@@ -57,9 +81,10 @@ def pin_all(replicas: tuple[Replica[Any], ...]) -> RequestPin:
 class _Pins:
     """Pins of several replicas, or of none, as one."""
 
-    __slots__ = ("_pins",)
+    __slots__ = ("_pins", "failed")
 
     def __init__(self, replicas: tuple[Replica[Any], ...]) -> None:
+        self.failed = False
         self._pins = [replica.pin() for replica in replicas]
 
     def __enter__(self) -> None:
@@ -74,6 +99,7 @@ class _Pins:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for pin in reversed(self._pins):
+            pin.failed = self.failed
             pin.__exit__(None, None, None)
 
     def renew(self) -> None:

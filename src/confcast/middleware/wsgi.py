@@ -2,8 +2,11 @@
 
 `app = confcast.middleware.wsgi.Pin(app, settings)`. The pin ends when the server closes the body (by PEP 3333 it always
 calls `close()`). It ends at once if the body is a list, or a file for the server's own sendfile, since none of the
-application's code runs after that. Rejected: ending it when `__call__` returns (a generator reads its configuration
-later), and wrapping lists (servers look at their length).
+application's code runs after that. A status that begins with 5, and an exception of the application or of its body,
+make it a failed request of its version; a client that goes away does not.
+
+Rejected: ending it when `__call__` returns (a generator reads its configuration later), and wrapping lists (servers
+look at their length).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import RequestPin, check, pin_all
+from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -41,11 +44,17 @@ class Pin:
         """Serve a request. Raises NotAttached if one of `replicas` is not attached."""
         pin = pin_all(self._replicas or declared())
         pin.__enter__()
+
+        def start(status: str, *arguments: Any) -> Any:
+            pin.failed = status[:1] == "5"
+            return start_response(status, *arguments)
+
         try:
-            body = self.app(environ, start_response)
+            body = self.app(environ, start)
             if not isinstance(body, WHOLE) and not _is_file(body, environ):
                 return _Body(body, pin)
-        except BaseException:
+        except BaseException as error:
+            pin.failed = is_failure(error)
             pin.__exit__(None, None, None)
             raise
         pin.__exit__(None, None, None)
@@ -62,13 +71,20 @@ class _Body:
         self._pin = pin
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        try:
+            yield from self._body
+        except Exception as error:
+            self._pin.failed = is_failure(error)
+            raise
 
     def close(self) -> None:
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
+        except Exception as error:
+            self._pin.failed = is_failure(error)
+            raise
         finally:
             self._pin.__exit__(None, None, None)
 

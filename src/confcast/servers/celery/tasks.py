@@ -4,6 +4,8 @@ celery sends both signals in the thread, or greenlet, that runs the task, around
 (`on_failure`, `after_return`), so a pin in a context variable belongs to the task. A retry is a run of its own, with
 the newest version; an eager task inside another task has the version of the outer one.
 
+A task that has raised is a failed one of its version; not one that is tried again, ignored or rejected.
+
 Every pin that is entered has to be closed, or its process would stay on that version: `pin()` inside an open pin gives
 the same version. celery promises a `task_postrun`, but our handler may be cut short: a soft time limit is an exception
 that may be raised between any two lines of this file. So each pin is recorded before it is entered, and a task that
@@ -15,16 +17,16 @@ id), attributes on celery's request (`retry()` copies it).
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from confcast import NotAttached, declared
+from confcast.middleware.replicas import RequestPin
 
 
 class _Run(NamedTuple):
     request: Any
-    pins: list[AbstractContextManager[Any]]
+    pins: list[RequestPin]
 
 
 _open: ContextVar[tuple[_Run, ...]] = ContextVar("confcast.celery", default=())
@@ -48,11 +50,13 @@ def begin(*, task: Any, **_: Any) -> None:
         pin.__enter__()
 
 
-def end(*, task: Any, **_: Any) -> None:
+def end(*, task: Any, state: str = "", **_: Any) -> None:
     """Called by `task_postrun`: close this task's pins, and those of tasks inside it that had no `task_postrun`."""
     request = task.request
     for place, run in enumerate(_open.get()):
         if run.request is request:
+            for pin in run.pins:
+                pin.failed = state == "FAILURE"
             _close_from(place)
             return
 

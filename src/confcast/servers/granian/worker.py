@@ -22,7 +22,7 @@ from granian.log import logger
 
 from confcast import BuildError, ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
-from confcast.middleware.replicas import pin_all
+from confcast.middleware.replicas import RequestPin, is_failure, pin_all
 from confcast.servers.common import launching, orphans, signals
 from confcast.servers.common.lifespan import Lifespan
 from confcast.servers.common.worker_refresh import Refresh
@@ -131,8 +131,42 @@ class RsgiPin:
     async def __rsgi__(self, scope: Any, protocol: Any) -> Any:
         if scope.proto != "http":
             return await self._call(scope, protocol)
-        with pin_all(self._replicas):
-            return await self._call(scope, protocol)
+        pin = pin_all(self._replicas)
+        pin.__enter__()
+        try:
+            return await self._call(scope, _Answering(protocol, pin))
+        except BaseException as error:
+            pin.failed = is_failure(error)
+            raise
+        finally:
+            pin.__exit__(None, None, None)
+
+
+class _Answering:
+    """granian's protocol of one request, which notes the status of the answer."""
+
+    __slots__ = ("_pin", "_protocol")
+
+    def __init__(self, protocol: Any, pin: RequestPin) -> None:
+        self._protocol = protocol
+        self._pin = pin
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._protocol, name)
+        if not name.startswith("response_"):
+            return found
+
+        def answer(status: int, *arguments: Any, **options: Any) -> Any:
+            self._pin.failed = status >= 500
+            return found(status, *arguments, **options)
+
+        return answer
+
+    def __call__(self) -> Any:
+        return self._protocol()
+
+    def __aiter__(self) -> Any:
+        return self._protocol.__aiter__()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import celery
 import pytest
 from celery import _state, signals
+from celery.exceptions import Ignore, Reject, Retry
 
 from confcast import ConfcastError, ConfigLoader, NotAttached, Replica
 from confcast.servers.celery import embedding, hup, log, tasks
@@ -63,6 +64,29 @@ def test_a_task_that_fails_ends_its_pin(app: celery.Celery, settings: Replica[Se
         assert failing.delay().failed()
         fake.push(Settings(2))
         assert settings.current.number == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"), [(None, 0), (ValueError(), 1), (Ignore(), 0), (Reject(), 0), (Retry(), 0)]
+)
+def test_a_task_is_counted_for_its_version(
+    app: celery.Celery, settings: Replica[Settings], error: Exception | None, failed: int
+):
+    with settings.override(Settings(1)):
+
+        @app.task
+        def inner() -> None:
+            """A task in a task is no second one."""
+
+        @app.task
+        def task() -> None:
+            inner.apply()
+            if error is not None:
+                raise error
+
+        task.delay()
+        tally = settings._snapshot._tally
+        assert (tally.answered, tally.failed) == (1, failed)
 
 
 def test_a_task_runs_where_nothing_is_attached_and_gets_an_error_when_it_reads(
