@@ -22,6 +22,7 @@ from types import NoneType
 from typing import Any, Literal
 
 from confcast import Replica, declared
+from confcast.middleware.headers import OfMultidict
 from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all, renewing
 
 Handler = Callable[[Any], Awaitable[Any]]
@@ -64,7 +65,7 @@ class _Middleware:
         self._replicas = replicas
 
     async def __call__(self, request: Any, handler: Handler) -> Any:
-        pin = pin_all(self._replicas or declared())
+        pin = pin_all(self._replicas or declared(), request, _headers_of)
         pin.__enter__()
         try:
             return await self._answer(pin, request, handler)
@@ -86,6 +87,10 @@ class _Middleware:
             return response
         finally:
             _pins.reset(token)
+
+
+def _headers_of(request: Any) -> OfMultidict:
+    return OfMultidict(request.headers, lambda name: request.headers.getall(name, []))
 
 
 async def _send(request: Any, response: Any) -> None:

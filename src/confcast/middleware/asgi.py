@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
 from confcast import Replica, declared
+from confcast.middleware.headers import OfScope
 from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all, renewing
 
 Scope = MutableMapping[str, Any]
@@ -58,7 +59,7 @@ class Pin:
         if kind == "lifespan":
             await self.app(scope, self._noting_the_end(receive), send)
             return
-        pin = pin_all(self._replicas or declared())
+        pin = pin_all(self._replicas or declared(), scope, OfScope)
         if kind == "http":
             send = _noting_the_status(pin, send)
         elif kind == "websocket" and self._by_message:

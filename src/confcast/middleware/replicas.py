@@ -10,11 +10,13 @@ each request; what it is for can't happen here: closing a pin never raises).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from confcast import Replica
+
+R = TypeVar("R")
 
 
 class RequestPin(Protocol):
@@ -73,9 +75,12 @@ def renewing(pins: Iterable[RequestPin], receive: Callable[..., Awaitable[Any]])
     return receive_and_renew
 
 
-def pin_all(replicas: tuple[Replica[Any], ...]) -> RequestPin:
-    """A pin of these replicas. Raises NotAttached: one of them is not attached; then none is pinned."""
-    return replicas[0].pin() if len(replicas) == 1 else _Pins(replicas)
+def pin_all(replicas: tuple[Replica[Any], ...], request: R, headers_of: Callable[[R], Mapping[str, str]]) -> RequestPin:
+    """A pin of these replicas. Raises NotAttached: one of them is not attached; then none is pinned.
+
+    `headers_of(request)` gives its headers, to find the entity that it is for; called only while that is asked for.
+    """
+    return replicas[0]._pin_for(request, headers_of) if len(replicas) == 1 else _Pins(replicas, request, headers_of)
 
 
 class _Pins:
@@ -83,9 +88,11 @@ class _Pins:
 
     __slots__ = ("_pins", "failed")
 
-    def __init__(self, replicas: tuple[Replica[Any], ...]) -> None:
+    def __init__(
+        self, replicas: tuple[Replica[Any], ...], request: R, headers_of: Callable[[R], Mapping[str, str]]
+    ) -> None:
         self.failed = False
-        self._pins = [replica.pin() for replica in replicas]
+        self._pins = [replica._pin_for(request, headers_of) for replica in replicas]
 
     def __enter__(self) -> None:
         try:
@@ -98,8 +105,9 @@ class _Pins:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failed = self.failed or (error is not None and is_failure(error))
         for pin in reversed(self._pins):
-            pin.failed = self.failed
+            pin.failed = failed
             pin.__exit__(None, None, None)
 
     def renew(self) -> None:

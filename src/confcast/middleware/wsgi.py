@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from confcast import Replica, declared
+from confcast.middleware.headers import OfEnviron
 from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all
 
 Environ = dict[str, Any]
@@ -42,7 +43,7 @@ class Pin:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request. Raises NotAttached if one of `replicas` is not attached."""
-        pin = pin_all(self._replicas or declared())
+        pin = pin_all(self._replicas or declared(), environ, OfEnviron)
         pin.__enter__()
 
         def start(status: str, *arguments: Any) -> Any:

@@ -43,7 +43,7 @@ def begin(*, task: Any, **_: Any) -> None:
     _open.set((*_open.get(), run))
     for replica in declared():
         try:
-            pin = replica.pin()
+            pin = replica._pin_for(task.request, _headers_of)
         except NotAttached:
             continue
         run.pins.append(pin)
@@ -59,6 +59,12 @@ def end(*, task: Any, state: str = "", **_: Any) -> None:
                 pin.failed = state == "FAILURE"
             _close_from(place)
             return
+
+
+def _headers_of(request: Any) -> dict[str, str]:
+    """Those that the task's caller has given it: `task.apply_async(headers={"x-user-id": "12"})`."""
+    given = getattr(request, "headers", None) or {}
+    return {str(name).lower(): str(value) for name, value in given.items()}
 
 
 def _close_from(place: int) -> None:

@@ -22,6 +22,7 @@ from granian.log import logger
 
 from confcast import BuildError, ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
+from confcast.middleware.headers import OfMultidict
 from confcast.middleware.replicas import RequestPin, is_failure, pin_all
 from confcast.servers.common import launching, orphans, signals
 from confcast.servers.common.lifespan import Lifespan
@@ -131,7 +132,7 @@ class RsgiPin:
     async def __rsgi__(self, scope: Any, protocol: Any) -> Any:
         if scope.proto != "http":
             return await self._call(scope, protocol)
-        pin = pin_all(self._replicas)
+        pin = pin_all(self._replicas, scope, _headers_of)
         pin.__enter__()
         try:
             return await self._call(scope, _Answering(protocol, pin))
@@ -140,6 +141,10 @@ class RsgiPin:
             raise
         finally:
             pin.__exit__(None, None, None)
+
+
+def _headers_of(scope: Any) -> OfMultidict:
+    return OfMultidict(scope.headers, scope.headers.get_all)
 
 
 class _Answering:

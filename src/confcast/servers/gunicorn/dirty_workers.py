@@ -170,11 +170,16 @@ class _Pinned:
         self._replicas = replicas
 
     def __call__(self, action: str, *args: Any, **options: Any) -> Any:
-        with pin_all(self._replicas):
+        with pin_all(self._replicas, action, _no_headers):
             return self._app(action, *args, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._app, name)
+
+
+def _no_headers(action: str) -> dict[str, str]:
+    """A call of a dirty application comes without the request's headers: it names no entity."""
+    return {}
 
 
 # ---- in the master
