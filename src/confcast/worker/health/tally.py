@@ -1,9 +1,8 @@
 """Counts the requests that end on one version. A snapshot has its tally from its beginning, so nothing is looked up.
 
 The counts are exact, though threads share a tally and no lock is taken: CPython lets another thread run at the
-beginning of a function, at a call and at the end of a loop, and `tally.answered += 1` on a slot has none of these
-between its read and its write (3.11 to 3.14). Where an interpreter has no global lock, `Pin` calls `add`, which takes
-one.
+beginning of a function, at a call and at the end of a loop, and `tally.answered += 1` has none of these between its
+read and its write (3.11 to 3.14). Where an interpreter has no global lock, `Pin` calls `add`, which takes one.
 
 Rejected: `itertools.count` (three times as slow, and not exact without a global lock either), a cell for each thread (a
 server that starts a thread, or a greenlet, for each request would leave as many cells), and a lock always.
@@ -29,12 +28,9 @@ class Tally:
         entities: Those that named an entity.
     """
 
-    __slots__ = ("answered", "entities", "failed")
-
-    def __init__(self) -> None:
-        self.answered = 0
-        self.failed = 0
-        self.entities = 0
+    answered = 0
+    failed = 0
+    entities = 0
 
     def add(self, failed: bool, names_entity: bool = False) -> None:
         """Count one request, under a lock."""

@@ -16,6 +16,7 @@ from confcast.wire.messages import (
     Abort,
     Applied,
     Commit,
+    Counts,
     Hello,
     Install,
     OnTrial,
@@ -93,8 +94,8 @@ class Owner:
         return answers
 
     def receive(self) -> Any:
-        """The next answer; what runs meanwhile is not told."""
-        while isinstance(answer := self.connection.receive(), Working):
+        """The next answer; what runs meanwhile, and what is counted, is not told."""
+        while isinstance(answer := self.connection.receive(), Working | Counts):
             pass
         return answer
 
