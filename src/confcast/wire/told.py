@@ -151,13 +151,13 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         result: How the load ended.
         origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, `rollback`, `set`, `unset`,
             `expiry`, `resume`, `confirm`, `undo`, or `reissue`.
-        version: The version that runs after it; 0 before the first.
-        previous_version: The version that ran before it.
+        version: The version that runs after it; 0 before the first. Of ON_TRIAL, the one on trial.
+        previous_version: The version that ran before it; of ON_TRIAL, the one that runs on.
         changes: What differs between the two versions, by key; secrets are masked. Empty for the first load. At most
             1,000: a last one without values, with a key like `and 63,900 more`, counts the others.
         problems: Why the load was refused, with positions; otherwise why workers declined the version, also those that
             have died or applied it since (`worker 77, earlier`). At most 100, and one that counts the others.
-        error_message: The problems in one text, or None.
+        error_message: The problems in one text; of ON_TRIAL, what to do; otherwise None.
         duration_ms: The time from the beginning of the load to the answer, in milliseconds; its parts follow.
         applied: The pids that had the version when the answer was given.
         lagging: The workers that did not answer in time, or declined.
@@ -175,7 +175,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             Empty where sources were not read, or could not be.
         confirm_by: Until when `confirm()` must come, in seconds since 1970, as the owner's clock said when the window
             was opened; None where no window is open after it. The clock that decides is not set back or forward.
-        evidence: Of UNDONE: why the version was undone, one text for each reason.
+        evidence: Of UNDONE: why the version was undone, one text for each reason. Of a trial that goes on: why.
     """
 
     timestamp: float

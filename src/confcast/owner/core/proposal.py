@@ -76,6 +76,9 @@ TOO_FEW_CANARIES = (
 )
 NO_CANARY = "it was to be tried first, and no worker that knows trials lives: it was committed at once"
 NOBODY_AGREED = "no worker has agreed"
+TO_DO = (
+    "version {0} is on trial: confirm() commits it, rollback() takes it back, wait({0}) waits until it is good or gone"
+)
 NOT_TAKEN = "no worker has had version {} on trial"
 NO_ENTITY = "no request named an entity"
 FEW_REQUESTS = "{} of {} requests have ended on version {}"
@@ -282,7 +285,7 @@ class Proposal:
         """The outcome of a proposal whose content is on trial under this number: `version` still runs."""
         lagging, notes = roster.lagging(version), list(self.notes)
         event = self._event(ReloadResult.ON_TRIAL, trial, (), now, lagging=lagging, notes=notes)
-        return replace(event, previous_version=version)
+        return replace(event, previous_version=version, error_message=TO_DO.format(trial))
 
     @property
     def cause(self) -> Cause:

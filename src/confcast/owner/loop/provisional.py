@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from confcast.owner.core.evidence import Requests
 from confcast.owner.core.machine import Core
 from confcast.owner.core.operator_state import Trial, Window
 from confcast.owner.loop.core_clock import date_of
@@ -52,7 +51,7 @@ def provisional_of(core: Core, now: float) -> Provisional:
 
 def _trial(core: Core, trial: Trial) -> dict[str, Any]:
     """Which version is tried, how, where and since when; by whom and why; and how many requests have ended on it."""
-    requests: Requests = core.evidence.requests(trial.version)
+    requests = core.evidence.requests(trial.version)
     return {
         "version": trial.version,
         "by": trial.canary.by,
@@ -61,7 +60,7 @@ def _trial(core: Core, trial: Trial) -> dict[str, Any]:
         "until": date_of(trial.deadline),
         "extended": trial.extended,
         "workers": [each.pid for each in core.statuses() if each.state == "trial"],
-        "requests": requests.answered,
+        "requests": requests.entities if trial.canary.by == "entity" else requests.answered,
         "failed": requests.failed,
         "min_requests": trial.canary.min_requests,
         **_cause(trial.who, trial.reason),

@@ -22,6 +22,11 @@ _NO_WINDOW = (
     "no window was opened, so nothing undoes this by itself: the config owner is of an earlier build, or no version "
     "was good before"
 )
+_TO_BE_TRIED = "was to be tried"
+"""What an owner's note has that says why a version was not tried."""
+_NO_TRIAL = (
+    "it was committed at once, without a trial: its content was good before, or the config owner is of an earlier build"
+)
 
 
 def check_wait(seconds: float | None) -> None:
@@ -64,6 +69,14 @@ def without_window(event: ReloadEvent) -> ReloadEvent:
     if not event or event.confirm_by is not None:
         return event
     return msgspec.structs.replace(event, notes=[*event.notes, _NO_WINDOW])
+
+
+def without_trial(event: ReloadEvent) -> ReloadEvent:
+    """The outcome of a change that was to be tried; with a note if it is applied, and nobody says why it was not."""
+    at_once = bool(event) and event.version != event.previous_version
+    if not at_once or any(_TO_BE_TRIED in note for note in event.notes):
+        return event
+    return msgspec.structs.replace(event, notes=[*event.notes, _NO_TRIAL])
 
 
 def guards(allow: Iterable[str]) -> tuple[str, ...]:

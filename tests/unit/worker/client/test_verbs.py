@@ -88,6 +88,20 @@ def test_a_reload_and_a_change_carry_guards_and_canary() -> None:
     ]
 
 
+def test_a_reload_that_was_to_be_tried_and_was_committed_at_once_says_so() -> None:
+    def notes(made: ReloadEvent, **how: Any) -> list[str]:
+        return Asked(Outcome(1, made)).reload(3.0, canary=Canary(1), **how).notes
+
+    made = msgspec.structs.replace(EVENT, previous_version=1)
+    (note,) = notes(made)
+    assert note.startswith("it was committed at once, without a trial: its content was good before, or")
+    said = msgspec.structs.replace(made, notes=["it was to be tried first, and no worker lives"])
+    assert notes(said) == said.notes
+    assert notes(msgspec.structs.replace(made, result=ReloadResult.ON_TRIAL)) == []
+    assert notes(msgspec.structs.replace(made, previous_version=2)) == []
+    assert notes(made, force=True, reason="at once") == []
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [
