@@ -189,6 +189,25 @@ class Serving:
         pin.__enter__()
         self._pins.append(pin)
 
+    def pinned(self, entity: str | int | None = None) -> tuple[int, int]:
+        """The version that a pin gives, and the number that stands in it."""
+        with self._replica.pin(entity=entity) as config:
+            return self._replica.version, config.number
+
+    def pinned_numbers(self, entities: list[str]) -> list[int]:
+        """The number that a pin for each of these gives."""
+        return [self.pinned(each)[1] for each in entities]
+
+    def await_pinned(self, number: int, entity: str | None = None) -> int:
+        """The version that a pin gives, once it has this number."""
+        eventually(lambda: self.pinned(entity)[1] == number, f"number {number} in a pin of the worker {os.getpid()}")
+        return self.pinned(entity)[0]
+
+    def serve_requests(self, count: int) -> None:
+        """So many requests that are pinned, and end."""
+        for _ in range(count):
+            self.pinned()
+
     def unpin(self) -> None:
         self._pins.pop().__exit__(None, None, None)
 
