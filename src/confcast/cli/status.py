@@ -46,6 +46,13 @@ _REFUSED = {
 }
 """The kinds of refused peers that the owner counts, in words."""
 
+_SAID = {
+    "death": "workers that died",
+    "unhealthy": "workers that said they were unhealthy",
+    "probe": "probes that said no",
+}
+"""What may be said against a version, in words."""
+
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
@@ -152,6 +159,7 @@ def report(
         *_operated(stats),
         *_pending(stats),
         *_declined(workers),
+        *_spoken_against(stats.get("spoken_against", {})),
         *_doing(stats),
         *_refused(stats.get("refused", {})),
         *_failures(stats.get("failures", {})),
@@ -268,6 +276,12 @@ def _refused(counts: dict[str, int]) -> list[str]:
         f"refused  {times} {'time' if times == 1 else 'times'}: {_REFUSED.get(kind) or line(kind)}"
         for kind, times in sorted(counts.items(), key=lambda each: -each[1])
     ]
+
+
+def _spoken_against(counts: dict[str, int]) -> list[str]:
+    """The line for what was said against versions, whichever they were: only what is provisional is undone for it."""
+    counted = ", ".join(f"{_SAID.get(kind) or line(kind)} ({times})" for kind, times in sorted(counts.items()))
+    return [f"against  {counted}, of whatever version; the owner's log says more"] if counted else []
 
 
 def _failures(counts: dict[str, int]) -> list[str]:

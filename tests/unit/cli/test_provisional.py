@@ -196,6 +196,13 @@ def test_status_shows_a_probation_and_what_speaks_against_the_version():
     assert [each.partition(" is ")[2][:9] for each in both] == ["to be con", "undone un"]
 
 
+def test_status_counts_what_was_said_against_versions():
+    told = status.report(OWNER, {**STATS, "spoken_against": {"unhealthy": 2, "death": 1, "x\x1b": 1}}, event(), [])
+    counted = "workers that died (1), workers that said they were unhealthy (2), x\\x1b (1)"
+    assert f"against  {counted}, of whatever version; the owner's log says more" in told.text.splitlines()
+    assert "against" not in status.report(OWNER, STATS, event(), []).text
+
+
 def test_versions_on_probation_are_not_good_yet():
     lines = versions.report(PROBATION, [kept(7, good=False), kept(6)]).text.splitlines()
     assert [line.partition("-  ")[2].strip() for line in lines[1:3]] == ["not yet", "yes"]

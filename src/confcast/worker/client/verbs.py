@@ -400,7 +400,8 @@ class Verbs(ABC):
             committed, as failed when it is undone. `last_reload_time` (seconds since 1970, or None),
             `last_reload_result`, `version`, `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`,
             `max_duration_ms`, `overrides_left_out`; and `dropped`, `refused`, `failures`: what the owner dropped,
-            refused and could not write, counted by kind.
+            refused and could not write; `spoken_against`: deaths, unhealthy workers and probes that said no, whatever
+            version they were of; all counted by kind.
 
         Raises:
             OwnerUnavailable: No answer within five seconds.
