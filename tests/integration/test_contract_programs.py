@@ -1,4 +1,4 @@
-"""Programs of the typing contract, run as they are written: p07, a window; p09, a value for a time; p13, a page.
+"""Programs of the typing contract, run as they are written: a window (p07), a time (p09), guards (p10), a page (p13).
 
 They lie in `tests/typing/contract`, where the type checker reads them, too. Each is imported by a harness that starts a
 manager and attaches, in a process of its own. p08 is in `test_guide_three_a_m.py`, p11 in `test_client.py`.
@@ -22,6 +22,7 @@ CONTRACT = Path(__file__).parents[1] / "typing" / "contract"
 HARNESS = """\
 import time
 from confcast import ConfigLoader, ConfigReloadManager
+from confcast.guards import changes, empties, shrinks, touches
 
 def page():
     from c import settings
@@ -43,6 +44,17 @@ def for_a_time():
     ends = p09_ttl.settings.explain("limits.api").expires
     assert 0 < ends - time.time() <= 600
     assert p09_ttl.settings.latest.limits == {"api": 10}
+
+def guards():
+    from pathlib import Path
+    from c import settings
+    Path("app.toml").write_text('project = "x"')
+    assert settings.reload().result.value == "guarded"
+    assert settings.latest.limits == {"api": 1}
+    import p10_guards
+    p10_guards.test_restoring_is_no_trip()
+    assert p10_guards.event and p10_guards.event.notes, p10_guards.event
+    assert settings.latest.limits == {}
 
 def window():
     import p07_confirm
@@ -74,7 +86,8 @@ def mistaken():
 
 if __name__ == "__main__":
     import sys
-    with ConfigReloadManager(ConfigLoader("c:Settings", "app.toml"), watch=False):
+    GUARDS = [shrinks("limits", by=0.5, above=10), empties("limits"), touches("database"), changes(more_than=0.3)]
+    with ConfigReloadManager(ConfigLoader("c:Settings", "app.toml", guards=GUARDS), watch=False):
         from c import settings
         settings.attach()
         globals()[sys.argv[1]]()
@@ -82,11 +95,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("program", ["page", "for_a_time", "window", "mistaken"])
+@pytest.mark.parametrize("program", ["page", "for_a_time", "guards", "window", "mistaken"])
 def test_a_program_of_the_contract_does_what_it_says(program: str, tmp_path: Path) -> None:
     shutil.copytree(CONTRACT, tmp_path, dirs_exist_ok=True)
     (tmp_path / "harness.py").write_text(HARNESS, encoding="utf-8")
-    (tmp_path / "app.toml").write_text('project = "x"\n', encoding="utf-8")
+    (tmp_path / "app.toml").write_text('project = "x"\n' + "limits.api = 1\n" * (program == "guards"), encoding="utf-8")
     (tmp_path / "ca.pem").write_text("an authority", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "harness.py", program],

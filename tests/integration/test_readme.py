@@ -48,6 +48,7 @@ RUN = {
         ("settings.py", "shop.py", "lifespan.py", "per_version.py", "test_shop.py"), "test_guide_derived.py"
     ),
     "changing_safely.md": dict.fromkeys(("settings.py", "greeting.py"), "test_guide_changing_safely.py"),
+    "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
     "an_application_you_did_not_write.md": dict.fromkeys(
         (
             "settings.py",

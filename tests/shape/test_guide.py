@@ -182,6 +182,7 @@ def test_a_page_names_files_that_exist(page: Path):
 MADE_UP = {
     "test_fixtures.py",
     "test_greeter.py",
+    "test_guards.py",
     "test_it.py",
     "test_shop.py",
     "test_workers.py",
