@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ async def handler():
     return pool.current[0]
 """
 FILE = "[database]\nsize = {}\n"
-KIT = {"files": {"app.toml": FILE.format(7)}, "imports": "kit_app", "timeout": DEADLINE}
+KIT: dict[str, Any] = {"files": {"app.toml": FILE.format(7)}, "imports": "kit_app", "timeout": DEADLINE}
 
 
 @pytest.fixture(autouse=True)
@@ -149,10 +150,10 @@ def test_a_file_that_is_deployed_is_copied_and_never_changed(site: Path) -> None
 
 
 def test_what_is_built_on_a_loop_is_built_and_awaited_on_one() -> None:
-    with Application("kit_settings:settings", **{**KIT, "imports": "kit_loop"}) as app:
-        assert app.call("kit_loop:handler") == [7, 7]
+    with Application("kit_settings:settings", workers=1, **{**KIT, "imports": "kit_loop"}) as app:
+        assert app.call("kit_loop:handler") == [7]
         assert app.change("app.toml", FILE.format(8))
-        assert app.call("kit_loop:handler") == [8, 8]
+        assert app.call("kit_loop:handler") == [8]
 
 
 def test_a_worker_that_fails_says_which_it_is_and_at_what_and_the_next_call_is_answered() -> None:
@@ -188,7 +189,7 @@ def test_a_worker_that_dies_is_named_and_one_that_was_killed_is_asked_no_more() 
 
 
 def test_a_worker_that_hangs_is_named_with_its_stacks_and_ended(capfd: pytest.CaptureFixture[str]) -> None:
-    with Application("kit_settings:settings", **{**KIT, "timeout": 5.0}) as app:
+    with Application("kit_settings:settings", workers=1, **KIT) as app:
         app._timeout = 0.2
         with pytest.raises(WorkerFailed, match=r"not answered in time: it is still running kit_app:hang"):
             app.call("kit_app:hang")
@@ -205,14 +206,16 @@ def test_a_worker_that_hangs_is_named_with_its_stacks_and_ended(capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("raise RuntimeError('not today')", r"can't start: RuntimeError: not today"),
         ("import os; os._exit(4)", r"ended with status 4 while it was starting"),
-        ("import kit_settings as k; k.settings.derive(lambda c: 1 / 0, lambda c: c)", r"division by zero"),
+        (
+            "import kit_settings as k; k.settings.derive(lambda c: 1 / 0, lambda c: c)",
+            r"can't start: .*division by zero",
+        ),
     ],
 )
 def test_an_application_that_can_not_start_is_an_error_and_leaves_nothing(site: Path, text: str, why: str) -> None:
     (site / "kit_app.py").write_text(text)
-    with pytest.raises(WorkerFailed, match=why), Application("kit_settings:settings", **KIT):
+    with pytest.raises(WorkerFailed, match=why), Application("kit_settings:settings", workers=1, **KIT):
         pass
 
 
@@ -223,7 +226,7 @@ def test_a_first_load_that_is_refused_is_an_error_and_leaves_nothing() -> None:
 
 
 def test_a_test_that_fails_leaves_nothing() -> None:
-    with pytest.raises(KeyboardInterrupt), Application("kit_settings:settings", **KIT):
+    with pytest.raises(KeyboardInterrupt), Application("kit_settings:settings", workers=1, **KIT):
         raise KeyboardInterrupt
 
 
