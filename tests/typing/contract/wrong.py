@@ -1,6 +1,12 @@
 # what the checker must refuse (each line an error) and what it can't (the last block: no error)
 from confcast import Canary
 from c import settings
+from p01_engine_httpx import client, engine, make_engine
+settings.derive(make_engine, lambda c: c.databse)  # type: ignore[arg-type,attr-defined]
+settings.derive(make_engine, lambda c: c.api)  # type: ignore[arg-type,misc]
+settings.derive(make_engine, lambda c: c.database, close=type(client.latest).close)  # type: ignore[arg-type]
+settings.derive(make_engine)  # type: ignore[call-overload]
+engine.override(client.latest)  # type: ignore[arg-type]
 Canary(0.25)  # type: ignore[arg-type]
 Canary(1, by="user")  # type: ignore[arg-type]
 settings.set({"project": "x"}, expect="12")  # type: ignore[arg-type]
