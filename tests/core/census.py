@@ -20,12 +20,15 @@ from confcast.wire.messages import (
     Prepare,
     Refused,
     ReloadResult,
+    Unhealthy,
 )
 from confcast.worker.connection import machine as worker
 from tests.core import trial_census
 
 _SILENT = 2.5
 """Seconds that a silent worker has at the most, gathering included."""
+_SPOKEN = {"was killed": "deaths", "is unhealthy": "a worker's word", "failed with": "errors", "a probe": "a probe"}
+"""What evidence says in each case."""
 _PLACES = ("before its first version", "before its vote", "between vote and commit", "before it reads the commit")
 
 _ELSEWHERE = (ReloadResult.FILE_NOT_FOUND, ReloadResult.GUARDED)  # the loading thread's alone
@@ -125,6 +128,17 @@ SITUATIONS = (
     "a way back takes back what is provisional",
     "a way back to a number carries a window on",
     "a hold comes back with a window's end",
+    *(f"a version on probation is undone, {state.name}" for state in ProposalState),
+    *(f"it was undone for {what}" for what in ("deaths", "a worker's word", "errors", "a probe")),
+    "a probation begins",
+    "a probation ends",
+    "a probation's undo can't be written",
+    "an owner goes on with a probation",
+    "what is on probation is superseded",
+    "what was good ends a probation",
+    "a way back takes back what is on probation",
+    "what is proven is spoken against",
+    "what was superseded is spoken against",
     "what a window has undone is refused",
     "what a window has undone comes back with another window",
     *trial_census.SITUATIONS,
@@ -177,7 +191,13 @@ class Census(trial_census.TrialCensus):
         core = self._world.owner.core
         evidence = core._proposal.evidence
         ordered = [each for each in effects if isinstance(each, fx.Record | fx.RecordState)]
+        if window is not None and core.operator.window is None and not ordered and not window.deadline:
+            self.notes("a probation ends")
         if window is None or not evidence or not ordered:
+            return
+        if self._is_spoken_against():
+            self.notes(f"a version on probation is undone, {before.name}")
+            self.notes(next(f"it was undone for {what}" for word, what in _SPOKEN.items() if word in evidence[0]))
             return
         self.notes(f"a window ends, {before.name}" if core._proposal.undo else "a window ends and nothing is undone")
         if "anew" in evidence[0]:
@@ -189,8 +209,24 @@ class Census(trial_census.TrialCensus):
         if ordered[0].operator.hold is not None:
             self.notes("a hold comes back with a window's end")
 
+    def _is_spoken_against(self) -> bool:
+        """Whether the proposal undoes what was on probation, for what was said against it."""
+        proposal = self._world.owner.core._proposal
+        return proposal.takes_back > 0 and any(word in each for word in _SPOKEN for each in proposal.evidence[:1])
+
+    def owner_hears(self, given: fx.Input) -> None:
+        """An input is about to be handed over."""
+        core, message = self._world.owner.core, getattr(given, "message", given)
+        if isinstance(message, Unhealthy | fx.Probed) and not core.operator.window:
+            self.notes("what is proven is spoken against")
+        elif isinstance(message, Unhealthy | fx.Probed) and message.version < core.committed.version:
+            self.notes("what was superseded is spoken against")
+
     def owner_begins(self, *, gathering: bool) -> None:
         window = self._world.journal.operator.window
+        if window is not None and not window.deadline:
+            self.notes("an owner goes on with a probation")
+            window = None
         self._overslept = window is not None and window.deadline <= self._world.now
         if window is not None and not self._overslept:
             self.notes("an owner goes on with a window")
@@ -287,12 +323,16 @@ class Census(trial_census.TrialCensus):
     def _window_changes(self, effect: fx.Record | fx.RecordState, operator: Any, now: Any) -> None:
         before, after, version = operator.window, now.window, isinstance(effect, fx.Record)
         origin = getattr(effect, "origin", "")
-        if after is not None and before is None:
+        if after is not None and before is None and not after.deadline:
+            self.notes("a probation begins")
+        elif after is not None and before is None:
             self.notes("a window is opened" + ("" if version else " and nothing differs"))
             if after.hold is not None:
                 self.notes("a window is opened on what is held")
             if operator.unconfirmed is not None and version and now.unconfirmed is None:
                 self.notes("what a window has undone comes back with another window")
+        elif after is not None and before is not None and not after.deadline:
+            self.notes("what is on probation is superseded")
         elif after is not None and before is not None:
             self.notes(
                 "a window is carried on" if after.deadline == before.deadline else "a window gets another deadline"
@@ -300,7 +340,12 @@ class Census(trial_census.TrialCensus):
             if origin == "rollback":
                 self.notes("a way back to a number carries a window on")
         elif before is not None and origin == "rollback":
-            self.notes("a way back takes back what is provisional")
+            what = "what is provisional" if before.deadline else "what is on probation"
+            self.notes(f"a way back takes back {what}")
+        elif before is not None and not before.deadline and after is None:
+            self.notes(
+                "what was good ends a probation" if version and not effect.undo else "a probation is written off"
+            )
 
     def _operation_is_written(self, effect: fx.Record, held: Any) -> None:
         before, after, roster = self._world.journal.operator, effect.operator, self._world.owner.core.roster
@@ -370,6 +415,8 @@ class Census(trial_census.TrialCensus):
             what = "a window's undo" if evidence else "an undo"
             if evidence and self._world.owner.core._outbox.canaries is not None:
                 what = "a trial's undo"
+            elif self._is_spoken_against():
+                what = "a probation's undo"
             self.notes(f"{what} can't be written")
 
     def _ends(self, event: Any) -> None:

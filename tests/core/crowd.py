@@ -164,6 +164,11 @@ class Crowd:
         self._close_peer(process)
         process.alive = False
 
+    def says(self, process: Process, *messages: Any) -> None:
+        """On its pipe, once it has said Hello there, and holds anything."""
+        if process.pipe is not None and process.held is not None and process.can_connect:
+            process.pipe.up.extend(messages)
+
     def leave(self, process: Process) -> None:
         if process.pipe is not None and process.inside is None:
             process.pipe.up.append(Goodbye())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
-from confcast.wire.messages import Check, Commit, Confirm, Reload, Resume, Rollback, Set, Unset, Vote
+from confcast.wire.messages import Check, Commit, Confirm, Counts, Reload, Resume, Rollback, Set, Unhealthy, Unset, Vote
 from tests.core.simulation import Process, World
 from tests.core.trial_disturbances import TRIALS, living
 from tests.core.trial_disturbances import goes_on as _goes_on
@@ -203,6 +203,110 @@ def a_window_ends_and_can_not_be_undone(world, process, content):
 def a_window_ends_while_no_owner_lives(world, process, content):
     world.kill_owner()
     a_window_ends(world, process, content)
+
+
+def worker_speaks_against_what_it_runs(world, process, content):
+    """Or against a version before that, or one that never was."""
+    if process and process.held:
+        version = process.held.version - {b"A": 0, b"B": 1, b"C": -4711}[content]
+        world.says(process, Unhealthy(version, "the pool is empty"))
+
+
+def worker_counts_errors(world, process, content):
+    """With what it runs; and none, or as many, with what the others fall back to."""
+    if process and process.held:
+        version, window = process.held.version, world.journal.operator.window
+        other = window.fallback if window is not None else version - 1
+        before = Counts(other, 1000, 900 if content == b"C" else 0)
+        world.says(process, before, Counts(version, 100, 90))
+
+
+def a_probe_says_no(world, process, content):
+    if world.owner is not None:
+        newest = world.owner.core.committed.version  # as its loop knows it, which begins the probe
+        world.owner.inputs.append(fx.Probed(newest - (content == b"C"), "GET /health gave 503"))
+
+
+def two_workers_die_of_what_they_run(world, process, content):
+    """Or one; another is started in their place."""
+    for each in living(world)[: 1 + (content != b"C")]:
+        world.kill(each, failed="was killed by signal 9")
+    if len(living(world)) < CROWD:
+        world.start_worker()
+
+
+def a_probation_begins(world):
+    """Something new is committed, where there is anything to fall back to."""
+    runs = world.journal.rows.get(_newest(world))
+    others = [each for each in (b"A", b"B", b"C") if each != runs and not world.journal.was_good(each)]
+    sources_change_and_somebody_calls(world, None, next(iter(others), b"B"))
+    _goes_on(world, lambda: world.journal.operator.window is not None)
+
+
+def what_is_on_probation_is_spoken_against(world, process, content):
+    a_probation_begins(world)
+    _SPEAK[content](world, process, b"A")
+
+
+def what_is_on_probation_is_spoken_against_amid_a_vote(world, process, content):
+    """Or amid a load, or amid the write of what supersedes it, which fails or does not."""
+    a_probation_begins(world)
+    sources_change_and_hup(world, process, content)
+    state = {b"A": ProposalState.LOADING, b"B": ProposalState.STAGING, b"C": ProposalState.RECORDING}[content]
+    if process and content == b"B":
+        world.stop(process, stuffed=False)
+    world.next_write = "absent" if content == b"C" and world.now % 2 else world.next_write
+    _goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
+    a_probe_says_no(world, process, b"A")
+
+
+def what_is_on_probation_is_spoken_against_and_can_not_be_undone(world, process, content):
+    a_probation_begins(world)
+    world.next_write = "absent"
+    a_probe_says_no(world, process, content)
+
+
+def something_supersedes_what_is_on_probation(world, process, content):
+    a_probation_begins(world)
+    if content == b"A":
+        sources_change_and_hup(world, process, b"C")
+    elif content == b"B":
+        somebody_extends_a_window(world, process, content)
+    else:
+        somebody_sets(world, process, content)
+
+
+def somebody_ends_a_probation(world, process, content):
+    a_probation_begins(world)
+    world.ask(Rollback if content == b"A" else Confirm)
+
+
+def a_probation_ends(world, process, content):
+    """Its time comes, wherever the owner is, or while none lives."""
+    if content == b"C":
+        world.kill_owner()
+    if (window := world.journal.operator.window) is not None:
+        world.time_passes(max(0.0, window.proves - world.now))
+
+
+def the_owner_is_killed_in_a_probation(world, process, content):
+    a_probation_begins(world)
+    if content == b"A":
+        a_probe_says_no(world, process, content)
+        _goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.RECORDING)
+    world.kill_owner()
+
+
+def a_server_starts_anew_in_a_probation(world, process, content):
+    a_probation_begins(world)
+    world.server_starts_anew()
+
+
+_SPEAK: dict[bytes, Disturb] = {
+    b"A": worker_speaks_against_what_it_runs,
+    b"B": worker_counts_errors,
+    b"C": two_workers_die_of_what_they_run,
+}
 
 
 def time_passes(world, process, content):
@@ -479,6 +583,18 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     a_window_ends_amid_a_vote,
     a_window_ends_and_can_not_be_undone,
     a_window_ends_while_no_owner_lives,
+    worker_speaks_against_what_it_runs,
+    worker_counts_errors,
+    a_probe_says_no,
+    two_workers_die_of_what_they_run,
+    *(what_is_on_probation_is_spoken_against,) * 2,
+    what_is_on_probation_is_spoken_against_amid_a_vote,
+    what_is_on_probation_is_spoken_against_and_can_not_be_undone,
+    something_supersedes_what_is_on_probation,
+    somebody_ends_a_probation,
+    a_probation_ends,
+    the_owner_is_killed_in_a_probation,
+    a_server_starts_anew_in_a_probation,
     time_passes,
     server_starts_anew,
     a_next_generation_comes_or_is_called_off,
@@ -500,7 +616,7 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     worker_becomes_slow_or_fast,
     worker_changes_in_place_what_it_holds,
     everyone_stops_at_the_vote_or_resumes,
-    everyone_refuses_what_is_committed,
+    *(everyone_refuses_what_is_committed,) * 4,  # which seldom finds the workers that it needs
     worker_suffers_before_it_reads_the_commit,
     pipe_breaks,
     pipe_breaks_and_loses_frames,

@@ -5,6 +5,7 @@ Each event is reported to it by one call; `check()` follows each step. It never 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from confcast.wire.messages import (
     Check,
     Commit,
     Confirm,
+    Counts,
     Declined,
     Hello,
     Install,
@@ -27,6 +29,7 @@ from confcast.wire.messages import (
     Rollback,
     Set,
     Settled,
+    Unhealthy,
     Unset,
     Vote,
     Working,
@@ -70,6 +73,9 @@ class Oracle(TrialOracle):
         self.last_event: Any = None
         self.undos: set[int] = set()
         self.provisional: set[int] = set()  # versions of a window, unless they were confirmed
+        self.proving: dict[int, float] = {}  # versions on probation, unless they were confirmed, and until when
+        self.spoiled: set[int] = set()  # versions that were on probation when they, or later ones, were undone
+        self.against = 0  # the version on probation that somebody has said no to
         self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
         self._sources_of: dict[bytes, bytes | None] = {}  # the same, by the content of each version of it
         self.undone_sources: bytes | None = None  # what they gave to what was undone, until they change
@@ -109,6 +115,8 @@ class Oracle(TrialOracle):
         self.recording = False
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
+        self.against = 0
+        self.seen: Counter[int] = Counter()  # by version, what this owner has seen that may speak against it
         self.refused_here: dict[int, int] = {}
 
     def owner_began(self, newest: Any, *, first: bool = False) -> None:
@@ -133,9 +141,8 @@ class Oracle(TrialOracle):
         """About to be in the journal."""
         self._one_content(version, content)
         self._note_sources(effect)
+        self._note_what_is_provisional(version, content, effect)
         self.trial_ended(effect)
-        if effect.operator.window is not None:
-            self.provisional.add(version)
         self.rows[version] = content
         assert version > self.newest_row, "a number was used again"
         self.newest_row = version
@@ -146,7 +153,8 @@ class Oracle(TrialOracle):
         self.trial_begins(operator.trial)
         if operator.window is None:
             self.provisional.discard(version)
-            self.window_sources = None
+            self.proving.pop(version, None)
+            self.window_sources, self.against = None, 0
         if operator.unconfirmed is None and self.read_values != self.undone_sources:
             self.undone_sources = None
 
@@ -171,7 +179,9 @@ class Oracle(TrialOracle):
                 self._owner_sends(pipe, frame)
             case fx.Record() | fx.RecordState():
                 self._is_no_load(effect)
+                self._a_no_goes_first(effect)
                 self._window_is_kept(effect)
+                self._has_its_probation(effect)
                 self._sources_that_were_undone_stay_out(effect)
                 self._what_people_have_set_stays(effect)
                 self._write_ordered(effect)
@@ -329,21 +339,95 @@ class Oracle(TrialOracle):
         if journal.deleted or not self.newest_row:
             return
         if before is None:
-            assert after is None or asks, "a window, and nobody has asked for one"
-            assert after is None or after.fallback not in self.provisional, "U4: what is provisional itself"
+            assert not after or not after.deadline or asks, "a window, and nobody has asked for one"
+            assert after is None or not self._is_provisional(after.fallback), "U4: what is provisional itself"
             assert after is None or after.fallback in journal.rows, "U4: the fallback is not kept"
             return
-        assert now < before.deadline or undo or after is None, "D7: its time is over, and something else goes first"
+        over = 0.0 < before.deadline <= now
+        assert not over or undo or after is None, "D7: its time is over, and something else goes first"
         if after is not None:
             assert after.fallback == before.fallback, "F2: another fallback"
             assert after.deadline == before.deadline or undo or asks, "F2: another deadline"
         elif undo and effect.undo:
-            good = {journal.rows[version] for version in journal.rows.keys() - self.provisional}
+            good = {content for version, content in journal.rows.items() if not self._is_provisional(version)}
             assert effect.payload in good, "U4: what is put back is provisional itself"
         elif journal.rows[self.newest_row] != journal.rows[before.fallback]:
+            if not before.deadline and isinstance(effect, fx.Record):
+                was_good = journal.was_good(effect.payload) or effect.payload == journal.rows[before.fallback]
+                assert was_good, "a commit of new content has ended a probation"
+                return
             assert isinstance(effect, fx.RecordState), "F2: a commit has closed the window"
             assert self._is_open(lambda asked: isinstance(asked, Confirm)), "F2: nobody has confirmed"
-            assert now < before.deadline, "F3: confirmed at the deadline"
+            assert not over, "F3: confirmed at the deadline"
+
+    # ---- probations
+
+    def _note_what_is_provisional(self, version: int, content: bytes, effect: fx.Record) -> None:
+        """About to be in the journal: what it begins, and what it takes back."""
+        journal, window, now = self.world.journal, effect.operator.window, self.world.now
+        if effect.undo and window is None and (effect.origin == "rollback" or effect.takes_back):
+            self.spoiled |= {each for each, until in self.proving.items() if until > now}
+        if self.rows.get(self.newest_row) == content:  # a reissue, or a trial is over
+            self.against = version if self.against else 0
+            self.seen[version] += self.seen[self.newest_row]
+        else:
+            self.against = 0
+        if window is not None and window.deadline:
+            self.provisional.add(version)
+        if window is not None and window.proves:
+            self.proving[version] = window.proves
+        assert not (window and window.proves and journal.was_good(content) and not effect.undo), (
+            "good, and on probation"
+        )
+
+    def _is_provisional(self, version: int) -> bool:
+        proves = self.proving.get(version, 0.0)
+        return version in self.provisional or version in self.spoiled or proves > self.world.now
+
+    def _has_its_probation(self, effect: fx.Record | fx.RecordState) -> None:
+        """Each commit of new content sets the clock, where anything is proven that could be put back."""
+        journal, rules, after = self.world.journal, self.world.rules, effect.operator.window
+        old = isinstance(effect, fx.RecordState) or effect.undo or effect.origin in ("reissue", "last_good")
+        old = old or self.ends_trial(effect)
+        if old or journal.deleted or not rules.probation or not journal.good or journal.was_good(effect.payload):
+            return
+        known = {content for version, content in journal.rows.items() if not self._is_provisional(version)}
+        if effect.payload not in known:  # else what is put back by an undo may have it, though no barrier has closed
+            assert after is not None, "new content is committed, and is on no probation"
+            assert after.proves >= self.world.now + rules.probation, "new content has not its whole probation"
+
+    def _may_be_undone(self, version: int) -> bool:
+        """Whether a no to this version undoes it: it is committed, and on probation, and its content not good."""
+        journal = self.world.journal
+        window = journal.operator.window
+        if version != self.newest_row or window is None or window.proves <= self.world.now or journal.deleted:
+            return False
+        return journal.rows[version] != journal.rows[window.fallback]
+
+    def _is_spoken_against(self, version: int, times: int = 1) -> None:
+        """Once for good, or one of several times that together may be enough."""
+        self.seen[version] += times
+        if times > 1 and self._may_be_undone(version):
+            self.against = version
+
+    def _a_no_goes_first(self, effect: fx.Record | fx.RecordState) -> None:
+        """U3: nothing else is ordered before the undo; and nothing is undone by itself without a reason."""
+        if self.against and self.against == self.newest_row and not self.world.journal.deleted:
+            assert isinstance(effect, fx.Record), "U3: spoken against, and something else is written first"
+            first = effect.undo or effect.origin == "reissue" or self.ends_trial(effect)
+            assert first, "U3: spoken against, and something else goes first"
+        if isinstance(effect, fx.Record) and effect.takes_back and effect.origin == "undo":
+            before = self.world.journal.operator.window
+            deadline = before is not None and before.deadline > 0.0
+            enough = self.seen[self.newest_row] >= 2
+            assert deadline or enough or self.world.journal.deleted, "undone, and nothing speaks against it"
+
+    def _hears(self, pid: int, message: Unhealthy | Counts) -> None:
+        if isinstance(message, Unhealthy):
+            self._is_spoken_against(message.version, 2)
+        elif message.failed:
+            self._is_spoken_against(message.version)
+            self.seen[message.version] += 1  # how many of how many is not judged here
 
     def _sources_that_were_undone_stay_out(self, effect: fx.Record | fx.RecordState) -> None:
         """U1: what a window has undone comes back only when the sources change, or somebody asks for just that."""
@@ -362,7 +446,8 @@ class Oracle(TrialOracle):
         before, after = self.world.journal.operator.window, effect.operator.window
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
-            ends = effect.operator.unconfirmed is not None or (before is not None and self.world.now >= before.deadline)
+            over = before is not None and 0.0 < before.deadline <= self.world.now
+            ends = effect.operator.unconfirmed is not None or over
             if back and effect.origin == "undo" and ends:  # else nobody has run it, within the window
                 given, self.window_sources = self.window_sources, None
                 differs = given not in (None, self.world.journal.values[before.fallback])
@@ -470,8 +555,7 @@ class Oracle(TrialOracle):
         self.closed.add(event.version)
         if event.result is ReloadResult.UNDONE:
             assert event.evidence, "undone by itself, and nobody says why"
-            provisional = event.version in self.provisional - self.renewals
-            assert not provisional, "undone, and what runs is provisional"
+            assert not self._is_provisional(event.version) or event.version in self.renewals, "undone, and provisional"
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         excused = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not excused
@@ -502,6 +586,8 @@ class Oracle(TrialOracle):
         """An input is about to be handed over: who connects later is too late for what comes of it."""
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
+        elif isinstance(given, fx.Probed):
+            self._is_spoken_against(given.version, 2)
         elif isinstance(given, fx.Loaded) and given.number == self._loading:
             self.votes_until, self.proven = None, given.checked
         elif isinstance(given, fx.Checked) and given.number == self._checked == self._loading:
@@ -544,6 +630,8 @@ class Oracle(TrialOracle):
                 self._while_recording(pipe.pid)
             case Applied() | Declined():
                 self._owner_receives_what_runs(pipe.pid, message, present=present)
+            case Unhealthy() | Counts() if present:
+                self._hears(pipe.pid, message)
             case Observed(number=number, waits_for=()) if number and present:
                 self._observed[pipe.pid] = self._tick()
             case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
@@ -571,10 +659,12 @@ class Oracle(TrialOracle):
         if self.recording:
             self.disturbed.add(pid)
 
-    def owner_buries(self, pid: int) -> None:
-        """What the dead said last is no veto any more."""
+    def owner_buries(self, pid: int, failed: str) -> None:
+        """What the dead said last is no veto any more; and it may have died of any version that it was sent."""
         self.pipe_of.pop(pid, None)
         self.trial_buries(next(process for process in self.world.processes if process.pid == pid))
+        if failed:
+            self.seen[self.newest_row] += 1
 
     # ---- workers
 
@@ -627,6 +717,7 @@ class Oracle(TrialOracle):
         world = self.world
         assert world.journal.operator.trial is None, "a trial has no end"
         assert world.journal.operator.window is None, "F1: nobody has confirmed, and nothing was undone"
+        assert not self.against, "U3: spoken against while on probation, and it was never undone"
         assert self.newest_row not in self.provisional, "F1: what nobody has confirmed runs for good"
         for number, _ in self._open_calls:
             pipe = world.pipes[number]

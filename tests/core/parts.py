@@ -6,7 +6,10 @@ They keep state and do nothing by themselves; `simulation.py` moves them.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import msgspec
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
@@ -35,17 +38,22 @@ class Pipe:
 class Journal:
     """Rows, retired numbers and the roster; `deleted`: still written to, and gone with the owner that has it open.
 
+    `settled`: versions whose barrier is closed; `declined`: those that a worker has declined; `taken_back`: those on
+    probation when an undo of them, or of a later one, was written.
+
     `state`: what stands beside the newest row: the number of an undo, and the content that it refuses. `operators`:
     what people have set, by the version beside which it was written last; `values`: what each version was made from.
     """
 
-    def __init__(self, high_water: int = 0) -> None:
+    def __init__(self, high_water: int = 0, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.clock = clock
         self.rows: dict[int, bytes] = {}
         self.values: dict[int, bytes] = {}
         self.operators: dict[int, OperatorState] = {}
         self.state: tuple[int, bytes] = (0, b"")
-        self.good: set[int] = set()
+        self.settled: set[int] = set()
         self.declined: set[int] = set()
+        self.taken_back: set[int] = set()
         self.high_water = high_water
         self.roster: set[int] = set()
         self.deleted = False
@@ -54,21 +62,40 @@ class Journal:
         self.rows[version], self.values[version], self.operators[version] = content, values, operator
         self.high_water = max(self.high_water, version)
 
+    def take_back(self, above: int, below: int) -> None:
+        """What is on probation between these two never becomes good."""
+        self.taken_back |= {each for each in self.rows if above < each < below and self._proves(each) > self.clock()}
+
+    def _proves(self, version: int) -> float:
+        window = self.operators[version].window
+        return 0.0 if window is None else window.proves
+
+    @property
+    def good(self) -> set[int]:
+        """The versions that are good by now: superseded or not, on probation no more, and confirmed if need be."""
+        return {each for each in self.settled - self.declined - self.taken_back if not self._is_open(each)}
+
+    def _is_open(self, version: int) -> bool:
+        window = self.operators[version].window
+        return window is not None and (window.deadline > 0.0 or window.proves > self.clock())
+
+    def was_good(self, content: bytes) -> bool:
+        """Whether any version with this content is good."""
+        return any(self.rows[each] == content for each in self.good)
+
     @property
     def operator(self) -> OperatorState:
-        """What people have set, as of the last write."""
-        return self.operators[max(self.rows)] if self.rows else OperatorState()
+        """What people have set, as of the last write; a probation that is over is none."""
+        operator = self.operators[max(self.rows)] if self.rows else OperatorState()
+        over = self.rows and operator.window is not None and not self._is_open(max(self.rows))
+        return msgspec.structs.replace(operator, window=None) if over else operator
 
     def judge(self, event: ReloadEvent) -> None:
-        """What is known of a version by this event; what came in a window is good only once it is confirmed."""
+        """What is known of a version by this event."""
         if (judgement := judgement_of(event)) is not None:
             version = judgement.version
             self.declined |= set() if judgement.good else {version}
-            provisional = version in self.operators and self.operators[version].window is not None
-            if version in self.declined or provisional:
-                self.good.discard(version)
-            elif version in self.rows:
-                self.good.add(version)
+            self.settled |= {version} & self.rows.keys()
 
     def proven(self) -> Proven | None:
         """What a window would fall back to, or does."""
@@ -98,7 +125,7 @@ class Process:
     `asked`: the Observe that its observers have to answer yet, 0 for none; `lingers`: they take their time;
     `fails`: one of them raises. `altered`: the application has changed in place what is held. `failed`: why its death
     speaks against what it ran. `counted`: its requests, by version. Every third process is of a build that knows no
-    patches, and every seventh of one that knows no trials.
+    patches, and every seventh of one that knows neither trials nor probations.
     """
 
     def __init__(self, pid: int, held: Held | None = None, **other: object) -> None:

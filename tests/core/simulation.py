@@ -26,12 +26,12 @@ Move = Callable[[], None]
 
 
 class World(Crowd):
-    def __init__(self, silent: str = "proceed", canary: Canary | None = None) -> None:
+    def __init__(self, silent: str = "proceed", canary: Canary | None = None, probation: float = 0.0) -> None:
         super().__init__()
         self.oracle = Oracle(self)
         self.now = 1000.0
-        self.rules = Rules(schema=SCHEMA, silent=silent, canary=canary, probation=0.0)
-        self.journal = Journal()
+        self.rules = Rules(schema=SCHEMA, silent=silent, canary=canary, probation=probation, max_error_rate=0.2)
+        self.journal = Journal(0, self._clock)
         self.snapshot: Held | None = None
         self.sources: bytes | None = b"A"
         self.waits = b""  # the sources' value of a key that needs a restart, where it is another than what runs
@@ -44,6 +44,9 @@ class World(Crowd):
         self.owner: OwnerProcess | None = None
         self.owners = 0
         self.starts_anew = False
+
+    def _clock(self) -> float:
+        return self.now
 
     # ---- what can happen by itself
 
@@ -111,7 +114,7 @@ class World(Crowd):
         self.owners += 1
         gathering = self.journal.deleted
         if gathering:
-            self.journal = Journal(high_water=1_000_000 * self.owners)
+            self.journal = Journal(1_000_000 * self.owners, self._clock)
             self.oracle.journal_was_lost()
         self.census.owner_begins(gathering=gathering)
         roster = tuple(sorted(pid for pid in self.journal.roster | self.notes if self.lives(pid)))
@@ -184,7 +187,7 @@ class World(Crowd):
         if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may receive the lower one first
             return
         self.journal.rows = {version: self.journal.rows[version] for version in before}
-        self.journal.good &= set(before)
+        self.journal.settled &= set(before)
         self.journal.high_water = before[-1]
         self.oracle.journal_went_back(before[-1])
         self.census.notes("the journal goes back")
@@ -232,8 +235,8 @@ class World(Crowd):
 
     def _bury(self, pid: int) -> None:
         self.owner.watched.discard(pid)
-        self.oracle.owner_buries(pid)
         failed = next(process.failed for process in self.processes if process.pid == pid)
+        self.oracle.owner_buries(pid, failed)
         self._feed(fx.ProcessGone(pid, failed))
 
     def _drain(self, pipe: Pipe) -> None:
@@ -262,6 +265,7 @@ class World(Crowd):
             known = values if checked or load.values else b""
             change |= {"layer": layer, "expires": overrides.end_of(layer), "values": known}
             change |= {"pending": (Change("k", 0, self.waits),) if self.waits and not load.rebuild else ()}
+            change |= {"good": self.journal.was_good(content)}
             given = fx.Loaded(number, content, content, differs, checked=checked, **change)
             self.owner.unchecked += [] if checked else [(number, values)]
         self.oracle.load_read(number, content, values)
@@ -289,6 +293,7 @@ class World(Crowd):
             layer = overrides.edited(former, None, self.now)
             values = journal.values[version] if layer == former else content  # what has ended is a value of it
             change = {"layer": layer, "expires": overrides.end_of(layer), "values": values, "restores": version}
+            change |= {"good": journal.was_good(content)}
             given = fx.Loaded(order.number, content, content, differs=content != present, **change)
         self.oracle.load_read(order.number, content, None)
         self.oracle.load_checked(order.number, holds=True)
@@ -334,6 +339,7 @@ class World(Crowd):
     def _feed(self, given: fx.Input) -> None:
         assert not self.owner.effects
         self.oracle.owner_turns(given)
+        self.census.owner_hears(given)
         core = self.owner.core
         before, window = core.state, core.operator.window
         effects = core.handle(given, self.now)
@@ -411,6 +417,8 @@ class World(Crowd):
         how = self._how_a_write_ends()
         if how in ("ok", "present", "unreadable, written"):
             self.oracle.journaled(version, content, effect)
+            if effect.takes_back:
+                self.journal.take_back(effect.takes_back, version)
             self.journal.write(version, content, effect.values, effect.operator)
             self.journal.state = (version if effect.undo else 0, effect.refused)
         self._reports_the_write(how)
@@ -439,7 +447,7 @@ class World(Crowd):
             return "absent"
         if self.journal.deleted:
             core = self.owner.core
-            mine, self.journal = core.committed, Journal(core.high_water)
+            mine, self.journal = core.committed, Journal(core.high_water, self._clock)
             fallback = core.fallback.committed
             if fallback.version < mine.version and fallback.version:
                 self.journal.write(fallback.version, fallback.digest, fallback.values)

@@ -32,13 +32,14 @@ from tests.core.simulation import World
 from tests.core.trial_disturbances import CANARIES
 
 SILENT = ["proceed", "proceed", "refuse"]
+PROBATION = [0.0, 5.0, 20.0]
 CONTENTS = [b"A", b"B", b"C"]
 TRIED = [None, None, *CANARIES.values()]
 RUNS = 920
 
 
-def begin(silent: str, workers: int, canary: Canary | None = None) -> World:
-    world = World(silent, canary)
+def begin(silent: str, workers: int, canary: Canary | None, probation: float) -> World:
+    world = World(silent, canary, probation)
     world.start_owner()
     for _ in range(workers):
         world.start_worker()
@@ -53,9 +54,14 @@ def move(world: World, pick: int) -> None:
 
 
 class Chaos(RuleBasedStateMachine):
-    @initialize(silent=st.sampled_from(SILENT), workers=st.integers(0, 4), canary=st.sampled_from(TRIED))
-    def begin(self, silent, workers, canary):
-        self.world = begin(silent, workers, canary)
+    @initialize(
+        silent=st.sampled_from(SILENT),
+        workers=st.integers(0, 4),
+        canary=st.sampled_from(TRIED),
+        probation=st.sampled_from(PROBATION),
+    )
+    def begin(self, silent, workers, canary, probation):
+        self.world = begin(silent, workers, canary, probation)
         self.whole = True
 
     @contextmanager
@@ -92,8 +98,8 @@ class Chaos(RuleBasedStateMachine):
 def run_by_chance(seed: int) -> Counter[str]:
     """What happened in it. What goes wrong is reported with the seed, by which it can be run again."""
     random = Random(seed)
-    tries = random.random() < 0.5
-    world = begin(random.choice(SILENT), random.randint(0, 4), random.choice(TRIED) if tries else None)
+    tries, canary, probation = random.random() < 0.5, random.choice(TRIED), random.choice(PROBATION)
+    world = begin(random.choice(SILENT), random.randint(0, 4), canary if tries else None, probation)
     often = random.choice([0.03, 0.08, 0.15, 0.3])
     some = random.sample(DISTURBANCES if tries else WITHOUT_TRIALS, random.randint(2, 18))
     some += [deadline_comes, owner_is_started, sources_change_and_hup, sources_change_and_somebody_calls]

@@ -127,6 +127,8 @@ class TrialOracle:
         )
         if self.world.rules.canary is None or not new or not self.newest_row or self._is_open(forces):
             return
+        if self.world.journal.was_good(effect.payload):
+            return
         here = [each for each in self.world.processes if each.alive and each.knows_trials]
         able = [each.pid for each in here if each.pid in self.knows_trials & self.world.owner.known]
         assert len(able) < 2 or self.promotes(effect), "committed to everyone, and untried"
