@@ -29,7 +29,7 @@ from tests.core.disturbances import (
     sources_change_and_somebody_calls,
 )
 from tests.core.simulation import World
-from tests.core.trial_disturbances import CANARIES
+from tests.core.trial_disturbances import CANARIES, TRIALS
 
 SILENT = ["proceed", "proceed", "refuse"]
 PROBATION = [0.0, 5.0, 20.0]
@@ -101,7 +101,8 @@ def run_by_chance(seed: int) -> Counter[str]:
     tries, canary, probation = random.random() < 0.5, random.choice(TRIED), random.choice(PROBATION)
     world = begin(random.choice(SILENT), random.randint(0, 4), canary if tries else None, probation)
     often = random.choice([0.03, 0.08, 0.15, 0.3])
-    some = random.sample(DISTURBANCES if tries else WITHOUT_TRIALS, random.randint(2, 18))
+    some = random.sample(WITHOUT_TRIALS, random.randint(2, 8 if tries else 18))
+    some += random.sample(TRIALS, random.randint(2, 10)) if tries else []
     some += [deadline_comes, owner_is_started, sources_change_and_hup, sources_change_and_somebody_calls]
     try:
         for _ in range(random.randint(50, 400)):

@@ -35,6 +35,12 @@ def trying(world: World) -> list[Process]:
     return [process for process in living(world) if process.machine.slot is not None]
 
 
+def another(world: World, content: bytes) -> bytes:
+    """A content that does not run."""
+    values = world.journal.values.get(max(world.journal.rows, default=0))
+    return content if content != values else OTHER[content]
+
+
 def somebody_reloads_with_a_trial(world: World, process: Process | None, content: bytes) -> None:
     world.sources = content
     world.ask(Reload, process, canary=CANARIES[content])
@@ -43,8 +49,7 @@ def somebody_reloads_with_a_trial(world: World, process: Process | None, content
 def a_trial_is_taken_up(world: World, process: Process | None, content: bytes) -> None:
     """As far as it comes by itself."""
     if world.journal.operator.trial is None:
-        values = world.journal.values.get(max(world.journal.rows, default=0))
-        world.sources = content if content != values else OTHER[content]
+        world.sources = another(world, content)
         world.ask(Reload, canary=CANARIES[content])
     goes_on(world, lambda: world.journal.operator.trial is not None and trying(world))
 
@@ -176,9 +181,9 @@ def a_canary_speaks_amid_a_load(world: World, process: Process | None, content: 
 
 
 def a_probe_says_no(world: World, process: Process | None, content: bytes) -> None:
+    a_trial_is_taken_up(world, process, content)
     trial = world.journal.operator.trial
-    if trial is not None and world.owner is not None:
-        world.probe(trial.version)
+    world.probe(trial.version if trial is not None else max(world.journal.rows, default=0))
 
 
 def a_canary_is_stopped_before_it_tries(world: World, process: Process | None, content: bytes) -> None:
@@ -191,10 +196,11 @@ def a_canary_is_stopped_before_it_tries(world: World, process: Process | None, c
 def a_canary_votes_late(world: World, process: Process | None, content: bytes) -> None:
     """Yes or no; it was silent when all others agreed."""
     if process:
-        if content == b"C":
-            process.refuses.add(content)
+        world.sources = another(world, content)
+        if content != b"A":
+            process.refuses.add(world.sources)
         world.stop(process, stuffed=False)
-        somebody_reloads_with_a_trial(world, None, content)
+        world.ask(Reload, canary=BY_SHARE if content == b"A" else BY_ENTITY)
         goes_on(world, lambda: world.journal.operator.trial is not None)
         process.stopped = False
 
@@ -222,8 +228,8 @@ def a_next_generation_comes_in_a_trial(world: World, process: Process | None, co
 
 def a_trial_with_a_window(world: World, process: Process | None, content: bytes) -> None:
     """The window begins with its promotion, or is open before it."""
-    world.sources = content
-    world.ask(Reload, confirm_within=9.0, canary=CANARIES[content] if content != b"A" else None)
+    world.sources = another(world, content)
+    world.ask(Reload, confirm_within=9.0, canary=BY_WORKER if content == b"B" else None, force=content != b"B")
     goes_on(world, lambda: world.journal.operator.trial is not None or world.journal.operator.window is not None)
     a_trial_is_taken_up(world, process, OTHER[content])
     if content == b"C":
