@@ -156,6 +156,7 @@ class Crowd:
             child = self.start_worker(process.held)
             if child.knows_trials:
                 child.machine.slot, child.machine._tried = process.machine.slot, process.machine._tried
+                child.passed = set(process.passed)
                 self.oracle.process_began(child)
 
     def kill(self, process: Process, *, failed: str = "") -> None:

@@ -693,7 +693,7 @@ class Oracle(TrialOracle):
             changed = (effect.old.config, effect.new.config) if effect.old is not None else None
             asked = changed is None or changed in process.passed or effect.new.version in self.undos
             assert asked, f"G1: {changed} was never asked of its precommit"
-            process.passed.clear()
+            process.passed = {each for each in process.passed if each[0] == effect.new.config}  # for what is on trial
         match effect:
             case worker.Swap(_, new) | worker.Renumber(new):
                 self._one_content(new.version, new.digest)
