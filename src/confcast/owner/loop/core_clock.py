@@ -59,8 +59,11 @@ def dated(event: ReloadEvent) -> ReloadEvent:
 
 
 def with_dates(state: OperatorState) -> OperatorState:
-    """What people have set, with dates; a window's ends as seconds since the boot, and one as a date for people."""
+    """What people have set, with dates; ends of windows and trials in seconds since the boot, and as dates."""
     state = _converted(state, date_of, lambda expires: expires + _BEGAN if expires else 0.0)
+    if (trial := state.trial) is not None:
+        until = {"deadline": trial.deadline + _since_boot() - time.monotonic(), "by": date_of(trial.deadline)}
+        state = msgspec.structs.replace(state, trial=msgspec.structs.replace(trial, **until, boot=_boot()))
     if (window := state.window) is None:
         return state
     ends = _ends(window, lambda when: when + _since_boot() - time.monotonic())
@@ -74,6 +77,10 @@ def with_times(state: OperatorState) -> OperatorState:
     A window that was opened before the last boot is over. A probation that is over is none: what it was of is proven.
     """
     state = _converted(state, time_of, own_time_of)
+    if (trial := state.trial) is not None:
+        deadline = trial.deadline - _since_boot() + time.monotonic() if trial.boot == _boot() else _LONG_AGO
+        trial = msgspec.structs.replace(trial, deadline=deadline, by=0.0, boot="")
+        state = msgspec.structs.replace(state, trial=trial)
     if (window := state.window) is None:
         return state
     now, same = time.monotonic(), window.boot == _boot()
@@ -93,7 +100,7 @@ _Convert = Callable[[float], float]
 
 
 def _converted(state: OperatorState, convert: _Convert, convert_end: _Convert) -> OperatorState:
-    """This state with its times converted, but for a window's ends; `convert_end`: when an override ends."""
+    """This state with its times converted, but for ends of windows and trials; `convert_end`: when an override ends."""
     window = state.window and msgspec.structs.replace(
         state.window,
         opened=convert(state.window.opened),
@@ -101,7 +108,8 @@ def _converted(state: OperatorState, convert: _Convert, convert_end: _Convert) -
         expires=convert_end(state.window.expires),
     )
     hold = _hold(state.hold, convert)
-    return msgspec.structs.replace(state, hold=hold, expires=convert_end(state.expires), window=window)
+    trial = state.trial and msgspec.structs.replace(state.trial, opened=convert(state.trial.opened))
+    return msgspec.structs.replace(state, hold=hold, expires=convert_end(state.expires), window=window, trial=trial)
 
 
 def _hold(hold: Hold | None, convert: _Convert) -> Hold | None:

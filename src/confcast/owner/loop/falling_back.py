@@ -75,8 +75,14 @@ def _without_a_version(operator: OperatorState) -> OperatorState:
             "the sources are followed, confirmed by nobody",
             operator.window.fallback,
         )
+    if operator.trial is not None:
+        _log.error(
+            "version %d was on trial, and this server's schema is not that of what ran beside it: the sources are "
+            "followed",
+            operator.trial.version,
+        )
     tried = operator.tried if operator.hold is None else b""
-    return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None)
+    return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None, trial=None)
 
 
 def _newest_proven(row: VersionRow, journal: Journal) -> Proven | None:
