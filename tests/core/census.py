@@ -65,6 +65,12 @@ SITUATIONS = (
     "silence refuses",
     "what silence refused is tried again",
     "a worker works past the deadline of the silent",
+    "one worker votes first",
+    "the first worker agrees",
+    "the first worker refuses",
+    "the first worker refuses a dry run",
+    "the first worker does not answer",
+    "another worker votes first",
     "what nobody runs is undone",
     "an undo can't be written",
     "what was undone is refused",
@@ -189,6 +195,7 @@ class Census(trial_census.TrialCensus):
     def owner_turned(self, before: ProposalState, window: Any, effects: list[fx.Effect]) -> None:
         """An input was handed over in this state, with this window."""
         core = self._world.owner.core
+        self._votes_first(core._first_vote.member, effects)
         evidence = core._proposal.evidence
         ordered = [each for each in effects if isinstance(each, fx.Record | fx.RecordState)]
         if window is not None and core.operator.window is None and not ordered and not window.deadline:
@@ -222,7 +229,26 @@ class Census(trial_census.TrialCensus):
         elif isinstance(message, Unhealthy | fx.Probed) and message.version < core.committed.version:
             self.notes("what was superseded is spoken against")
 
+    def _votes_first(self, member: Any, effects: list[fx.Effect]) -> None:
+        """Which worker alone is asked now, if one is."""
+        former, self._first = self._first, member
+        if former is member:
+            return
+        if former is None:
+            self.notes("one worker votes first")
+        elif member is not None:
+            self.notes("another worker votes first")
+        elif former.vote:
+            self.notes("the first worker agrees")
+        elif self._world.owner.core.state is ProposalState.STAGING:
+            self.notes("the first worker does not answer")
+        elif any(isinstance(each, fx.RecordEvent) and _is_refused(each.event) for each in effects):
+            self.notes("the first worker refuses")
+        elif any(isinstance(each, fx.Answer) and each.event.dry_run and _is_refused(each.event) for each in effects):
+            self.notes("the first worker refuses a dry run")
+
     def owner_begins(self, *, gathering: bool) -> None:
+        self._first: Any = None
         window = self._world.journal.operator.window
         if window is not None and not window.deadline:
             self.notes("an owner goes on with a probation")
@@ -446,6 +472,10 @@ class Census(trial_census.TrialCensus):
             self._observers_of(effect.event)
         if not self._world.pipes[effect.call[0]].peer_open:
             self.notes("a caller is gone when it is answered")
+
+
+def _is_refused(event: Any) -> bool:
+    return any(problem.message == "refused" for problem in event.problems)
 
 
 def _why_rejected(messages: list[str]) -> str:

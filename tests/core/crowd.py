@@ -79,7 +79,8 @@ class Crowd:
             self._obey(process, frame)
 
     def _come_out(self, process: Process) -> None:
-        """Its function has ended; the pipe may have ended before."""
+        """Its function has ended, after a while; the pipe may have ended before."""
+        self.time_passes(0.5)
         frame, process.inside = process.inside, None
         self._obey(process, frame)
         if process.pipe is None and process.machine.state not in (

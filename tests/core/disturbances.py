@@ -9,7 +9,20 @@ from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
-from confcast.wire.messages import Check, Commit, Confirm, Counts, Reload, Resume, Rollback, Set, Unhealthy, Unset, Vote
+from confcast.wire.messages import (
+    Check,
+    Commit,
+    Confirm,
+    Counts,
+    Prepare,
+    Reload,
+    Resume,
+    Rollback,
+    Set,
+    Unhealthy,
+    Unset,
+    Vote,
+)
 from tests.core.simulation import Process, World
 from tests.core.trial_disturbances import TRIALS, living
 from tests.core.trial_disturbances import goes_on as _goes_on
@@ -417,6 +430,41 @@ def worker_becomes_slow_or_fast(world, process, content):
         process.slow = not process.slow
 
 
+def a_vote_takes_long_and_another_follows(world, process, content):
+    """In which one worker votes first, and nobody agrees, in a dry run or not."""
+    _votes_for_long(world, content)
+    if content != b"A":
+        for each in living(world):
+            each.refuses.add(content)
+    world.sources = content
+    world.ask(Check) if content == b"C" else world.call()
+
+
+def the_worker_that_votes_first_dies_stops_or_loses_its_pipe(world, process, content):
+    _votes_for_long(world, content)
+    sources_change_and_somebody_calls(world, process, content)
+    _goes_on(world, lambda: _voting(world))
+    for each in _voting(world)[:1]:
+        if content == b"A":
+            world.kill(each)
+        elif content == b"B":
+            world.stop(each, stuffed=False)
+        else:
+            world.break_pipe(each, lose_frames=False)
+
+
+def _votes_for_long(world, content):
+    """Everybody is slow, and votes for another content than this one, as far as it gets."""
+    for each in living(world):
+        each.slow = True
+    sources_change_and_hup(world, None, b"B" if content == b"A" else b"A")
+    _goes_on(world, lambda: not world.moves())
+
+
+def _voting(world):
+    return [each for each in living(world) if isinstance(each.inside, Prepare)]
+
+
 def worker_changes_in_place_what_it_holds(world, process, content):
     if process:
         process.altered = True
@@ -614,6 +662,8 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     worker_begins_or_ceases_to_refuse,
     refusal_comes_too_late,
     worker_becomes_slow_or_fast,
+    a_vote_takes_long_and_another_follows,
+    the_worker_that_votes_first_dies_stops_or_loses_its_pipe,
     worker_changes_in_place_what_it_holds,
     everyone_stops_at_the_vote_or_resumes,
     *(everyone_refuses_what_is_committed,) * 4,  # which seldom finds the workers that it needs

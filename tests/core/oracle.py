@@ -19,6 +19,7 @@ from confcast.wire.messages import (
     Confirm,
     Counts,
     Declined,
+    Goodbye,
     Hello,
     Install,
     Observed,
@@ -36,6 +37,7 @@ from confcast.wire.messages import (
 )
 from confcast.worker.connection import machine as worker
 from tests.core import overrides
+from tests.core.first_votes import FirstVotes
 from tests.core.trial_oracle import TrialOracle, asks_for_a_trial
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
@@ -84,6 +86,7 @@ class Oracle(TrialOracle):
     # ---- owners
 
     def _fresh_owner(self) -> None:
+        self.first_vote = FirstVotes(self.world.rules)
         self.loads_begun = 0
         self.read: bytes | None = None
         self.read_values: bytes | None = None
@@ -161,8 +164,7 @@ class Oracle(TrialOracle):
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
             case fx.WakeAt(fx.Timer.STAGE, token, when):
-                self.stage_token = token
-                self.votes_until = when if self.votes_until is None else self.votes_until
+                self._votes_have_until(token, when)
             case fx.Accept():
                 self._who_connects()
             case fx.Load() | fx.Restore():
@@ -204,7 +206,11 @@ class Oracle(TrialOracle):
         self._judge(event)
         self._closes.append((event, self._tick(), self.world.known()))
         if event.origin != "late":
-            self.open_round = 0
+            self._vote_ends()
+            if any(problem.message == OWED for problem in event.problems):
+                self.first_vote.refused_by_silence()
+            elif event.result is ReloadResult.REJECTED:
+                self.first_vote.decided()
             self._barrier(event)
             self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
 
@@ -231,7 +237,8 @@ class Oracle(TrialOracle):
             case Prepare(round=round):
                 if round > self.round:
                     self.round = self.open_round = round
-                    self.stage_began, self.overdue = self.world.now, set()
+                if round == self.open_round:
+                    self.first_vote.asks(pipe)
                 self.asked.add((pipe, round))
             case Settled(version=version):
                 assert version in self.closed | self.trials, "settled before its barrier was closed"
@@ -243,6 +250,7 @@ class Oracle(TrialOracle):
         ends = (before.window is not None and after.window is None) or before.trial is not None
         assert not self.dry or ends, "C1: a dry run has written"
         self.dry = False
+        self.first_vote.over()
         if isinstance(effect, fx.RecordState):  # who attaches meanwhile has missed no vote
             if before.trial is None and after.trial is not None:
                 self._are_voted_for(effect)
@@ -258,6 +266,7 @@ class Oracle(TrialOracle):
         unvoted = self._are_voted_for(effect, asks=not (effect.undo or self.ends_trial(effect)))
         self.excused = self.timed_out | unvoted
         self.disturbed = set()
+        self.first_vote.decided()
         self.open_round, self.recording = 0, True
 
     def _are_voted_for(self, effect: fx.Record | fx.RecordState, *, asks: bool = True) -> set[int]:
@@ -308,7 +317,8 @@ class Oracle(TrialOracle):
         if not unserved and not isinstance(asked, Confirm):
             assert self.loads_begun > begun, "G5: served by a load that began before the call"
         if event.dry_run:
-            self.open_round, self.dry = 0, False
+            self._vote_ends()
+            self.dry = False
             return
         if call in self.waiting and event.result in _APPLIED:
             self._have_observed(event)
@@ -591,6 +601,7 @@ class Oracle(TrialOracle):
             self._is_spoken_against(given.version, 2)
         elif isinstance(given, fx.Loaded) and given.number == self._loading:
             self.votes_until, self.proven = None, given.checked
+            self.first_vote.over()
         elif isinstance(given, fx.Checked) and given.number == self._checked == self._loading:
             self.proven = True
             self._votes_are_over()
@@ -600,12 +611,28 @@ class Oracle(TrialOracle):
     def _votes_are_over(self) -> None:
         """Whoever has not voted at the deadline is excused, and not before the candidate is proven."""
         now, began = self.world.now, self.stage_began
-        if self.dry:
+        if self.dry or self.first_vote.alone:
             return
         if self.votes_until is not None and now >= self.votes_until:
             over = now >= began + self.world.rules.precommit_timeout
             self.overdue |= self._unvoted() - (set() if over else self.working)
             self.timed_out |= self.overdue
+
+    def _vote_ends(self) -> None:
+        self.open_round = 0
+        self.first_vote.over()
+
+    def _votes_have_until(self, token: int, when: float) -> None:
+        self.stage_token = token
+        if self.first_vote.sets_deadline(self._able(), self.world.now) or self.votes_until is None:
+            self.votes_until = when
+        if self.first_vote.deadlines == 1:
+            self.stage_began, self.overdue = self.world.now, set()
+
+    def _able(self) -> set[int]:
+        """Who can be asked for a vote."""
+        heard = (self.world.owner.known & self.pipe_of.keys()) - self.timed_out
+        return {process.pid for process in self.world.processes if process.pid in heard and process.fits}
 
     def _who_connects(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
@@ -625,6 +652,7 @@ class Oracle(TrialOracle):
             case Hello(role="replica"):
                 self.knows_trials -= {pipe.pid} if message.trial is None else set()
                 self.knows_trials |= {pipe.pid} if message.trial is not None else set()
+                self.first_vote.ends(self.pipe_of.get(pipe.pid, 0))
                 self.pipe_of[pipe.pid] = pipe.number
                 self.working.discard(pipe.pid)
                 self.applied_here.setdefault(message.version, set()).add(pipe.pid)
@@ -635,7 +663,12 @@ class Oracle(TrialOracle):
                 self._hears(pipe.pid, message)
             case Observed(number=number, waits_for=()) if number and present:
                 self._observed[pipe.pid] = self._tick()
+            case Working(round=round) if present and round:
+                self.first_vote.works(pipe.number, self.world.now)
+            case Goodbye():
+                self.first_vote.ends(pipe.number)
             case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
+                self.first_vote.votes(pipe.number, ok=ok and round == self.open_round, now=self.world.now)
                 if ok:
                     self.yes.add((pipe.number, round))
                 elif round == self.open_round:
@@ -652,6 +685,7 @@ class Oracle(TrialOracle):
 
     def pipe_ended(self, pipe: Any) -> None:
         if self.pipe_of.get(pipe.pid) == pipe.number:
+            self.first_vote.ends(pipe.number)
             del self.pipe_of[pipe.pid]
             self.working.discard(pipe.pid)
             self._while_recording(pipe.pid)
@@ -662,7 +696,7 @@ class Oracle(TrialOracle):
 
     def owner_buries(self, pid: int, failed: str) -> None:
         """What the dead said last is no veto any more; and it may have died of any version that it was sent."""
-        self.pipe_of.pop(pid, None)
+        self.first_vote.ends(self.pipe_of.pop(pid, 0))
         self.trial_buries(next(process for process in self.world.processes if process.pid == pid))
         if failed:
             self.seen[self.newest_row] += 1

@@ -28,9 +28,9 @@ Move = Callable[[], None]
 class World(Crowd):
     def __init__(self, silent: str = "proceed", canary: Canary | None = None, probation: float = 0.0) -> None:
         super().__init__()
+        self.rules = Rules(schema=SCHEMA, silent=silent, canary=canary, probation=probation, max_error_rate=0.2)
         self.oracle = Oracle(self)
         self.now = 1000.0
-        self.rules = Rules(schema=SCHEMA, silent=silent, canary=canary, probation=probation, max_error_rate=0.2)
         self.journal = Journal(0, self._clock)
         self.snapshot: Held | None = None
         self.sources: bytes | None = b"A"

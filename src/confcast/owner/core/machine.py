@@ -143,6 +143,8 @@ class Core(MemberInputs, Operations, LastGood):
         if handler is None:
             raise ImpossibleMessage(self.state.name, given)
         handler(self, given)
+        if self._first_vote.member is not None:
+            self._follow_first_vote()
         self._effects += self._observing.check(now) if self._observing.waits else ()
         self._pump()
         self._effects += self._last_effects
@@ -205,7 +207,7 @@ class Core(MemberInputs, Operations, LastGood):
         elif proposal.vetoed:
             self._fail(ReloadResult.REJECTED, proposal.vetoed)
         elif self._waits.is_over(self._now):
-            self._excuse_silent()
+            self._votes_are_due()
         else:
             self._test_done()
 
@@ -314,9 +316,18 @@ class Core(MemberInputs, Operations, LastGood):
 
     def _stage_deadline(self, given: fx.Wake) -> None:
         if self._proposal.checked:
-            self._excuse_silent()
+            self._votes_are_due()
+        elif self._first_vote.member is not None and not self._proposal.vetoed:
+            self._ask_all()
         else:
             self._wait_for_check(given)
+
+    def _votes_are_due(self) -> None:
+        """The deadline of a checked candidate's votes: of the first worker's alone, or of all."""
+        if self._first_vote.member is not None:
+            self._ask_all()
+        else:
+            self._excuse_silent()
 
     def _excuse_silent(self) -> None:
         """Excuse the workers without a vote, at the deadline of the votes."""

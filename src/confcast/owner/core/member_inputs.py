@@ -70,6 +70,7 @@ class MemberInputs(Trials):
         assert isinstance(vote, Vote)
         if member is None:
             return
+        self._first_vote.votes(member, ok=vote.ok, now=self._now)
         member.working = None
         self._note_agreement(member, vote)
         if self._trial_vote(member, vote):
@@ -83,7 +84,10 @@ class MemberInputs(Trials):
         elif self._proposal.dry:  # which collects all votes
             self._proposal.refusals[member.pid] = reasons(vote.problems)
             self.roster.excused[member.pid] = "voted no"
-            self._test_done()
+            if self._first_vote.member is member:  # no other one has been asked
+                self._end_dry_run()
+            else:
+                self._test_done()
         else:
             self._waits.staging_ended(timed_out=False)
             self._refuse(veto(member, vote))
@@ -93,6 +97,7 @@ class MemberInputs(Trials):
         assert isinstance(vote, Vote)
         if member is None:
             return
+        self._first_vote.votes(member, ok=vote.ok, now=self._now)
         member.working = None
         self._note_agreement(member, vote)
         if self._trial_vote(member, vote):
@@ -121,6 +126,8 @@ class MemberInputs(Trials):
         working, member = given.message, self._sender(given)
         assert isinstance(working, Working)
         if member is not None:
+            if working.round:
+                self._first_vote.begins_function(member, self._now)
             member.begin_function(working.function, self._now)
 
     # ---- a worker answers Commit or Install

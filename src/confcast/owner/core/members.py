@@ -39,6 +39,7 @@ class Member:
         sent: The version that was sent on this pipe by Commit or Install.
         prepared: The round of the Prepare that was sent last on this pipe; 0 if none was, or a later frame closed it.
         vote: Whether it voted yes in the present round.
+        willing: Whether its last vote, on any pipe, was yes.
         acked: The newest version that it reported as applied on this pipe.
         runs: The newest committed version that it reported as applied on any pipe.
         given: The newest version that it was sent, on any pipe, or came with: what it dies of.
@@ -72,6 +73,7 @@ class Member:
     sent: int = 0
     prepared: int = 0
     vote: bool = False
+    willing: bool = False
     acked: int = 0
     runs: int = 0
     given: int = 0

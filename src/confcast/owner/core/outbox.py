@@ -17,6 +17,7 @@ import msgspec
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.canaries import Canaries
+from confcast.owner.core.first_vote import FirstVote
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.proposal import Proposal, ProposalState
@@ -45,7 +46,9 @@ class Outbox:
         provisional_until: Until when what is committed may still be undone; 0.0: it is not provisional.
     """
 
-    def __init__(self, roster: Roster, committed: Committed, rules: Rules, observing: Observing) -> None:
+    def __init__(
+        self, roster: Roster, committed: Committed, rules: Rules, observing: Observing, first_vote: FirstVote
+    ) -> None:
         self.round = 0
         self.settled = 0
         self.canaries: Canaries | None = None
@@ -56,6 +59,7 @@ class Outbox:
         self._roster = roster
         self._rules = rules
         self._observing = observing
+        self._first_vote = first_vote
         self._prepare = Prepare(0, b"", b"")
         self._prepare_patch = Prepare(0, b"", b"")
         self._start_from(committed)
@@ -135,7 +139,8 @@ class Outbox:
             frame = self._commit if voted else self._install_for(member, state)
             member.is_sent(self._version, self._install.digest)
             return self._with_seconds(member, frame)
-        if state is ProposalState.STAGING and prepared != self.round and member.pid not in self._roster.excused:
+        votes = state is ProposalState.STAGING and prepared != self.round and self._first_vote.asks(member)
+        if votes and member.pid not in self._roster.excused:
             member.prepared = self.round
             return self._prepare_patch if member.takes_patch_of(self._prepare_patch.base) else self._prepare
         canaries = self.canaries

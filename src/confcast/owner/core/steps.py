@@ -18,6 +18,7 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.evidence import Evidence
+from confcast.owner.core.first_vote import FirstVote
 from confcast.owner.core.hooks import Hooks
 from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
@@ -81,11 +82,12 @@ class Steps(Hooks):
         self._report = report
         self._numbers = Numbers(committed, high_water)
         self._observing = Observing(self.roster)
-        self._outbox = Outbox(self.roster, self._numbers.committed, rules, self._observing)
+        self._first_vote = first = FirstVote(rules, self.roster)
+        self._outbox = Outbox(self.roster, self._numbers.committed, rules, self._observing, first)
         self._requests = Requests()
         self._loads = Loads()
         self._proposal = self._owed_proposal = Proposal("start", now, 0)
-        self._waits = Waits(rules, self.roster)
+        self._waits = Waits(rules, self.roster, first)
         self._gathering = gathering
         self._gathered_at = now + rules.gather_timeout
         self._previous: Committed | None = None  # what ran before a version that nobody has applied yet
@@ -229,9 +231,28 @@ class Steps(Hooks):
         self._outbox.open_round(self._proposal)
         for member in self.roster:
             member.vote = False
+        self._first_vote.choose(self._waits.vote_seconds, self._now)
         self._enter(ProposalState.STAGING)
         self._wake_by(fx.Timer.STAGE)
         self._test_done()
+
+    def _follow_first_vote(self) -> None:
+        """Called after each input while one worker alone is asked: ask all once it has agreed, or none can be first."""
+        first = self._first_vote
+        if self.state is not ProposalState.STAGING:
+            first.member = None
+        elif self._proposal.vetoed:  # and waits for its check
+            return
+        elif first.follow():
+            self._ask_all()
+        elif first.member is not None:
+            self._outbox.touch(first.member)
+
+    def _ask_all(self) -> None:
+        """End the first worker's turn; whoever is asked now has the time that every worker has for its vote."""
+        self._first_vote.member = None
+        self._outbox.touch_all()
+        self._wake_by(fx.Timer.STAGE)
 
     def _end_staging(self) -> None:
         """No vote is awaited any more. The yes of a worker that has died, or lost its pipe, does not count."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
+from confcast.owner.core.first_vote import FirstVote
 from confcast.owner.core.members import NO_PIPE, Member, Roster
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.core.rules import Rules
@@ -39,20 +40,28 @@ class Waits:
     Args:
         rules: The seconds that each wait may last.
         roster: The workers that are waited for; those that are excused are noted there.
+        first_vote: The one worker that is asked before the others, if one is.
     """
 
-    def __init__(self, rules: Rules, roster: Roster) -> None:
+    def __init__(self, rules: Rules, roster: Roster, first_vote: FirstVote) -> None:
         self._rules = rules
+        self._first_vote = first_vote
         self._roster = roster
         self._tries = 0
         self._seconds = rules.vote_timeout
         self._early = 0.0
 
+    @property
+    def vote_seconds(self) -> float:
+        """Seconds that a worker without a report has for its vote in the next staging."""
+        usual = self._rules.vote_timeout
+        return min(usual * float(2**self._tries), max(usual, self._rules.precommit_timeout))
+
     def begin(self, timer: fx.Timer, now: float, earliest: float) -> float:
         """Begin a wait. Returns its early deadline, which is not before `earliest`."""
-        usual = self._rules.vote_timeout
-        doubled = usual * 2**self._tries if timer is fx.Timer.STAGE else usual
-        self._seconds = min(doubled, max(usual, self._rules.precommit_timeout))
+        self._seconds = self.vote_seconds if timer is fx.Timer.STAGE else self._rules.vote_timeout
+        if self._first_vote.member is not None and timer is fx.Timer.STAGE:  # a wait of its own, before that for all
+            self._seconds = self._first_vote.limit(self._seconds)
         self._early = max(now + self._seconds, earliest)
         return self._early
 
@@ -90,6 +99,7 @@ class Waits:
     def phase(self, state: ProposalState, version: int, since: float) -> Phase:
         """The present state, the workers that it waits for, and the excused workers that run a function."""
         done = _ANSWERED.get(state)
-        missing = [member for member in self._roster.waited_for() if done and not done(member, version)]
+        asked = filter(self._first_vote.asks, self._roster.waited_for())
+        missing = [member for member in asked if done and not done(member, version)]
         busy = [member for member in self._roster if member.working is not None and member not in missing]
         return Phase(state, since, tuple((member.pid, member.working) for member in missing + busy))
