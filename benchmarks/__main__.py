@@ -19,6 +19,7 @@ from benchmarks.rows import table
 
 FAMILIES = (
     "read",
+    "counting",
     "reload",
     "crowd",
     "observer",
