@@ -12,13 +12,14 @@ from typing import Any
 
 from benchmarks.rows import Row, against_peer
 from benchmarks.timing import alternate, statement
+from confcast.middleware import asgi, wsgi
+from confcast.worker.pins import Pin
 
 
 def measure(rounds: int) -> list[Row]:
     """A counted request through a middleware, as a share of one that is not counted."""
     from confcast import Replica
     from confcast.examples.leindex.schema import MCPConfig
-    from confcast.middleware import asgi, wsgi
 
     replica = Replica(MCPConfig, name="bench-counting")
     environ, scope = _environ(), _scope()
@@ -40,24 +41,24 @@ def measure(rounds: int) -> list[Row]:
 # ---- the peers
 
 
-def _uncounted(replica: Any) -> Any:
-    from confcast.worker.pins import Pin
-
+def _uncounted(replica: Any) -> Pin[Any]:
     outer = replica._pinned.get()
     if outer is None or (pinned := outer.snapshot) is None:
         pinned = replica._snapshot
     return Pin(replica, pinned)
 
 
+def _pin_one(replicas: tuple[Any, ...]) -> Pin[Any]:
+    return _uncounted(replicas[0]) if len(replicas) == 1 else _uncounted(None)
+
+
 class _UncountedWsgi:
     def __init__(self, app: Any, replica: Any) -> None:
         self.app = app
-        self._replica = replica
+        self._replicas = (replica,)
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        from confcast.middleware import wsgi
-
-        pin = _uncounted(self._replica)
+        pin = _pin_one(self._replicas)
         pin.__enter__()
         try:
             body = self.app(environ, start_response)
@@ -73,12 +74,12 @@ class _UncountedWsgi:
 class _UncountedAsgi:
     def __init__(self, app: Any, replica: Any) -> None:
         self.app = app
-        self._replica = replica
+        self._replicas = (replica,)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return
-        with _uncounted(self._replica):
+        with _pin_one(self._replicas):
             await self.app(scope, receive, send)
 
 
