@@ -197,8 +197,45 @@ def test_a_worker_that_its_server_ended_is_no_evidence():
     owner, w1, w2 = running()
     dies(owner, w1, "")
     owner.receives(w2, Goodbye())
-    owner.feed(fx.ProcessGone(2, KILLED))
+    owner.feed(fx.ProcessGone(2, ""))
     assert (owner.state, owner.did(fx.Spoken)) == (IDLE, [])
+
+
+def test_a_worker_that_says_goodbye_and_then_fails_died_of_it():
+    owner, w1, w2 = running(max_deaths=1)
+    owner.now += 3.0
+    owner.receives(w1, Goodbye())
+    assert (owner.state, owner.did(fx.Spoken)) == (IDLE, [])
+    owner.feed(fx.ProcessGone(1, "left with status 1"))
+    owner.feed(fx.ProcessGone(1, "left with status 1"))  # nobody counts it twice
+    is_undone(owner, w2)
+    assert owner.events()[-1].evidence == ["worker 1 left with status 1, 3 s after it had version 2"]
+
+
+def test_how_a_worker_died_may_be_known_later_than_its_death():
+    owner, w1, w2 = running(max_deaths=1)
+    dies(owner, w1, "")
+    owner.feed(fx.ProcessGone(1, KILLED))
+    is_undone(owner, w2)
+
+
+def test_a_process_that_came_again_has_not_failed_at_its_goodbye():
+    owner, w1, _ = running(max_deaths=1)
+    owner.receives(w1, Goodbye())
+    again = owner.meets(1, 2, B)
+    owner.receives(again, Applied(2))
+    dies(owner, again, "")
+    assert owner.did(fx.Spoken) == []
+
+
+def test_of_the_processes_that_have_left_no_more_are_remembered_than_a_few():
+    owner, _, _ = running(max_deaths=1)
+    for pid in range(100, 165):
+        owner.receives(owner.meets(pid, 2, B), Goodbye())
+    owner.feed(fx.ProcessGone(100, KILLED))
+    assert (owner.state, owner.did(fx.Spoken)) == (IDLE, [])
+    owner.feed(fx.ProcessGone(101, KILLED))
+    assert owner.did(fx.Spoken)
 
 
 def test_workers_that_die_of_it_before_they_answer_and_are_started_anew():

@@ -427,6 +427,16 @@ def test_a_no_of_any_kind_undoes_it_at_once(how: str):
     assert owner.did(fx.Record)[0].undoes == 2
 
 
+def test_a_canary_that_says_goodbye_and_then_fails_died_of_what_was_on_trial():
+    owner, (w1, w2) = begun()
+    owner.now += 3.0
+    owner.receives(w1, Goodbye())
+    assert owner.core.operator.trial.version == 2
+    owner.feed(fx.ProcessGone(1, "left with status 1"))
+    undone(owner, [w2])
+    assert owner.events()[-1].evidence == ["worker 1 left with status 1, 3 s after it had version 2"]
+
+
 def test_what_is_said_of_another_version_undoes_nothing():
     owner, (w1, w2) = begun()
     owner.receives(w1, Unhealthy(1, "slow"))

@@ -400,7 +400,7 @@ BUGS = (
         "the death of a worker is not listened for",
         "G6: a dead worker leaves the vote",
         "loop/event_loop.py",
-        "        self._watch_exit(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))\n",
+        "        self._watch_exit(self._exit_watch, effect.pid, lambda failed: fx.ProcessGone(effect.pid, failed))\n",
         "",
         "tests/unit/owner/loop/test_event_loop.py",
     ),

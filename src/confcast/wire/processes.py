@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import select
 import signal
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,12 @@ _NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 """The errors of `pidfd_open` for a free number, and for one that is no pid (0) or only a thread's."""
 _REFUSED = (errno.EPERM, errno.ENOSYS)
 """The errors of a filter of system calls that does not know a call, and of a kernel before 5.3."""
+
+_INFO_SIZE = 64
+_INFO_EXIT = 1 << 3
+_GET_INFO = 3 << 30 | _INFO_SIZE << 16 | 0xFF << 8 | 11
+"""linux/pidfd.h: the first size of `struct pidfd_info`, whose last member is the exit code; PIDFD_INFO_EXIT, which asks
+for it; and PIDFD_GET_INFO, as asm-generic/ioctl.h composes it: to be read and written, this size, magic, number."""
 
 _MOST_PARENTS = 64
 _LONGEST_COMMAND = 4096
@@ -47,6 +55,7 @@ class Death:
                 self._queue.close()
                 raise
         else:
+            self._since = started(pid)
             try:
                 self._fd = os.pidfd_open(pid)
             except OSError as error:
@@ -68,6 +77,26 @@ class Death:
         poller = select.poll()
         poller.register(fd, select.POLLIN)
         return bool(poller.poll(max(0, int(timeout * 1000))))
+
+    def status(self) -> int | None:
+        """How the process has ended, as waitpid(2) reports it; None if it lives, or the system does not say.
+
+        It need not be this process's child. Read from the pidfd once its parent has reaped it (ioctl_pidfd(2),
+        PIDFD_INFO_EXIT, Linux 6.15); before that from /proc/<pid>/stat (proc(5), field 52), which has a 0 for whoever
+        may not trace the process. On macOS nobody but the parent is told.
+        """
+        if sys.platform == "darwin" or self._fd < 0 or not self.wait(0):
+            return None
+        found = _exit_info(self._fd)
+        if found:
+            return found[0]
+        status = _zombie_status(self.pid, self._since)
+        again = _exit_info(self._fd) if status is None else ()  # reaped meanwhile
+        return again[0] if again else status
+
+    def tells_once_reaped(self) -> bool:
+        """Whether `status` will have an answer once the parent has reaped the process: then its pidfd hangs up."""
+        return sys.platform != "darwin" and self._fd >= 0 and _exit_info(self._fd) == ()
 
     def signal(self, number: int) -> None:
         """Send a signal to this process, and to no later one with its pid. Does nothing once it is dead or closed.
@@ -115,6 +144,27 @@ def _refusal(call: str, what_for: str, error: OSError) -> str:
         f"{call} is refused here ({error.strerror}); by it confcast {what_for}. Allow pidfd_open and pidfd_send_signal "
         "in the filter of system calls (a container's seccomp profile, systemd's SystemCallFilter=); Linux 5.3 has them"
     )
+
+
+def _exit_info(fd: int) -> tuple[int] | tuple[()] | None:
+    """The status of a process that was reaped; an empty tuple of one that was not; None if this kernel does not say."""
+    info = bytearray(_INFO_SIZE)
+    struct.pack_into("=Q", info, 0, _INFO_EXIT)
+    try:
+        fcntl.ioctl(fd, _GET_INFO, info)
+    except OSError:  # ENOTTY, EINVAL: an older kernel; ESRCH: an older one, and it was reaped; EPERM: a filter
+        return None
+    mask, status = struct.unpack_from("=Q", info)[0], struct.unpack_from("=i", info, _INFO_SIZE - 4)[0]
+    return (status,) if mask & _INFO_EXIT else ()
+
+
+def _zombie_status(pid: int, since: int) -> int | None:
+    """The status of this dead process that nobody has reaped; None if it was, or this process may not see it."""
+    fields = _stat(pid)
+    if len(fields) < 50 or fields[0] != b"Z" or int(fields[19]) != since:
+        return None
+    status = int(fields[49])
+    return status if status or user_of(pid) == os.geteuid() else None
 
 
 def started(pid: int) -> int:

@@ -223,7 +223,11 @@ class MemberInputs(Trials):
 
     def _gone(self, given: fx.ProcessGone) -> None:
         member = self.roster.of(given.pid)
-        if member is not None:
+        if member is None:
+            self._has_failed_after(given)
+        else:
+            if not given.failed:
+                self.roster.remember(member)
             self.roster.remove(member)
             self._effects.append(fx.RemoveMember(member.pid))
             self._has_died(member, given.failed)
@@ -231,6 +235,13 @@ class MemberInputs(Trials):
             if not self.roster.any_timed_out():
                 self._retry_owed()
             self._test_done()
+            self._next_if_idle()
+
+    def _has_failed_after(self, given: fx.ProcessGone) -> None:
+        """A process that is on the roster no more has failed: it had said Goodbye, or how it ended is known by now."""
+        left = self.roster.left(given.pid)
+        if left is not None and given.failed:
+            self._has_died(left, given.failed)
             self._next_if_idle()
 
     def _goodbye(self, given: fx.Received) -> None:

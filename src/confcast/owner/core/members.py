@@ -21,6 +21,7 @@ from confcast.wire.messages import WorkerState, WorkerStatus
 NO_PIPE = "lives, and has no pipe to the owner"
 _LONGEST_REASON = 4000
 _LONGEST_NAME = 200
+_MOST_LEFT = 64
 """How many characters are kept of the function's name that a worker reports."""
 
 
@@ -156,6 +157,7 @@ class Roster:
         self.excused: dict[int, str] = {}
         self._by_pid = {pid: Member(pid) for pid in pids}
         self._by_pipe: dict[int, Member] = {}
+        self._left: dict[int, Member] = {}
         self._missing: Member | None = None
         self._declined_version = 0
         self._decliners: dict[int, tuple[Problem, ...]] = {}
@@ -229,6 +231,7 @@ class Roster:
 
     def connect(self, pid: int, pipe: int, version: int, digest: bytes) -> Member:
         """Add a process, or move it to its newest pipe, on which nothing has been sent or received after Hello."""
+        self._left.pop(pid, None)
         member = self._by_pid.setdefault(pid, Member(pid))
         self._move(member, pipe)
         member.held, member.holds = (version, digest), digest
@@ -243,6 +246,17 @@ class Roster:
         self._move(member, None)
         self.excused.pop(member.pid, None)
         del self._by_pid[member.pid]
+
+    def remember(self, member: Member) -> None:
+        """Keep what is known of a member that leaves: its process may be found to have failed at its end."""
+        self._left.pop(member.pid, None)
+        self._left[member.pid] = member
+        if len(self._left) > _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+
+    def left(self, pid: int) -> Member | None:
+        """What is known of a process that has left, once; None if it has come again, or is long gone."""
+        return self._left.pop(pid, None)
 
     def _move(self, member: Member, pipe: int | None) -> None:
         if member.pipe is not None:

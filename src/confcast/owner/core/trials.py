@@ -165,10 +165,11 @@ class Trials(Windows):
 
     def _has_died(self, member: Member, why: str) -> None:
         canaries = self._canaries
-        if canaries is None or member.pid not in canaries.pids:
+        if canaries is None or not (member.pid in canaries.pids or member.shows == canaries.trial.version):
             super()._has_died(member, why)
             return
         canaries.pids.discard(member.pid)
+        member.shows = canaries.trial.version  # for what is found of its end later
         self.evidence.left(member.pid)
         if why:
             version = canaries.trial.version

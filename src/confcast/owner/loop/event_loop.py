@@ -167,7 +167,7 @@ class EventLoop:
 
     def watch_master(self, pid: int, since: int) -> None:
         """Give MasterGone to the core when this process, which began at `since`, is dead."""
-        self._watch_exit(self._master, pid, fx.MasterGone())
+        self._watch_exit(self._master, pid, lambda failed: fx.MasterGone())
         if not processes.is_alive(pid, since):  # dead, or its pid is another process's now
             self._inputs.append(fx.MasterGone())
 
@@ -399,11 +399,11 @@ class EventLoop:
 
     def _add_member(self, effect: fx.AddMember) -> None:
         self._try("roster", lambda: self._journal.add_member(effect.pid, processes.started(effect.pid)))
-        self._watch_exit(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))
+        self._watch_exit(self._exit_watch, effect.pid, lambda failed: fx.ProcessGone(effect.pid, failed))
 
     def _remove_member(self, effect: fx.RemoveMember) -> None:
         self._try("roster", lambda: self._journal.remove_member(effect.pid))
-        self._exit_watch.forget(effect.pid)
+        self._exit_watch.leaves(effect.pid)
 
     def _answer(self, effect: fx.Answer) -> None:
         pipe, number = effect.call
@@ -483,8 +483,8 @@ class EventLoop:
 
     # ---- inputs that come from no pipe
 
-    def _watch_exit(self, exit_watch: ExitWatch, pid: int, gone: fx.Input) -> None:
-        if not exit_watch.watch(pid, lambda: self._inputs.append(gone)):
+    def _watch_exit(self, exit_watch: ExitWatch, pid: int, gone: Callable[[str], fx.Input]) -> None:
+        if not exit_watch.watch(pid, lambda failed: self._inputs.append(gone(failed))):
             self._failures["death watch"] += 1
             self._retry_later()
 

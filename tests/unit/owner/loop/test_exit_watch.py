@@ -24,7 +24,7 @@ class Bench:
         self.exit_watch = ExitWatch(self.selector)
 
     def tell(self, pid: int) -> bool:
-        return self.exit_watch.watch(pid, lambda: self.told.append(pid))
+        return self.exit_watch.watch(pid, lambda failed: self.told.append(pid))
 
     def turn(self, timeout: float = 10.0) -> None:
         for key, mask in self.selector.select(timeout):
