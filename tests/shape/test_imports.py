@@ -28,7 +28,7 @@ ALLOWED = {
     "owner": ("texts", "tracebacks", "errors", "wire", "config"),
     "master": ("texts", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
-    "servers": ("public", "middleware", "master.embedded", "wire.options"),
+    "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.canary_flags"),
     "examples": ("public", "middleware", "servers", "worker.client"),  # the demo asks from outside
     "cli": ("texts", "errors", "wire", "worker", "config", "master"),
     "testing": ("public", "texts", "tracebacks", "errors", "wire", "worker", "config", "master"),

@@ -353,4 +353,4 @@ def test_not_attached_is_a_runtime_error_too():
 
 def test_the_states_of_a_worker_are_these():
     states = typing.get_type_hints(confcast.WorkerStatus)["state"]
-    assert set(typing.get_args(states)) == {"current", "behind", "late", "declined", "disconnected"}
+    assert set(typing.get_args(states)) == {"current", "trial", "behind", "late", "declined", "disconnected"}

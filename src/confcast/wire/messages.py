@@ -446,10 +446,7 @@ class Abort(Message, frozen=True):
 
 
 class Settled(Message, frozen=True):
-    """Every live worker has applied this version, except the excused ones, whose pids are in `named`.
-
-    Or it has it on trial by entity, which begins now.
-    """
+    """All live workers but those `named` have applied this version; or have it on trial by entity, which begins now."""
 
     version: int
     named: tuple[int, ...] = ()

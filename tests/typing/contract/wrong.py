@@ -1,6 +1,6 @@
 # what the checker must refuse (each line an error) and what it can't (the last block: no error)
 from confcast import Canary
-from c import settings
+from c import Settings, settings
 from p01_engine_httpx import client, engine, make_engine
 settings.derive(make_engine, lambda c: c.databse)  # type: ignore[arg-type,attr-defined]
 settings.derive(make_engine, lambda c: c.api)  # type: ignore[arg-type,misc]
@@ -21,3 +21,5 @@ def accepted() -> None:
     Canary("25")
     settings.set({"project": "x"}, ttl=-1)
     settings.reload(allow=["nosuch"])
+@settings.healthcheck  # type: ignore[arg-type,type-var]
+def nothing(config: Settings, extra: int) -> str: return "ok"
