@@ -20,6 +20,7 @@ from benchmarks.rows import table
 FAMILIES = (
     "read",
     "counting",
+    "derived",
     "reload",
     "crowd",
     "observer",

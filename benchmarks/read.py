@@ -32,7 +32,7 @@ def measure(rounds: int) -> list[Row]:
     one, two = Replica(MCPConfig, name="bench-read"), Replica(MCPConfig, name="bench-read-too")
     config = MCPConfig()
     with one.override(config), two.override(config):
-        reads = _reads(4 * rounds, one, Slot(config)) + _derived(4 * rounds, config, Slot(config))
+        reads = _reads(4 * rounds, one, Slot(config))
         return reads + [row for several in ([one], [one, two]) for row in _requests(2 * rounds, several)]
 
 
@@ -47,24 +47,6 @@ def _reads(rounds: int, settings: Any, slot: Slot) -> list[Row]:
         against_peer("settings.current outside a pin (ns); peer: the slot", outside, peer),
         against_peer("settings.current inside a pin (ns); peer: the slot", inside, inner_peer),
         against_peer("with settings.pin() (ns); peer: the slot", pin, peer),
-    ]
-
-
-def _derived(rounds: int, config: Any, slot: Slot) -> list[Row]:
-    """What it costs a pin that three things are derived, and what the read of one of them costs."""
-    from confcast import Replica
-
-    plain, full = (Replica(type(config), name=f"bench-{name}") for name in ("plain", "full"))
-    first, *others = [full.derive(lambda part: [part], lambda c: c) for _ in range(3)]
-    with plain.override(config), full.override(config):
-        for thing in (first, *others):
-            assert thing.current
-        pins = [statement("with settings.pin(): pass", settings=each) for each in (plain, full)]
-        reads = [statement("thing.current", thing=first), statement("slot.latest", slot=slot)]
-        peer, pin, read, read_peer = alternate(rounds, [*pins, *reads])
-    return [
-        against_peer("settings.pin() where three things are derived (ns); peer: where none is", pin, peer, 1.1),
-        against_peer("thing.current outside a pin (ns); peer: the slot", read, read_peer),
     ]
 
 

@@ -30,12 +30,17 @@ PATIENCE = 20.0
 
 
 class Worker:
-    """One worker, seen from the benchmark. Usable after `ready()`."""
+    """One worker, seen from the benchmark. Usable after `ready()`.
 
-    def __init__(self) -> None:
+    Args:
+        name: The configuration's name.
+        derives: Whether it derives something of a part that no document changes.
+    """
+
+    def __init__(self, name: str = NAME, *, derives: bool = False) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, its = context.Pipe()
-        self._process = context.Process(target=work, args=(its,), daemon=True)
+        self._process = context.Process(target=work, args=(its, name, derives), daemon=True)
         self._process.start()
         its.close()
         self.pid = self._process.pid
@@ -61,12 +66,15 @@ class Worker:
         self._process.close()
 
 
-def work(pipe: Connection) -> None:
+def work(pipe: Connection, name: str, derives: bool) -> None:
     """A worker's whole life: attach, say so, then wait to be told whether to report."""
     from confcast import Replica
     from confcast.examples.leindex.schema import MCPConfig
 
-    settings = Replica(MCPConfig, name=NAME).attach()
+    settings = Replica(MCPConfig, name=name)
+    if derives:
+        settings.derive(lambda part: [part], lambda config: config.projects)
+    settings.attach()
     pipe.send("ready")
 
     def tell(old: MCPConfig, new: MCPConfig) -> None:
@@ -84,13 +92,13 @@ def work(pipe: Connection) -> None:
 
 
 @contextmanager
-def manager(folder: Path, **options: Any) -> Iterator[tuple[ConfigReloadManager[Any], Document]]:
+def manager(folder: Path, name: str = NAME, **options: Any) -> Iterator[tuple[ConfigReloadManager[Any], Document]]:
     """A started manager that loads a document in this folder."""
     from confcast import ConfigLoader, ConfigReloadManager
 
     document = Document(folder / "config.yaml")
     loader: ConfigLoader[Any] = ConfigLoader(SCHEMA, document.path)
-    made = ConfigReloadManager(loader, name=NAME, watch=False, **options)
+    made = ConfigReloadManager(loader, name=name, watch=False, **options)
     log = folder / "owner.log"
     try:
         with _stderr_to(log):
@@ -105,12 +113,12 @@ def manager(folder: Path, **options: Any) -> Iterator[tuple[ConfigReloadManager[
 
 
 @contextmanager
-def workers(count: int) -> Iterator[list[Worker]]:
-    """This many workers of the manager that was started last, each with a version."""
+def workers(count: int, name: str = NAME, *, derives: bool = False) -> Iterator[list[Worker]]:
+    """This many workers of the manager of this name, each with a version."""
     with ExitStack() as stack:
         started = []
         for _ in range(count):
-            started.append(Worker())
+            started.append(Worker(name, derives=derives))
             stack.callback(started[-1].close)
         for worker in started:
             worker.hear()

@@ -650,13 +650,7 @@ class Oracle(TrialOracle):
             self.working |= {pipe.pid} if isinstance(message, Working) else set()
         match message:
             case Hello(role="replica"):
-                self.knows_trials -= {pipe.pid} if message.trial is None else set()
-                self.knows_trials |= {pipe.pid} if message.trial is not None else set()
-                self.first_vote.ends(self.pipe_of.get(pipe.pid, 0))
-                self.pipe_of[pipe.pid] = pipe.number
-                self.working.discard(pipe.pid)
-                self.applied_here.setdefault(message.version, set()).add(pipe.pid)
-                self._while_recording(pipe.pid)
+                self._owner_receives_hello(pipe, message)
             case Applied() | Declined():
                 self._owner_receives_what_runs(pipe.pid, message, present=present)
             case Unhealthy() | Counts() if present:
@@ -673,6 +667,17 @@ class Oracle(TrialOracle):
                     self.yes.add((pipe.number, round))
                 elif round == self.open_round:
                     self.vetoed.add(round)
+
+    def _owner_receives_hello(self, pipe: Any, hello: Hello) -> None:
+        if hello.trial is None:
+            self.knows_trials.discard(pipe.pid)
+        else:
+            self.knows_trials.add(pipe.pid)
+        self.first_vote.ends(self.pipe_of.get(pipe.pid, 0))
+        self.pipe_of[pipe.pid] = pipe.number
+        self.working.discard(pipe.pid)
+        self.applied_here.setdefault(hello.version, set()).add(pipe.pid)
+        self._while_recording(pipe.pid)
 
     def _owner_receives_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
         if message.version == self.newest_row and present:
