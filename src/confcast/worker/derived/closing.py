@@ -1,6 +1,7 @@
 """Closes what no version has any more: after its linger, after the last pin of its versions, in reverse order.
 
-A thread waits for the times and for the ends of versions; it is there only while something is to be closed. A close
+A thread waits for the times and for the ends of versions; it is there only while something is to be closed: a swap that
+leaves every thing as it is starts none, since to start a thread takes as long as the rest of the swap. A close
 that raises or does not end is logged and counted, and stops nothing: each runs in a thread of its own, and the next
 begins after ten seconds at the latest. An awaitable that a close gives is awaited on the loop of
 the build.
@@ -84,6 +85,8 @@ class Closing:
         self._unheld.pop(thing.serial, None)
         thing.holders.add(contents)
         contents.things[thing.derived] = thing
+        if contents in self._watched and contents.lingers and self._ended is not None:
+            self._begin(self._ended)  # read in a former version: that version's end may leave it to be closed
 
     def open_things(self) -> list[Thing]:
         """All things that are open, in the order of building."""
@@ -102,14 +105,20 @@ class Closing:
         """Note that the newest version is another one. What it does not have lingers from now on."""
         now = time.monotonic()
         kept = new.contents.things if new is not None else {}
+        leaves = False
         with self._lock:
             for derived, thing in former.contents.things.items():
                 if kept.get(derived) is not thing:
-                    thing.left_at = now
-        self.watch(former)
+                    thing.left_at, leaves = now, True
+        self.watch(former, at_once=leaves)
 
-    def watch(self, things: Things) -> None:
-        """Release these things when the last reference to their version has ended."""
+    def watch(self, things: Things, *, at_once: bool = True) -> None:
+        """Release these things when the last reference to their version has ended.
+
+        Args:
+            things: The things.
+            at_once: Whether something may be to be closed then. If not, that end may be noticed at a later swap.
+        """
         contents = things.contents
         with self._lock:
             if contents in self._watched:
@@ -120,7 +129,10 @@ class Closing:
                 return
             ends = self._ended = self._ended or queue.SimpleQueue()
             self._watched[contents] = weakref.ref(things, lambda _: ends.put(contents))
-            self._begin(ends)
+            if at_once:
+                self._begin(ends)
+            elif self._thread is None:
+                self._release_ended(ends)
 
     def keep(self, things: Things | None, seconds: float) -> None:
         """Keep a former version's things for so many seconds, whatever else ends, in place of what was kept before."""
@@ -203,6 +215,12 @@ class Closing:
             while (thing := self._next(time.monotonic())) is not None:
                 self._close_with_patience(thing)
                 self._is_closed(thing)
+
+    def _release_ended(self, ends: queue.SimpleQueue[Contents | None]) -> None:
+        """Release what has ended while there was no thread. Called with the lock held."""
+        while not ends.empty():
+            if (contents := ends.get_nowait()) is not None:
+                self._release(contents)
 
     def _release(self, contents: Contents) -> None:
         with self._lock:
