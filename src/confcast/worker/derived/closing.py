@@ -1,10 +1,10 @@
 """Closes what no version has any more: after its linger, after the last pin of its versions, in reverse order.
 
-A thread waits for the times and for the ends of versions; it is there only while something is to be closed: a swap that
-leaves every thing as it is starts none, since to start a thread takes as long as the rest of the swap. A close
-that raises or does not end is logged and counted, and stops nothing: each runs in a thread of its own, and the next
-begins after ten seconds at the latest. An awaitable that a close gives is awaited on the loop of
-the build.
+A thread waits for the times and for the ends of versions; it is there only while something is to be closed or kept. The
+end of a version wakes it only if something may be closed then: a swap that leaves every thing as it is neither starts
+nor wakes a thread, which would take as long as the rest of the swap. A close that raises or does not end is logged and
+counted, and stops nothing: each runs in a thread of its own, and the next begins after ten seconds at the latest. An
+awaitable that a close gives is awaited on the loop of the build.
 
 A version ends with the last reference to its `Things`. That may be noticed in any thread, while any lock is held: so
 only a queue hears of it.
@@ -14,9 +14,11 @@ Rejected: a timer for each thing (a thread each), and closing where the last pin
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import logging
+import math
 import queue
 import threading
 import time
@@ -60,7 +62,10 @@ class Closing:
         self._kept: tuple[Things | None, float] = (None, 0.0)  # for an undo, and until when
         self._ended_in_tests: deque[Contents] = deque()
         # Made with the first thing to close: by then a worker whose threads are green has patched the library.
-        self._ended: queue.SimpleQueue[Contents | None] | None = None
+        self._wakeups: queue.SimpleQueue[None] | None = None
+        self._ended: deque[Contents] = deque()  # appended to before `_wakes` is read
+        self._wakes = False  # whether the end of a version may leave something to be closed
+        self._waits_until = 0.0  # when the thread looks by itself
         self._thread: threading.Thread | None = None
         self._tasks: set[Any] = set()
 
@@ -85,8 +90,9 @@ class Closing:
         self._unheld.pop(thing.serial, None)
         thing.holders.add(contents)
         contents.things[thing.derived] = thing
-        if contents in self._watched and contents.lingers and self._ended is not None:
-            self._begin(self._ended)  # read in a former version: that version's end may leave it to be closed
+        if contents in self._watched and contents.lingers:
+            self._wakes = True  # read in a former version: that version's end may leave it to be closed
+            self._wake()
 
     def open_things(self) -> list[Thing]:
         """All things that are open, in the order of building."""
@@ -110,15 +116,11 @@ class Closing:
             for derived, thing in former.contents.things.items():
                 if kept.get(derived) is not thing:
                     thing.left_at, leaves = now, True
-        self.watch(former, at_once=leaves)
+            self._wakes = self._wakes or leaves
+        self.watch(former)
 
-    def watch(self, things: Things, *, at_once: bool = True) -> None:
-        """Release these things when the last reference to their version has ended.
-
-        Args:
-            things: The things.
-            at_once: Whether something may be to be closed then. If not, that end may be noticed at a later swap.
-        """
+    def watch(self, things: Things) -> None:
+        """Release these things when the last reference to their version has ended."""
         contents = things.contents
         with self._lock:
             if contents in self._watched:
@@ -127,19 +129,24 @@ class Closing:
                 ended = self._ended_in_tests
                 self._watched[contents] = weakref.ref(things, lambda _: ended.append(contents))
                 return
-            ends = self._ended = self._ended or queue.SimpleQueue()
-            self._watched[contents] = weakref.ref(things, lambda _: ends.put(contents))
-            if at_once:
-                self._begin(ends)
-            elif self._thread is None:
-                self._release_ended(ends)
+            self._watched[contents] = weakref.ref(things, lambda _: self._note_end(contents))
+            self._release_ended()
+            if self._wakes or self._unheld:
+                self._wake()
+
+    def _note_end(self, contents: Contents) -> None:
+        """The last reference to a version has ended, in whatever thread, and whatever that has locked."""
+        self._ended.append(contents)
+        if self._wakes and self._wakeups is not None:
+            self._wakeups.put(None)
 
     def keep(self, things: Things | None, seconds: float) -> None:
         """Keep a former version's things for so many seconds, whatever else ends, in place of what was kept before."""
         with self._lock:
-            before, self._kept = self._kept, (things, time.monotonic() + seconds)
-            if self._ended is not None:
-                self._ended.put(None)  # the thread waits for another time now
+            until = time.monotonic() + seconds
+            before, self._kept = self._kept, (things, until)
+            if things is not None and (self._thread is None or until < self._waits_until):
+                self._wake()
         del before  # not while the lock is held: it may be the last reference to a version
 
     def drop(self, things: Things) -> None:
@@ -148,9 +155,7 @@ class Closing:
             self._release(things.contents)
             things.values.clear()
             if things.contents.lingers and self._unheld:
-                ends = self._ended = self._ended or queue.SimpleQueue()
-                ends.put(None)
-                self._begin(ends)
+                self._wake()
 
     def close_here(self) -> None:
         """For tests: close in this thread what ended versions of a test had."""
@@ -171,8 +176,8 @@ class Closing:
             self._close_with_patience(thing)
             self._is_closed(thing)
         with self._lock:
-            if self._ended is not None:
-                self._ended.put(None)  # the thread finds nothing to do, and ends
+            if self._wakeups is not None:
+                self._wakeups.put(None)  # the thread finds nothing to do, and ends
 
     def forgotten(self, thing: Thing) -> None:
         """Note that a thing can't be closed: its event loop is closed."""
@@ -180,12 +185,14 @@ class Closing:
 
     # ---- the thread
 
-    def _begin(self, ends: queue.SimpleQueue[Contents | None]) -> None:
-        """Start the thread, if there is none. Called with the lock held."""
+    def _wake(self) -> None:
+        """Have the thread look now; start it, if there is none. Called with the lock held."""
+        wakeups = self._wakeups = self._wakeups or queue.SimpleQueue()
         if self._thread is not None:
+            wakeups.put(None)
             return
         thread = threading.Thread(
-            target=self._run, args=(ends, threading.get_native_id()), name="confcast-closing", daemon=True
+            target=self._run, args=(wakeups, threading.get_native_id()), name="confcast-closing", daemon=True
         )
         self._thread = thread
         try:
@@ -195,32 +202,37 @@ class Closing:
             self._thread = None
             _log.error("what is derived of former versions is closed later: %s", error)
 
-    def _run(self, ends: queue.SimpleQueue[Contents | None], starter: int) -> None:
+    def _run(self, wakeups: queue.SimpleQueue[None], starter: int) -> None:
         block_signals(starter)
         while True:
             with self._lock:
                 over = self._end_keeping(time.monotonic())
             del over  # not while the lock is held
             with self._lock:
-                wait = self._seconds_to_wait()
-                if wait is None and not any(each.lingers for each in self._watched) and ends.empty():
-                    self._thread = None
-                    return
-            try:
-                contents = ends.get(timeout=wait)
-            except queue.Empty:
-                contents = None
-            if contents is not None:
-                self._release(contents)
+                self._release_ended()
             while (thing := self._next(time.monotonic())) is not None:
                 self._close_with_patience(thing)
                 self._is_closed(thing)
+            with self._lock:
+                self._wakes = any(self._is_former(thing) for thing in self._open.values())
+                wait = 0.0 if self._ended and self._wakes else self._seconds_to_wait()
+                if wait is None and not self._wakes:
+                    self._thread = None
+                    return
+                self._waits_until = time.monotonic() + wait if wait is not None else math.inf
+            with contextlib.suppress(queue.Empty):
+                wakeups.get(timeout=wait)
 
-    def _release_ended(self, ends: queue.SimpleQueue[Contents | None]) -> None:
-        """Release what has ended while there was no thread. Called with the lock held."""
-        while not ends.empty():
-            if (contents := ends.get_nowait()) is not None:
-                self._release(contents)
+    def _is_former(self, thing: Thing) -> bool:
+        """Whether only former versions hold a thing: one that has ended last leaves it to be closed."""
+        return all(
+            self._is_former(each) if isinstance(each, Thing) else each in self._watched for each in thing.holders
+        )
+
+    def _release_ended(self) -> None:
+        """Release the versions that have ended. Called with the lock held."""
+        while self._ended:
+            self._release(self._ended.popleft())
 
     def _release(self, contents: Contents) -> None:
         with self._lock:
