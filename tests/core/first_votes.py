@@ -44,8 +44,9 @@ class FirstVotes:
 
     # ---- what the owner receives
 
-    def works(self, pipe: int, now: float) -> None:
-        self._began.setdefault(pipe, now)
+    def works(self, pipe: int, asked: int, now: float) -> None:
+        if asked:  # not for an Install
+            self._began.setdefault(pipe, now)
 
     def votes(self, pipe: int, *, ok: bool, now: float) -> None:
         if (began := self._began.pop(pipe, None)) is not None:

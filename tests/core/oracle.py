@@ -647,8 +647,10 @@ class Oracle(TrialOracle):
         if present:
             self.trial_hears(pipe.pid, message)
             self.working.discard(pipe.pid)
-            self.working |= {pipe.pid} if isinstance(message, Working) else set()
         match message:
+            case Working(round=round) if present:
+                self.working.add(pipe.pid)
+                self.first_vote.works(pipe.number, round, self.world.now)
             case Hello(role="replica"):
                 self._owner_receives_hello(pipe, message)
             case Applied() | Declined():
@@ -657,8 +659,6 @@ class Oracle(TrialOracle):
                 self._hears(pipe.pid, message)
             case Observed(number=number, waits_for=()) if number and present:
                 self._observed[pipe.pid] = self._tick()
-            case Working(round=round) if present and round:
-                self.first_vote.works(pipe.number, self.world.now)
             case Goodbye():
                 self.first_vote.ends(pipe.number)
             case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
