@@ -661,12 +661,15 @@ class Oracle(TrialOracle):
                 self._observed[pipe.pid] = self._tick()
             case Goodbye():
                 self.first_vote.ends(pipe.number)
-            case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
-                self.first_vote.votes(pipe.number, ok=ok and round == self.open_round, now=self.world.now)
-                if ok:
-                    self.yes.add((pipe.number, round))
-                elif round == self.open_round:
-                    self.vetoed.add(round)
+            case Vote(round=round) if present and (pipe.number, round) in self.asked:
+                self._owner_receives_vote(pipe, message)
+
+    def _owner_receives_vote(self, pipe: Any, vote: Vote) -> None:
+        self.first_vote.votes(pipe.number, ok=vote.ok and vote.round == self.open_round, now=self.world.now)
+        if vote.ok:
+            self.yes.add((pipe.number, vote.round))
+        elif vote.round == self.open_round:
+            self.vetoed.add(vote.round)
 
     def _owner_receives_hello(self, pipe: Any, hello: Hello) -> None:
         if hello.trial is None:

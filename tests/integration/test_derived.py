@@ -42,12 +42,6 @@ def start(
         worker.end()
 
 
-@pytest.fixture
-def manager(start_manager: StartManager) -> Manager:
-    """One without a probation, in which the former version's things would stay open for an undo."""
-    return start_manager(probation=0)
-
-
 def test_a_thing_is_built_by_attach_and_follows_each_version_in_every_worker(
     manager: Manager, start: Start, config: Path
 ) -> None:
