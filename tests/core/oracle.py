@@ -90,6 +90,7 @@ class Oracle(TrialOracle):
         self.loads_begun = 0
         self.read: bytes | None = None
         self.read_values: bytes | None = None
+        self.read_was_good: bytes | None = None  # what was read last, if it was good by then
         self.rebuilds = False
         self.connecting: set[int] = set()
         self.knows_trials: set[int] = set()  # by their Hellos to this owner
@@ -302,6 +303,8 @@ class Oracle(TrialOracle):
     def load_read(self, number: int, content: bytes | None, values: bytes | None) -> None:
         if number > self._loading:  # else one that was given up, after a way back that no load is needed for
             self.read, self._loading, self.read_values = content, number, values
+            good = content is not None and self.world.journal.was_good(content)
+            self.read_was_good = content if good else None
 
     def load_checked(self, number: int, *, holds: bool) -> None:
         if number == self._loading:  # a later one may have come in between
@@ -387,9 +390,7 @@ class Oracle(TrialOracle):
             self.provisional.add(version)
         if window is not None and window.proves:
             self.proving[version] = window.proves
-        assert not (window and window.proves and journal.was_good(content) and not effect.undo), (
-            "good, and on probation"
-        )
+        assert not (window and window.proves and content == self.read_was_good), "it was good, and is on probation"
 
     def _is_provisional(self, version: int) -> bool:
         proves = self.proving.get(version, 0.0)
