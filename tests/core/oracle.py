@@ -378,7 +378,7 @@ class Oracle(TrialOracle):
 
     def _note_what_is_provisional(self, version: int, content: bytes, effect: fx.Record) -> None:
         """About to be in the journal: what it begins, and what it takes back."""
-        journal, window, now = self.world.journal, effect.operator.window, self.world.now
+        window, now = effect.operator.window, self.world.now
         if effect.undo and window is None and (effect.origin == "rollback" or effect.takes_back):
             self.spoiled |= {each for each, until in self.proving.items() if until > now}
         if self.rows.get(self.newest_row) == content:  # a reissue, or a trial is over
@@ -419,6 +419,8 @@ class Oracle(TrialOracle):
     def _is_spoken_against(self, version: int, times: int = 1) -> None:
         """Once for good, or one of several times that together may be enough."""
         self.seen[version] += times
+        if version < self.newest_row and self.rows.get(version) == self.rows[self.newest_row]:
+            self.seen[self.newest_row] += times  # perhaps that has only another number
         if times > 1 and self._may_be_undone(version):
             self.against = version
 

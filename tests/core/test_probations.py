@@ -358,7 +358,9 @@ def test_a_no_in_its_own_barrier_is_told_to_its_callers():
     assert (event.result, event.version, event.evidence) == (ReloadResult.UNDONE, 3, [TEXT])
 
 
-def test_a_no_between_accept_and_its_answer_waits_for_that():
+@pytest.mark.parametrize("later", [0.0, PROBATION])
+def test_a_no_between_accept_and_its_answer_waits_for_that(later: float):
+    """Even if the probation's time passes meanwhile."""
     owner, w1, w2 = serving(probation=PROBATION)
     owner.is_asked()
     owner.loads_of(B, B)
@@ -368,9 +370,11 @@ def test_a_no_between_accept_and_its_answer_waits_for_that():
     all_apply(owner, w1, w2)
     complains(owner, w1)
     assert owner.state is COMMITTING
+    passes(owner, later)
     owner.accepts = True
     owner.feed(fx.Accepted())
     assert owner.state is RECORDING
+    assert owner.did(fx.Record)[-1].payload == A
 
 
 def test_an_undo_that_can_not_be_written_is_tried_each_second():
@@ -579,6 +583,8 @@ def test_it_ends_in_a_write():
     assert owner.state is RECORDING
     is_undone(owner, w1, w2)
     assert (window(owner).fallback, window(owner).proves) == (1, 125.0)
+    complains(owner, w1, 3)
+    assert owner.did(fx.Record)[-1].payload == A, "what the row says"
 
 
 # ---- a person

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
 _OPERATIONS, _WINDOWS = "tests/core/test_operations.py", "tests/core/test_windows.py"
+_PROBATIONS = "tests/core/test_probations.py"
 _LAST_GOOD = "tests/core/test_last_good.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
@@ -78,16 +79,16 @@ BUGS = (
         "what is provisional is what the next window falls back to",
         "U4: one fallback, which was proven when the window was opened",
         "core/steps.py",
-        "if self.operator.window is not None or self.roster.is_declined(version):",
-        "if self.roster.is_declined(version):",
+        "if self.operator.window is not None or self.roster.is_declined(self.committed.version):",
+        "if self.roster.is_declined(self.committed.version):",
         _WINDOWS,
     ),
     _core(
         "a value that was set in a window hides what the sources gave",
         "U1: what was undone is not committed again while the sources have it",
         "core/windows.py",
-        "return same or given.digest == self.refused",
-        "return given.digest == self.refused",
+        "return unconfirmed if same or given.digest == self.refused else None",
+        "return unconfirmed if given.digest == self.refused else None",
         _WINDOWS,
     ),
     _core(
@@ -97,6 +98,49 @@ BUGS = (
         "if proposal.confirm_within and self.committed.version:",
         "if (proposal.confirm_within or window is not None) and self.committed.version:",
         _WINDOWS,
+    ),
+    _core(
+        "a no is forgotten once the probation is over",
+        "U6: an undo that can't be written is tried until it is there",
+        "core/probations.py",
+        "not self._is_past(window) or self._against or self.state",
+        "not self._is_past(window) or self.state",
+        _PROBATIONS,
+    ),
+    _core(
+        "what supersedes a version on probation has what is left of its time",
+        "each commit of new content sets the clock",
+        "core/probations.py",
+        "proves=self._now + self.rules.probation)",
+        "proves=window.proves if window else self._now + self.rules.probation)",
+        _PROBATIONS,
+        _BY_CHANCE,
+    ),
+    _core(
+        "a worker that dies before it has answered died of the version before",
+        "the deaths of workers that a version kills at once speak against that version",
+        "core/probations.py",
+        "            version = member.given\n",
+        "            version = member.runs\n",
+        _PROBATIONS,
+    ),
+    _core(
+        "a no that comes in a write is tested against what is written only",
+        "U3: what is spoken against is undone, also after a write that fails",
+        "core/probations.py",
+        "        self._weigh()\n        self._window_deadline()",
+        "        if self.state is ProposalState.RECORDING:\n            return\n        self._weigh()\n"
+        "        self._window_deadline()",
+        _PROBATIONS,
+        _BY_CHANCE,
+    ),
+    _core(
+        "an end of a probation puts the write that is under way on none",
+        "the row that is written says what is provisional",
+        "core/probations.py",
+        "or self.state is ProposalState.RECORDING:\n            return\n        self.operator",
+        "or False:\n            return\n        self.operator",
+        _PROBATIONS,
     ),
     _core(
         "a hold is forgotten by the version that is set on it",
@@ -520,6 +564,14 @@ BUGS = (
         "test_kept_versions.py",
     ),
     _journal(
+        "calls good what was on probation when a later version was undone",
+        "a version is good if nothing was said against it, or a later one, in its time",
+        "store/kept_versions.py",
+        "return msgspec.structs.replace(self, provisional=True) if self.proves > date else self",
+        "return self",
+        "test_windows.py",
+    ),
+    _journal(
         "prunes what a window falls back to",
         "U4: the fallback is kept while the window is open, whatever the limit",
         "store/entries.py",
@@ -531,8 +583,8 @@ BUGS = (
         "ends a window by the date",
         "a date that jumps neither ends nor lengthens a window",
         "loop/core_clock.py",
-        "deadline = window.deadline - _since_boot() + time.monotonic() if window.boot == _boot() else _LONG_AGO",
-        "deadline = time_of(window.by) if window.boot == _boot() else _LONG_AGO",
+        "(when - _since_boot() + now or _LONG_AGO) if same",
+        "time_of(state.window.by) if same",
         "test_windows.py",
     ),
     _journal(
