@@ -133,7 +133,7 @@ SITUATIONS = (
     "an owner goes on with a window",
     "a way back takes back what is provisional",
     "a way back to a number carries a window on",
-    "a hold comes back with a window's end",
+    "a hold stays through a window's end",
     *(f"a version on probation is undone, {state.name}" for state in ProposalState),
     *(f"it was undone for {what}" for what in ("deaths", "a worker's word", "errors", "a probe")),
     "a probation begins",
@@ -214,7 +214,7 @@ class Census(trial_census.TrialCensus):
         elif self._overslept:
             self.notes("a window ended while no owner lived")
         if ordered[0].operator.hold is not None:
-            self.notes("a hold comes back with a window's end")
+            self.notes("a hold stays through a window's end")
 
     def _is_spoken_against(self) -> bool:
         """Whether the proposal undoes what was on probation, for what was said against it."""

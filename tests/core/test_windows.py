@@ -298,7 +298,8 @@ def test_its_end_puts_the_fallback_back_without_a_vote():
     assert event.confirm_by is None
 
 
-def test_the_overrides_and_the_hold_come_back_that_were_there_when_it_was_opened():
+def test_the_overrides_come_back_that_were_there_when_it_was_opened_and_a_hold_that_has_ended_does_not():
+    """What takes itself back never holds."""
     hold = Hold(1, 50.0, OPERATOR, "a bad night")
     owner, w1, w2 = serving(operator=OperatorState(7, hold, layer=b"old"))
     owner.is_asked_for(Set, values={"k": "x"}, confirm_within=SECONDS)
@@ -308,6 +309,16 @@ def test_the_overrides_and_the_hold_come_back_that_were_there_when_it_was_opened
     owner.loads_with(C, b"new")
     commits(owner, w1, w2)
     assert owner.core.operator.hold is None
+    ends(owner, w1, w2)
+    assert (owner.core.operator.hold, owner.core.operator.layer) == (None, b"old")
+
+
+def test_a_hold_that_was_there_all_the_time_stays():
+    hold = Hold(1, 50.0, OPERATOR, "a bad night")
+    owner, w1, w2 = serving(operator=OperatorState(7, hold, layer=b"old"))
+    owner.is_asked_for(Set, values={"k": "x"}, confirm_within=SECONDS)
+    owner.loads_with(B, b"new")
+    commits(owner, w1, w2)
     ends(owner, w1, w2)
     assert (owner.core.operator.hold, owner.core.operator.layer) == (hold, b"old")
 

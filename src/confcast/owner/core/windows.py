@@ -12,7 +12,7 @@ newest version that is proven: settled, declined by no worker, and not provision
                              no worker is asked.
     Rollback to a number     is voted as ever, and carries the window on. It is new content like any other, and whoever
                              asked for the window wanted all that comes in it to end with it, unless it is confirmed.
-    its end                  an undo: the fallback's content, layer and hold as they were when the window was opened,
+    its end                  an undo: the fallback's content, and the layer as it was when the window was opened,
                              and the result UNDONE. An undo that can't be written is tried each second.
 
 The end comes before everything that waits, and waits for nothing but a write that is under way: a load is given up, a
@@ -182,7 +182,11 @@ class Windows(Probations):
         unconfirmed = self._unconfirmed_by(window, why)
         keeps = unconfirmed is None and self.operator.unconfirmed is not None
         proposal.refused = self.refused if keeps else undone.digest
-        self._put_fallback_back(window, window.hold, unconfirmed or self.operator.unconfirmed)
+        self._put_fallback_back(window, self._hold_through(window), unconfirmed or self.operator.unconfirmed)
+
+    def _hold_through(self, window: Window) -> Hold | None:
+        """The hold that was there all the time. What takes itself back begins none, not even one that has ended since."""
+        return window.hold if window.hold == self.operator.hold else None
 
     def _put_fallback_back(self, window: Window, hold: Hold | None, unconfirmed: Unconfirmed | None) -> None:
         proposal, fallback = self._proposal, self._fallback.committed
