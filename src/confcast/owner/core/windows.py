@@ -185,7 +185,7 @@ class Windows(Probations):
         self._put_fallback_back(window, self._hold_through(window), unconfirmed or self.operator.unconfirmed)
 
     def _hold_through(self, window: Window) -> Hold | None:
-        """The hold that was there all the time. What takes itself back begins none, not even one that has ended since."""
+        """The hold that was there all the time: what takes itself back holds nothing that a person has let go since."""
         return window.hold if window.hold == self.operator.hold else None
 
     def _put_fallback_back(self, window: Window, hold: Hold | None, unconfirmed: Unconfirmed | None) -> None:
