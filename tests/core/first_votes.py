@@ -48,10 +48,11 @@ class FirstVotes:
         if asked:  # not for an Install
             self._began.setdefault(pipe, now)
 
-    def votes(self, pipe: int, *, ok: bool, now: float) -> None:
-        if (began := self._began.pop(pipe, None)) is not None:
+    def votes(self, pipe: int, *, ok: bool, present: bool, now: float) -> None:
+        began = self._began.pop(pipe, None)
+        if began is not None and (ok or now - began > SLOW):
             self._slowest = max(self._slowest, now - began)
-        if ok and pipe in self._asked:
+        if ok and present and pipe in self._asked:
             self._agreed.add(pipe)
 
     def ends(self, pipe: int) -> None:

@@ -634,7 +634,7 @@ class Oracle(TrialOracle):
 
     def _able(self) -> set[int]:
         """Who can be asked for a vote."""
-        heard = (self.world.owner.known & self.pipe_of.keys()) - self.timed_out
+        heard = (self.world.owner.known & self.pipe_of.keys()) - self.timed_out - self.working
         return {process.pid for process in self.world.processes if process.pid in heard and process.fits}
 
     def _who_connects(self) -> None:
@@ -668,10 +668,11 @@ class Oracle(TrialOracle):
                 self._owner_receives_vote(pipe, message)
 
     def _owner_receives_vote(self, pipe: Any, vote: Vote) -> None:
-        self.first_vote.votes(pipe.number, ok=vote.ok and vote.round == self.open_round, now=self.world.now)
+        present = vote.round == self.open_round
+        self.first_vote.votes(pipe.number, ok=vote.ok, present=present, now=self.world.now)
         if vote.ok:
             self.yes.add((pipe.number, vote.round))
-        elif vote.round == self.open_round:
+        elif present:
             self.vetoed.add(vote.round)
 
     def _owner_receives_hello(self, pipe: Any, hello: Hello) -> None:

@@ -91,6 +91,26 @@ def test_one_worker_that_can_not_build_it_refuses_the_version_for_all(
     assert [worker.ask("read") for worker in workers] == [(3, 3, True)] * 2
 
 
+def test_where_builds_last_a_version_that_can_not_be_built_costs_one_of_them(
+    manager: Manager, start: Start, config: Path
+) -> None:
+    workers = [start(manager) for _ in range(3)]
+    write(config, 2, name="last")
+    assert manager.reload().result is ReloadResult.SUCCESS
+    write(config, 3, name="raise")
+
+    assert manager.reload().result is ReloadResult.REJECTED
+    assert sum(worker.ask("begun").count(3) for worker in workers) == 1
+
+    write(config, 4, name="raise")
+    assert manager.check().result is ReloadResult.REJECTED
+    assert sum(worker.ask("begun").count(4) for worker in workers) == 1
+
+    write(config, 5)
+    assert manager.reload().result is ReloadResult.SUCCESS
+    assert [worker.ask("read") for worker in workers] == [(5, 5, True)] * 3
+
+
 def test_what_others_have_built_for_a_refused_version_is_closed(manager: Manager, start: Start, config: Path) -> None:
     worker = start(manager)
     refusing = start(manager)

@@ -16,6 +16,7 @@ _PROBATIONS = "tests/core/test_probations.py"
 _LAST_GOOD = "tests/core/test_last_good.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
+_FIRST_VOTE = "tests/core/test_first_vote.py"
 _GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
 _WATCHER = "tests/unit/owner/watch/test_watcher.py"
 _FORMATS = "tests/unit/config/sources/formats"
@@ -75,6 +76,22 @@ def _load(name: str, breaks: str, file: str, text: str, instead: str, *found_by:
 
 BUGS = (
     # ---- core
+    _core(
+        "all workers are asked at once, however long the last vote took",
+        "slow builds: a version that can't be built costs one build",
+        "core/first_vote.py",
+        "return self.member is None or self.member is member",
+        "return True",
+        _FIRST_VOTE,
+    ),
+    _core(
+        "the worker that votes first is excused at the end of its turn, and so are those that were never asked",
+        "slow builds: whoever is asked later has all of vote_timeout",
+        "core/machine.py",
+        "        if self._first_vote.member is not None:\n            self._ask_all()\n        else:\n",
+        "        if True:\n",
+        _FIRST_VOTE,
+    ),
     _core(
         "what is provisional is what the next window falls back to",
         "U4: one fallback, which was proven when the window was opened",
@@ -255,8 +272,8 @@ BUGS = (
         "who has not voted at the deadline is excused before the check has ended",
         "A2: an owed load is tried when a worker answers",
         "core/machine.py",
-        "            self._excuse_silent()\n        else:\n            self._wait_for_check(given)\n",
-        "            self._excuse_silent()\n        else:\n"
+        "            self._ask_all()\n        else:\n            self._wait_for_check(given)\n",
+        "            self._ask_all()\n        else:\n"
         "            self._excuse(self._proposal.loaded, fx.Timer.STAGE)\n            self._wait_for_check(given)\n",
         _TABLE,
     ),
@@ -811,8 +828,8 @@ BUGS = (
         "gives no more time to what silence refused",
         "A2: what is owed is committed in the end, if it can be built at all",
         "core/waits.py",
-        "doubled = usual * 2**self._tries if timer is fx.Timer.STAGE else usual",
-        "doubled = usual",
+        "usual * float(2**self._tries)",
+        "usual",
         _VOTES,
     ),
     _core(

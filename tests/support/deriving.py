@@ -37,6 +37,7 @@ class Deriving:
 
     def __init__(self, address: str) -> None:
         self._settings: Replica[Settings] = Replica(Settings, name="app")
+        self._begun: list[int] = []
         self._built: list[int] = []
         self._closed: list[int] = []
         self._closing = ""
@@ -49,6 +50,7 @@ class Deriving:
             "reload": self._settings.reload,
             "read another": lambda: self.other.current,
             "hang": self._gate.wait,
+            "last": lambda: threading.Event().wait(0.5),
         }
         handler = logging.Handler()
         handler.emit = lambda record: self._logged.append(record.getMessage())  # type: ignore[method-assign]
@@ -65,6 +67,7 @@ class Deriving:
 
     def _make_pool(self, part: tuple[int, str]) -> Pool:
         number, name = part
+        self._begun.append(number)
         self._deeds.get(name, lambda: None)()
         self._built.append(number)
         return Pool(number)
@@ -98,6 +101,10 @@ class Deriving:
     def kept(self) -> list[tuple[int, int]]:
         """Version and pins of each former pool that is open."""
         return [(each.version, each.pins) for each in self.pool.kept]
+
+    def begun(self) -> list[int]:
+        """The numbers for which a pool's build has begun, also those that can't be built."""
+        return self._begun
 
     def built(self) -> list[int]:
         return self._built

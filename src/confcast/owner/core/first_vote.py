@@ -4,7 +4,7 @@ A version that can't be built, or that a long `precommit` function refuses, then
 Guaranteed:
 
 - It is so where a worker's functions took more than 0.1 s at the last vote at which any ran: from its first `Working`
-  to its vote. Decoding and waiting for a processor do not count.
+  to its vote. Decoding and waiting for a processor do not count. A no that came sooner does not say how long a yes takes.
 - A no of the first worker refuses as any no; of a dry run, too, whose other votes are not collected then.
 - The others are asked when the first one has voted yes, at the latest after a third of `precommit_timeout` or at the
   end of `vote_timeout`. Where it has left, lost its pipe or was excused, another one is asked in its place.
@@ -56,7 +56,9 @@ class FirstVote:
         """Note a vote, of the present round or an earlier one."""
         member.willing = ok
         began = self._began.pop(member, None)
-        if began is not None and member.working is not None:  # else it was on another pipe
+        if began is None or member.working is None:  # it was on another pipe
+            return
+        if ok or now - began > SLOW:
             self._slowest = max(self._slowest, now - began)
 
     def limit(self, seconds: float) -> float:
@@ -81,8 +83,8 @@ class FirstVote:
         return self.member is None
 
     def _pick(self) -> Member | None:
-        """The first on the roster whose last vote was yes, if any's was; None where at most one can be asked."""
-        able = [member for member in self._roster.waited_for() if self._can_be_asked(member)]
+        """The first on the roster whose last vote was yes, if any's was; None where at most one could answer now."""
+        able = [each for each in self._roster.waited_for() if self._can_be_asked(each) and each.working is None]
         return next((member for member in able if member.willing), able[0]) if len(able) > 1 else None
 
     def _can_be_asked(self, member: Member) -> bool:
