@@ -4,7 +4,7 @@ A version that can't be built, or that a long `precommit` function refuses, then
 Guaranteed:
 
 - It is so where a worker's functions took more than 0.1 s at the last vote at which any ran: from its first `Working`
-  to its vote. Decoding and waiting for a processor do not count. A no that came sooner does not say how long a yes takes.
+  to its vote. Decoding and waiting for a processor do not count. A quick no does not say how long a yes takes.
 - A no of the first worker refuses as any no; of a dry run, too, whose other votes are not collected then.
 - The others are asked when the first one has voted yes, at the latest after a third of `precommit_timeout` or at the
   end of `vote_timeout`. Where it has left, lost its pipe or was excused, another one is asked in its place.

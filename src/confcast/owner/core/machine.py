@@ -40,6 +40,7 @@ What it guarantees:
 - Every wait has one deadline, fixed when the wait begins: an early one for a worker that reports nothing, a later one
   for a worker that has reported which function it runs. Past it the worker is excused and named in the outcome, and not
   waited for again until it has answered what is committed. Votes count until the candidate is checked, too.
+- Where functions took long at the last vote, one worker votes first, and the others after its yes (`first_vote.py`).
 - Nothing new is committed without a yes where a worker has a vote. A load that was refused because workers timed out is
   owed: it is tried again when a worker answers. A version that a worker declined and no worker applied is undone: the
   content before it is written under the next number, and its frames ask no `precommit` function.
