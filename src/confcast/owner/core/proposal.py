@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
+import msgspec
 
 from confcast.errors import Problem, first_of
 from confcast.owner.core import effects as fx
@@ -285,7 +285,7 @@ class Proposal:
         """The outcome of a proposal whose content is on trial under this number: `version` still runs."""
         lagging, notes = roster.lagging(version), list(self.notes)
         event = self._event(ReloadResult.ON_TRIAL, trial, (), now, lagging=lagging, notes=notes)
-        return replace(event, previous_version=version, error_message=TO_DO.format(trial))
+        return msgspec.structs.replace(event, previous_version=version, error_message=TO_DO.format(trial))
 
     @property
     def cause(self) -> Cause:
@@ -298,8 +298,10 @@ class Proposal:
         operator = self.operator or OperatorState()
         record = fx.Record(*content, values=self.values, operator=operator, takes_back=self.takes_back)
         if self.undoes:
-            return replace(record, origin="undo", undoes=self.undoes)
-        return replace(record, origin=self.origin, who=self.who, reason=self.reason, restores=self.restores)
+            return msgspec.structs.replace(record, origin="undo", undoes=self.undoes)
+        return msgspec.structs.replace(
+            record, origin=self.origin, who=self.who, reason=self.reason, restores=self.restores
+        )
 
     def _event(
         self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **more: Any
