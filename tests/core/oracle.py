@@ -390,7 +390,9 @@ class Oracle(TrialOracle):
             self.provisional.add(version)
         if window is not None and window.proves:
             self.proving[version] = window.proves
-        assert not (window and window.proves and content == self.read_was_good), "it was good, and is on probation"
+        new = self.rows.get(self.newest_row) != content and not effect.undo and not self.promotes(effect)
+        on_probation = new and window is not None and window.proves > 0.0
+        assert not (on_probation and content == self.read_was_good), "it was good, and is on probation"
 
     def _is_provisional(self, version: int) -> bool:
         proves = self.proving.get(version, 0.0)

@@ -57,6 +57,7 @@ class Journal:
         self.high_water = high_water
         self.roster: set[int] = set()
         self.deleted = False
+        self.forgets = False  # which content was good: it keeps few versions
 
     def write(self, version: int, content: bytes, values: bytes = b"", operator: OperatorState = NOTHING_SET) -> None:
         self.rows[version], self.values[version], self.operators[version] = content, values, operator
@@ -80,8 +81,8 @@ class Journal:
         return window is not None and (window.deadline > 0.0 or window.proves > self.clock())
 
     def was_good(self, content: bytes) -> bool:
-        """Whether any version with this content is good."""
-        return any(self.rows[each] == content for each in self.good)
+        """Whether any version with this content is good, and still kept."""
+        return not self.forgets and any(self.rows[each] == content for each in self.good)
 
     @property
     def operator(self) -> OperatorState:

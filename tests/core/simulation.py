@@ -31,7 +31,7 @@ class World(Crowd):
         self.rules = Rules(schema=SCHEMA, silent=silent, canary=canary, probation=probation, max_error_rate=0.2)
         self.oracle = Oracle(self)
         self.now = 1000.0
-        self.journal = Journal(0, self._clock)
+        self.journal = self._new_journal(0)
         self.snapshot: Held | None = None
         self.sources: bytes | None = b"A"
         self.waits = b""  # the sources' value of a key that needs a restart, where it is another than what runs
@@ -47,6 +47,12 @@ class World(Crowd):
 
     def _clock(self) -> float:
         return self.now
+
+    def _new_journal(self, high_water: int) -> Journal:
+        """Where new content is tried first, it keeps few versions, so that what was good before is new once more."""
+        journal = Journal(high_water, self._clock)
+        journal.forgets = self.rules.canary is not None
+        return journal
 
     # ---- what can happen by itself
 
@@ -114,7 +120,7 @@ class World(Crowd):
         self.owners += 1
         gathering = self.journal.deleted
         if gathering:
-            self.journal = Journal(1_000_000 * self.owners, self._clock)
+            self.journal = self._new_journal(1_000_000 * self.owners)
             self.oracle.journal_was_lost()
         self.census.owner_begins(gathering=gathering)
         roster = tuple(sorted(pid for pid in self.journal.roster | self.notes if self.lives(pid)))
@@ -447,7 +453,7 @@ class World(Crowd):
             return "absent"
         if self.journal.deleted:
             core = self.owner.core
-            mine, self.journal = core.committed, Journal(core.high_water, self._clock)
+            mine, self.journal = core.committed, self._new_journal(core.high_water)
             fallback = core.fallback.committed
             if fallback.version < mine.version and fallback.version:
                 self.journal.write(fallback.version, fallback.digest, fallback.values)
