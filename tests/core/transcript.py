@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from typing import Literal
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
+from confcast.wire.canary import Canary
 from confcast.wire.messages import (
     Check,
     Confirm,
+    Counts,
     Goodbye,
     Install,
     Prepare,
@@ -25,6 +28,7 @@ from confcast.wire.messages import (
     ReloadResult,
     Resume,
     Rollback,
+    Unhealthy,
     Working,
 )
 from confcast.worker.connection.machine import (
@@ -35,6 +39,7 @@ from confcast.worker.connection.machine import (
     ReplicaState,
     Reply,
     Settle,
+    Slot,
     Terminate,
     no_patch,
 )
@@ -137,6 +142,22 @@ class Transcript:
         """`reload_within 600`: a client calls reload(), to be confirmed within these seconds."""
         self.owner.is_asked_for(Reload, confirm_within=float(seconds))
 
+    def reload_on_trial(self, size: str, *words: str, seconds: str = "60") -> None:
+        """`reload_on_trial 1 [entity] [seconds=60]`: a client calls reload(canary=Canary(1, ...))."""
+        by: Literal["worker", "entity"] = "entity" if "entity" in words else "worker"
+        sized = size if size.endswith("%") else int(size)
+        self.owner.is_asked_for(Reload, canary=Canary(sized, seconds=float(seconds), by=by))
+
+    def counts(self, pid: str, version: str, answered: str) -> None:
+        """`counts 10 2 50`: this worker reports so many requests that have ended on this version, each of an entity."""
+        worker, many = self.workers[int(pid)], int(answered)
+        worker.owner.receives(worker.peer, Counts(int(version), many, 0, many))
+
+    def unhealthy(self, pid: str, version: str) -> None:
+        """`unhealthy 10 2`: this worker says that it is unhealthy with this version."""
+        worker = self.workers[int(pid)]
+        worker.owner.receives(worker.peer, Unhealthy(int(version), "slow"))
+
     def confirm(self) -> None:
         """A client calls confirm()."""
         self.owner.is_asked_for(Confirm)
@@ -219,11 +240,12 @@ class Transcript:
     # ---- workers
 
     def worker(self, pid: str, *words: str, holds: str = "", refuses: str = "", **hello: str) -> None:
-        """`worker 10 [patches] [holds=1:A] [refuses=B] [schema=x] [name=x] [protocol=9]`: a process starts, connects.
+        """`worker 10 [patches] [trials] [holds=1:A] [refuses=B] [schema=x] [name=x] [protocol=9]`: a process starts.
 
-        `patches`: it takes patches.
+        It connects. `patches`: it takes patches. `trials`: it knows trials and probations.
         """
         made = self.workers[int(pid)] = _Worker(self, int(pid), refuses.encode(), patches="patches" in words)
+        made.knows_trials = "trials" in words
         if holds:
             made.machine.adopt(Held(int(holds[:-2]), holds[-1].encode(), holds[-1].encode()))
         made.connect(**{name: _OF_HELLO[name](value) for name, value in hello.items()})
@@ -312,7 +334,7 @@ class _Owner(Owner):
 
     def __init__(self, transcript: Transcript, journal: Journal, committed: tuple[int, bytes] | None, **rest) -> None:
         self.transcript, self.journal = transcript, journal
-        self.ordered: fx.Record | None = None
+        self.ordered: fx.Record | fx.RecordState | None = None
         self.frames: defaultdict[int, deque] = defaultdict(deque)
         super().__init__(committed, **rest)
         version, high_water = self.version, self.core.high_water
@@ -343,7 +365,7 @@ class _Owner(Owner):
         match effect:
             case fx.Send(pipe, message):
                 self.frames[pipe].append(message)
-            case fx.Record():
+            case fx.Record() | fx.RecordState():
                 self.ordered = effect
             case fx.Retire(version):
                 self.journal.high_water = max(self.journal.high_water, version)
@@ -357,6 +379,9 @@ class _Owner(Owner):
     def write(self) -> None:
         """The row that was ordered goes into the journal."""
         assert self.ordered is not None
+        if isinstance(self.ordered, fx.RecordState):
+            self.journal.operators[max(self.journal.rows)] = self.ordered.operator
+            return
         version = self.ordered.version
         self.journal.write(version, self.ordered.payload, self.ordered.values, self.ordered.operator)
         self.journal.state = (version if self.ordered.undo else 0, self.ordered.refused)
@@ -375,7 +400,7 @@ class _Worker:
         self.transcript, self.pid = transcript, pid
         self.generation = transcript.current
         self.refuses = refuses
-        self.stopped = self.slow = False
+        self.stopped = self.slow = self.knows_trials = False
         self.inside: object = None
         self.unread: deque = deque()
         self.unsaid: deque = deque()
@@ -394,7 +419,9 @@ class _Worker:
         assert self.owner is not None, "no owner runs"
         self.machine.connected()
         version, digest = (held.version, held.digest) if held else (0, b"")
-        self.peer = self.owner.meets(self.pid, version, digest, patches=self.machine.patches, **hello)
+        trial = self.machine.trial if self.knows_trials else None
+        hello = {"patches": self.machine.patches, "trial": trial} | hello
+        self.peer = self.owner.meets(self.pid, version, digest, **hello)
         self.unread = self.owner.frames[self.peer.pipe]
 
     def _build(self, payload: bytes) -> bytes:
@@ -448,6 +475,8 @@ class _Worker:
                 case Reply(message):
                     self.unsaid.append(message)
                     done.append(f"answers {transitions.text(message, self._roster)}")
+                case Slot(held):
+                    done.append(f"tries {_content(held)}" if held else "tries nothing any more")
                 case Settle(held):
                     done.append(f"{held.version} is settled here")
                 case Disconnect() | Terminate():

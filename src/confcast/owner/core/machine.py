@@ -26,11 +26,14 @@ The state is where the one proposal is:
            LOADING, STAGING, COMMITTING → RECORDING              an undo, where a window is over, or a no has come
            LOADING, STAGING, RECORDING → IDLE                    failed, or refused
                                 COMMITTING → RECORDING           an undo, where no worker runs the version
+           LOADING → STAGING → RECORDING → IDLE                  a version goes on trial
+    IDLE ────────────→ STAGING → RECORDING → COMMITTING          a promotion of what was on trial
+    IDLE, LOADING, STAGING ────→ RECORDING → COMMITTING          its undo; what had been asked for begins anew
 
 Inputs move it in two ways. `_TABLE`, at the end of this file, gives each input in each state a handler, by one lookup
 and with one error: handlers of what workers, pipes and processes do are in `member_inputs.py`, those of requests in
-`operations.py`, that of a window's end in `windows.py`, those of what speaks against a version in `probations.py`, the
-others here. What handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one
+`operations.py`, that of a window's end in `windows.py`, those of what speaks against a version in `probations.py`, those
+of a trial in `trials.py`, the others here. What handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one
 input: a wait ends as soon as no worker is waited for (`_test_done`), and what a pipe gets next is a function of what it
 was sent and of what is true (`outbox.py`), computed after each input.
 
@@ -44,6 +47,8 @@ What it guarantees:
 - Nothing new is committed without a yes where a worker has a vote. A load that was refused because workers timed out is
   owed: it is tried again when a worker answers. A version that a worker declined and no worker applied is undone: the
   content before it is written under the next number, and its frames ask no `precommit` function.
+- What is to be tried first is committed to everyone by its own promotion alone, and a trial has an end: a version on
+  trial is written before the first canary hears of it, and the next owner undoes what it finds on trial.
 - One proposal at a time. A request that comes meanwhile is served by the next load, which begins after the request, or,
   an operation, runs alone in its turn. What people have set is written in the transaction of the version, or alone.
 
