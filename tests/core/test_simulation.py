@@ -35,7 +35,7 @@ SILENT = ["proceed", "proceed", "refuse"]
 PROBATION = [0.0, 5.0, 20.0]
 CONTENTS = [b"A", b"B", b"C"]
 TRIED = [None, None, *CANARIES.values()]
-RUNS = 920
+RUNS = 1000
 
 
 def begin(silent: str, workers: int, canary: Canary | None, probation: float) -> World:
@@ -101,8 +101,8 @@ def run_by_chance(seed: int) -> Counter[str]:
     tries, canary, probation = random.random() < 0.5, random.choice(TRIED), random.choice(PROBATION)
     world = begin(random.choice(SILENT), random.randint(0, 4), canary if tries else None, probation)
     often = random.choice([0.03, 0.08, 0.15, 0.3])
-    some = random.sample(WITHOUT_TRIALS, random.randint(2, 8 if tries else 18))
-    some += random.sample(TRIALS, random.randint(2, 10)) if tries else []
+    some = random.sample(WITHOUT_TRIALS, random.randint(4, 14 if tries else 24))
+    some += random.sample(TRIALS, random.randint(3, 12)) if tries else []
     some += [deadline_comes, owner_is_started, sources_change_and_hup, sources_change_and_somebody_calls]
     try:
         for _ in range(random.randint(50, 400)):

@@ -14,6 +14,7 @@ _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
 _OPERATIONS, _WINDOWS = "tests/core/test_operations.py", "tests/core/test_windows.py"
 _PROBATIONS = "tests/core/test_probations.py"
 _LAST_GOOD = "tests/core/test_last_good.py"
+_TRIALS = "tests/core/test_trials.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
 _FIRST_VOTE = "tests/core/test_first_vote.py"
@@ -91,6 +92,54 @@ BUGS = (
         "        if self._first_vote.member is not None:\n            self._ask_all()\n        else:\n",
         "        if True:\n",
         _FIRST_VOTE,
+    ),
+    _core(
+        "a version that no worker has had on trial is committed at its end",
+        "E3: silence promotes nothing",
+        "core/trials.py",
+        "        if taken_up and (enough or",
+        "        if (enough or",
+        _TRIALS,
+    ),
+    _core(
+        "what was on trial may come back as soon as other content has ended it",
+        "U1: the next owner's load commits it to everyone, untried",
+        "core/trials.py",
+        "unconfirmed=refused or self.operator.unconfirmed))",
+        "unconfirmed=self.operator.unconfirmed))",
+        _TRIALS,
+    ),
+    _core(
+        "a canary is told to try what it has not built yet",
+        "E2: a canary that has not voted in the round gets Prepare, and agrees, first",
+        "core/canaries.py",
+        "        if member.agreed != self.round:",
+        "        if member.agreed == -self.round:",
+        _TRIALS,
+    ),
+    _core(
+        "the next owner goes on with a trial that it knows nothing of",
+        "U7: it is undone before the first load",
+        "core/trials.py",
+        "            return (TRIAL_OF_DEAD_OWNER.format(trial.version),)",
+        "            return ()",
+        _TRIALS,
+    ),
+    _core(
+        "the trigger of the edit itself ends its trial",
+        "E6: the same content leaves a trial alone",
+        "core/trials.py",
+        "        if given.digest == trial.digest:",
+        "        if given.digest == trial.digest and self._requests.called:",
+        _TRIALS,
+    ),
+    _core(
+        "expect is compared once more after the undo of the trial that it named",
+        "D6: it is compared when the operation begins; a set that expects the number on trial is refused",
+        "core/requests.py",
+        "        requests = [_compared(each) for each in requests] if begun else requests",
+        "        requests = list(requests)",
+        _TRIALS,
     ),
     _core(
         "what is provisional is what the next window falls back to",
