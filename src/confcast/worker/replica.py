@@ -372,8 +372,10 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
         `precommit_timeout`; if that fails, `SystemExit` included, the version is refused in every worker. What the
         version in hand needs is built by `attach()`, by a server once its application is imported, or by the first
         read. The object is swapped together with the configuration, kept while its part is the same, and closed
-        `linger` seconds after another took its place, but not before the last pin of its version has ended. `build` and
-        `close` also run for versions that are never committed: they must have no effects outside the process.
+        `linger` seconds after another took its place, but not before the last pin of its version has ended, and not
+        while an undo may put it back (`probation`, `confirm_within`). While a version is on trial its object is there
+        beside the committed one's: `current` reads it in the pins that get the version. `build` and `close` also run
+        for versions that are never committed: they must have no effects outside the process.
 
         Args:
             build: `build(part)`, or `build(part, a, b)` with `using=(a, b)`. If it gives an awaitable, that is awaited
