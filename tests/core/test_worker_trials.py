@@ -354,10 +354,19 @@ class TestUndo:
         worker.gets(Prepare(9, A, A))
         assert worker.asked == [([B], [A])]
 
-    def test_an_undo_is_not_provisional(self):
+    def test_of_a_trial_leaves_what_is_provisional_as_it_is(self):
         worker = self.provisional()
-        worker.gets(Install(5, A, A, undo=True, provisional=20.0))
-        assert worker.gets(Prepare(9, C, C), Commit(9, 6))[0] == Swap(Held(5, A, [A]), Held(6, C, [C]))
+        former = worker.kept
+        worker.gets(Prepare(9, C, C), Try(9, 5))
+        assert kinds(worker.gets(Install(6, B, B, undo=True, provisional=15.0))) == [Keep, Renumber, Slot, Applied]
+        assert worker.kept is former
+        assert worker.gets(Install(7, A, BROKEN, undo=True))[0].new.config is former.config
+
+    def test_to_what_is_provisional_itself_lets_go_of_it_after_the_swap(self):
+        worker = self.provisional()
+        effects = worker.gets(Install(5, A, BROKEN, undo=True, provisional=20.0))
+        assert kinds(effects) == [Swap, Keep, Applied]
+        assert effects[1] == Keep(5, 20.0, None)
 
     def test_without_a_former_is_built_and_declined_if_that_fails(self):
         worker = worker_in(GREETED, version=0)

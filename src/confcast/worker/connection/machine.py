@@ -125,7 +125,8 @@ class Keep(msgspec.Struct, frozen=True):
     """What is held under this number may be undone within these seconds; 0.0: no more.
 
     `former`: what was held before the first such version, to be kept with all that is derived of it; None: nothing.
-    Comes before the Swap that brings the version if it is provisional, and after the Swap if it is not.
+    Comes before the Swap that brings a provisional version, and after the Swap that brings `former` back, or one that
+    is not provisional.
     """
 
     version: int
@@ -341,7 +342,7 @@ class Machine:
             text = f"starting on version {frame.version}, which {many}: `confcast status` says which, and why"
             self._effects.append(Warn(text))
         if new is not None:
-            self._apply(frame.version, new, 0.0 if frame.undo else frame.provisional)
+            self._apply(frame.version, new, frame.provisional)
         elif self.held is not None:
             self._answer(Declined(frame.version, problems))
         else:
@@ -478,7 +479,8 @@ class Machine:
         What is usual is written out: after a pause none of this is in the processor's caches, and each call costs 2 µs.
         """
         old, staged = self.held, self._staged
-        if provisional:
+        keeps = provisional > 0.0 and new is not self.kept  # what is kept must still be there when it is swapped in
+        if keeps:
             self._keep(version, provisional, self._what_to_keep(new))
         if old is not None and old.digest == new.digest:
             self._renumber(old, version)
@@ -488,8 +490,8 @@ class Machine:
                 self._settled_version = version
             self._effects.append(Swap(old, self.held))
         self._shown, self._tried = version, b""
-        if self._until and not provisional:
-            self._keep(version, 0.0, None)
+        if self._until and not keeps:
+            self._keep(version, provisional, None)
         if self.slot is not None:
             self.slot = None
             self._effects.append(Slot())
