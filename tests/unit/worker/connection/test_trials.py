@@ -203,6 +203,19 @@ class TestByWorker:
         owner.attempt(5)
         assert pinned(replica) == 5
 
+    def test_its_snapshot_with_its_counts_stays_over_pipes_and_through_the_promotion(self, owner, replica):
+        attach(replica, owner)
+        owner.attempt(5)
+        with replica.pin():
+            snapshot = replica.snapshot
+        owner.accept()
+        owner.install(3)
+        owner.attempt(5)
+        with replica.pin():
+            assert replica.snapshot is snapshot
+        owner.commit(5)
+        assert replica.snapshot is snapshot
+
     @pytest.mark.parametrize("debug", ["", "1"])
     def test_what_the_application_changes_in_place_is_found(self, owner, replica, monkeypatch, caplog, debug):
         monkeypatch.setenv("CONFCAST_DEBUG", debug)
