@@ -29,8 +29,9 @@ ALLOWED = {
     "master": ("texts", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
     "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.canary_flags"),
-    "examples": ("public", "middleware", "servers", "worker.client"),  # the demo asks from outside
+    "examples": ("public", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
     "cli": ("texts", "errors", "wire", "worker", "config", "master"),
+    "logging": ("public", "worker.derived.selected_key"),
     "testing": ("public", "texts", "tracebacks", "errors", "wire", "worker", "config", "master"),
     "__main__": ("cli",),
     "entry": ("wire.role", "owner.__main__", "owner.loop.collector_at_rest"),
@@ -47,6 +48,7 @@ FLOORS = [
     *("owner.core", "owner.store", "owner.watch", "owner.loop", "owner"),
     *("master.start", "master"),
     "cli",
+    "logging",
     "testing",
     "middleware",
     *("servers.common", *(f"servers.{server}" for server in servers()), "servers"),

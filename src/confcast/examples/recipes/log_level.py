@@ -5,8 +5,8 @@
     root = "INFO"
     "app.payments" = "DEBUG"
 
-`initial=True` sets the levels in a worker that has just started, too, so there is only one way to set a level. The
-observer is called only when the levels have changed. It runs right after the swap, in each worker's thread for
+`confcast.logging.follow` sets them in a worker that has just started, too, and gives each log record the version that
+its request had, for a format with `%(config_version)s`. It runs right after the swap, in each worker's thread for
 observers: a reload may return success a moment before the levels are set.
 
 A logger that the file no longer lists gets the default of `logging` again: it inherits its parent's level. gunicorn's
@@ -20,16 +20,14 @@ loggers are `"gunicorn.error"` and `"gunicorn.access"`.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from confcast import Replica
+from confcast.logging import follow
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-Levels = Mapping[str, Level]
 
 
 class Settings(BaseModel, frozen=True):
@@ -41,12 +39,11 @@ class Settings(BaseModel, frozen=True):
 settings = Replica(Settings, name="app")
 
 
-def set_levels(old: Levels | None, new: Levels) -> None:
-    """Set the levels, as an observer; `old` is None the first time."""
-    for name in (old or {}).keys() - new.keys():
-        logging.getLogger(name).setLevel(logging.WARNING if name == "root" else logging.NOTSET)
-    for name, level in new.items():
-        logging.getLogger(name).setLevel(level)
+def as_logging_has_it(config: Settings) -> dict[str, Any]:
+    """The levels as `logging.config.dictConfig` takes them."""
+    levels = {name: {"level": level} for name, level in config.log_levels.items()}
+    root = {"root": levels.pop("root")} if "root" in levels else {}
+    return {"incremental": True, "loggers": levels, **root}
 
 
-settings.subscribe(set_levels, select=lambda config: config.log_levels, initial=True)
+follow(settings, as_logging_has_it)

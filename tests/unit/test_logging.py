@@ -1,0 +1,165 @@
+"""`confcast.logging.follow`: what is refused at the vote, what is applied, and what a failure leaves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import confcast.logging
+from confcast import ConfigError, Problem, Replica
+
+NAME = "followed"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """As in the module's example."""
+
+    logging: dict[str, Any] = {}
+
+
+def part(file: Path, level: str = "INFO", **more: Any) -> Settings:
+    """Logs of one logger go to a file."""
+    handler = {"class": "logging.FileHandler", "filename": str(file), "formatter": "plain", **more}
+    return Settings(
+        {
+            "formatters": {"plain": {"format": "%(config_version)s %(message)s"}},
+            "handlers": {"file": handler},
+            "loggers": {NAME: {"level": level, "handlers": ["file"]}},
+        }
+    )
+
+
+@pytest.fixture
+def settings() -> Replica[Settings]:
+    settings = Replica(Settings, name="logs")
+    confcast.logging.follow(settings, lambda c: c.logging)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Loggers and the factory of records are the process's own."""
+    factory, root, level = logging.getLogRecordFactory(), list(logging.root.handlers), logging.root.level
+    yield
+    logging.setLogRecordFactory(factory)
+    logging.root.handlers[:] = root
+    logging.root.setLevel(level)
+    logger = logging.getLogger(NAME)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(logging.NOTSET)
+    logger.disabled = False
+
+
+def test_it_is_applied_and_records_have_the_version_of_their_request(settings: Replica[Settings], tmp_path: Path):
+    other = logging.getLogger("not.named")
+    with settings.override(Settings()) as fake:
+        fake.push(part(tmp_path / "log"))
+        with settings.pin():
+            fake.push(part(tmp_path / "log", "DEBUG"))
+            logging.getLogger(NAME).debug("pinned")
+        logging.getLogger(NAME).debug("newest")
+    assert (tmp_path / "log").read_text() == "2 pinned\n3 newest\n"
+    assert not other.disabled
+    logging.getLogger(NAME).info("nowhere")
+    assert (tmp_path / "log").read_text().endswith("0 nowhere\n")
+
+
+def test_an_empty_part_leaves_logging_as_it_is(settings: Replica[Settings], tmp_path: Path):
+    with settings.override(Settings()) as fake:
+        fake.push(part(tmp_path / "log"))
+        handlers = list(logging.getLogger(NAME).handlers)
+        fake.push(Settings())
+        assert logging.getLogger(NAME).handlers == handlers
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "text"),
+    [
+        ({"version": 2}, "logging.version", "1 is expected"),
+        ({"loggers": {NAME: {"level": "LOUD"}}}, f"logging.loggers.{NAME}.level", "no level 'LOUD'"),
+        ({"loggers": {NAME: {"handlers": ["fiel"]}}}, f"logging.loggers.{NAME}.handlers", "no handler named 'fiel'"),
+        ({"loggers": {NAME: "INFO"}}, f"logging.loggers.{NAME}", "a table is expected"),
+        ({"root": {"level": "LOUD"}}, "logging.root.level", "no level 'LOUD'"),
+        ({"root": "INFO"}, "logging.root", "a table is expected"),
+        ({"handlers": {"h": {}}}, "logging.handlers.h", "no class"),
+        ({"handlers": {"h": {"class": "logging.Nope"}}}, "logging.handlers.h.class", "can't be imported"),
+        ({"handlers": {"h": {"()": "nowhere.make"}}}, "logging.handlers.h.()", "can't be imported"),
+        (
+            {"handlers": {"h": {"class": "logging.NullHandler", "formatter": "f", "filters": ["g"], "level": "LOUD"}}},
+            "logging.handlers.h.formatter",
+            "no formatter named 'f'",
+        ),
+        ({"formatters": {"f": {"format": "%(", "style": "{"}}}, "logging.formatters.f", "f"),
+        ({"formatters": {"f": {"class": "nowhere.F"}}}, "logging.formatters.f.class", "can't be imported"),
+        ({"filters": {"f": {"()": "nowhere.F"}}}, "logging.filters.f.()", "can't be imported"),
+        ({"incremental": True, "handlers": {"h": {"level": "LOUD"}}}, "logging.handlers.h.level", "no level"),
+    ],
+)
+def test_what_is_wrong_refuses_the_version_with_its_key(
+    settings: Replica[Settings], wrong: dict[str, Any], key: str, text: str
+):
+    with settings.override(Settings()) as fake:
+        with pytest.raises(ConfigError) as refused:
+            fake.push(Settings(wrong))
+        found = {problem.key: problem.message for problem in refused.value.problems}
+        assert key in found
+        assert text in found[key]
+        assert settings.version == 1
+
+
+def test_the_vote_opens_no_handler(settings: Replica[Settings], tmp_path: Path):
+    with settings.override(Settings()) as fake, pytest.raises(ConfigError):
+        fake.push(part(tmp_path / "log", "LOUD"))
+    assert not (tmp_path / "log").exists()
+
+
+def test_what_shows_only_when_it_is_applied_is_said_and_the_former_one_is_applied_again(
+    settings: Replica[Settings], tmp_path: Path
+):
+    with settings.override(Settings()) as fake:
+        fake.push(part(tmp_path / "log"))
+        with pytest.raises(ValueError, match="Unable to configure handler 'file'"):
+            fake.push(part(tmp_path / "no" / "log"))
+        (said,) = fake.healthcheck()
+        assert said.message.startswith("logging: Unable to configure handler 'file': [Errno 2] No such file")
+        logging.getLogger(NAME).info("goes on")
+    assert (tmp_path / "log").read_text() == "3 goes on\n"
+
+
+def test_with_levels_only_what_is_left_out_has_its_default_again(settings: Replica[Settings]):
+    logger = logging.getLogger(NAME)
+    with settings.override(Settings()) as fake:
+        levels = {"incremental": True, "loggers": {NAME: {"level": "ERROR"}}, "root": {"level": "DEBUG"}}
+        fake.push(Settings(levels))
+        assert (logger.level, logging.root.level) == (logging.ERROR, logging.DEBUG)
+        fake.push(Settings({"incremental": True}))
+        assert (logger.level, logging.root.level) == (logging.NOTSET, logging.WARNING)
+
+
+def test_a_second_replica_has_an_attribute_of_its_own(settings: Replica[Settings]):
+    second = Replica(Settings, name="flags")
+    confcast.logging.follow(second, lambda c: c.logging, attribute="flags_version")
+    with settings.override(Settings()) as fake, second.override(Settings()) as other:
+        for each in (fake, fake, other):
+            each.push(Settings({"incremental": True, "loggers": {NAME: {"level": "INFO"}}}))
+            each.push(Settings({"incremental": True}))
+        record: Any = logging.getLogRecordFactory()(NAME, logging.INFO, "file", 1, "text", (), None)
+        assert (record.config_version, record.flags_version) == (5, 3)
+        stamping = logging.getLogRecordFactory()
+        assert not isinstance(stamping.former.former, confcast.logging._Stamping)  # type: ignore[attr-defined]
+
+
+def test_a_select_that_computes_names_no_key():
+    settings = Replica(Settings, name="computed")
+    confcast.logging.follow(settings, lambda c: {"loggers": dict(c.logging)})
+    with settings.override(Settings()) as fake, pytest.raises(ConfigError) as refused:
+        fake.push(Settings({NAME: {"level": "LOUD"}}))
+    assert [each.key for each in refused.value.problems] == [f"loggers.{NAME}.level"]
+    assert isinstance(refused.value.problems[0], Problem)
