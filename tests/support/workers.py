@@ -212,6 +212,28 @@ class Serving:
         for _ in range(count):
             self.pinned()
 
+    def serve_failing_requests(self, count: int, each: int) -> None:
+        """So many requests, of which each so many-th fails; 0: none."""
+        for number in range(count):
+            pin = self._replica.pin()
+            with pin:
+                pin.failed = each > 0 and number % each == 0
+
+    def check_health(self, number: int, hangs: bool) -> None:
+        """A version with this number is not healthy from now on; or its check does not end. Any other one is."""
+        self._replica._health.deadline = 0.5
+
+        def works() -> None:
+            if self._replica.current.number == number:
+                if hangs:
+                    threading.Event().wait(DEADLINE)
+                raise ValueError(f"number {number} does not work here")
+
+        self._replica.healthcheck(works)
+
+    def say_unhealthy(self, reason: str) -> None:
+        self._replica.unhealthy(reason)
+
     def unpin(self) -> None:
         self._pins.pop().__exit__(None, None, None)
 
