@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -63,6 +63,7 @@ from confcast import (
     register_type,
     reload_config,
 )
+from confcast.logging import follow
 
 
 @dataclass
@@ -276,6 +277,31 @@ async def iterating(manager: ConfigReloadManager[Settings]) -> None:
 @settings.identify
 def user(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-user-id")
+
+
+@settings.healthcheck
+def works() -> None:
+    """An error is a no."""
+
+
+@settings.healthcheck
+async def works_on_the_loop() -> bool:
+    return True
+
+
+def judging(config: Settings) -> None:
+    assert_type(works, Callable[[], None])
+    assert_type(works_on_the_loop, Callable[[], Awaitable[bool]])
+    settings.healthcheck(lambda: True)
+    settings.healthcheck(lambda: "well")  # type: ignore[type-var]
+    settings.healthcheck(lambda config: True)  # type: ignore[arg-type,misc]
+    settings.unhealthy("no connection")
+    settings.unhealthy()  # type: ignore[call-arg]
+    with settings.override(config) as fake:
+        assert_type(fake.healthcheck(), list[Problem])
+    follow(settings, lambda config: {"root": {"level": config.name}})
+    follow(settings, lambda config: config.nam, attribute="version")  # type: ignore[attr-defined]
+    follow(settings, lambda config: 5)  # type: ignore[arg-type,return-value]
 
 
 def identifying() -> None:

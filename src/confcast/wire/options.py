@@ -191,7 +191,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_error_rate: Annotated[
         Rate,
         "The share of answers with a status of 500 or more, and of exceptions, above which a provisional version is "
-        "undone: of 20 requests or more, and significantly above that of the other version. None: nobody counts them.",
+        "undone: of 20 requests or more, and significantly above that of the other version. None: errors undo none.",
     ] = None
     supervise: Annotated[
         Supervise,
