@@ -176,3 +176,32 @@ def test_after_a_close_nothing_is_raised_and_no_thread_stays(
     replica.unhealthy("no disk")
     eventually(lambda: "no disk" in caplog.text, "it is logged")
     eventually(lambda: replica._health._thread is None, "the end of the thread")
+
+
+def test_a_refused_version_takes_no_readiness_and_neither_does_a_trial(owner: Owner, replica: Replica[Settings]):
+    built: list[int] = []
+
+    def build(part: int) -> int:
+        if part == 13:
+            raise ValueError("13 brings bad luck")
+        built.append(part)
+        return part
+
+    thing = replica.derive(build, lambda c: c.part)
+    assert not replica.ready
+    attach(replica, owner)
+    assert (replica.ready, built, thing.current) == (True, [1], 1)
+
+    payload = CODEC.encode(Settings(5, part=13))
+    owner.connection.say(Prepare(8, digest(payload), payload))
+    while not isinstance(vote := owner.receive(), Vote):
+        pass
+    assert not vote.ok
+    assert replica.ready  # what is committed is served as before
+
+    payload = CODEC.encode(Settings(6, part=2))
+    owner.connection.say(Prepare(9, digest(payload), payload))
+    owner.hears(Vote(9, True))
+    owner.connection.say(Try(9, 6))
+    owner.hears(Tried(6))
+    assert (replica.ready, built) == (True, [1, 2])
