@@ -78,12 +78,15 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]:
-    """Starts a manager of the file; it watches only with an option, so that a test's own trigger is the one."""
+    """Starts a manager of the file; it watches only with an option, so that a test's own trigger is the one.
+
+    Without a probation, in which a test that kills workers would have its versions undone, and each wait takes longer.
+    """
     managers: list[Manager] = []
 
     def start(path: Path = config, *sources: Source, **options: Any) -> Manager:
         manager: Manager = EmbeddedManager(
-            ConfigLoader(SCHEMA, path, *sources), **{"watch": False, "vote_timeout": 10.0, **options}
+            ConfigLoader(SCHEMA, path, *sources), **{"watch": False, "vote_timeout": 10.0, "probation": 0, **options}
         )
         managers.append(manager)
         return manager.start()
@@ -156,6 +159,6 @@ def shared_manager(shared_config: Path, forkserver: multiprocessing.context.Base
     with tempfile.TemporaryDirectory(prefix="cc-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONFCAST_RUNTIME_DIR", folder)
         loader: ConfigLoader[Settings] = ConfigLoader(SCHEMA, shared_config)
-        with EmbeddedManager(loader, watch=False, vote_timeout=10.0) as manager:
+        with EmbeddedManager(loader, watch=False, vote_timeout=10.0, probation=0) as manager:
             manager.get_stats()  # the connection that is kept from now on is no test's own
             yield manager

@@ -10,7 +10,7 @@ import pytest
 from confcast import Canary, ReloadEvent, ReloadResult
 from tests.integration.test_operations import held, loads, reads
 from tests.support.commands import runner
-from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fixtures import Manager, StartWorker
 from tests.support.leaks import is_running
 from tests.support.owners import await_the_next, kill_the_owner
 from tests.support.settings import write
@@ -23,12 +23,6 @@ LATER = 600.0
 ONE = Canary(1, seconds=LATER)
 HALF = Canary("50%", seconds=LATER, by="entity")
 NAMES = [f"customer {number}" for number in range(40)]
-
-
-@pytest.fixture
-def manager(start_manager: StartManager) -> Manager:
-    """Without a probation, which would begin after each trial."""
-    return start_manager(probation=0)
 
 
 @pytest.fixture
