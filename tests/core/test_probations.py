@@ -11,6 +11,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
 from confcast.wire.messages import (
     Applied,
+    Change,
     Check,
     Commit,
     Confirm,
@@ -804,3 +805,35 @@ def test_it_is_undone_in_every_state(state: ProposalState, what: str):
         owner.fails_to_record(fx.RowState.ABSENT)
     (record,) = owner.did(fx.Record)
     assert (owner.state, record.payload, record.undoes, record.undo) == (RECORDING, A, 2, True)
+
+
+# ---- what its undo changes
+
+
+def with_changes(owner: Owner, peers: tuple[Peer, ...], content: bytes, *changes: Change) -> None:
+    owner.is_triggered("watch")
+    owner.feed(fx.Loaded(owner.last_load, content, content, True, changes, values=content))
+    commits(owner, *peers)
+    owner.forget()
+
+
+def test_an_undo_says_what_it_changes_back_over_all_that_came_meanwhile():
+    owner, *peers = serving(probation=PROBATION)
+    with_changes(owner, tuple(peers), B, Change("a", 1, 2), Change("b", None, 7))
+    with_changes(owner, tuple(peers), C, Change("a", 2, 3), Change("c.key", "k", "k", "content changed"))
+    complains(owner, peers[0], 3)
+    is_undone(owner, *peers)
+    (event,) = owner.events()
+    assert event.result is ReloadResult.UNDONE
+    back = [Change("a", 3, 1), Change("b", 7, None), Change("c.key", "k", "k", "content changed")]
+    assert event.changes == back
+
+
+def test_a_persons_way_back_says_it_too_and_only_of_what_was_provisional():
+    owner, *peers = serving(probation=PROBATION)
+    with_changes(owner, tuple(peers), B, Change("a", 1, 2))
+    passes(owner)
+    with_changes(owner, tuple(peers), C, Change("a", 2, 3))
+    call = owner.is_asked_for(Rollback)
+    is_undone(owner, *peers)
+    assert owner.answer(call).changes == [Change("a", 3, 2)]

@@ -29,7 +29,10 @@ from confcast.owner.core.requests import Edit, Loads, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers, Proven
 from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
-from confcast.wire.messages import ReloadEvent, ReloadResult
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult
+
+_MOST_CHANGES = 1001
+"""How many changes are known at the most: as many as an event has, the last of which counts the others."""
 
 NO_TOKEN = -1
 """The token of deadlines that belong to no wait: the core compares the time anyway."""
@@ -99,6 +102,7 @@ class Steps(Hooks):
         self._against: tuple[str, ...] = ()  # what speaks against what runs, while it is on probation
         if operator.trial is not None:
             self._numbers.retire(operator.trial.version)
+        self._changed: dict[str, Change] = {}  # since the content that an undo would put back, as far as it is known
         self._taken_back = 0  # the version that the end of a window has undone last
         self._serial = operator.serial
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
@@ -339,7 +343,7 @@ class Steps(Hooks):
         elif self._previous is None or self.roster.anybody_runs(before.version):  # otherwise `_previous` is what ran
             self._previous, self._previous_operator = before, former
         self._numbers.commit(committed)
-        self._note_commit()
+        self._note_commit(former)
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
             member.declined = member.asked_again = None
@@ -347,9 +351,15 @@ class Steps(Hooks):
         self._begin_barrier()
         self._exit_if_due()
 
-    def _note_commit(self) -> None:
-        """Begin the evidence of the committed version, or go on with it, where its content had another number."""
+    def _note_commit(self, former: OperatorState) -> None:
+        """Begin the evidence of the committed version, or go on with it, where its content had another number.
+
+        And note what has changed since the content to which an undo leads. `former`: what people had set before.
+        """
         proposal, version = self._proposal, self.committed.version
+        if not proposal.reissue:
+            known = {} if proposal.undo or former.window is None else self._changed
+            self._changed = {} if proposal.undo else merged(known, proposal.changes)
         self._against = self._against if proposal.reissue else ()
         if proposal.puts_back:
             self.evidence.renumbered(proposal.puts_back, version)
@@ -554,6 +564,22 @@ class Steps(Hooks):
 
     def _drop(self, what: str) -> None:
         self.dropped[what] += 1
+
+
+def merged(known: dict[str, Change], changes: tuple[Change, ...]) -> dict[str, Change]:
+    """These changes after the known ones, by key. A key of which there are too many already is left out."""
+    found = dict(known)
+    for change in changes:
+        if (first := known.get(change.key)) is not None:
+            found[change.key] = msgspec.structs.replace(change, old=first.old)
+        elif len(found) < _MOST_CHANGES:
+            found[change.key] = change
+    return found
+
+
+def backwards(known: dict[str, Change]) -> tuple[Change, ...]:
+    """What changes where all of this is undone."""
+    return tuple(msgspec.structs.replace(each, old=each.new, new=each.old) for each in known.values())
 
 
 def window_timers(window: Window | None, before: Window | None) -> list[fx.WakeAt]:

@@ -52,6 +52,7 @@ from confcast.owner.core.proposal import (
     Proposal,
     ProposalState,
 )
+from confcast.owner.core.steps import backwards
 from confcast.owner.core.version_numbers import Proven
 from confcast.wire.messages import Confirm, ReloadResult
 
@@ -192,6 +193,7 @@ class Windows(Probations):
         proposal, fallback = self._proposal, self._fallback.committed
         proposal.undo, proposal.same = True, False
         proposal.puts_back, proposal.takes_back = fallback.version, window.fallback
+        proposal.changes = backwards(self._changed)
         proposal.digest, proposal.payload, proposal.values = fallback.digest, fallback.payload, fallback.values
         proposal.operator = msgspec.structs.replace(
             self.operator, window=None, hold=hold, layer=window.layer, expires=window.expires, unconfirmed=unconfirmed
