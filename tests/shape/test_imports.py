@@ -24,6 +24,7 @@ ALLOWED = {
     "wire": ("texts", "errors"),
     "config": ("texts", "errors", "wire.messages"),
     "guards": ("config.guarding",),
+    "probes": ("wire.probes",),
     "worker": ("texts", "tracebacks", "errors", "wire", "config.schema", "config.codec", "config.diff"),
     "owner": ("texts", "tracebacks", "errors", "wire", "config"),
     "master": ("texts", "errors", "wire", "worker", "config.loader"),

@@ -6,12 +6,14 @@ import inspect
 import os
 import re
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 import confcast
 from confcast.servers.common import launching
 from confcast.wire import canary_flags
-from confcast.wire.options import ManagerOptions, Options, ProcessOptions, declared
+from confcast.wire.options import AnyProbe, ManagerOptions, Options, ProcessOptions, declared
+from confcast.wire.probes import Probe
 from tests.shape.source import ROOT
 
 PAGE = ROOT / "src" / "confcast" / "guide" / "options.md"
@@ -19,7 +21,9 @@ PINS = {"shape/test_public_names.py", "shape/test_options.py", "typing/api.py"} 
 
 
 def given(kept: Any) -> Any:
-    """The type that a caller may give: a path is kept as a text."""
+    """The type that a caller may give: a path is kept as a text, and probes as a tuple."""
+    if kept == tuple[AnyProbe, ...]:
+        return Sequence[Probe]
     return kept | os.PathLike[str] if kept == str | None else kept
 
 

@@ -60,6 +60,7 @@ from confcast import (
     get_reload_manager,
     initialize_reload_manager,
     owner_main,
+    probes,
     register_type,
     reload_config,
 )
@@ -357,6 +358,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         probation=0,
         max_deaths=3,
         max_error_rate=0.05,
+        probes=[probes.Http("http://127.0.0.1:8000/"), probes.Command(["bin/smoke-test", "--quick"], every=10)],
         supervise="caller",
         log_level="warning",
         executable=Path("bin/python"),
@@ -372,7 +374,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         assert_type(entered, ConfigReloadManager[Settings])
 
     ConfigReloadManager(loader, wacth=False)  # type: ignore[call-arg]
-    ConfigReloadManager(loader, False)  # type: ignore[call-arg,arg-type]
+    ConfigReloadManager(loader, False)  # type: ignore[call-arg]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
     ConfigReloadManager(loader, needs_restart="never")  # type: ignore[arg-type]
     ConfigReloadManager(loader, on_start_error="last")  # type: ignore[arg-type]

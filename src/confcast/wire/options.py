@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
@@ -21,7 +21,11 @@ import msgspec
 from msgspec.structs import fields
 
 from confcast.errors import ConfigError, Problem
+from confcast.wire import probes as _probes
 from confcast.wire.canary import Canary
+from confcast.wire.probes import AnyProbe as AnyProbe
+from confcast.wire.probes import Probe
+from confcast.wire.probes import probe_of_text as probe_of_text
 
 _SLACK = 1.0
 _NEEDS_STATE_DIR = (
@@ -119,6 +123,7 @@ Probation = Annotated[float, _Kind(_seconds_or_none, "SECONDS")]
 Deaths = Annotated[int, _Kind(_deaths, "DEATHS")]
 Rate = Annotated[float | None, _Kind(_rate, "SHARE")]
 Trial = Annotated[Canary | None, _Kind(_canary, "SIZE")]
+Probes = Annotated[tuple[AnyProbe, ...], _Kind(_probes.checked, "PROBE")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
 Silent = Literal["proceed", "refuse"]
@@ -193,6 +198,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "The share of answers with a status of 500 or more, and of exceptions, above which a provisional version is "
         "undone: of 20 requests or more, and significantly above that of the other version. None: errors undo none.",
     ] = None
+    probes: Annotated[
+        Probes,
+        "What is asked outside of the workers while a version is provisional, as `[probes.Http(url), "
+        "probes.Command([...])]` of `confcast.probes`. An answer that says no undoes the version; no answer is no "
+        "evidence.",
+        _Flag("--probe", "a URL, or a program with its arguments, that is asked while a version is provisional"),
+    ] = ()
     supervise: Annotated[
         Supervise,
         "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
@@ -251,7 +263,7 @@ def _declared(name: str, default: object, kind: Any, *more: Any) -> Option:
     usual = _Flag("--" + name.replace("_", "-"))
     flag, words = next((each for each in more if isinstance(each, _Flag)), usual)
     first = text.partition(". ")[0].rstrip(".")
-    shown = "" if default is None or isinstance(default, bool) else f" ({str(default).removesuffix('.0')})"
+    shown = "" if default in (None, ()) or isinstance(default, bool) else f" ({str(default).removesuffix('.0')})"
     words = words or f"{first[0].lower()}{first[1:]}{shown}"
     return Option(
         text, kind, default, choices, check, flag if name in EmbeddedOptions.__annotations__ else "", metavar, words
@@ -304,6 +316,7 @@ class EmbeddedOptions(TypedDict, total=False):
     probation: float
     max_deaths: int
     max_error_rate: float | None
+    probes: Sequence[Probe]
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
 

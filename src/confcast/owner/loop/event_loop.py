@@ -39,6 +39,7 @@ from confcast.owner.loop.falling_back import falls_back, with_goodness
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
+from confcast.owner.loop.probing import Probing, provisional_version
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
 from confcast.owner.loop.relief import Relief
@@ -113,6 +114,7 @@ class EventLoop:
         self._mailbox = mailbox
         self._loading = loading
         self._on_event = on_event
+        self._probing = Probing(rules.probes, mailbox.post)
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input | Answered] = deque()
         self._drained: list[int] = []  # pipes whose frames have left since the last Drained
@@ -242,6 +244,7 @@ class EventLoop:
     def close(self) -> None:
         """Close all that this loop opened. A client that waits for an answer sees its pipe end."""
         self._loading.close()
+        self._probing.close()
         self._pipes.close_all()
         self._exit_watch.close()
         self._master.close()
@@ -324,6 +327,7 @@ class EventLoop:
             if isinstance(given, fx.Loaded) and given.differs:
                 given = with_goodness(given, self._journal, self._failures)
             self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
+            self._probing.aim(provisional_version(self.core))
 
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:
@@ -441,8 +445,12 @@ class EventLoop:
             self._answer_query(pipe, message)
 
     def _answer_query(self, pipe: int, query: Query) -> None:
-        counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
-        counts["spoken_against"] = self.core.evidence.total
+        counts = {
+            "dropped": self.core.dropped,
+            "refused": self._pipes.refused,
+            "failures": self._failures + self._probing.unanswered,
+            "spoken_against": self.core.evidence.total,
+        }
         answer = answer_to(query, self._journal, self.core, self._rules, self._present(), counts)
         self._pipes.send(pipe, answer, from_core=False)
 

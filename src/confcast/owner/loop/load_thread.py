@@ -37,12 +37,12 @@ from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
-from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Probed, Received
 from confcast.owner.core.operations import LONGEST_REASON
 from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
 from confcast.owner.loop.guard_checks import GuardChecks, Verdict
-from confcast.owner.loop.masked_reasons import REASONED, with_masked_reason
+from confcast.owner.loop.masked_reasons import REASONED, masked, with_masked_reason
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.running_values import RunningValues
@@ -283,8 +283,10 @@ class LoadThread:
         Any other input comes back as it is. A vote is about the latest load: no other load begins before its end.
         Workers decline the running version.
         """
+        running = self._committed.config if self._committed is not None else None
+        if isinstance(given, Probed):
+            return structs.replace(given, why=masked(given.why, self._loader, running))
         if isinstance(given, Received) and type(given.message) in REASONED:
-            running = self._committed.config if self._committed is not None else None
             return structs.replace(given, message=with_masked_reason(given.message, self._loader, running))
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
             return given

@@ -49,6 +49,14 @@ def with_masked_reason(asked: M, loader: ConfigLoader[Any], running: Any) -> M:
     return msgspec.structs.replace(asked, reason=shown) if shown != reason else asked
 
 
+def masked(text: str, loader: ConfigLoader[Any], running: Any) -> str:
+    """What a program outside says, with the secrets of the configuration that runs masked."""
+    try:
+        return text if running is None else secrets_masked(loader._codec, running)(text)
+    except Exception as error:
+        return f"(what it says is left out: its secrets can't be told, {type(error).__name__})"
+
+
 def _as_data(key: str, value: Any) -> Any:
     """A value that is set, as data of the whole configuration: a key in quotes is none of a secret's."""
     for part in reversed(key.split(".")):

@@ -34,7 +34,7 @@ from confcast import (
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common.owners import NO_OWNER
 from confcast.wire import canary_flags
-from confcast.wire.options import EmbeddedOptions
+from confcast.wire.options import AnyProbe, EmbeddedOptions, probe_of_text
 from confcast.wire.options import declared as declared_options
 
 _log = logging.getLogger("confcast.servers")
@@ -116,16 +116,28 @@ def _parser(server: str) -> argparse.ArgumentParser:
         argument_default=None,
     )
     parser.add_argument("--loader", metavar="MODULE:NAME", help="a ConfigLoader, or what gives one when it is called")
+    how: dict[str, Any]
     for name, option in declared_options().items():
         if option.flag and option.type is bool:
             parser.add_argument(option.flag, dest=name, action="store_false", default=None, help=option.help)
         elif name == "canary":
             canary_flags.add_to(parser, prefix="canary-")
+        elif name == "probes":
+            how = {"action": "append", "type": _probe, "metavar": option.metavar, "help": option.help}
+            parser.add_argument(option.flag, dest=name, **how)
         elif option.flag:
             kind = float if option.type == float | None else option.type if option.type in (int, float) else str
-            how: dict[str, Any] = {"type": kind, "choices": option.choices, "metavar": option.metavar}
+            how = {"type": kind, "choices": option.choices, "metavar": option.metavar}
             parser.add_argument(option.flag, dest=name, help=option.help, **how)
     return parser
+
+
+def _probe(text: str) -> AnyProbe:
+    """A probe on the command line. Raises ArgumentTypeError."""
+    try:
+        return probe_of_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def require(package: str, extra: str) -> ModuleType:

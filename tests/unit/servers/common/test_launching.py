@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from confcast import Canary, ConfcastError, ConfigError, NotAttached, NotCarried, Replica
+from confcast import Canary, ConfcastError, ConfigError, NotAttached, NotCarried, Replica, probes
 from confcast.errors import Problem
 from confcast.servers.common import launching
 from tests.support.waiting import DEADLINE
@@ -59,7 +59,19 @@ def test_a_launcher_says_how_versions_are_tried_and_when_they_are_undone() -> No
     assert line.rest == ["app"]
 
 
-@pytest.mark.parametrize("wrong", ["--canary=some", "--canary-for=90", "--max-deaths=few", "--max-error-rate=5%"])
+def test_a_launcher_names_probes_by_url_or_program() -> None:
+    asked = ["--probe=http://127.0.0.1:8000/healthz", "--probe", "bin/smoke-test --quick"]
+    line = launching.parse("server", ["--loader=a:b", *asked, "app"])
+    assert line.options == {
+        "probes": [probes.Http("http://127.0.0.1:8000/healthz"), probes.Command(["bin/smoke-test", "--quick"])]
+    }
+    assert line.rest == ["app"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--probe=", "--probe=http:///x", "--canary=some", "--canary-for=90", "--max-deaths=few", "--max-error-rate=5%"],
+)
 def test_a_launcher_refuses_a_trial_that_can_not_be(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         launching.parse("server", ["--loader=a:b", wrong])

@@ -1,0 +1,266 @@
+"""Runs the manager's probes while a version is provisional: beside the loop, each in a thread of its own.
+
+Guaranteed: a probe runs only while a version is provisional, and its answer counts only for the version that was when
+it began. Each run has a deadline, `every`, whatever hangs; a program that misses it is killed with its process group.
+Of what a program says some hundred characters are kept, and the rest is read and dropped. An answer that says no is
+posted to the loop; no answer is logged at the first time in a row, and counted. Without probes there is no thread.
+
+A program is started with the signals that the owner ignores or blocks as they are by default, since `timeout` and
+shells need them; so by posix_spawn. Rejected: `subprocess` (it resets only three signals; a function between fork and
+exec may hang where there are threads), one thread for all probes (one that hangs would delay the others), and
+`urllib.request` (it bounds each wait for a byte, and not an answer that comes byte by byte).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import logging
+import os
+import selectors
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from urllib.parse import unquote, urljoin, urlsplit
+
+from confcast.owner.core.effects import Probed
+from confcast.owner.core.machine import Core, ProposalState
+from confcast.texts import shortened
+from confcast.wire.probes import AnyProbe, Command, Http
+from confcast.wire.processes import Death
+
+_log = logging.getLogger("confcast.owner")
+
+_MOST_KEPT = 2000
+"""Bytes that are kept of a program's output."""
+
+_LONGEST_LINE = 300
+_MOST_REDIRECTS = 3
+_DEFAULT_AGAIN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGIO)
+
+
+def provisional_version(core: Core) -> int:
+    """The version that a probe's no speaks against now; 0 if none is provisional, or not all have it yet."""
+    if (trial := core.operator.trial) is not None:
+        return trial.version
+    swapped = core.state not in (ProposalState.RECORDING, ProposalState.COMMITTING)
+    return core.committed.version if core.operator.window is not None and swapped else 0
+
+
+class Answer(NamedTuple):
+    """What a probe's run gave: `no`, why it says no, or `none`, why there is no answer; both empty: it says yes."""
+
+    no: str = ""
+    none: str = ""
+
+
+class Probing:
+    """The probes of one owner. `aim` and `close` are for the loop's thread.
+
+    Args:
+        probes: What is asked.
+        post: Called, in the probes' threads, with each no.
+
+    Attributes:
+        unanswered: How often a probe has given no answer.
+    """
+
+    def __init__(self, probes: tuple[AnyProbe, ...], post: Callable[[Probed], object]) -> None:
+        self.unanswered: Counter[str] = Counter()
+        self._probes, self._post = probes, post
+        self._changed = threading.Condition()
+        self._version = 0  # which is provisional; 0: none is
+        self._started = self._closed = False
+
+    def aim(self, version: int) -> None:
+        """From now on this version is provisional; 0: none is."""
+        if version == self._version or not self._probes:
+            return
+        with self._changed:
+            self._version = version
+            self._changed.notify_all()
+        if not self._started:
+            self._started = True
+            for probe in self._probes:
+                threading.Thread(target=self._serve, args=(probe,), name="confcast-probe", daemon=True).start()
+
+    def close(self) -> None:
+        """Begin no further run. One that is under way ends at its deadline, or with the process."""
+        with self._changed:
+            self._closed, self._version = True, 0
+            self._changed.notify_all()
+
+    def _serve(self, probe: AnyProbe) -> None:
+        """Ask one probe, as long as the owner lives."""
+        silent = False
+        while (version := self._next()) != 0:
+            began = time.monotonic()
+            answer = asked(probe, lambda: self._version != version)
+            if answer.no and self._version == version:
+                self._post(Probed(version, f"{probe.shown} {answer.no}"))
+            elif answer.none and self._version == version:
+                with self._changed:
+                    self.unanswered["probe without an answer"] += 1
+                if not silent:
+                    _log.warning("the probe %s gives no answer, which is no evidence: %s", probe.shown, answer.none)
+            silent = bool(answer.none)
+            self._rest(version, began + probe.every)
+
+    def _next(self) -> int:
+        """Wait for a provisional version; 0: closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version or self._closed)
+            return self._version
+
+    def _rest(self, version: int, until: float) -> None:
+        """Wait until then, or until another version is provisional."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != version, max(0.0, until - time.monotonic()))
+
+
+def asked(probe: AnyProbe, over: Callable[[], bool] = lambda: False) -> Answer:
+    """Ask a probe once, within its `every` seconds; `over`: whether nobody needs the answer any more."""
+    deadline = time.monotonic() + probe.every
+    try:
+        return _run(probe, deadline, over) if isinstance(probe, Command) else _fetch(probe, deadline)
+    except Exception as error:  # whatever a name's resolver, a program's path or a server's answer may be
+        return Answer(none=f"{type(error).__name__}: {shortened(str(error), _LONGEST_LINE)}")
+
+
+# ---- a program
+
+
+def _run(probe: Command, deadline: float, over: Callable[[], bool]) -> Answer:
+    readable, writable = os.pipe()
+    try:
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, writable, 1),
+            (os.POSIX_SPAWN_DUP2, writable, 2),
+        ]
+        pid = os.posix_spawnp(
+            probe.command[0],
+            list(probe.command),
+            os.environ,
+            file_actions=actions,
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=_DEFAULT_AGAIN,
+        )
+    except OSError as error:
+        os.close(readable)
+        return Answer(none=f"it can't be started: {error.strerror}")
+    finally:
+        os.close(writable)
+    try:
+        said, status = _output_of(pid, readable, deadline, over)
+    finally:
+        os.close(readable)
+    if status is None:
+        return Answer(none=f"it has not ended within {probe.every:g} s, and was killed")
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return Answer(none=f"signal {-code} has ended it")
+    return Answer(no=f"exited with status {code}{said}") if code else Answer()
+
+
+def _output_of(pid: int, readable: int, deadline: float, over: Callable[[], bool]) -> tuple[str, int | None]:
+    """What the program says first, as the end of a sentence; and how it ended, None if it was killed in time."""
+    kept, ended = b"", False
+    os.set_blocking(readable, False)
+    with contextlib.closing(Death(pid)) as death, selectors.DefaultSelector() as selector:
+        selector.register(death, selectors.EVENT_READ)
+        selector.register(readable, selectors.EVENT_READ)
+        while not ended and not over() and (left := deadline - time.monotonic()) > 0:
+            ready = {key.fileobj for key, _ in selector.select(min(left, 0.5))}
+            ended = death in ready
+            if readable in ready and (read := _read(readable)) is not None:
+                kept = (kept + read)[:_MOST_KEPT]
+                if not read:
+                    selector.unregister(readable)
+        if ended:
+            kept = (kept + (_read(readable) or b""))[:_MOST_KEPT]
+        with contextlib.suppress(ProcessLookupError):  # what it has started, too; it is not reaped, so the pid is its
+            os.killpg(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+    line = next(iter(kept.decode(errors="replace").strip().splitlines()), "")
+    return f": {shortened(line, _LONGEST_LINE)}" if line else "", status if ended else None
+
+
+def _read(fd: int) -> bytes | None:
+    """What is there; nothing at its end; None if there is nothing now."""
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return None
+
+
+# ---- a URL
+
+
+def _fetch(probe: Http, deadline: float) -> Answer:
+    url = probe.url
+    for _ in range(_MOST_REDIRECTS + 1):
+        status, location = _get(url, probe, deadline)
+        following = urljoin(url, location) if location else url
+        if not 300 <= status < 400 or not location or _place(following) != _place(url):
+            break
+        url = following
+    return Answer() if 200 <= status < 400 else Answer(no=f"answered with status {status}")
+
+
+def _place(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _get(url: str, probe: Http, deadline: float) -> tuple[int, str]:
+    """The status of one answer, and where it redirects to; empty: nowhere. Raises OSError, HTTPException."""
+    parts = urlsplit(url)
+    left = max(0.001, deadline - time.monotonic())
+    assert parts.hostname is not None
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=left)
+    with contextlib.closing(connection), _limited(connection, deadline) as is_over:
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("GET", target, headers={"User-Agent": "confcast", **_authorization(probe)})
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            if not is_over():
+                raise
+        if is_over():
+            raise TimeoutError(f"no answer within {probe.every:g} s")
+        return answer.status, answer.getheader("Location") or ""
+
+
+@contextlib.contextmanager
+def _limited(connection: http.client.HTTPConnection, deadline: float) -> Iterator[Callable[[], bool]]:
+    """Cut the connection at the deadline, though bytes come one by one; gives whether that is over."""
+
+    def cut() -> None:
+        if isinstance(sock := connection.sock, socket.socket | ssl.SSLSocket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda: time.monotonic() >= deadline
+    finally:
+        timer.cancel()
+
+
+def _authorization(probe: Http) -> dict[str, str]:
+    parts = probe.parts
+    if parts.username is None:
+        return {}
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
