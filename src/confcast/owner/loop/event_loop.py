@@ -445,12 +445,9 @@ class EventLoop:
             self._answer_query(pipe, message)
 
     def _answer_query(self, pipe: int, query: Query) -> None:
-        counts = {
-            "dropped": self.core.dropped,
-            "refused": self._pipes.refused,
-            "failures": self._failures + self._probing.unanswered,
-            "spoken_against": self.core.evidence.total,
-        }
+        failures = self._failures + self._probing.unanswered
+        counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": failures}
+        counts["spoken_against"] = self.core.evidence.total
         answer = answer_to(query, self._journal, self.core, self._rules, self._present(), counts)
         self._pipes.send(pipe, answer, from_core=False)
 
