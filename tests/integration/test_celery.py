@@ -18,10 +18,22 @@ from tests.support.waiting import eventually
 pytestmark = needs_redis()
 
 
+POOL = """
+closed = []
+pool = settings.derive(lambda number: [number], lambda c: c.number, close=lambda pool: closed.extend(pool), linger=0)
+
+@app.task
+def pooled(folder):
+    first = pool.current
+    wsgi.wait_at(folder, "call")
+    return [first, pool.current, pool.latest, closed, [each.pins for each in pool.kept]]
+"""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with redis_server() as port, servers(tmp_path_factory.mktemp("celery"), port) as make:
-        yield make().start()
+        yield make(more=POOL).start()
 
 
 @pytest.fixture
@@ -50,6 +62,20 @@ def test_a_task_that_runs_across_a_reload_ends_on_its_own_version(server: Server
     assert server.result(task) == [before] * 3
     held.open()
     assert {answer["number"] for answer in server.everyone().values()} == {before + 1}
+
+
+def test_a_task_s_pool_is_of_its_own_version_and_open_until_it_ends(server: Server, tmp_path: Path, held: Gate):
+    before = server.number
+    task = server.send("pooled", str(tmp_path))
+    held.await_load()
+    number = server.change()
+    assert server.hup()[0] == "success"
+    held.let_go()
+    first, current, latest, closed, pins = server.result(task)
+    assert (first, current, latest) == ([before], [before], [number])
+    assert before not in closed
+    assert pins[-1] == 1
+    held.open()
 
 
 def test_a_retry_is_a_run_of_its_own(server: Server, tmp_path: Path, held: Gate):

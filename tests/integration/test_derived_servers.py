@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import granian, gunicorn, uvicorn
+from tests.support import granian, gunicorn, hypercorn, uvicorn
 from tests.support.server import Server, servers_of
 from tests.support.slow import slow
 from tests.support.waiting import eventually
@@ -57,20 +57,25 @@ async def asgi(scope, receive, send):
 LEAVES = "this worker can't attach and exits: number: pool can't be built: ConnectionError: no database"
 TWO = "workers = 2\nworker_class = {!r}\nwsgi_app = {!r}"
 GUNICORN: dict[str, Any] = {"above": "", "below": TWO.format("sync", "derived_app:wsgi")}
+GEVENT: dict[str, Any] = {"above": "", "below": TWO.format("gevent", "derived_app:wsgi")}
 ASGI: dict[str, Any] = {"above": "", "below": TWO.format("uvicorn_worker.UvicornWorker", "derived_app:asgi")}
 KINDS = {
     "gunicorn": (gunicorn.Server, GUNICORN, False),
     "gunicorn, in a lifespan": (gunicorn.Server, ASGI, True),
     "uvicorn": (uvicorn.Server, {"application": "derived_app:asgi"}, False),
     "uvicorn, in a lifespan": (uvicorn.Server, {"application": "derived_app:asgi"}, True),
+    "gunicorn, gevent": (gunicorn.Server, GEVENT, False),
+    "hypercorn": (hypercorn.Server, {"application": "derived_app:asgi"}, False),
+    "hypercorn, in a lifespan": (hypercorn.Server, {"application": "derived_app:asgi"}, True),
     "granian": (granian.Server, {"application": "derived_app:asgi"}, False),
     "granian, in a lifespan": (granian.Server, {"application": "derived_app:asgi"}, True),
 }
 
 QUICK = ("gunicorn", "uvicorn, in a lifespan")
+ENDS = ("hypercorn", "hypercorn, in a lifespan")  # with the first worker that dies
 
 
-@pytest.fixture(params=[*QUICK, *(slow(each) for each in KINDS if each not in QUICK)])
+@pytest.fixture(params=[*QUICK, *(slow(each) for each in KINDS if each not in QUICK + ENDS)])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server of two workers, started with a database that is there."""
     kind, options, is_async = KINDS[request.param]
@@ -95,13 +100,7 @@ def built(server: Server) -> list[tuple[int, int]]:
 def test_it_is_built_after_the_import_and_at_each_vote_and_a_worker_that_can_not_build_it_leaves(
     server: Server,
 ) -> None:
-    pids = server.pids()
-    assert sorted(built(server)) == sorted((pid, 1) for pid in pids)
-
-    server.change()
-    server.signal(signal.SIGHUP)
-    eventually(lambda: {each["number"] for each in server.everyone().values()} == {2}, "the second number")
-    assert {pid for pid, number in built(server) if number == 2} == pids
+    pids = check_that_it_is_built(server)
 
     (server.folder / "database").unlink()
     victim = min(pids)
@@ -111,3 +110,19 @@ def test_it_is_built_after_the_import_and_at_each_vote_and_a_worker_that_can_not
     (server.folder / "database").touch()
     eventually(lambda: len(server.ask("workers")) == 2 and len(server.pids() - {victim}) == 2, "two workers again")
     assert pids - {victim} < server.pids()
+
+
+@pytest.mark.parametrize("server", [slow(ENDS[0]), ENDS[1]], indirect=True)
+def test_it_is_built_after_the_import_and_at_each_vote(server: Server) -> None:
+    check_that_it_is_built(server)
+
+
+def check_that_it_is_built(server: Server) -> set[int]:
+    """In each worker, for the version in hand and for the next one. Returns the workers."""
+    pids = server.pids()
+    assert sorted(built(server)) == sorted((pid, 1) for pid in pids)
+    server.change()
+    server.signal(signal.SIGHUP)
+    eventually(lambda: {each["number"] for each in server.everyone().values()} == {2}, "the second number")
+    assert {pid for pid, number in built(server) if number == 2} == pids
+    return pids

@@ -16,13 +16,18 @@ from tests.support.settings import write
 PROGRAM = """
 import contextlib, json, os, pathlib, signal, sys
 import trio
-from confcast import ConfigLoader, ConfigReloadManager, Replica
+from confcast import BuildError, ConfigLoader, ConfigReloadManager, Replica
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.stopping import stop
 
 path = pathlib.Path(sys.argv[1])
 settings = Replica(Settings)
 told = {}
+
+async def on_a_loop(number): ...
+
+pool = settings.derive(lambda number: [number], lambda config: config.number)
+on_asyncio = settings.derive(on_a_loop, lambda config: config.number)
 
 async def read(source, seen, *, task_status):
     changes = source.changes(lambda config: config.number, initial=True)
@@ -47,6 +52,11 @@ async def main(manager):
                 while len(seen) < number or len(of_manager) < number:
                     await trio.sleep(0.01)
         told["result"], told["workers"] = str(event.result), len(await manager.aworkers())
+        told["derived"] = [pool.current, pool.kept[0].pins]
+        try:
+            on_asyncio.current
+        except BuildError as error:
+            told["async build"] = str(error)
         with settings.pin() as config:
             told["in a thread of trio's"] = await trio.to_thread.run_sync(lambda: settings.current is config)
         stop(manager.owner_pid)
@@ -98,7 +108,9 @@ def test_verbs_attaching_and_changes_work_on_trio(config: Path, tmp_path: Path) 
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)
     assert told.pop("async observer").endswith("; on trio, read changes() in a task")
+    assert "on_a_loop is built on an event loop" in told.pop("async build")
     assert told == {
+        "derived": [[3], 0],
         "attached": True,
         "result": "success",
         "workers": 1,
