@@ -1,4 +1,4 @@
-"""Programs of the typing contract, run as they are written: p01 to p04, what is built of the settings.
+"""Programs of the typing contract, run as they are written: p01 to p05, what follows the settings; p15, unit tests.
 
 They lie in `tests/typing/contract`, where the type checker reads them, too. Each is imported by a harness that starts a
 manager, in a process of its own. The databases are SQLite, and as much of PostgreSQL as asyncpg needs.
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 CONTRACT = Path(__file__).parents[1] / "typing" / "contract"
 
 HARNESS = """\
-import http.server, sys, threading
+import http.server, sys, threading, time
 from pathlib import Path
 from confcast import BuildError, ConfigLoader, ConfigReloadManager, ReloadResult
 from c import settings
@@ -114,6 +114,23 @@ def p04_kinto(manager):
     assert "kinto can't be built: SystemExit: a project is expected" in refused.problems[0].message
     assert answer() == [b"y"]
 
+def p05_logging(manager):
+    import logging
+    sound = '[logging]\\nversion = 1\\ndisable_existing_loggers = false\\n[logging.loggers.shop]\\nlevel = "{}"\\n'
+    assert change(manager, sound.format("ERROR"))
+    settings.attach()
+    import p05_logging as p
+    level = lambda: logging.getLevelName(logging.getLogger("shop").level)
+    assert manager.reload(wait_observers=10.0) and level() == "ERROR"
+    FILE.write_text(sound.format("DEBUG"))
+    assert manager.reload(wait_observers=10.0) and level() == "DEBUG"
+    broken = change(manager, sound.format("INFO") + '[logging.handlers.x]\\nclass = "no.such.Handler"\\n')
+    ended = manager.wait()
+    assert ended.result is ReloadResult.UNDONE, (broken, ended)
+    assert "logging: Unable to configure handler 'x'" in str(ended.evidence), ended.evidence
+    while level() != "DEBUG":  # the observer is called for the undo, too
+        time.sleep(0.01)
+
 if __name__ == "__main__":
     FILE.write_text('project = "x"')
     with ConfigReloadManager(ConfigLoader("c:Settings", FILE), watch=False) as manager:
@@ -129,12 +146,24 @@ def main(global_config, project):
     return lambda environ, start_response: [project.encode()]
 """
 
+CONFTEST = """\
+import httpx, pytest
+
+@pytest.fixture(autouse=True)
+def no_network(confcast_fake):
+    from p01_engine_httpx import client
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    with httpx.Client(base_url="http://x", transport=transport) as fake:
+        confcast_fake(client, fake)
+        yield
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The programs; the body that p04 leaves out, with a stand-in for the application that it names."""
     shutil.copytree(CONTRACT, tmp_path, dirs_exist_ok=True)
-    for name, text in {"harness.py": HARNESS, "kinto.py": KINTO}.items():
+    for name, text in {"harness.py": HARNESS, "kinto.py": KINTO, "conftest.py": CONFTEST}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     program = (tmp_path / "p04_kinto.py").read_text(encoding="utf-8")
     body = "import kinto; return kinto.main({}, project=config.project)"
@@ -160,6 +189,12 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("program", ["p01_engine_httpx", "p02_using", "p03_uvicorn_lifespan", "p04_kinto"])
+@pytest.mark.parametrize(
+    "program", ["p01_engine_httpx", "p02_using", "p03_uvicorn_lifespan", "p04_kinto", "p05_logging"]
+)
 def test_a_program_of_the_contract_does_what_it_says(program: str, folder: Path) -> None:
     run(folder, "harness.py", program)
+
+
+def test_the_unit_tests_of_the_contract_pass(folder: Path) -> None:
+    assert "4 passed" in run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "p15_tests.py")
