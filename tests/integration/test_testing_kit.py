@@ -288,7 +288,8 @@ def test_what_the_fixtures_put_in_place_ends_with_the_test_that_failed(pytester:
     pytester.makepyfile("""
         import os
         import pytest
-        from confcast import NotAttached, ReloadResult
+        from confcast import ConfigLoader, NotAttached, ReloadResult
+        from confcast.guards import touches
         from kit_settings import Database, Settings, settings
 
         FILES = {"app.toml": "name = 'x'", "ca.pem": "x"}
@@ -309,11 +310,23 @@ def test_what_the_fixtures_put_in_place_ends_with_the_test_that_failed(pytester:
             confcast_override(settings, Settings(database=Database(size=3)))
             assert pool.current == ["pool", 3]
 
+        @settings.healthcheck
+        def has_room():
+            if settings.current.database.size > 20:
+                raise ValueError("no room")
+
+        def test_health_and_guards(confcast_health, confcast_guards):
+            assert confcast_health(settings, Settings()) == []
+            (said,) = confcast_health(settings, Settings(database=Database(size=21)))
+            assert said.startswith("has_room: ") and "no room" in said
+            loader = ConfigLoader(Settings, "app.toml", guards=[touches("database"), touches("name")])
+            assert [*confcast_guards(loader, Settings(), Settings(name="x"))] == ["touches:name"]
+
         def test_workers(confcast_workers):
             with confcast_workers(settings, "app.toml", files=FILES, imports="kit_app") as app:
                 assert app.path("ca.pem").read_text() == "x"
                 app.call("kit_app:fail")
     """)
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    done.assert_outcomes(passed=1, failed=2)
+    done.assert_outcomes(passed=2, failed=2)
     done.stdout.fnmatch_lines(["*WorkerFailed: worker 1 (pid *), worker 2 (pid *): kit_app:fail failed: LookupError*"])

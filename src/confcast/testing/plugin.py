@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from confcast import Derived, Replica
+    from confcast import ConfigLoader, Derived, Replica
     from confcast.testing.application import Application
     from confcast.worker.override import Fake
 
@@ -58,6 +58,36 @@ def confcast_fake() -> Iterator[Callable[[Derived[Any], Any], Any]]:
     """
     with ExitStack() as stack:
         yield lambda derived, value: stack.enter_context(derived.override(value))
+
+
+@pytest.fixture
+def confcast_health() -> Callable[[Replica[Any], Any], list[str]]:
+    """What an application's health checks say against a configuration; [] if nothing.
+
+        assert confcast_health(settings, Settings(size=3)) == []
+
+    Each check is called once, as `fake.healthcheck()` does under an override.
+    """
+
+    def said_against(settings: Replica[Any], config: Any) -> list[str]:
+        with settings.override(config) as fake:
+            return [each.message for each in fake.healthcheck()]
+
+    return said_against
+
+
+@pytest.fixture
+def confcast_guards() -> Callable[[ConfigLoader[Any], Any, Any], dict[str, str]]:
+    """Which guards of a loader refuse a change from one configuration to another: why, by name; {} if none does.
+
+    assert "empties:flags" in confcast_guards(loader, Settings(flags={"a": True}), Settings())
+    """
+
+    def tripped(loader: ConfigLoader[Any], old: Any, new: Any) -> dict[str, str]:
+        reasons = {each.name: each.trips(old, new) for each in loader._guards}
+        return {name: why for name, why in reasons.items() if why is not None}
+
+    return tripped
 
 
 @pytest.fixture
