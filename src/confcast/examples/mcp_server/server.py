@@ -31,10 +31,10 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 
-from confcast.examples.mcp_server.schema import LimitsConfig, ServerConfig, ToolsConfig
+from confcast import Derived
 from confcast.examples.mcp_server.settings import settings
 from confcast.examples.mcp_server.stopping import at_a_stop
-from confcast.examples.mcp_server.tools import Toolbox
+from confcast.examples.mcp_server.tools import Tools, shown
 
 Context = ServerRequestContext[Any, Any]
 Observer = Callable[[Any, Any], Any]
@@ -42,17 +42,17 @@ Observer = Callable[[Any, Any], Any]
 INSTRUCTIONS = "Search in the text files of one folder. The tools may change while you are connected: listen for that."
 
 
-def new_server(tools: Toolbox) -> Server[Any]:
-    """Make a server over these tools, which follows the configuration while it runs. Attaches no replica."""
+def new_server(tools: Derived[Tools]) -> Server[Any]:
+    """Make a server over these tools, which follow the configuration while it runs. Attaches no replica."""
     bus = InMemorySubscriptionBus()
     streams = ListenHandler(bus)
 
     async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=tools.list(settings.current))
+        return types.ListToolsResult(tools=tools.current.list())
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         # Called in a thread: a search holds a lock, and the loop has other clients.
-        return await asyncio.to_thread(tools.call, params.name, params.arguments or {}, settings.snapshot)
+        return await asyncio.to_thread(tools.current.call, params.name, params.arguments or {}, settings.snapshot)
 
     async def notify(old: object, new: object) -> None:
         await bus.publish(ToolsListChanged())
@@ -91,8 +91,3 @@ async def pin(ctx: Context, call_next: CallNext) -> HandlerResult:
         return await call_next(ctx)
     with settings.pin():
         return await call_next(ctx)
-
-
-def shown(config: ServerConfig) -> tuple[ToolsConfig, LimitsConfig]:
-    """The part of the configuration from which the list of tools is made."""
-    return config.tools, config.limits

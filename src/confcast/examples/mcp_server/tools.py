@@ -3,23 +3,22 @@
 Guarantees: a tool's input schema and the check of its arguments are the same class, made from the limits of the same
 version, so that a call is checked against the schema that the client got. A tool that is not enabled is refused as the
 protocol refuses an unknown name. Every answer says which process and which version gave it. This module knows no
-transport, and reads no global: the caller passes the version.
+transport, and reads no global. `Tools` are those of one version: the application derives them of the configuration.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from mcp import MCPError, types
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from confcast import Snapshot
 from confcast.examples.leindex.search import SearchService
-from confcast.examples.mcp_server.schema import LimitsConfig, ServerConfig
+from confcast.examples.mcp_server.schema import LimitsConfig, ServerConfig, ToolsConfig
 
 Arguments = dict[str, Any]
 Answer = dict[str, Any]
@@ -28,52 +27,61 @@ _USUAL_RESULTS = 10
 _CLOSED = ConfigDict(extra="forbid", strict=True)
 
 
+Part = tuple[ToolsConfig, LimitsConfig]
+
+
+def shown(config: ServerConfig) -> Part:
+    """The part of the configuration that clients are shown, and of which the tools are made."""
+    return config.tools, config.limits
+
+
 class _Tool(NamedTuple):
-    description: str
-    takes: Callable[[LimitsConfig], type[BaseModel]]
+    listed: types.Tool
+    takes: type[BaseModel]
     answer: Callable[[Arguments, ServerConfig], Answer]
 
 
-class Toolbox:
-    """The tools over a service. Any thread may call them.
+class Tools:
+    """The tools of one version over a service. Any thread may call them.
 
     Args:
         service: The service, whose observers the application subscribes.
+        part: What clients are shown.
     """
 
-    def __init__(self, service: SearchService) -> None:
+    def __init__(self, service: SearchService, part: Part) -> None:
         self._service = service
-        self._tools: dict[str, _Tool] = {
-            "search": _Tool("The files that match a query best.", _search_arguments, self._search),
-            "status": _Tool("What the index and the cache of this process hold.", _no_arguments, self._status),
-            "index": _Tool("Look at the folder again, for new and changed files.", _no_arguments, self._index),
+        enabled, limits = part
+        made: dict[str, tuple[str, Callable[[], type[BaseModel]], Callable[[Arguments, ServerConfig], Answer]]] = {
+            "search": ("The files that match a query best.", lambda: _search_arguments(limits), self._search),
+            "status": ("What the index and the cache of this process hold.", _no_arguments, self._status),
+            "index": ("Look at the folder again, for new and changed files.", _no_arguments, self._index),
         }
+        self._tools: dict[str, _Tool] = {}
+        for name in enabled.enabled:
+            description, arguments, answer = made[name]
+            takes = arguments()
+            listed = types.Tool(name=name, description=description, input_schema=takes.model_json_schema())
+            self._tools[name] = _Tool(listed, takes, answer)
 
-    def list(self, config: ServerConfig) -> list[types.Tool]:
-        """The tools, as a client sees them whose request has this version of the configuration."""
-        return [
-            types.Tool(
-                name=name, description=tool.description, input_schema=tool.takes(config.limits).model_json_schema()
-            )
-            for name in config.tools.enabled
-            for tool in [self._tools[name]]
-        ]
+    def list(self) -> list[types.Tool]:
+        """The tools, as a client sees them whose request has this version."""
+        return [each.listed for each in self._tools.values()]
 
     def call(self, name: str, arguments: Arguments, snapshot: Snapshot[ServerConfig]) -> types.CallToolResult:
-        """Run a tool with this version and no other; this may take long.
+        """Run a tool with its own version, which is this one; this may take long.
 
         Raises:
             MCPError: There is no such tool in this version (the protocol's invalid params, -32602).
         """
-        config = snapshot.config
-        if name not in config.tools.enabled:
-            _refuse(name)
-        tool = self._tools[name]
+        tool = self._tools.get(name)
+        if tool is None:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}")
         try:
-            checked = tool.takes(config.limits).model_validate(arguments)
+            checked = tool.takes.model_validate(arguments)
         except ValidationError as error:
             return _result(_problems(name, error), is_error=True)
-        answer = {"pid": os.getpid(), "version": snapshot.version, **tool.answer(checked.model_dump(), config)}
+        answer = {"pid": os.getpid(), "version": snapshot.version, **tool.answer(checked.model_dump(), snapshot.config)}
         return _result(json.dumps(answer, ensure_ascii=False), answer)
 
     def _search(self, arguments: Arguments, config: ServerConfig) -> Answer:
@@ -87,24 +95,14 @@ class Toolbox:
         return self._service.index.look()._asdict()
 
 
-@functools.lru_cache(maxsize=8)  # making a class takes a millisecond, and few versions are in use
 def _search_arguments(limits: LimitsConfig) -> type[BaseModel]:
     query = Field(min_length=1, max_length=limits.max_query_length, description="Words; the more of them the better.")
     limit = Field(min(_USUAL_RESULTS, limits.max_results), ge=1, le=limits.max_results, description="Matches at most.")
     return create_model("search", __config__=_CLOSED, query=(str, query), limit=(int, limit))
 
 
-@functools.lru_cache(maxsize=1)
-def _nothing() -> type[BaseModel]:
+def _no_arguments() -> type[BaseModel]:
     return create_model("nothing", __config__=_CLOSED)
-
-
-def _no_arguments(limits: LimitsConfig) -> type[BaseModel]:
-    return _nothing()
-
-
-def _refuse(name: str) -> NoReturn:
-    raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}")
 
 
 def _problems(name: str, error: ValidationError) -> str:

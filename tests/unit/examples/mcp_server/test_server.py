@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -11,12 +11,12 @@ from typing import Any, get_args
 import pytest
 from mcp import Client, MCPError, types
 
-from confcast import Snapshot
+from confcast import Derived, Snapshot
 from confcast.examples.leindex.search import SearchService
 from confcast.examples.mcp_server.schema import ServerConfig, ToolName
 from confcast.examples.mcp_server.server import new_server, pin
 from confcast.examples.mcp_server.settings import settings
-from confcast.examples.mcp_server.tools import Toolbox
+from confcast.examples.mcp_server.tools import Tools, shown
 
 DEADLINE = 20.0
 
@@ -25,49 +25,57 @@ def configured(*enabled: str, **limits: int) -> ServerConfig:
     return ServerConfig.model_validate({"tools": {"enabled": enabled}, "limits": limits})
 
 
+Of = Callable[[ServerConfig], Tools]
+
+
 @pytest.fixture
-def tools(tmp_path: Path) -> Toolbox:
+def tools(tmp_path: Path) -> Of:
     for name in ("a", "b", "c"):
         Path(tmp_path, f"{name}.txt").write_text("the owner loads", encoding="utf-8")
     service = SearchService(tmp_path)
     config = ServerConfig()
     service.size_cache(None, config)
     service.size_index(None, config)
-    return Toolbox(service)
+    return lambda config: Tools(service, shown(config))
 
 
-def call(tools: Toolbox, config: ServerConfig, name: str, **arguments: Any) -> types.CallToolResult:
-    return tools.call(name, arguments, Snapshot(config, 7, b""))
+def derived(tools: Of) -> Derived[Tools]:
+    """As the application declares them."""
+    return settings.derive(tools, lambda config: config)
+
+
+def call(tools: Of, config: ServerConfig, name: str, **arguments: Any) -> types.CallToolResult:
+    return tools(config).call(name, arguments, Snapshot(config, 7, b""))
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(scenario, DEADLINE))
 
 
-def test_every_tool_that_can_be_enabled_is_there(tools: Toolbox) -> None:
-    assert [tool.name for tool in tools.list(ServerConfig())] == list(get_args(ToolName))
+def test_every_tool_that_can_be_enabled_is_there(tools: Of) -> None:
+    assert [tool.name for tool in tools(ServerConfig()).list()] == list(get_args(ToolName))
 
 
-def test_tools_are_shown_in_the_configured_order_and_no_others(tools: Toolbox) -> None:
-    assert [tool.name for tool in tools.list(configured("status", "search"))] == ["status", "search"]
-    assert tools.list(configured()) == []
+def test_tools_are_shown_in_the_configured_order_and_no_others(tools: Of) -> None:
+    assert [tool.name for tool in tools(configured("status", "search")).list()] == ["status", "search"]
+    assert tools(configured()).list() == []
 
 
-def test_the_limits_stand_in_the_schema_that_a_client_is_shown(tools: Toolbox) -> None:
-    (search,) = tools.list(configured("search", max_results=3, max_query_length=20))
+def test_the_limits_stand_in_the_schema_that_a_client_is_shown(tools: Of) -> None:
+    (search,) = tools(configured("search", max_results=3, max_query_length=20)).list()
     properties = search.input_schema["properties"]
     assert (properties["limit"]["maximum"], properties["limit"]["default"]) == (3, 3)
     assert properties["query"]["maxLength"] == 20
 
 
 @pytest.mark.parametrize("name", ["index", "nonsense"])
-def test_a_tool_that_is_not_enabled_is_as_unknown_as_one_that_does_not_exist(tools: Toolbox, name: str) -> None:
+def test_a_tool_that_is_not_enabled_is_as_unknown_as_one_that_does_not_exist(tools: Of, name: str) -> None:
     with pytest.raises(MCPError, match=f"^Unknown tool: {name}$") as caught:
         call(tools, configured("search"), name)
     assert caught.value.code == types.INVALID_PARAMS
 
 
-def test_an_answer_says_who_gave_it_with_which_version(tools: Toolbox) -> None:
+def test_an_answer_says_who_gave_it_with_which_version(tools: Of) -> None:
     result = call(tools, configured("search"), "search", query="owner", limit=2)
     answer = result.structured_content
     assert answer is not None
@@ -75,7 +83,7 @@ def test_an_answer_says_who_gave_it_with_which_version(tools: Toolbox) -> None:
     assert [hit["file"] for hit in answer["hits"]] == ["a.txt", "b.txt"]
 
 
-def test_a_kept_answer_is_not_given_to_who_asks_for_more(tools: Toolbox) -> None:
+def test_a_kept_answer_is_not_given_to_who_asks_for_more(tools: Of) -> None:
     few, more = (call(tools, configured("search"), "search", query="owner", limit=limit) for limit in (1, 3))
     assert [len(result.structured_content["hits"]) for result in (few, more)] == [1, 3]
 
@@ -90,27 +98,27 @@ def test_a_kept_answer_is_not_given_to_who_asks_for_more(tools: Toolbox) -> None
     ],
 )
 def test_arguments_beyond_what_was_shown_are_the_tool_s_own_error(
-    tools: Toolbox, arguments: dict[str, Any], problem: str
+    tools: Of, arguments: dict[str, Any], problem: str
 ) -> None:
     result = call(tools, configured("search", max_results=3, max_query_length=20), "search", **arguments)
     assert result.is_error
     assert result.content == [types.TextContent(type="text", text=f"search was not run; {problem}")]
 
 
-def test_the_other_tools_answer(tools: Toolbox, tmp_path: Path) -> None:
+def test_the_other_tools_answer(tools: Of, tmp_path: Path) -> None:
     Path(tmp_path, "d.txt").write_text("another", encoding="utf-8")
     indexed = call(tools, ServerConfig(), "index").structured_content
     status = call(tools, ServerConfig(), "status").structured_content
     assert (indexed["indexed"], status["index"]["documents"]) == (4, 4)
 
 
-def test_a_client_is_notified_of_what_it_is_shown_and_of_nothing_else(tools: Toolbox) -> None:
+def test_a_client_is_notified_of_what_it_is_shown_and_of_nothing_else(tools: Of) -> None:
     first, second = configured("search"), configured("search", "status", max_results=4)
     faster = first.model_copy(update={"performance": first.performance.model_copy(update={"batch_size": 11})})
 
     async def scenario() -> None:
         with settings.override(first) as fake:
-            async with Client(new_server(tools)) as client, client.listen(tools_list_changed=True) as stream:
+            async with Client(new_server(derived(tools))) as client, client.listen(tools_list_changed=True) as stream:
                 told = asyncio.create_task(anext(stream))
                 fake.push(faster)
                 for _ in range(100):
@@ -118,14 +126,14 @@ def test_a_client_is_notified_of_what_it_is_shown_and_of_nothing_else(tools: Too
                 assert not told.done()
                 fake.push(second)
                 await told
-                assert (await client.list_tools()).tools == tools.list(second)
+                assert (await client.list_tools()).tools == tools(second).list()
 
     run(scenario())
 
 
-def test_a_server_that_has_ended_is_sent_nothing(tools: Toolbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_has_ended_is_sent_nothing(tools: Of, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        async with Client(new_server(tools)):
+        async with Client(new_server(derived(tools))):
             pass
 
     with settings.override(configured("search")) as fake:
