@@ -52,8 +52,10 @@ STARTUP = StartupConfig(
         (Checked(1, values=PLANTED), "Checked(number=1, changes=(), notes=(), problems=())"),
         (
             Load(1, True, PLANTED, Set(1, {"a": "hunter2"})),
-            "Load(number=1, insist=True, rebuild=False, compare=False, dry=False,"
-            " guarding=<Guarding.REFUSE: 'refuse'>, allow=())",
+            (
+                "Load(number=1, insist=True, rebuild=False, compare=False, dry=False, "
+                "guarding=<Guarding.REFUSE: 'refuse'>, allow=())"
+            ),
         ),
     ],
     ids=lambda value: type(value).__name__,

@@ -32,10 +32,10 @@ The state is where the one proposal is:
 
 Inputs move it in two ways. `_TABLE`, at the end of this file, gives each input in each state a handler, by one lookup
 and with one error: handlers of what workers, pipes and processes do are in `member_inputs.py`, those of requests in
-`operations.py`, that of a window's end in `windows.py`, those of what speaks against a version in `probations.py`, those
-of a trial in `trials.py`, the others here. What handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one
-input: a wait ends as soon as no worker is waited for (`_test_done`), and what a pipe gets next is a function of what it
-was sent and of what is true (`outbox.py`), computed after each input.
+`operations.py`, that of a window's end in `windows.py`, those of what speaks against a version in `probations.py`,
+those of a trial in `trials.py`, the others here. What handlers have in common are steps (`steps.py`). Two things are
+derived rather than caused by one input: a wait ends as soon as no worker is waited for (`_test_done`), and what a pipe
+gets next is a function of what it was sent and of what is true (`outbox.py`), computed after each input.
 
 What it guarantees:
 
