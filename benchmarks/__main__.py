@@ -32,6 +32,7 @@ FAMILIES = (
     "memory",
     "soak",
     "storm",
+    "killing",
     "others",
 )
 _PLOT = "only measure how figures grow, and draw that into this directory, with the figures as figures.json"

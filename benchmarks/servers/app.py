@@ -30,21 +30,23 @@ _be_busy(float(os.environ["BENCH_IMPORT"]))
 if os.environ["BENCH_SIDE"] == "today":
     _NUMBER: int = tomllib.loads(Path(os.environ["BENCH_FILE"]).read_text(encoding="utf-8"))["number"]
 
-    def _number() -> int:
+    def number() -> int:
+        """The number that an answer shows."""
         return _NUMBER
 
 else:
     from benchmarks.servers.settings import settings
 
-    def _number() -> int:
+    def number() -> int:
+        """The number that an answer shows."""
         return settings.current.number
 
 
 def _body(path: str) -> bytes:
-    number = _number()
+    shown = number()
     if path == "/work":
         hashlib.sha256(_WORK).digest()
-    return b"%d %d" % (number, _PID)
+    return b"%d %d" % (shown, _PID)
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -46,18 +46,21 @@ class OpenLoad:
 
     Args:
         port: Of the server.
+        kept: How many connections are kept.
+        new_a_second: How many new ones are made a second.
 
     Attributes:
         asked: Every request that is over, in that order.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, kept: int = KEPT, new_a_second: int = NEW_A_SECOND) -> None:
         self.asked: list[Asked] = []
         self._port = port
+        self._new_every = 1 / new_a_second
         self._selector = selectors.DefaultSelector()
         now = monotonic()
-        spread = 1 / A_SECOND_EACH / KEPT
-        self._lanes = [_Lane(self._connection(keeps=True), now + number * spread) for number in range(KEPT)]
+        spread = 1 / A_SECOND_EACH / max(1, kept)
+        self._lanes = [_Lane(self._connection(keeps=True), now + number * spread) for number in range(kept)]
         self._next_new = now
         self._new: set[Connection] = set()
 
@@ -106,7 +109,7 @@ class OpenLoad:
             connection = self._connection(keeps=False)
             self._new.add(connection)
             connection.ask(self._next_new)
-            self._next_new += 1 / NEW_A_SECOND
+            self._next_new += self._new_every
         self._give_up(self._open(), now)
 
     def _give_up(self, waiting: list[Connection], now: float) -> None:

@@ -62,7 +62,11 @@ class Server:
 
     def turn(self) -> None:
         """Put the next number into its file."""
-        self.number += 1
+        self.put(self.number + 1)
+
+    def put(self, number: int) -> None:
+        """Put this number into its file."""
+        self.number = number
         fresh = self._file.with_suffix(".fresh")
         fresh.write_text(f"number = {self.number}\n", encoding="utf-8")
         fresh.replace(self._file)
