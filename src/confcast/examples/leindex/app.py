@@ -7,6 +7,9 @@
     POST /reload        reload the configuration in every worker, by a call from this one
     POST /veto?reason=… this worker refuses the next version that is proposed (a drill)
 
+A request may name its user by the header `X-User`: in a trial by entity each user is served by one version. With
+`LEINDEX_DIES_WITH` a worker ends without a word at its first request under that `performance.batch_size` (a drill).
+
 Guarantees: a request reads the configuration once, so that an answer is of one version. Importing this module only
 declares and subscribes; the observers are called with the first configuration when the replica is attached.
 """
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Reply = tuple[HTTPStatus, dict[str, Any]]
+
+_DIES_WITH = int(os.environ.get("LEINDEX_DIES_WITH", "0"))
 
 
 class Application:
@@ -49,6 +54,8 @@ class Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         snapshot = settings.snapshot  # read once: version and values belong together
+        if snapshot.config.performance.batch_size == _DIES_WITH:
+            os._exit(1)
         route = self._routes.get(f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '/')}", self._not_found)
         query = {key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
         status, reply = route(snapshot.config, query)
@@ -89,9 +96,14 @@ def _reload(config: MCPConfig, query: dict[str, str]) -> Reply:
     }
 
 
+def _user(headers: Mapping[str, str]) -> str | None:
+    return headers.get("x-user")
+
+
 service = SearchService(Path(os.environ.get("LEINDEX_FOLDER", "~/.leindex/texts")).expanduser())
 app = Application(service)
 
+settings.identify(_user)
 settings.precommit(service.refuse)
 settings.subscribe(service.size_cache, initial=True)  # initial: each is called with the first configuration, too
 settings.subscribe(service.size_index, initial=True)

@@ -16,13 +16,16 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from confcast import OwnerUnavailable, ReloadEvent, ReloadResult
-from confcast.examples.leindex.demo.load import Load
-from confcast.examples.leindex.demo.server import Server, lives, wait
+from confcast import Canary, OwnerUnavailable, ReloadEvent, ReloadResult
+from confcast.examples.leindex.demo.load import Load, versions_by_user
+from confcast.examples.leindex.demo.server import KILLS, Server, lives, wait
 from confcast.examples.leindex.demo.verdict import Barrier, Killed
 from confcast.worker.client.connection_per_call import AddressClient
 
 _BURST = 20
+_ONE_WORKER = Canary(1, seconds=8)
+_SOME_USERS = Canary("25%", seconds=2, by="entity", min_requests=20)
+_SWITCHING = 0.25
 
 
 class Outcome(NamedTuple):
@@ -101,6 +104,11 @@ class Play:
         shown = [each for each in (done.stdout + done.stderr).splitlines() if not each.strip()[:1].isdigit()]
         typed = f"$ confcast {' '.join(arguments)}"
         return lambda: "\n".join([typed, *(each for each in shown if not each.lstrip().startswith("PID "))])
+
+    def try_out(self, canary: Canary, valid: bool = True, /, **values: int | str) -> ReloadEvent:
+        """Edit the configuration file, and call for a trial before the watcher has seen the file rest."""
+        self.edit(valid, **values)
+        return self._owner.reload(canary=canary)
 
     def kill(self, pid: int) -> Killed:
         """Kill the process, and return when its parent has reaped it."""
@@ -193,6 +201,37 @@ def _dry_run(play: Play) -> Note:
     return play.type("check", "--set", "performance.batch_size=70")
 
 
+def _kill_by_configuration(play: Play) -> Note:
+    begun = time.monotonic()
+    play.try_out(_ONE_WORKER, False, batch_size=KILLS)
+
+    def note() -> str:
+        now, dead = time.monotonic(), {pid for pid in play.server.first if not lives(pid)}
+        died = sorted(dead - {death.pid for death in play.killed})
+        play.killed += [Killed(pid, begun, now) for pid in died]
+        return f"of this configuration died: worker {' '.join(map(str, died))}; the others never ran it"
+
+    return note
+
+
+def _try_with_some_users(play: Play) -> Note:
+    for seconds in range(400, 410):  # the watcher may see the file first: then another edit is tried
+        event = play.try_out(_SOME_USERS, cache_ttl_seconds=seconds)
+        if event.result is ReloadResult.ON_TRIAL:
+            break
+    begun = time.monotonic() + _SWITCHING
+
+    def note() -> str:
+        seen = versions_by_user(play.load.since(begun))
+        tried = sum(versions[0] == event.version for versions in seen.values())
+        back = sum(versions != sorted(versions) for versions in seen.values())
+        if back:
+            raise RuntimeError(f"{back} users were answered by the version before after the one on trial")
+        return f"{tried} of {len(seen)} users had version {event.version} from the beginning; none went back"
+
+    return note
+
+
 Note = Callable[[], str]
 
 
@@ -251,4 +290,6 @@ ACTS = (
         accept=lambda event: event.confirm_by is not None,
     ),
     Act("Nobody does: it is undone by itself", lambda play: None, ReloadResult.UNDONE),
+    Act("A configuration that kills, tried in one worker", _kill_by_configuration, ReloadResult.UNDONE),
+    Act("A trial with a quarter of the users", _try_with_some_users, accept=lambda event: event.evidence != []),
 )

@@ -12,11 +12,13 @@ import http.client
 import random
 import threading
 import time
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 
 from confcast.examples.leindex.demo.server import WORDS, ask
 
+USERS = [f"user-{number}" for number in range(40)]
 KEPT, NEW, RATE = 8, 4, 10
 """How many threads keep a connection, how many make a new one for each request, and each one's requests a second."""
 
@@ -33,6 +35,7 @@ class Answer(NamedTuple):
         pid: The worker; for a failed attempt on a kept connection, the one that answered on it before; 0 if unknown.
         version: The version in the answer; 0 if there was none.
         error: Why it failed; `closed` for a kept connection that was closed; empty for an answer with status 200.
+        user: Whose request it was.
     """
 
     sent: float
@@ -40,6 +43,7 @@ class Answer(NamedTuple):
     pid: int
     version: int
     error: str
+    user: str = ""
 
 
 class Load:
@@ -83,18 +87,28 @@ class Load:
     def _attempt(self, connection: http.client.HTTPConnection, pid: int) -> int:
         """Send one request, and once more if a kept connection was closed. Returns the worker that answered."""
         reused = connection.sock is not None
-        sent, version, error = time.monotonic(), 0, ""
+        sent, version, error, user = time.monotonic(), 0, "", random.choice(USERS)  # noqa: S311
         pid = pid if reused else 0
         try:
-            status, answer = ask(connection, "GET", "/search?q=" + "+".join(random.sample(WORDS, 2)))
+            status, answer = ask(connection, "GET", "/search?q=" + "+".join(random.sample(WORDS, 2)), user)
             pid, version = answer["pid"], answer["version"]
             error = "" if status == HTTPStatus.OK else f"HTTP {status}"
         except (OSError, http.client.HTTPException, ValueError, LookupError) as failure:
             connection.close()
             no_answer = isinstance(failure, ConnectionResetError | BrokenPipeError)  # http.client's own is a reset, too
             error = "closed" if reused and no_answer else _text(failure)
-        self.answers.append(Answer(sent, time.monotonic(), pid, version, error))
+        self.answers.append(Answer(sent, time.monotonic(), pid, version, error, user))
         return self._attempt(connection, 0) if error == "closed" else pid
+
+
+def versions_by_user(answers: Iterable[Answer]) -> dict[str, list[int]]:
+    """The versions that each user was answered by, in the order of the requests; repetitions are left out."""
+    seen: dict[str, list[int]] = {}
+    for answer in sorted(answers):
+        versions = seen.setdefault(answer.user, [])
+        if not answer.error and answer.version not in versions[-1:]:
+            versions.append(answer.version)
+    return seen
 
 
 def _text(failure: Exception) -> str:

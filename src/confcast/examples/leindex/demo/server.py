@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 WORKERS = 4
 WORDS = [f"word{number}" for number in range(30)]
+KILLS = 13
+"""The `performance.batch_size` with which a worker ends at its first request."""
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
@@ -64,6 +66,7 @@ class Server:
             "LEINDEX_FOLDER": str(folder / "texts"),
             "LEINDEX_BIND": f"127.0.0.1:{self.port}",
             "LEINDEX_WORKERS": str(WORKERS),
+            "LEINDEX_DIES_WITH": str(KILLS),
             "CONFCAST_RUNTIME_DIR": str(folder / "run"),
         }
         conf = "python:confcast.examples.leindex.gunicorn_conf"
@@ -132,9 +135,9 @@ class Server:
         return not lives(-self.process.pid)
 
 
-def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, dict[str, Any]]:
-    """Send one request over this connection. Returns the status and the answer."""
-    connection.request(method, path)
+def ask(connection: http.client.HTTPConnection, method: str, path: str, user: str = "") -> tuple[int, dict[str, Any]]:
+    """Send one request over this connection, of this user if one is named. Returns the status and the answer."""
+    connection.request(method, path, headers={"X-User": user} if user else {})
     response = connection.getresponse()
     return response.status, json.loads(response.read())
 
