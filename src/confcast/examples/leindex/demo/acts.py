@@ -18,12 +18,11 @@ from typing import NamedTuple
 
 from confcast import Canary, OwnerUnavailable, ReloadEvent, ReloadResult
 from confcast.examples.leindex.demo.load import Load, versions_by_user
-from confcast.examples.leindex.demo.server import KILLS, Server, lives, wait
+from confcast.examples.leindex.demo.server import KILLS, WORKERS, Server, lives, wait
 from confcast.examples.leindex.demo.verdict import Barrier, Killed
 from confcast.worker.client.connection_per_call import AddressClient
 
 _BURST = 20
-_ONE_WORKER = Canary(1, seconds=8)
 _SOME_USERS = Canary("25%", seconds=2, by="entity", min_requests=20)
 _SWITCHING = 0.25
 
@@ -105,9 +104,9 @@ class Play:
         typed = f"$ confcast {' '.join(arguments)}"
         return lambda: "\n".join([typed, *(each for each in shown if not each.lstrip().startswith("PID "))])
 
-    def try_out(self, canary: Canary, valid: bool = True, /, **values: int | str) -> ReloadEvent:
+    def try_out(self, canary: Canary, /, **values: int | str) -> ReloadEvent:
         """Edit the configuration file, and call for a trial before the watcher has seen the file rest."""
-        self.edit(valid, **values)
+        self.edit(**values)
         return self._owner.reload(canary=canary)
 
     def kill(self, pid: int) -> Killed:
@@ -202,19 +201,31 @@ def _dry_run(play: Play) -> Note:
 
 
 def _kill_by_configuration(play: Play) -> Note:
+    play.edit(False, batch_size=KILLS)
+    return _who_died(play)
+
+
+def _kill_a_canary(play: Play) -> Note:
+    wait(lambda: len(play.load.workers_since(time.monotonic() - 1)) == WORKERS, 10)
+    typed = play.type("reload", "--canary", "1", "--for", "10s")
+    died = _who_died(play)
+    return lambda: f"{typed()}\n{died()}; the others never ran it"
+
+
+def _who_died(play: Play) -> Note:
     begun = time.monotonic()
-    play.try_out(_ONE_WORKER, False, batch_size=KILLS)
 
     def note() -> str:
-        now, dead = time.monotonic(), {pid for pid in play.server.first if not lives(pid)}
-        died = sorted(dead - {death.pid for death in play.killed})
-        play.killed += [Killed(pid, begun, now) for pid in died]
-        return f"of this configuration died: worker {' '.join(map(str, died))}; the others never ran it"
+        seen = play.server.first | {answer.pid for answer in list(play.load.answers)} - {0}
+        died = sorted({pid for pid in seen if not lives(pid)} - {death.pid for death in play.killed})
+        play.killed += [Killed(pid, begun, time.monotonic()) for pid in died]
+        return f"died of this configuration: worker {' '.join(map(str, died)) or 'none'}"
 
     return note
 
 
 def _try_with_some_users(play: Play) -> Note:
+    wait(lambda: len(play.load.workers_since(time.monotonic() - 1)) == WORKERS, 10)
     for seconds in range(400, 410):  # the watcher may see the file first: then another edit is tried
         event = play.try_out(_SOME_USERS, cache_ttl_seconds=seconds)
         if event.result is ReloadResult.ON_TRIAL:
@@ -290,6 +301,7 @@ ACTS = (
         accept=lambda event: event.confirm_by is not None,
     ),
     Act("Nobody does: it is undone by itself", lambda play: None, ReloadResult.UNDONE),
-    Act("A configuration that kills, tried in one worker", _kill_by_configuration, ReloadResult.UNDONE),
-    Act("A trial with a quarter of the users", _try_with_some_users, accept=lambda event: event.evidence != []),
+    Act("A change of which each worker dies", _kill_by_configuration, ReloadResult.UNDONE),
+    Act("The same, tried in one worker", _kill_a_canary, ReloadResult.UNDONE),
+    Act("A trial with a quarter of the users", _try_with_some_users, accept=lambda event: bool(event.notes)),
 )
