@@ -307,11 +307,10 @@ class TestUndo:
         [
             [Provisional(4, 0.0)],
             [Prepare(9, C, C), Commit(9, 5)],
-            [Prepare(9, A, A), Commit(9, 5, 20.0)],
             [Prepare(9, B, B), Commit(9, 5)],
             [Install(4, B, B)],
         ],
-        ids=["proven", "a version that is not provisional", "the same content", "a number", "installed again"],
+        ids=["proven", "a version that is not provisional", "a number", "installed again"],
     )
     def test_nothing_is_kept_after(self, frames):
         worker = self.provisional()
@@ -329,6 +328,36 @@ class TestUndo:
         former = worker.kept
         worker.gets(*frames)
         assert worker.kept is former
+
+    def test_a_window_over_what_is_proven_goes_back_to_that(self):
+        worker = worker_in(READY)
+        proven = worker.held
+        assert worker.gets(Provisional(3, 60.0)) == [Keep(3, 60.0, proven)]
+        assert worker.gets(Prepare(9, C, C), Commit(9, 4, 60.0))[0] == Keep(4, 60.0, proven)
+        worker.gets(Install(5, A, BROKEN, undo=True))
+        assert worker.held.config is proven.config
+
+    def test_a_window_over_a_new_number_of_what_is_proven_does_so_too(self):
+        worker = worker_in(READY)
+        proven = worker.held.config
+        worker.gets(Prepare(8, A, A), Commit(8, 4, 60.0), Prepare(9, C, C), Commit(9, 5, 60.0))
+        worker.gets(Install(6, A, BROKEN, undo=True))
+        assert worker.held.config is proven
+
+    def test_a_trial_s_undo_in_a_window_over_what_is_proven_leaves_that(self):
+        worker = worker_in(READY)
+        proven = worker.held.config
+        worker.gets(Provisional(3, 60.0), Prepare(8, B, B), Try(8, 4), Install(5, A, A, undo=True, provisional=50.0))
+        worker.gets(Prepare(9, C, C), Commit(9, 6, 60.0), Install(7, A, BROKEN, undo=True))
+        assert worker.held.config is proven
+
+    def test_of_the_same_content_twice_one_is_kept(self):
+        worker = self.provisional()
+        worker.gets(Prepare(9, A, A), Commit(9, 5, 20.0))
+        assert worker.kept.config is worker.held.config
+        again = worker.held.config
+        worker.gets(Prepare(10, C, C), Commit(10, 6, 20.0), Install(7, A, BROKEN, undo=True))
+        assert worker.held.config is again
 
     def test_it_is_dropped_some_time_after_with_the_next_frame_but_not_by_the_undo_itself(self):
         worker = self.provisional()

@@ -479,11 +479,14 @@ class Machine:
         What is usual is written out: after a pause none of this is in the processor's caches, and each call costs 2 µs.
         """
         old, staged = self.held, self._staged
-        keeps = provisional > 0.0 and new is not self.kept  # what is kept must still be there when it is swapped in
+        same = old if old is not None and old.digest == new.digest else None
+        keeps = provisional > 0.0 and (
+            same is not None or new is not self.kept
+        )  # else it must still be there to be swapped in
         if keeps:
             self._keep(version, provisional, self._what_to_keep(new))
-        if old is not None and old.digest == new.digest:
-            self._renumber(old, version)
+        if same is not None:
+            self._renumber(same, version)
         else:
             self.held = Held(version, new.digest, new.config)
             if old is None:
@@ -517,19 +520,23 @@ class Machine:
         self._effects += (self.slot, Reply(Tried(held.version)))
 
     def _what_to_keep(self, new: Held) -> Held | None:
-        """What an undo of this content would put back: what is held, or what is kept if what is held is provisional."""
-        kept = self.kept if self._until and self._clock() < self._until else self.held
-        return kept if kept is not None and kept.digest != new.digest else None
+        """What an undo would put back once this content is held: of two with the same content, the one that is held."""
+        kept = self._undone_to()
+        return new if kept is not None and kept.digest == new.digest else kept
+
+    def _undone_to(self) -> Held | None:
+        """What an undo of the next provisional version would put back: what is held, if that is provisional no more."""
+        return self.kept if self._until and self._clock() < self._until else self.held
 
     def _keep(self, version: int, seconds: float, kept: Held | None) -> None:
         self.kept, self._until = kept, self._clock() + seconds if seconds else 0.0
         self._effects.append(Keep(version, seconds, kept))
 
     def _note_provisional(self, seconds: float) -> None:
-        """Note for how long what is held may still be undone; its end ends what is kept."""
+        """Note for how long what is held may still be undone. A window may be opened over what is proven itself."""
         held = self.held
         if held is not None and (seconds or self._until):
-            self._keep(held.version, seconds, self.kept if seconds else None)
+            self._keep(held.version, seconds, self._undone_to() if seconds else None)
 
     def _answer(self, message: Applied | Declined) -> None:
         self._effects.append(Reply(message))
