@@ -480,9 +480,8 @@ class Machine:
         """
         old, staged = self.held, self._staged
         same = old if old is not None and old.digest == new.digest else None
-        keeps = provisional > 0.0 and (
-            same is not None or new is not self.kept
-        )  # else it must still be there to be swapped in
+        is_put_back = same is None and new is self.kept  # then it must still be there for the Swap
+        keeps = provisional > 0.0 and not is_put_back
         if keeps:
             self._keep(version, provisional, self._what_to_keep(new))
         if same is not None:
@@ -525,7 +524,11 @@ class Machine:
         return new if kept is not None and kept.digest == new.digest else kept
 
     def _undone_to(self) -> Held | None:
-        """What an undo of the next provisional version would put back: what is held, if that is provisional no more."""
+        """What an undo of the next provisional version would put back: what is held, if that is provisional no more.
+
+        The owner has rounded the seconds up to whole ones: where the next version comes in the last of them, its undo
+        finds another content than is kept here, and is built.
+        """
         return self.kept if self._until and self._clock() < self._until else self.held
 
     def _keep(self, version: int, seconds: float, kept: Held | None) -> None:
