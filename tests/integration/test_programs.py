@@ -10,8 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.support.programs import run
-from tests.support.waiting import DEADLINE
+from tests.support.programs import LIFETIME, run
 
 Program = Callable[[str], Path]
 
@@ -149,6 +148,7 @@ def test_a_schema_defined_at_a_prompt_is_refused_in_words(program: Program) -> N
     assert "Settings was typed in, or passed with -c or on stdin, and can't be imported" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.timeout(3 * LIFETIME)  # it runs pytest twice
 def test_of_a_schema_that_pytest_has_imported_by_a_file_s_path_the_error_says_how_others_find_it(
     program: Program, tmp_path: Path
 ) -> None:
@@ -171,7 +171,7 @@ def test_of_a_schema_that_pytest_has_imported_by_a_file_s_path_the_error_says_ho
     command = [sys.executable, "-P", "-m", "pytest", "--import-mode=importlib", "-p", "no:cacheprovider", "sub"]
 
     def run_pytest(*options: str) -> str:
-        done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=2 * DEADLINE)
+        done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=LIFETIME)
         return done.stdout
 
     said = run_pytest()

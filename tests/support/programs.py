@@ -13,6 +13,8 @@ from typing import Any
 from tests.support.waiting import DEADLINE
 
 ROOT = Path(__file__).parents[2]
+LIFETIME = 2.5 * DEADLINE
+"""Seconds for a whole program: its interpreter, its owner's and a child's start one after the other, and import all."""
 
 
 class Program:
@@ -83,6 +85,6 @@ def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=script.parent,
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=LIFETIME,
         check=False,
     )
