@@ -9,6 +9,7 @@ import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
+from confcast.owner.store.kept_versions import judgement_of
 from confcast.wire.messages import (
     Applied,
     Change,
@@ -470,6 +471,33 @@ def test_what_supersedes_it_falls_back_to_what_was_proven():
     complains(owner, w1, 3)
     assert owner.did(fx.Record)[-1].payload == A
     assert owner.did(fx.Record)[-1].takes_back == 1
+
+
+def test_what_was_superseded_and_is_spoken_against_in_its_time_never_becomes_good():
+    """And only in its time."""
+    owner, w1, w2 = running()
+    owner.now += 5.0
+    supersedes(owner, w1, w2)
+    owner.forget()
+    complains(owner, w1, 2)
+    complains(owner, w2, 2)
+    (event,) = owner.events()
+    assert (event.origin, event.version, event.previous_version, event.evidence) == ("late", 2, 2, [TEXT])
+    judgement = judgement_of(event)
+    assert judgement is not None
+    assert (judgement.version, judgement.good) == (2, False)
+    assert (owner.state, owner.version) == (IDLE, 3)
+
+
+def test_what_is_said_after_its_time_is_only_told():
+    owner, w1, w2 = running()
+    owner.now += 5.0
+    supersedes(owner, w1, w2)
+    owner.forget()
+    owner.now += 15.0
+    complains(owner, w1, 2)
+    assert owner.events() == []
+    assert len(owner.did(fx.Spoken)) == 1
 
 
 def test_what_is_proven_is_what_the_next_one_falls_back_to():

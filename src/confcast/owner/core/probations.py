@@ -13,7 +13,8 @@ itself; or it carries the open window on, with one fallback, and this clock set 
 
 Not on probation is content that was good once; an undo, a reissue; and what is committed while nothing proven is there
 that could be put back, as the first version. What is said against a version is told and counted at any time; it undoes
-that version alone: neither the one that has superseded it, nor one that is proven.
+that version alone: neither the one that has superseded it, nor one that is proven. One that was superseded on
+probation, and is spoken against in its time, never becomes good; the history says so.
 
 A probation goes on across a full reload, unlike a window with a deadline: the next generation's workers run the same
 content, so their deaths say as much, and its owner has the row. Rejected: ending it as proven there (a full reload in
@@ -29,7 +30,7 @@ import msgspec
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member
 from confcast.owner.core.operator_state import Window
-from confcast.owner.core.proposal import ProposalState
+from confcast.owner.core.proposal import ProposalState, late_no
 from confcast.owner.core.steps import Steps
 from confcast.wire.messages import Counts, Unhealthy
 
@@ -88,8 +89,18 @@ class Probations(Steps):
         """Have what was said told, if it is new, and undo what runs if that is too much."""
         if text:
             self._effects.append(fx.Spoken(version, text))
+        self._test_superseded(version)
         self._weigh()
         self._window_deadline()
+
+    def _test_superseded(self, version: int) -> None:
+        """If too much is said against what was superseded on probation, have the history say so: it is never good."""
+        if self._superseded.get(version, 0.0) <= self._now:
+            return
+        why = self.evidence.against(version, now=self._now, other=self._fallback.committed.version)
+        if why:
+            del self._superseded[version]
+            self._effects.append(fx.RecordEvent(late_no(version, why, self._now)))
 
     def _weigh(self) -> None:
         window = self.operator.window

@@ -347,6 +347,21 @@ def late_refusal(roster: Roster, member: Member, version: int, now: float) -> Re
     )
 
 
+def late_no(version: int, why: tuple[str, ...], now: float) -> ReloadEvent:
+    """The event for a version that was superseded on probation, and then spoken against: it does not become good."""
+    problems = first_of([Problem("", each) for each in why])
+    return ReloadEvent(
+        timestamp=now,
+        result=ReloadResult.PARTIAL,
+        origin="late",
+        version=version,
+        previous_version=version,
+        problems=problems,
+        error_message=_text(problems),
+        evidence=list(why),
+    )
+
+
 def reasons(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Why a worker refuses, never empty: a refusal without a reason is still a refusal."""
     return tuple(first_of(problems)) or (Problem("", "refused without a reason"),)

@@ -99,6 +99,7 @@ class Steps(Hooks):
         self._fallback_before: Proven | None = None  # while a worker may still decline the fallback
         self._starts_anew = starts_anew and operator.window is not None and operator.window.deadline > 0.0
         self._hands_over = False
+        self._superseded: dict[int, float] = {}  # versions that were so on probation, and until when they would be
         self._against: tuple[str, ...] = ()  # what speaks against what runs, while it is on probation
         if operator.trial is not None:
             self._numbers.retire(operator.trial.version)
@@ -343,7 +344,7 @@ class Steps(Hooks):
         elif self._previous is None or self.roster.anybody_runs(before.version):  # otherwise `_previous` is what ran
             self._previous, self._previous_operator = before, former
         self._numbers.commit(committed)
-        self._note_commit(former)
+        self._note_commit(before, former)
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
             member.declined = member.asked_again = None
@@ -351,7 +352,7 @@ class Steps(Hooks):
         self._begin_barrier()
         self._exit_if_due()
 
-    def _note_commit(self, former: OperatorState) -> None:
+    def _note_commit(self, before: Committed, former: OperatorState) -> None:
         """Begin the evidence of the committed version, or go on with it, where its content had another number.
 
         And note what has changed since the content to which an undo leads. `former`: what people had set before.
@@ -360,6 +361,7 @@ class Steps(Hooks):
         if not proposal.reissue:
             known = {} if proposal.undo or former.window is None else self._changed
             self._changed = {} if proposal.undo else merged(known, proposal.changes)
+        self._note_superseded(before, former.window)
         self._against = self._against if proposal.reissue else ()
         if proposal.puts_back:
             self.evidence.renumbered(proposal.puts_back, version)
@@ -367,6 +369,14 @@ class Steps(Hooks):
             self.evidence.begins(version, self._now)
         self.evidence.retain(version, self._fallback.committed.version)
         self._weigh()
+
+    def _note_superseded(self, before: Committed, window: Window | None) -> None:
+        """Note until when the version before would have been on probation; what was taken back needs no judge."""
+        self._superseded = {each: until for each, until in self._superseded.items() if until > self._now}
+        if self._proposal.takes_back:
+            self._superseded.clear()
+        elif window is not None and window.proves > self._now and before.digest != self.committed.digest:
+            self._superseded[before.version] = window.proves
 
     def _write_snapshot(self, committed: Committed) -> None:
         """After the Commits, since workers swap meanwhile; but before any outcome, so first where nobody is waited for.

@@ -186,6 +186,7 @@ class Waiting(NamedTuple):
         confirmed: The numbers of versions beside which a state without a window was written later.
         events: The events, as `encode` made them.
         payloads: The contents of the versions, by digest.
+        extended: The versions on probation beside which a state with a deadline was written later.
     """
 
     versions: tuple[VersionRow, ...] = ()
@@ -194,6 +195,7 @@ class Waiting(NamedTuple):
     payloads: Mapping[bytes, bytes] = MappingProxyType({})
     state_of: int = 0
     confirmed: tuple[int, ...] = ()
+    extended: tuple[TakenBack, ...] = ()
 
     @property
     def committed(self) -> VersionRow | None:
@@ -207,12 +209,16 @@ class Waiting(NamedTuple):
             payloads = {**payloads, row.digest: row.payload}
         elif known is not row.payload:
             row = msgspec.structs.replace(row, payload=known)
-        return Waiting((*self.versions, row), state, self.events, payloads, row.version, self.confirmed)
+        versions = (*self.versions, row)
+        return self._replace(versions=versions, state=state, payloads=payloads, state_of=row.version)
 
     def with_state(self, version: int, state: StateRow) -> Waiting:
         """What waits once this state does, in the place of the one beside this version, the newest."""
         confirmed = self.confirmed if state.needed or version in self.confirmed else (*self.confirmed, version)
-        return self._replace(state=state, state_of=version, confirmed=confirmed)
+        window, extended = state.operator.window, tuple(each for each in self.extended if not each.has(version))
+        if window is not None and window.deadline:  # now a person must confirm it as well
+            extended = (*extended, TakenBack(version - 1, version + 1, window.opened))
+        return self._replace(state=state, state_of=version, confirmed=confirmed, extended=extended)
 
     def with_event(self, body: bytes) -> Waiting:
         """What waits once this event does, as `encode` made it."""
@@ -254,8 +260,9 @@ class Waiting(NamedTuple):
         return self._judgements(map(decode_event, self.events))
 
     def taken_back(self) -> list[TakenBack]:
-        """What was taken back by the versions that wait."""
-        return [TakenBack(row.takes_back, row.version, row.timestamp) for row in self.versions if row.takes_back]
+        """What does not become good by itself: versions that were taken back, or that a person must confirm."""
+        by_undos = (TakenBack(row.takes_back, row.version, row.timestamp) for row in self.versions if row.takes_back)
+        return [*self.extended, *by_undos]
 
     def take_in(self, ask: Ask, number: int, limits: Limits) -> None:
         """Take this into SQLite, up to the entry of that number; no more than `limits` stay there.

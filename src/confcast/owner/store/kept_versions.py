@@ -127,7 +127,7 @@ class Judgement(NamedTuple):
 
 
 class TakenBack(NamedTuple):
-    """What was on probation between these two numbers, both excluded, was taken back at this date."""
+    """What was on probation at this date, between these two numbers, both excluded, does not become good by itself."""
 
     above: int
     below: int

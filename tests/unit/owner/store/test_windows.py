@@ -277,6 +277,24 @@ def test_a_confirmation_ends_it(path: Path, *, folds: bool) -> None:
         assert good(journal) == [(2, True), (1, True)]
 
 
+def test_a_window_that_is_opened_on_it_must_be_confirmed_too(path: Path, *, folds: bool) -> None:
+    """Else its own time passes, and it counts as good while the window's end would undo it."""
+    window = msgspec.structs.replace(WINDOW, opened=40.0)
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        settled(journal, 1)
+        journal.record(on_probation(2, until=50.0))
+        settled(journal, 2)
+        if folds:
+            journal.fold()
+        journal.record_state(StateRow(operator=OperatorState(5, window=window)))
+        assert good(journal) == [(2, False), (1, True)]
+        if folds:
+            journal.fold()
+        journal.record_state(CLOSED)
+        assert good(journal) == [(2, True), (1, True)]
+
+
 def test_content_was_good_if_any_kept_version_with_it_was(path: Path, *, folds: bool) -> None:
     with closing(Journal(path)) as journal:
         for version, content, until in ((1, b"a", 0.0), (2, b"b", LATER), (3, b"a", LATER), (4, b"c", 0.0)):
