@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 
 from confcast.errors import Problem
 from confcast.owner.core.members import Member
-from confcast.owner.core.operator_state import OperatorState
+from confcast.owner.core.operator_state import OperatorState, Window
 from confcast.owner.core.requests import Request
+from confcast.owner.core.version_numbers import Committed
 
 
 class Hooks(ABC):
@@ -36,6 +37,10 @@ class Hooks(ABC):
     @abstractmethod
     def _has_died(self, member: Member, why: str) -> None:
         """Note the death of a worker that is off the roster; `why`: as in ProcessGone."""
+
+    @abstractmethod
+    def _note_superseded(self, before: Committed, window: Window | None) -> None:
+        """Note until when the version before would have been on probation; `window`: the one that was open then."""
 
     @abstractmethod
     def _weigh(self) -> None:

@@ -32,6 +32,7 @@ from confcast.owner.core.members import Member
 from confcast.owner.core.operator_state import Window
 from confcast.owner.core.proposal import ProposalState, late_no
 from confcast.owner.core.steps import Steps
+from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import Counts, Unhealthy
 
 
@@ -92,6 +93,13 @@ class Probations(Steps):
         self._test_superseded(version)
         self._weigh()
         self._window_deadline()
+
+    def _note_superseded(self, before: Committed, window: Window | None) -> None:
+        self._superseded = {each: until for each, until in self._superseded.items() if until > self._now}
+        if self._proposal.takes_back:
+            self._superseded.clear()
+        elif window is not None and window.proves > self._now and before.digest != self.committed.digest:
+            self._superseded[before.version] = window.proves
 
     def _test_superseded(self, version: int) -> None:
         """If too much is said against what was superseded on probation, have the history say so: it is never good."""

@@ -370,14 +370,6 @@ class Steps(Hooks):
         self.evidence.retain(version, self._fallback.committed.version)
         self._weigh()
 
-    def _note_superseded(self, before: Committed, window: Window | None) -> None:
-        """Note until when the version before would have been on probation; what was taken back needs no judge."""
-        self._superseded = {each: until for each, until in self._superseded.items() if until > self._now}
-        if self._proposal.takes_back:
-            self._superseded.clear()
-        elif window is not None and window.proves > self._now and before.digest != self.committed.digest:
-            self._superseded[before.version] = window.proves
-
     def _write_snapshot(self, committed: Committed) -> None:
         """After the Commits, since workers swap meanwhile; but before any outcome, so first where nobody is waited for.
 
