@@ -258,7 +258,8 @@ def a_probation_begins(world):
 
 def what_is_on_probation_is_spoken_against(world, process, content):
     a_probation_begins(world)
-    _SPEAK[content](world, process, b"A")
+    _goes_on(world, lambda: _who_run(world, _newest(world)))
+    _SPEAK[content](world, next(iter(_who_run(world, _newest(world))), process), b"A")
 
 
 def what_is_on_probation_is_spoken_against_amid_a_vote(world, process, content):
@@ -313,6 +314,11 @@ def the_owner_is_killed_in_a_probation(world, process, content):
 def a_server_starts_anew_in_a_probation(world, process, content):
     a_probation_begins(world)
     world.server_starts_anew()
+
+
+def _who_run(world, version):
+    here = [each for each in living(world) if each.pipe is not None and each.held is not None]
+    return [each for each in here if each.held.version == version]
 
 
 _SPEAK: dict[bytes, Disturb] = {
