@@ -76,7 +76,6 @@ class Oracle(TrialOracle):
         self.undos: set[int] = set()
         self.provisional: set[int] = set()  # versions of a window, unless they were confirmed
         self.proving: dict[int, float] = {}  # versions on probation, unless they were confirmed, and until when
-        self._renumbered: dict[int, int] = {}  # by version, the one that has its content from then on
         self.spoiled: set[int] = set()  # versions that were on probation when they, or later ones, were undone
         self.against = 0  # the version on probation that somebody has said no to
         self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
@@ -385,7 +384,6 @@ class Oracle(TrialOracle):
         if self.rows.get(self.newest_row) == content:  # a reissue, or a trial is over
             self.against = version if self.against else 0
             self.seen[version] += self.seen[self.newest_row]
-            self._renumbered[self.newest_row] = version
         else:
             self.against = 0
         if window is not None and window.deadline:
@@ -422,8 +420,6 @@ class Oracle(TrialOracle):
 
     def _is_spoken_against(self, version: int, times: int = 1) -> None:
         """Once for good, or one of several times that together may be enough."""
-        while version in self._renumbered:
-            version = self._renumbered[version]
         self.seen[version] += times
         if version < self.newest_row and self.rows.get(version) == self.rows.get(self.newest_row):
             self.seen[self.newest_row] += times  # perhaps that has only another number

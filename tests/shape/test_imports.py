@@ -65,7 +65,7 @@ FOR_TYPES_ONLY = {
 # State machines: no clock, no file, no socket, no thread.
 PURE = ("confcast.owner.core.machine", "confcast.worker.connection.machine")
 STANDARD = {"__future__", "abc", "collections", "collections.abc", "dataclasses", "enum", "functools", "itertools"}
-STANDARD |= {"hashlib", "typing"}
+STANDARD |= {"hashlib", "math", "typing"}
 DATA_TYPES = STANDARD | {"msgspec"}  # its Structs are data types, as the messages are
 
 EVERYWHERE = {"msgspec"}
