@@ -49,9 +49,10 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         pid: The process id, as the owner's kernel sees it.
-        version: The newest version that the process reported as applied; 0 if none is known.
-        state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
-            `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
+        version: The newest version that the process reported as applied, or, of `trial`, as tried; 0 if none is known.
+        state: `current`, `trial` (it has a version on trial beside the committed one), `behind` (asked, not answered
+            yet), `late` (passed a deadline without an answer), `declined` (keeps an older version on purpose) or
+            `disconnected` (lives, and has no pipe).
         reason: The reason for that state in words; empty if there is none.
         observer_failures: How often an observer has raised, or could not be called, since the process began.
         last_observer_error: The observer of the last failure, and the error; secrets are masked. Empty for none.
