@@ -6,6 +6,7 @@ abort           The end of a round without a version; workers drop what they hav
 ahead file      The file beside the journal with the versions and events that SQLite has not yet.
 backoff         The growing pause between a worker's attempts to connect, or a supervisor's to start an owner.
 barrier         The wait, after the journal write, until every worker that is not excused has applied or declined.
+canary          A worker that runs a version on trial; in a trial by entity, each worker that knows trials.
 candidate       A validated configuration, between its load and the end of its vote.
 channel         The socket pair between a master and its owner: StartupConfig, Ready, Pause, Leave.
 commit          The journal write of a version; also the message that tells a worker to swap in what it has staged.
@@ -44,6 +45,7 @@ owner           The one process that loads, commits and hands out the configurat
 pin             The hold of a request on one snapshot: the request sees that one until it ends.
 precommit       A function of the application that may refuse a candidate, in each worker, before it votes.
 prepare         The message that puts a candidate to the vote.
+promotion       The commit of what was on trial, under its own number, after a vote of its own.
 proposal        One load's way to its outcome; there is one at a time.
 quarantined     Said of content during whose load an owner died: only a call or a signal loads it again.
 quiet period    The time without changes that the watcher waits for before it requests a load.
@@ -59,6 +61,7 @@ snapshot file   The committed snapshot on disk, on which a worker starts when no
 state folder    The folder with the lock, the journal and the in-progress file, which outlive a master (`state_dir`).
 supervisor      The thread of a master that starts a new owner when one has died.
 timed out       Said of a worker that a deadline excused, until it has answered the committed version.
+trial           The time in which canaries run a version beside the committed one; it ends in a promotion or an undo.
 undo            A journal write, without a vote, of the content before a version that no worker runs.
 values          What the sources gave, merged, below the overrides; kept with each version.
 version         The number of a committed snapshot.
