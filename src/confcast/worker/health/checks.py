@@ -136,6 +136,7 @@ class Round:
 
     Attributes:
         call: The call that runs; None before the first and after the last.
+        stopped: Whether no more checks are to be called.
     """
 
     def __init__(
@@ -153,10 +154,13 @@ class Round:
         self._seconds = seconds
         self._speak = speak
         self.call: Call | None = None
+        self.stopped = False
 
     def run(self) -> None:
         """Call them. Raises nothing."""
         for check, snapshot in self._to_call:
+            if self.stopped:  # one has hung, and the others have been called meanwhile; or the process leaves
+                return
             if check.runs:
                 check.skip(f"its call for version {check.call.snapshot.version} has not ended")  # type: ignore[union-attr]
             elif is_async(check.function) and self._loop is None:
@@ -164,8 +168,6 @@ class Round:
             else:
                 self.call = check.call = Call(check, snapshot)
                 self._make(check.call)
-                if self.call.was_told:  # it has hung, and the others have been called meanwhile
-                    return
         self.call = None
 
     def _make(self, call: Call) -> None:
@@ -209,8 +211,10 @@ class Runner:
     def stop(self) -> None:
         """Have the thread end. A call that runs is not waited for, and does not count any more."""
         round_ = self._round
-        if round_ is not None and round_.call is not None:
-            round_.call.was_told = True
+        if round_ is not None:
+            round_.stopped = True
+            if round_.call is not None:
+                round_.call.was_told = True
         self._rounds.put(None)
 
     def _run(self, starter: int) -> None:

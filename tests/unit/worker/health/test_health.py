@@ -83,14 +83,28 @@ def health(replica: Judged, owner: Owner) -> Iterator[Health]:
     eventually(lambda: health._thread is None, "the end of the thread")
 
 
+async def end_all() -> None:
+    """Every other task of the loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """Bound; another thread runs it."""
+def loop(health: Health) -> Iterator[asyncio.AbstractEventLoop]:
+    """Bound; another thread runs it, and no check is left on it."""
     loop = asyncio.new_event_loop()
     LOOP.append(loop)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield loop
+    runner = health._runner
+    health.close()
+    eventually(lambda: health._thread is None, "nothing is judged any more")
+    asyncio.run_coroutine_threadsafe(end_all(), loop).result(DEADLINE)
+    if runner is not None:
+        runner._thread.join(DEADLINE)
     LOOP.clear()
     loop.call_soon_threadsafe(loop.stop)
     thread.join(DEADLINE)
