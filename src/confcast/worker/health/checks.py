@@ -46,7 +46,7 @@ class Check:
     Attributes:
         function: As given.
         name: For texts; never its repr.
-        call: The call that may still run.
+        call: The call that has not ended; None if there is none.
     """
 
     __slots__ = ("_skipped", "call", "function", "name")
@@ -56,11 +56,6 @@ class Check:
         self.name = name_of(function)
         self.call: Call | None = None
         self._skipped = ""
-
-    @property
-    def runs(self) -> bool:
-        """Whether a call of it has not ended."""
-        return self.call is not None and self.call.runs
 
     def skip(self, why: str) -> None:
         """Log once why it is not called."""
@@ -105,7 +100,8 @@ class Call:
                 if inspect.isawaitable(result):
                     result = self._awaited(result, loop, seconds)
         finally:
-            self._ended = self._loop is None  # else the awaited one says so itself
+            if self._loop is None:  # else the awaited one says so itself
+                self._end()
         return "" if result is None or result else not_well(result)
 
     def _awaited(self, awaitable: Any, loop: asyncio.AbstractEventLoop | None, seconds: float) -> Any:
@@ -120,7 +116,12 @@ class Call:
         try:
             return await awaitable
         finally:
-            self._ended = True
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        if self.check.call is self:
+            self.check.call = None  # a snapshot that is kept keeps open what is derived of it
 
     def is_about_its_loop(self, error: BaseException) -> bool:
         """Whether this error of an awaited check comes of its loop's end."""
@@ -161,8 +162,8 @@ class Round:
         for check, snapshot in self._to_call:
             if self.stopped:  # one has hung, and the others have been called meanwhile; or the process leaves
                 return
-            if check.runs:
-                check.skip(f"its call for version {check.call.snapshot.version} has not ended")  # type: ignore[union-attr]
+            if (former := check.call) is not None and former.runs:
+                check.skip(f"its call for version {former.snapshot.version} has not ended")
             elif is_async(check.function) and self._loop is None:
                 check.skip(NO_LOOP)
             else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -313,6 +315,34 @@ def test_an_application_that_leaves_is_not_judged(health: Health, owner: Owner) 
 def test_what_can_t_be_called_is_refused(health: Health) -> None:
     with pytest.raises(TypeError, match="is called without arguments"):
         health.declare(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_on_a_loop", [False, True])
+def test_nothing_is_kept_of_a_version_once_its_check_has_ended(
+    health: Health, replica: Judged, loop: asyncio.AbstractEventLoop, is_on_a_loop: bool
+) -> None:
+    """What is derived of a version is open as long as anything has its snapshot."""
+
+    class Config:
+        """Any."""
+
+    judged: list[int] = []
+
+    async def on_the_loop() -> None:
+        judged.append(replica.snapshot.version)
+
+    health.declare(on_the_loop if is_on_a_loop else lambda: judged.append(replica.snapshot.version))
+    config: Any = Config()
+    former = weakref.ref(config)
+    replica._snapshot = Snapshot(config, 13, b"")
+    health.provisional(13, 60.0)
+    eventually(lambda: 13 in judged, "it is judged")
+
+    replica._snapshot = Snapshot("config", 14, b"")
+    health.provisional(14, 0.0)
+    del config
+    eventually(lambda: health._thread is None, "the end of the thread")
+    eventually(lambda: (gc.collect(), former() is None)[1], "nothing has it")
 
 
 # ---- unhealthy
