@@ -58,6 +58,7 @@ def conf(application: str, worker: str) -> dict[str, Any]:
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gunicorn, sync": (gunicorn.Server, conf("wsgi", "sync")),
     "gunicorn, gthread": (gunicorn.Server, conf("wsgi", "gthread")),
+    "gunicorn, gevent": (gunicorn.Server, conf("wsgi", "gevent")),
     "gunicorn, asgi": (gunicorn.Server, conf("asgi", "asgi")),
     "uvicorn": (uvicorn.Server, launched("asgi")),
     "granian, asgi": (granian.Server, launched("asgi")),
