@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_readme import gunicorn
+from tests.integration.test_readme import gunicorn, without_probation
 from tests.support.snippets import GUIDE, README, commands, files, write_files
 from tests.support.waiting import eventually
 
@@ -116,6 +116,7 @@ TYPED: list[tuple[str, Deed, int, str]] = [
 def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
     write_files(README, tmp_path)
     write_files(PAGE, tmp_path)
+    without_probation(tmp_path)
     (tmp_path / "settings.py").write_text(SETTINGS)
     with tempfile.TemporaryDirectory(prefix="run-") as run_time:  # a socket's path in tmp_path would be too long
         monkeypatch.setenv("CONFCAST_RUNTIME_DIR", run_time)
