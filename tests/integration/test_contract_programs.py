@@ -82,6 +82,15 @@ def mistaken():
             call()
         except (ConfigError, ValueError) as error:
             print(error)
+    from confcast import Canary
+    nosuch = settings.reload(allow=["nosuch"])
+    assert not nosuch and nosuch.error_message.startswith("allow='nosuch': "), nosuch
+    try:
+        Canary("25")
+    except ValueError as error:
+        assert "did you mean '25%'?" in str(error)
+    else:
+        raise AssertionError("a size without a unit")
     assert settings.version == 1
 
 if __name__ == "__main__":
