@@ -9,7 +9,7 @@ import pytest
 
 from confcast.cli import commands, history, overview, provisional, reload, status, versions
 from confcast.cli.report import as_json, when
-from confcast.errors import Problem
+from confcast.errors import OwnerUnavailable, Problem
 from confcast.wire.messages import Change, ReloadResult, VersionInfo, Who, WorkerStatus
 from tests.unit.cli.test_overview import APP, COMMANDS
 from tests.unit.cli.test_report import OWNER, STATS, event
@@ -149,6 +149,40 @@ def test_a_reload_whose_version_is_on_trial_says_where_it_runs_and_what_to_type(
     assert told.exit == 6
     unknown = reload.report(ON_TRIAL, [], stats={}).text.splitlines()
     assert unknown[1] == "  `confcast confirm 8` commits it, `confcast rollback` takes it back"
+
+
+class Waits:
+    """An owner that is asked how a version ended: not in time at first, while something new is provisional."""
+
+    def __init__(self, *deadlines: float | None) -> None:
+        self.deadlines, self.waited = list(deadlines), list[float]()
+
+    def within(self, timeout, ask):
+        return ask(timeout)
+
+    def wait(self, version, *, timeout):
+        self.waited.append(timeout)
+        return event(ReloadResult.OWNER_UNAVAILABLE) if self.deadlines else event(version=version)
+
+    def get_stats(self):
+        if (deadline := self.deadlines.pop(0)) is None:
+            raise OwnerUnavailable("it has ended")
+        return {"deadline": deadline}
+
+
+def test_what_is_waited_for_goes_on_from_the_trial_to_the_probation_after_it():
+    owner = Waits(DEADLINE, DEADLINE + 20)
+    assert reload.waited_for(owner, ON_TRIAL).version == 8
+    first, second, third = owner.waited
+    assert first == reload._UNDO_TAKES < second
+    assert third == pytest.approx(second + 20, abs=5)
+
+
+@pytest.mark.parametrize("deadline", [None, 0.0, -1.0])
+def test_what_is_not_over_in_time_and_provisional_no_more_is_unknown(deadline):
+    owner = Waits(deadline)
+    assert reload.waited_for(owner, ON_TRIAL).result is ReloadResult.OWNER_UNAVAILABLE
+    assert len(owner.waited) == 1
 
 
 def test_status_shows_a_trial_in_workers_for_entities_and_the_second_time():
