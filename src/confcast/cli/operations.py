@@ -88,7 +88,8 @@ def _add(
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=description)
     owners.add_to(parser)
     if expects:
-        parser.add_argument("--expect", type=version_number, metavar="N", help="only if this version runs")
+        newest = "only if this version runs, or is on trial"
+        parser.add_argument("--expect", type=version_number, metavar="N", help=newest)
     parser.add_argument("--reason", default="", help="why, for the history and the list of versions")
     parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

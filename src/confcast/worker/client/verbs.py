@@ -94,8 +94,8 @@ class Verbs(ABC):
                 `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1; plus `wait_observers`.
                 A reload that is under way is waited for first, within the same time: if both may need all of it, give
                 twice as much.
-            expect: The version that the caller has seen. If another one runs when the load would begin, the result is
-                CONFLICT, and nothing was loaded. None: any version.
+            expect: The version that the caller has seen; while one is on trial, that one. If it is another one when the
+                load would begin, the result is CONFLICT, and nothing was loaded. None: any version.
             wait_observers: Seconds to wait at the most, once the version is applied, until the observers of all workers
                 have run for it, including observers of `settled`. The outcome's `observer_errors` then names those that
                 failed or have not finished; its result does not change. None: wait for no observer. An observer must
@@ -256,6 +256,7 @@ class Verbs(ABC):
 
         Returns:
             The outcome; true when the values run. VALIDATION_FAILED: a key is unknown, or a value does not fit.
+            ON_TRIAL: canaries run them, as the manager's option `canary` says. GUARDED: as in `reload`.
 
         Raises:
             As `reload`; and ValueError: `ttl` is not above 0, or longer than ten years, or the values have more than
