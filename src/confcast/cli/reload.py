@@ -10,7 +10,6 @@ from confcast.cli import owners
 from confcast.cli.arguments import duration
 from confcast.cli.report import ExitCode, Report, failing_observers, line, problem_lines, table, when
 from confcast.errors import OwnerUnavailable
-from confcast.wire import canary_flags
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
 _UNDO_TAKES = 30.0
@@ -19,6 +18,8 @@ _UNDO_TAKES = 30.0
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
+    from confcast.wire import canary_flags  # imported here, as below: most commands import this file for its reports
+
     parser = commands.add_parser(
         "reload",
         help="load the sources once more, and say what became of it in every worker",
@@ -67,6 +68,8 @@ def add_guards_to(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
+    from confcast.wire import canary_flags
+
     if options.force and not options.reason:
         options.usage_error("--force wants a --reason, for the one who asks later why a hold was passed")
     try:
