@@ -190,8 +190,8 @@ def _with_earlier(events: list[ReloadEvent]) -> Iterator[tuple[ReloadEvent, Relo
 
 def _is_listed(event: ReloadEvent, earlier: ReloadEvent | None = None) -> bool:
     """Whether it changed or refused something, or is listed always, or what waits for a full reload is new in it."""
-    if _is_trial(event) and earlier is not None and _is_trial(earlier) and earlier.version == event.version:
-        return False  # that the trial goes on
+    if _is_trial(event) and not event.evidence and earlier is not None and _is_trial(earlier):
+        return event.version != earlier.version  # otherwise it is the answer to a load of the same content
     if _committed(event) or not event or event.origin in _ALWAYS or event.evidence:
         return True
     if event.origin == "late":

@@ -245,7 +245,9 @@ def test_versions_on_probation_are_not_good_yet():
 
 def test_history_lists_a_trial_once_with_its_number():
     goes_on = event(ReloadResult.ON_TRIAL, version=8, previous_version=7, origin="watch")
-    found = history.entries([kept(7)], [goes_on, ON_TRIAL, event()])
+    longer = event(ReloadResult.ON_TRIAL, version=8, previous_version=7, evidence=["17 of 50 requests have ended"])
+    found = history.entries([kept(7)], [longer, goes_on, ON_TRIAL, event()])
+    assert "17 of 50 requests have ended" in history._line(found.pop(0))
     assert [(each.version, each.result, each.committed) for each in found] == [
         (8, "on_trial", False),
         (7, "success", True),
