@@ -131,6 +131,8 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
         window: The window that is open; None where none is.
         unconfirmed: What was undone, and is refused until the sources change; None where nothing is.
         trial: The version that is on trial; None where none is.
+        probation: In the journal only: the window, if it has no deadline. A build from before probations would take it
+            for one whose time is over, and undo what is good.
         pending: What the sources, as last applied or found unchanged, would change, and waits for a restart.
     """
 
@@ -145,6 +147,7 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     window: Window | None = None
     unconfirmed: Unconfirmed | None = None
     trial: Trial | None = None
+    probation: Window | None = None
 
     @property
     def is_held(self) -> bool:

@@ -59,7 +59,7 @@ def dated(event: ReloadEvent) -> ReloadEvent:
 
 
 def with_dates(state: OperatorState) -> OperatorState:
-    """What people have set, with dates; ends of windows and trials in seconds since the boot, and as dates."""
+    """What people have set, as the journal has it: with dates; ends of windows and trials in seconds since the boot."""
     state = _converted(state, date_of, lambda expires: expires + _BEGAN if expires else 0.0)
     if (trial := state.trial) is not None:
         until = {"deadline": trial.deadline + _since_boot() - time.monotonic(), "by": date_of(trial.deadline)}
@@ -68,7 +68,9 @@ def with_dates(state: OperatorState) -> OperatorState:
         return state
     ends = _ends(window, lambda when: when + _since_boot() - time.monotonic())
     by = date_of(window.deadline or window.proves)
-    return msgspec.structs.replace(state, window=msgspec.structs.replace(window, **ends, by=by, boot=_boot()))
+    window = msgspec.structs.replace(window, **ends, by=by, boot=_boot())
+    is_old = window.deadline != 0.0  # what builds from before probations know
+    return msgspec.structs.replace(state, window=window if is_old else None, probation=None if is_old else window)
 
 
 def with_times(state: OperatorState) -> OperatorState:
@@ -76,6 +78,7 @@ def with_times(state: OperatorState) -> OperatorState:
 
     A window that was opened before the last boot is over. A probation that is over is none: what it was of is proven.
     """
+    state = msgspec.structs.replace(state, window=state.window or state.probation, probation=None)
     state = _converted(state, time_of, own_time_of)
     if (trial := state.trial) is not None:
         deadline = trial.deadline - _since_boot() + time.monotonic() if trial.boot == _boot() else _LONG_AGO

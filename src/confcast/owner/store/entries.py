@@ -109,8 +109,9 @@ class StateRow(WithSecrets, frozen=True, omit_defaults=True):
 
     @property
     def needed(self) -> int:
-        """The version that is kept, whatever the limit, since a window falls back to it; 0 for none."""
-        return self.operator.window.fallback if self.operator.window is not None else 0
+        """The version that is kept, whatever the limit, since a window or a probation falls back to it; 0 for none."""
+        window = self.operator.window or self.operator.probation
+        return window.fallback if window is not None else 0
 
 
 _decode_version = msgspec.msgpack.Decoder(tuple[VersionRow, StateRow]).decode

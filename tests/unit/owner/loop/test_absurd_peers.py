@@ -24,7 +24,7 @@ GREETING = Hello(PROTOCOL, 0, "replica", "app", SCHEMA)
 def with_absurd_numbers(kind: type) -> Iterator[Any]:
     """Messages of this kind, with every absurd number in every field that takes one."""
     usual = {"protocol": PROTOCOL, "role": "replica", "name": "app", "schema": SCHEMA, "function": "app:check"}
-    usual |= {"values": {}, "keys": ()}
+    usual |= {"values": {}, "keys": (), "reason": "no pool"}
     fields = msgspec.structs.fields(kind)
     for given in itertools.product(*(NUMBERS.get(field.type, (None,)) for field in fields)):
         values = {field.name: value for field, value in zip(fields, given, strict=True) if value is not None}

@@ -309,13 +309,24 @@ def test_content_was_good_if_any_kept_version_with_it_was(path: Path, *, folds: 
 def test_its_end_is_the_same_time_for_the_next_owner_and_a_boot_is_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = core_clock.time.monotonic()
     written = with_dates(OperatorState(window=Window(1, proves=now + 20.0)))
-    assert written.window is not None
-    assert (written.window.deadline, written.window.by) == (0.0, pytest.approx(core_clock.date_of(now + 20.0), abs=1.0))
+    probation = written.probation
+    assert probation is not None
+    assert (probation.deadline, probation.by) == (0.0, pytest.approx(core_clock.date_of(now + 20.0), abs=1.0))
     read = with_times(written).window
     assert read is not None
     assert (read.deadline, read.proves) == (0.0, pytest.approx(now + 20.0, abs=1.0))
     monkeypatch.setattr(core_clock, "_boot", lambda: "another boot")
     assert with_times(written).window is None
+
+
+def test_a_build_from_before_probations_sees_no_window_in_its_row_and_one_with_a_deadline_as_before() -> None:
+    """It would take one without a deadline for over, and undo what has been good for long."""
+    probation, both = Window(1, proves=1e9), Window(1, deadline=1e9, proves=1e9)
+    assert with_dates(OperatorState(window=probation)).window is None
+    written = with_dates(OperatorState(window=both))
+    assert written.window is not None
+    assert written.probation is None
+    assert StateRow(operator=with_dates(OperatorState(window=probation))).needed == 1
 
 
 def test_one_that_is_over_is_none_for_the_next_owner() -> None:
