@@ -39,7 +39,7 @@ from confcast.owner.loop.falling_back import falls_back, with_goodness
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
-from confcast.owner.loop.probing import Probing, provisional_version
+from confcast.owner.loop.probing import Probing
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
 from confcast.owner.loop.relief import Relief
@@ -327,7 +327,7 @@ class EventLoop:
             if isinstance(given, fx.Loaded) and given.differs:
                 given = with_goodness(given, self._journal, self._failures)
             self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
-            self._probing.aim(provisional_version(self.core))
+            self._probing.follow(self.core)
 
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:

@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 
 class Probing:
-    """The probes of one owner. `aim` and `close` are for the loop's thread.
+    """The probes of one owner. `follow`, `aim` and `close` are for the loop's thread.
 
     Args:
         probes: What is asked.
@@ -77,6 +77,11 @@ class Probing:
         self._changed = threading.Condition()
         self._version = 0  # which is provisional; 0: none is
         self._started = self._closed = False
+
+    def follow(self, core: Core) -> None:
+        """Ask while what the core says is provisional; it may have changed."""
+        if self._probes:
+            self.aim(provisional_version(core))
 
     def aim(self, version: int) -> None:
         """From now on this version is provisional; 0: none is."""
