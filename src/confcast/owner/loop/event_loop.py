@@ -43,7 +43,7 @@ from confcast.owner.loop.probing import Probing
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
 from confcast.owner.loop.relief import Relief
-from confcast.owner.loop.restoring import contents_that_ran, restored
+from confcast.owner.loop.restoring import contents_past_guards, restored
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
@@ -344,7 +344,7 @@ class EventLoop:
 
     def _load(self, effect: fx.Load) -> None:
         self._try("folder", self._recreate_what_was_deleted)
-        self._loading.submit(effect, contents_that_ran(effect, self._journal))
+        self._loading.submit(effect, contents_past_guards(effect, self._journal, self.core.operator.trial))
 
     def _restore(self, effect: fx.Restore) -> None:
         self._inputs.append(restored(effect, self._journal, self._rules, self._loading))

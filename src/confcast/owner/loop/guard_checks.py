@@ -3,7 +3,9 @@
 What comes of a trip, by what the load is for:
 
     a load, set, check      refuses the candidate (GUARDED), unless `allow` names the guard: then the event notes it
-    resume                  the same, but content that ran before, as a kept version, is asked about by no guard
+    the same, with what is  no guard is asked: it has passed them
+    on trial
+    resume                  the same, but no guard is asked about content that ran before, as a kept version
     unset, a start          noted in the event, and nothing is refused: nobody could allow it
     force, an expiry        no guard is asked
     rollback, undo          come from the journal, through no load
@@ -71,10 +73,9 @@ class GuardChecks:
         if problems:
             raise ConfigError(problems)
 
-    def verdict(self, order: Load, old: Any, new: Any, digest: bytes, *, ran_before: bool) -> Verdict:
-        """What the guards say of a candidate; `digest` is its own, `ran_before` says whether it is a kept version's."""
-        passes = order.guarding is Guarding.UNLESS_KNOWN and ran_before
-        if not self._loader._guards or passes or order.guarding is Guarding.NONE:
+    def verdict(self, order: Load, old: Any, new: Any, digest: bytes) -> Verdict:
+        """What the guards say of a candidate with this digest."""
+        if not self._loader._guards or order.guarding is Guarding.NONE:
             return Verdict()
         tripped = list(self._tripped(old, new))
         if order.guarding is Guarding.WARN or isinstance(order.edit, Unset):

@@ -155,7 +155,7 @@ class LoadThread:
         self._unchecked: _Unchecked | None = None
         self._relief = relief or Relief()
         self._running_values = RunningValues(loader, refuses=refuses_restart, takes_up=takes_up)
-        self._guards, self._ran = GuardChecks(loader), frozenset[bytes]()
+        self._guards, self._past_guards = GuardChecks(loader), frozenset[bytes]()
         self._loads_in = 0  # the thread
         self._mark_of = b""  # what the present load is marked by
         self._listed: tuple[bytes, bytes, list[Override]] = (b"", b"", [])  # the overrides that were listed last
@@ -188,9 +188,9 @@ class LoadThread:
         """Have the latest content loaded again, though it has not changed: its outcome could not be kept."""
         self._attempts.forget()
 
-    def submit(self, order: Load, ran: frozenset[bytes] = frozenset()) -> None:
-        """Load once more, after the loads that were submitted before; `ran`: the digests of contents that ran."""
-        self._ran = ran
+    def submit(self, order: Load, past_guards: frozenset[bytes] = frozenset()) -> None:
+        """Load once more, after the loads before; `past_guards`: digests of contents that no guard is asked about."""
+        self._past_guards = past_guards
         self._orders.put(order)
 
     def submit_question(self, ask: OpenQuestion) -> None:
@@ -393,10 +393,9 @@ class LoadThread:
     def _guarded(self, order: Load, candidate: Candidate[Any]) -> Verdict:
         """What guards say of a candidate that may be proposed. It ends within the load's time, or is given up."""
         committed = self._committed
-        if committed is None or order.compare:
+        if committed is None or order.compare or candidate.digest in self._past_guards:
             return Verdict()
-        ran_before = candidate.digest in self._ran
-        return self._guards.verdict(order, committed.config, candidate.config, candidate.digest, ran_before=ran_before)
+        return self._guards.verdict(order, committed.config, candidate.config, candidate.digest)
 
     def _failed(self, order: Load, error: BaseException) -> LoadFailed:
         """The failure as a result; a dry run's problems have the lines that they name, for the person who asked."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from confcast.errors import Problem
 from confcast.owner.core.effects import Guarding, Load, Loaded, LoadFailed, Restore
+from confcast.owner.core.operator_state import Trial
 from confcast.owner.core.rules import Rules
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
@@ -43,18 +44,20 @@ def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread
     return loading.restore(order.number, row)
 
 
-def contents_that_ran(order: Load, journal: Journal) -> frozenset[bytes]:
-    """The digests of the contents of all kept versions, if the order's guards need them; else none.
+def contents_past_guards(order: Load, journal: Journal, trial: Trial | None) -> frozenset[bytes]:
+    """The digests of the contents that the order's guards are not asked about.
 
-    If they can't be read, guards are asked about content that ran before, too, which may refuse too much.
+    That is what is on trial, which has passed them; and for a resumption the content of each kept version. If those
+    can't be read, guards are asked about content that ran before, too, which may refuse too much.
     """
+    tried = frozenset[bytes]() if trial is None else frozenset((trial.digest,))
     if order.guarding is not Guarding.UNLESS_KNOWN:
-        return frozenset()
+        return tried
     try:
-        return frozenset(kept.digest for kept in journal.versions())
+        return tried.union(kept.digest for kept in journal.versions())
     except JournalError as error:
         _log.error("which contents ran before can't be read, so guards are asked about each: %s", error)
-        return frozenset()
+        return tried
 
 
 def _newest_good(order: Restore, journal: Journal, rules: Rules, loading: LoadThread) -> Loaded | LoadFailed:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from types import SimpleNamespace
+from typing import Annotated, Any, cast
 
 import msgspec
 import pytest
@@ -13,8 +14,11 @@ from confcast import ConfigLoader, Secret
 from confcast.errors import Problem
 from confcast.guards import Guard, changes, empties, shrinks, touches
 from confcast.owner.core.effects import Checked, Guarding, Load, Loaded, LoadFailed
+from confcast.owner.core.operator_state import Trial
 from confcast.owner.loop.load_thread import LoadThread
+from confcast.owner.loop.restoring import contents_past_guards
 from confcast.owner.store.attempts import Attempts
+from confcast.owner.store.journal import Journal, JournalError
 from confcast.wire.messages import Check, ReloadResult, Set, Unset
 
 FULL = "[limits]\n" + "".join(f"n{number} = {number}\n" for number in range(20))
@@ -174,7 +178,15 @@ def test_a_resumption_passes_with_content_that_ran_before_only(start: Start) -> 
     assert notes(bench.load(FEW, **resumes)) == ()
     (problem,) = refused(bench.load(NONE, **resumes))
     assert "`confcast reload --force --reason WHY`" in problem.message
-    refused(bench.load(FEW, ran=frozenset([few.digest])))
+    refused(bench.load(FEW))
+
+
+def test_what_is_on_trial_has_passed_them(start: Start) -> None:
+    """A HUP during the trial gives the same content once more, and no `allow`."""
+    bench = start(shrinks("limits"))
+    few = bench.load(FEW, allow=("shrinks:limits",))
+    assert isinstance(few, Loaded)
+    assert notes(bench.load(FEW, ran=frozenset([few.digest]))) == ()
 
 
 def test_a_guard_that_raises_has_tripped_and_secrets_are_masked(start: Start) -> None:
@@ -204,3 +216,25 @@ def test_a_refusal_that_stays_begins_the_count_anew(start: Start) -> None:
     for number in range(4, 8):
         assert len(notes(bench.load(f'token = "{number}"', allow=("empties:limits",)))) == 1
     assert "useless" in notes(bench.load('token = "8"', allow=("empties:limits",)))[-1]
+
+
+class Kept:
+    """A journal with one version, or none that can be read."""
+
+    def __init__(self, digest: bytes = b"") -> None:
+        self._digest = digest
+
+    def versions(self) -> list[Any]:
+        if not self._digest:
+            raise JournalError("the disk is gone")
+        return [SimpleNamespace(digest=self._digest)]
+
+
+def test_which_contents_are_past_guards(caplog: pytest.LogCaptureFixture) -> None:
+    plain, resumes = Load(1, insist=True), Load(1, insist=True, guarding=Guarding.UNLESS_KNOWN)
+    on_trial, kept = Trial(2, b"t"), cast("Journal", Kept(b"k"))
+    assert contents_past_guards(plain, kept, None) == frozenset()
+    assert contents_past_guards(plain, kept, on_trial) == {b"t"}
+    assert contents_past_guards(resumes, kept, on_trial) == {b"k", b"t"}
+    assert contents_past_guards(resumes, cast("Journal", Kept()), None) == frozenset()
+    assert "guards are asked about each: the disk is gone" in caplog.text
