@@ -6,15 +6,18 @@ import http.client
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import granian, gunicorn, uvicorn
+from confcast.owner.loop.endings import why_it_failed
+from confcast.wire.processes import Death
+from tests.support import celery, granian, gunicorn, uvicorn
+from tests.support.redis import needs_redis, redis_server
 from tests.support.server import Server
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 PROVISIONAL = ("--max-deaths", "1", "--probation", "60")
 Make = Callable[[Path], Server]
@@ -82,3 +85,20 @@ def test_a_worker_that_was_asked_to_end_is_no_evidence_and_one_that_crashed_is(
     assert f"worker {crashed} was killed by signal 11 (SIGSEGV)" in log
     assert f"worker {ended} " not in log
     assert {answer["number"] for answer in server.everyone().values()} == {before}
+
+
+@pytest.mark.slow
+@needs_redis()
+def test_a_child_of_celery_s_pool_that_has_had_its_tasks_ends_as_it_should(tmp_path: Path) -> None:
+    with redis_server() as port, ExitStack() as ends:
+        more = "\napp.conf.worker_max_tasks_per_child = 4\n"
+        server = celery.Server(tmp_path, port, more=more, concurrency=1)
+        ends.callback(server.end)
+        server.start()
+        (child,) = server.ask("workers")
+        death = ends.enter_context(closing(Death(child)))
+        eventually(lambda: server.ask("read")["pid"] != child, "another child")
+        assert death.wait(DEADLINE)
+        status = death.status()
+        assert status == 155 << 8
+        assert why_it_failed(status) == ""
