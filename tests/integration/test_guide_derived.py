@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.snippets import GUIDE, files
+from tests.support.snippets import GUIDE, ROOT, files
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
+pytest.importorskip("sqlalchemy")
+pytest.importorskip("asyncpg")
 
 PAGE = GUIDE / "derived.md"
 _DEADLINE = 60
@@ -88,6 +91,60 @@ def per_version(manager):
     assert answer() == [b"moin"]
     settings.close()
 
+def engine(manager):
+    from settings import settings
+    settings.attach()
+    from engine import count, engine
+    assert count() == 1
+    FILE.write_text('[database]\\npath = "nowhere/x.db"')
+    event = manager.reload()
+    assert event.result is ReloadResult.REJECTED and event.problems[0].key == "database", event
+    FILE.write_text('[database]\\npath = "other.db"')
+    assert manager.reload() and count() == 2
+    settings.close()
+
+def tls(manager):
+    import socket
+    from tests.support.certificates import Authority, served
+    from settings import settings
+    authority = Authority(Path.cwd())
+    FILE.write_text('[tls]\\ncertfile = "cert.pem"\\nkeyfile = "key.pem"')
+    assert manager.reload()
+    settings.attach()
+    import tls
+    listener = socket.create_server(("127.0.0.1", 0))
+    def serve():
+        while True:
+            tls.accept(listener).close()
+    threading.Thread(target=serve, daemon=True).start()
+    port = listener.getsockname()[1]
+    assert served(port) == "first"
+    Path("key.pem").write_bytes(authority.pair("another", "EC")[1])
+    event = manager.reload()
+    assert event.result is ReloadResult.REJECTED and event.problems[0].key == "tls", event
+    assert served(port) == "first"
+    authority.issue("second")
+    assert manager.reload() and served(port) == "second"
+    settings.close()
+
+def rotated(manager):
+    from fastapi.testclient import TestClient
+    from tests.support.postgres import Postgres
+    text = lambda password: f'[postgres]\\nurl = "{postgres.url}"\\npassword = "{password}"'
+    with Postgres("open sesame") as postgres:
+        FILE.write_text(text("open sesame"))
+        assert manager.reload()
+        from rotated import app
+        with TestClient(app) as browser:
+            assert (browser.get("/").json(), postgres.open) == (1, 2)
+            postgres.password = "open barley"
+            FILE.write_text(text("open rye"))
+            event = manager.reload()
+            assert event.result is ReloadResult.REJECTED and event.problems[0].key == "postgres", event
+            FILE.write_text(text("open barley"))
+            assert manager.reload()
+            assert (browser.get("/").json(), postgres.open) == (1, 4)
+
 if __name__ == "__main__":
     FILE.write_text('greeting = "hi"')
     database("shop.db", "hat")
@@ -106,14 +163,20 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=_DEADLINE, check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "open sesame" not in done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize("program", ["shop", "lifespan", "per_version"])
+@pytest.mark.parametrize("program", ["shop", "engine", "tls", "lifespan", "rotated", "per_version"])
 def test_a_program_of_the_page_does_what_it_says(folder: Path, program: str) -> None:
     run(folder, "harness.py", program)
 

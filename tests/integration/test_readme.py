@@ -45,7 +45,17 @@ RUN = {
         "test_workers.py": "test_the_tests_with_workers_pass",
     },
     "derived.md": dict.fromkeys(
-        ("settings.py", "shop.py", "lifespan.py", "per_version.py", "test_shop.py"), "test_guide_derived.py"
+        (
+            "settings.py",
+            "shop.py",
+            "engine.py",
+            "tls.py",
+            "lifespan.py",
+            "rotated.py",
+            "per_version.py",
+            "test_shop.py",
+        ),
+        "test_guide_derived.py",
     ),
     "changing_safely.md": dict.fromkeys(("settings.py", "greeting.py"), "test_guide_changing_safely.py"),
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
