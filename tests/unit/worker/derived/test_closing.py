@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -117,3 +118,61 @@ def test_an_async_close_without_a_loop_is_logged(closing: Closing, caplog: pytes
     closing.close_all()
     assert declaration.failed_closes == 1
     assert "no aattach() has bound a loop" in caplog.text
+
+
+# ---- swaps that leave every thing as it is
+
+
+def test_they_start_no_thread_and_leave_nothing_behind(closing: Closing) -> None:
+    things = Things(None, 1)
+    pool = built(closing, things, declared(lambda value: None), "pool")
+    for version in range(2, 20):
+        coming = Things(None, version)
+        assert closing.share(pool, coming.contents)
+        closing.replaced(things, coming)
+        things = coming
+        del coming
+    assert closing._thread is None
+    assert len(closing._watched) <= 1
+    assert len(pool.holders) <= 2
+
+
+def test_a_former_version_that_is_held_through_them_keeps_its_thing_until_its_end(closing: Closing) -> None:
+    closed: list[str] = []
+    pool = declared(closed.append)
+    first, second, third = (Things(None, version) for version in (1, 2, 3))
+    thing = built(closing, first, pool, "pool")
+    assert closing.share(thing, second.contents)
+    closing.replaced(first, second)
+    assert closing._thread is None
+
+    built(closing, third, pool, "another")
+    closing.replaced(second, third)
+    del second
+    assert not threading.Event().wait(0.05)
+    assert closed == []
+    del first
+    eventually(lambda: closed == ["pool"], "its last version's end closes it")
+    eventually(lambda: closing._thread is None, "the thread has nothing more to do")
+
+
+def test_what_is_built_late_in_a_former_version_is_closed_with_it(closing: Closing) -> None:
+    closed: list[str] = []
+    former, newest = Things(None, 1), Things(None, 2)
+    closing.replaced(former, newest)
+    assert closing._thread is None
+    built(closing, former, declared(closed.append), "late")
+    del former
+    eventually(lambda: closed == ["late"], "the end of its version closes it")
+
+
+def test_what_is_kept_for_an_undo_is_let_go_of_in_time_though_nothing_is_to_be_closed(closing: Closing) -> None:
+    former, newest = Things(None, 1), Things(None, 2)
+    pool = built(closing, former, declared(lambda value: None), "pool")
+    assert closing.share(pool, newest.contents)
+    closing.replaced(former, newest)
+    closing.keep(former, 0.02)
+    gone = weakref.ref(former)
+    del former
+    eventually(lambda: gone() is None, "the end of the time")
+    assert closing.open_things() == [pool]
