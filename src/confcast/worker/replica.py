@@ -105,14 +105,15 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
         self.schema = schema
         self.name = name
         self._declared_in, self._spec = reference.declaring_module()
-        self._observers = Observers(self._newest, Sameness(schema), partial(masked, schema))
+        same = Sameness(schema)
+        self._observers = Observers(self._newest, same, partial(masked, schema))
         self._checks: list[Callable[[T, T], Any]] = []
         self._provider: Provider | None = None
         self._attaching = threading.RLock()
         self._pinned: ContextVar[Pin[T] | None] = ContextVar(f"confcast.{name}", default=None)
         self._trial: Trial[T] | None = None
         self._identity = Identity()
-        self._resources = Resources(self, name, schema, self._observers.same, partial(masked, schema))
+        self._resources = Resources(self, name, schema, same, partial(masked, schema))
         self._health = Health(self, name, partial(masked, schema), self._bound_loop)
         registry.declare(self)
 

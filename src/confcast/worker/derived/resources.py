@@ -31,6 +31,7 @@ from confcast.worker.derived.closing import Closing
 from confcast.worker.derived.declared import Derived, Kept, check, name_from
 from confcast.worker.derived.selected_key import key_of
 from confcast.worker.derived.things import Contents, Declaration, Thing, Things
+from confcast.worker.observers.subscription import Sameness
 from confcast.worker.pins import Pin, Pinnable
 from confcast.worker.precommit import path_of
 from confcast.worker.snapshot import Snapshot
@@ -43,6 +44,9 @@ LONGEST_WAIT = 60.0
 
 _MOST_COMPARED = 4
 """How many open things of one declaration are compared with a new part: to compare takes as long as to encode it."""
+
+_MOST_KNOWN = 16
+"""How many versions are known before those that have ended are forgotten."""
 
 _Tell = Callable[[str], object]
 
@@ -67,7 +71,7 @@ class Resources:
         replica: Pinnable[Any],
         name: str,
         schema: type,
-        same: Callable[[Any, Any], bool],
+        same: Sameness,
         masked: Callable[..., str],
     ) -> None:
         self.declared: list[Declaration] = []
@@ -332,7 +336,8 @@ class Resources:
 
     def _known_from_now(self, things: Things) -> Things:
         with self._lock:
-            self._known = [each for each in self._known if each() is not None]
+            if len(self._known) >= _MOST_KNOWN:
+                self._known = [each for each in self._known if each() is not None]
             self._known.append(weakref.ref(things))
         return things
 
@@ -407,10 +412,10 @@ class Resources:
 
         So the next version, which a patch makes of this one, has that very object.
         """
-        if not self._same(thing.part, part):
-            return False
-        thing.part = part
-        return True
+        same, thing.written = self._same.compare(thing.part, part, thing.written)
+        if same:
+            thing.part = part
+        return same
 
     def _bound(self) -> asyncio.AbstractEventLoop | None:
         loop = self.loop

@@ -83,6 +83,7 @@ class Thing:
         lingers: Whether it stays open for some seconds after a swap; one of a test does not.
         left_at: The time (monotonic, in seconds) since which the newest version has another; 0.0: never.
         closed: Whether its closing has begun.
+        written: What comparing has written of its part; empty before it was compared.
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class Thing:
         "uses",
         "value",
         "version",
+        "written",
     )
 
     def __init__(self, derived: Declaration, part: Any, uses: tuple[Thing, ...], things: Things, serial: int) -> None:
@@ -113,6 +115,7 @@ class Thing:
         self.lingers = things.contents.lingers
         self.left_at = 0.0
         self.closed = False
+        self.written = b""
 
 
 class Contents:

@@ -218,16 +218,21 @@ class Sameness:
 
     def __call__(self, old: Any, new: Any) -> bool:
         """Whether two parts are the same. Raises what `==` of an application's own class raises."""
+        return self.compare(old, new, b"")[0]
+
+    def compare(self, old: Any, new: Any, written: bytes) -> tuple[bool, bytes]:
+        """Whether two parts are the same, and what is written of the old one: to be given at its next comparison."""
         if old is new:
-            return True
+            return True, written
         if type(old) is not type(new):
-            return False
+            return False, written
         if type(old) in _COMPARED_BY_EQ:
-            return bool(old == new)
+            return bool(old == new), written
         from confcast.config.codec import codec_of  # imported here: a process that only declares a replica saves it
 
         with contextlib.suppress(NotCarried):
             comparable = codec_of(self._schema).comparable
-            return comparable(old) == comparable(new)
+            written = written or comparable(old)
+            return written == comparable(new), written
         # Not inside the handler: an error of `==` would be logged with the codec's frames, and their values.
-        return bool(old == new)
+        return bool(old == new), b""
