@@ -374,7 +374,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         assert_type(entered, ConfigReloadManager[Settings])
 
     ConfigReloadManager(loader, wacth=False)  # type: ignore[call-arg]
-    ConfigReloadManager(loader, False)  # type: ignore[call-arg]
+    ConfigReloadManager(loader, object())  # type: ignore[arg-type, call-arg]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
     ConfigReloadManager(loader, needs_restart="never")  # type: ignore[arg-type]
     ConfigReloadManager(loader, on_start_error="last")  # type: ignore[arg-type]
