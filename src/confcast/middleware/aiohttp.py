@@ -51,6 +51,13 @@ def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connec
     """
     check(replicas, websocket)
     app.middlewares.insert(0, _Middleware(replicas))
+
+    async def note_the_end(app: Any) -> None:
+        """From here on the application closes what its health checks look at."""
+        for replica in replicas or declared():
+            replica._serves(leaves=True)
+
+    app.on_shutdown.append(note_the_end)
     if websocket == "message":
         app.on_response_prepare.append(_renew_by_message)
     return app

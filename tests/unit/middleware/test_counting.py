@@ -263,3 +263,4 @@ def test_an_aiohttp_answer_is_counted(
 
     served(aiohttp.pin(application(handler), settings), talk)
     assert counted(settings) == (1, failed)
+    assert settings._health._leaves  # the server has ended

@@ -125,9 +125,15 @@ class RsgiPin:
     def __init__(self, app: Any, *replicas: Replica[Any]) -> None:
         self._replicas = replicas
         self._call = getattr(app, "__rsgi__", app)
-        for name in ("__rsgi_init__", "__rsgi_del__"):
-            if hasattr(app, name):
-                setattr(self, name, getattr(app, name))
+        if hasattr(app, "__rsgi_init__"):
+            self.__rsgi_init__ = app.__rsgi_init__
+        self._end = getattr(app, "__rsgi_del__", None)
+
+    def __rsgi_del__(self, loop: Any) -> Any:
+        """Called at the worker's end: health checks say nothing any more, as the application closes what it has."""
+        for replica in self._replicas:
+            replica._serves(leaves=True)
+        return self._end(loop) if self._end is not None else None
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> Any:
         if scope.proto != "http":

@@ -10,11 +10,11 @@ server that starts a thread, or a greenlet, for each request would leave as many
 
 from __future__ import annotations
 
-import sysconfig
+import sys
 import threading
 
-IS_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-"""Whether this interpreter may run without a global lock."""
+IS_FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether this interpreter runs without a global lock; one that it takes later does no harm."""
 
 _lock = threading.Lock()
 

@@ -72,6 +72,26 @@ def test_what_it_lets_through_has_failed(
     assert (tally.answered, tally.failed) == (1, failed)
 
 
+def test_the_end_of_a_worker_ends_the_judging_before_the_application_s_own(settings: Replica[Settings], fake: Any):
+    seen: list[Any] = []
+
+    class App:
+        async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+            """Answer nothing."""
+
+        def __rsgi_init__(self, loop: Any) -> None:
+            seen.append(loop)
+
+        def __rsgi_del__(self, loop: Any) -> None:
+            seen.append((loop, settings._health._leaves))
+
+    pinned: Any = RsgiPin(App(), settings)
+    pinned.__rsgi_init__("begin")
+    pinned.__rsgi_del__("end")
+    RsgiPin(App().__rsgi__, settings).__rsgi_del__("no end of its own")
+    assert seen == ["begin", ("end", True)]
+
+
 def test_a_websocket_is_given_granian_s_own_protocol(settings: Replica[Settings], fake: Any):
     seen: list[Any] = []
 
