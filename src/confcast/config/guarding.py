@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _ITEMS = (list, tuple, set, frozenset, deque)
 _HAVE_ENTRIES = (dict, *_ITEMS)
+_PLAIN = frozenset({bool, int, str, bytes})
+"""Types whose values have the same encoding where they are equal."""
+
 _ROUNDING = 1e-9
 
 
@@ -84,6 +87,8 @@ class _Empties(_OfKey, frozen=True, kw_only=True):
 
 class _Touches(_OfKey, frozen=True, kw_only=True):
     def trips(self, old: Any, new: Any) -> str | None:
+        if _is_same_at(old, new, self.key):  # which is quick, and mostly so
+            return None
         lost, _ = _lost(_leaves(old, self.key), _leaves(new, self.key))
         return "has changed" if lost else None
 
@@ -232,6 +237,18 @@ def _leaves(config: Any, key: str = "") -> Iterator[tuple[str, Any, Codec[Any]]]
     yield from ((where, leaf, codec) for where, leaf in leaves_at(codec, value))
 
 
+def _is_same_at(old: Any, new: Any, key: str) -> bool:
+    """Whether there is the same at a key, in both; what a patch has made shares it."""
+    from confcast.config.diff import value_inside
+
+    codec, parts = _codec(old), parts_of(key)
+    try:
+        before, after = value_inside(codec, old, parts), value_inside(codec, new, parts)
+    except LookupError:
+        return False
+    return before is after or codec.comparable(before) == codec.comparable(after)
+
+
 def _lost(old: Iterator[tuple[str, Any, Codec[Any]]], new: Iterator[tuple[str, Any, Codec[Any]]]) -> tuple[int, int]:
     """How many entries of the old values are not among the new ones, and how many old ones there are."""
     after = defaultdict[str, list[Any]](list)
@@ -244,28 +261,39 @@ def _lost(old: Iterator[tuple[str, Any, Codec[Any]]], new: Iterator[tuple[str, A
     for key, leaves in before.items():
         total += sum(map(_count_of, leaves))
         now = after.get(key, [])
-        if len(leaves) == len(now) == 1 and leaves[0] is now[0]:
+        if len(leaves) == len(now) == 1 and _is_plainly(leaves[0], now[0]):
             continue
         assert codec is not None
         lost += (_entries(codec, leaves) - _entries(codec, now)).total()
     return lost, total
 
 
+def _is_plainly(one: Any, other: Any) -> bool:
+    """Whether two values are certainly the same."""
+    return one is other or (type(one) is type(other) and type(one) in _PLAIN and bool(one == other))
+
+
 def _count_of(leaf: Any) -> int:
     return len(leaf) if isinstance(leaf, _HAVE_ENTRIES) else int(leaf is not None)
 
 
-def _entries(codec: Codec[Any], leaves: Iterable[Any]) -> Counter[bytes]:
-    """The entries of these values, each as bytes that equal ones share."""
-    found = Counter[bytes]()
+def _entries(codec: Codec[Any], leaves: Iterable[Any]) -> Counter[Any]:
+    """The entries of these values, each as something that equal ones share."""
+    found = Counter[Any]()
     for leaf in leaves:
         if isinstance(leaf, dict):  # one whose keys are secrets, or an empty one
-            found.update(codec.comparable(key) + codec.comparable(value) for key, value in leaf.items())
+            found.update((_shared(codec, key), _shared(codec, value)) for key, value in leaf.items())
         elif isinstance(leaf, _ITEMS):
-            found.update(map(codec.comparable, leaf))
+            found.update(_shared(codec, item) for item in leaf)
         elif leaf is not None:
-            found[codec.comparable(leaf)] += 1
+            found[_shared(codec, leaf)] += 1
     return found
+
+
+def _shared(codec: Codec[Any], value: Any) -> Any:
+    """What equal values share, by type and encoding; plain ones need not be encoded for it."""
+    kind = type(value)
+    return (kind, value) if kind in _PLAIN else codec.comparable(value)
 
 
 def _counted(entries: int) -> str:
