@@ -42,7 +42,7 @@ def test_what_the_master_and_a_worker_log_is_a_line_of_the_error_log(make: Make)
 
     log = await_errors(server, "restart: unchanged")
     assert f"[{server.pid}] [ERROR] the config owner {owner} of 'app' is dead" in log
-    server.change("number = 13\n")
+    server.change("number = 1313\n")
     server.hup()
     assert application in await_errors(server, "observer listen raised")
     assert server.log() == ""
@@ -54,7 +54,7 @@ def test_an_application_that_logs_itself_gets_each_line_once(make: Make):
     application = (server.folder / "app.py").read_text()
     (server.folder / "app.py").write_text(application.replace("import json\n", own, 1))
     start(server)
-    server.change("number = 13\n")
+    server.change("number = 1313\n")
     server.hup()
 
     assert await_errors(server, "OWN observer listen raised", "own").count("observer listen raised") == 1
