@@ -442,6 +442,22 @@ def test_somebody_who_asks_for_just_that_gets_it_on_probation(asked: type):
     assert owner.did(fx.Record)[-1].undo
 
 
+def test_what_is_refused_is_what_ran_and_not_what_was_tried_last():
+    """U1, the row's sources: else edit 3 is refused by a no, and the file that goes back to 2 is committed again."""
+    owner, w1, w2 = running()
+    owner.is_triggered("watch")
+    owner.loads_of(C, C)
+    all_vote(owner, w1, ok=False)
+    complains(owner, w1)
+    is_undone(owner, w1, w2)
+    for content in (B, C):
+        owner.is_triggered("watch")
+        owner.loads_of(content, content)
+        if content == C:
+            commits(owner, w1, w2)
+        assert owner.core.committed.payload == (C if content == C else A)
+
+
 def test_other_content_goes_its_way():
     owner, w1, w2 = undone()
     owner.is_triggered("watch")
