@@ -138,6 +138,7 @@ class Oracle(TrialOracle):
 
     def journal_went_back(self, newest: int) -> None:
         self.newest_row = newest
+        self.spoiled.clear()  # an undo is lost with its row
         self.window_sources = self.undone_sources = None
         self._forget_trial()
 

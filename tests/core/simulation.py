@@ -194,6 +194,7 @@ class World(Crowd):
             return
         self.journal.rows = {version: self.journal.rows[version] for version in before}
         self.journal.settled &= set(before)
+        self.journal.taken_back.clear()
         self.journal.high_water = before[-1]
         self.oracle.journal_went_back(before[-1])
         self.census.notes("the journal goes back")
