@@ -139,7 +139,9 @@ class Oracle(TrialOracle):
     def journal_went_back(self, newest: int) -> None:
         self.newest_row = newest
         self.spoiled.clear()  # an undo is lost with its row
-        self.window_sources = self.undone_sources = None
+        window = self.world.journal.operator.window
+        self.window_sources = self._sources_of.get(self.rows[newest]) if window is not None else None
+        self.undone_sources = None
         self._forget_trial()
 
     def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
