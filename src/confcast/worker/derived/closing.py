@@ -130,7 +130,8 @@ class Closing:
                 self._watched[contents] = weakref.ref(things, lambda _: ended.append(contents))
                 return
             self._watched[contents] = weakref.ref(things, lambda _: self._note_end(contents))
-            self._release_ended()
+            while self._thread is None and self._ended:
+                self._release(self._ended.popleft())
             if self._wakes or self._unheld:
                 self._wake()
 
@@ -209,13 +210,16 @@ class Closing:
                 over = self._end_keeping(time.monotonic())
             del over  # not while the lock is held
             with self._lock:
-                self._release_ended()
+                if self._ended:  # one version after the other: the oldest one's things are closed first
+                    self._release(self._ended.popleft())
             while (thing := self._next(time.monotonic())) is not None:
                 self._close_with_patience(thing)
                 self._is_closed(thing)
             with self._lock:
+                if self._ended:
+                    continue
                 self._wakes = any(self._is_former(thing) for thing in self._open.values())
-                wait = 0.0 if self._ended and self._wakes else self._seconds_to_wait()
+                wait = 0.0 if self._ended else self._seconds_to_wait()  # one may have ended since
                 if wait is None and not self._wakes:
                     self._thread = None
                     return
@@ -228,11 +232,6 @@ class Closing:
         return all(
             self._is_former(each) if isinstance(each, Thing) else each in self._watched for each in thing.holders
         )
-
-    def _release_ended(self) -> None:
-        """Release the versions that have ended. Called with the lock held."""
-        while self._ended:
-            self._release(self._ended.popleft())
 
     def _release(self, contents: Contents) -> None:
         with self._lock:

@@ -176,3 +176,16 @@ def test_what_is_kept_for_an_undo_is_let_go_of_in_time_though_nothing_is_to_be_c
     del former
     eventually(lambda: gone() is None, "the end of the time")
     assert closing.open_things() == [pool]
+
+
+def test_of_versions_that_have_ended_together_the_older_one_s_things_are_closed_first(closing: Closing) -> None:
+    closed: list[str] = []
+    pool = declared(closed.append)
+    first, second, third = (Things(None, version) for version in (1, 2, 3))
+    with closing._lock:  # the thread waits for it
+        for number, things in enumerate((first, second, third), 1):
+            built(closing, things, pool, str(number))
+        closing.replaced(first, second)
+        closing.replaced(second, third)
+        del first, second, things
+    eventually(lambda: closed == ["1", "2"], f"both are closed: {closed}")
