@@ -65,6 +65,7 @@ from confcast import (
     reload_config,
 )
 from confcast.logging import follow
+from confcast.testing import Application
 
 
 @dataclass
@@ -642,6 +643,24 @@ def deriving() -> None:
     settings.derive(make_engine, lambda c: c.memory, lingers=3)  # type: ignore[call-overload]
     engine.override(5)  # type: ignore[arg-type]
     engine.current = Engine(1)  # type: ignore[misc]
+
+
+# ---- tests of applications
+
+
+def in_worker_processes(confcast_workers: type[Application]) -> None:
+    with confcast_workers("shop:settings", "app.toml", workers=3, probation=0.0) as app:
+        assert_type(app, Application)
+        assert_type(app.change("app.toml", "size = 7", wait_observers=1.0), ReloadEvent)
+        assert_type(app.values("size"), list[Any])
+        assert_type(app.versions(), list[int])
+        assert_type(app.call(in_worker_processes, 7), list[Any])
+        app.manager.wait()
+    with confcast_workers(settings, ConfigLoader(Settings, "app.toml"), files={"app.toml": "size = 3"}):
+        pass
+    confcast_workers(7)  # type: ignore[arg-type]
+    confcast_workers("shop:settings", wrkers=3)  # type: ignore[call-arg]
+    confcast_workers("shop:settings", probation="20")  # type: ignore[arg-type]
 
 
 # ---- errors
