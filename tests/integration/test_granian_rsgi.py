@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from tests.support.embedding import Embedding
+import pytest
+
+from tests.support.embedding import Embedding, OtherInterface
 from tests.support.granian import RsgiServer
 
 
-class TestGranianRsgi(Embedding):
+class TestGranianRsgi(OtherInterface):
+    kind = RsgiServer
+
+
+@pytest.mark.slow
+class TestGranianRsgiToo(Embedding):
     kind = RsgiServer

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from tests.support.embedding import Embedding
+import pytest
+
+from tests.support.embedding import Embedding, OtherInterface
 from tests.support.granian import WsgiServer
 
 
-class TestGranianWsgi(Embedding):
+class TestGranianWsgi(OtherInterface):
+    kind = WsgiServer
+
+
+@pytest.mark.slow
+class TestGranianWsgiToo(Embedding):
     kind = WsgiServer

@@ -26,6 +26,7 @@ from tests.support.gate import Gate, shut_gate
 from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.server import Server, kill_worker, servers_of
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
 Make = Callable[..., Any]
@@ -275,6 +276,16 @@ class Embedding(InPlace, Deaths):
         assert b'"number": %d,' % newest in answer
 
 
+class OtherInterface(Embedding):
+    """What depends on the interface of an application, for a server whose other one has all of `Embedding`."""
+
+    test_a_hup_to_the_owner_does_the_same = None
+    test_a_hup_to_a_worker_does_nothing = None
+    test_a_hup_for_the_whole_group_kills_nobody_and_makes_one_version = None
+    test_a_killed_worker_is_replaced_by_one_with_the_current_version = None
+    test_a_killed_owner_is_replaced_while_workers_serve = None
+
+
 class Endings(Refusals):
     """How a server with a config owner begins, and how it ends: nothing is left of it in any case.
 
@@ -346,7 +357,7 @@ class Endings(Refusals):
         server.assert_nothing_left()
         assert server.crashes() == []
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
     def test_a_stop_of_the_whole_group_ends_all(self, make: Make, number: int):
         server = make().start()
         os.killpg(server.pid, number)
