@@ -173,26 +173,16 @@ def test_another_confirm_within_sets_the_deadline_and_keeps_the_fallback(content
     assert owner.core.committed.payload == A
 
 
-def test_what_a_worker_has_declined_is_no_fallback():
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "too late for its outcome"])
+def test_what_a_worker_has_declined_is_no_fallback(late: bool):
     owner, w1, w2 = serving()
     owner.is_asked()
     owner.loads(B)
     all_vote(owner, w1, w2)
     owner.records()
     owner.receives(w1, Applied(2))
-    owner.receives(w2, Declined(2, (WHY,)))
-    opens(owner, w1, w2, content=C)
-    assert window(owner).fallback == 1
-
-
-def test_a_refusal_that_comes_too_late_takes_the_fallback_back():
-    owner, w1, w2 = serving()
-    owner.is_asked()
-    owner.loads(B)
-    all_vote(owner, w1, w2)
-    owner.records()
-    owner.receives(w1, Applied(2))
-    owner.waits_out(fx.Timer.BARRIER)
+    if late:
+        owner.waits_out(fx.Timer.BARRIER)
     owner.receives(w2, Declined(2, (WHY,)))
     opens(owner, w1, w2, content=C)
     assert window(owner).fallback == 1

@@ -25,6 +25,7 @@ from confcast.wire.messages import Answer, Request
 from confcast.worker.client import known_owners, owner_client, verbs
 from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.late import one_is_stopped
 from tests.support.leaks import nobody_listens
 from tests.support.settings import write
 from tests.support.slow import slow
@@ -99,10 +100,7 @@ def test_a_veto_exits_with_1_and_names_the_worker(
 def one_stops(start_manager: StartManager, start_worker: StartWorker) -> tuple[Manager, Worker, Worker]:
     """A manager that does not wait long, a worker, and one that is stopped; each has answered before."""
     manager = start_manager(vote_timeout=0.5)
-    answering, stopped = start_worker(manager), start_worker(manager)
-    eventually(lambda: [worker.state for worker in manager.workers()] == ["current"] * 2, "both workers' answers")
-    stopped.signal(signal.SIGSTOP)
-    return manager, answering, stopped
+    return (manager, *one_is_stopped(manager, start_worker))
 
 
 def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(

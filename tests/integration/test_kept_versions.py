@@ -18,6 +18,7 @@ from confcast.worker.client.connection_per_call import AddressClient
 from tests.integration.test_generations import successor
 from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.late import one_is_late
 from tests.support.owners import await_fold, kill_the_owner
 from tests.support.settings import Limits, write
 from tests.support.waiting import DEADLINE, eventually
@@ -72,12 +73,7 @@ def test_a_version_that_a_worker_is_late_for_is_good_until_that_worker_declines_
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     manager = start_manager(vote_timeout=0.5)
-    answering, stopped = start_worker(manager), start_worker(manager)
-    stopped.ask("object_to", "the index does not fit into 2")
-    eventually(lambda: [each.state for each in manager.workers()] == ["current"] * 2, "both workers' answers")
-    stopped.signal(signal.SIGSTOP)
-    write(config, 2)
-    assert manager.reload().result is ReloadResult.PARTIAL
+    answering, stopped = one_is_late(manager, start_worker, config, "the index does not fit into 2")
     assert told(manager)[0] == (2, "call", True)
     stopped.signal(signal.SIGCONT)
     eventually(lambda: told(manager)[0] == (2, "call", False), "its refusal")

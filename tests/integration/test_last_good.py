@@ -18,6 +18,7 @@ from tests.support.certified import SCHEMA as CERTIFIED
 from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
+from tests.support.late import one_is_late
 from tests.support.owners import kill_the_owner
 from tests.support.settings import write
 from tests.support.waiting import eventually, history_of
@@ -163,12 +164,7 @@ def test_a_version_that_was_declined_is_passed_over(
     boot: Boot, start_worker: StartWorker, config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     manager = boot(vote_timeout=0.5)
-    answering, stopped = start_worker(manager), start_worker(manager)
-    stopped.ask("object_to", "not two")
-    eventually(lambda: [each.state for each in manager.workers()] == ["current"] * 2, "both workers' answers")
-    stopped.signal(signal.SIGSTOP)
-    write(config, 2)
-    assert manager.reload().result is ReloadResult.PARTIAL
+    answering, stopped = one_is_late(manager, start_worker, config, "not two")
     stopped.signal(signal.SIGCONT)
     eventually(lambda: not manager.versions()[0].good, "its refusal")
     manager.close()

@@ -32,6 +32,7 @@ from confcast import ConfigError, ConfigLoader, Environment, NotCarried, Secret
 from confcast.cli.arguments import assignment
 from confcast.config.overrides import Call, Overrides
 from confcast.wire.plain_values import plain_values
+from tests.support.slow import slow
 
 
 class Color(enum.Enum):
@@ -226,7 +227,13 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "confcast.loader")
 
 
-@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
+QUICK = SCHEMAS[: len(COMMON) + len(OF_PYDANTIC)] + SCHEMAS[-len(COMMON) - len(OF_STRUCTS) : -len(COMMON)]
+"""Every type in a pydantic model, and in a Struct what only that may have."""
+
+
+@pytest.mark.parametrize(
+    "schema", [each if each in QUICK else slow(each) for each in SCHEMAS], ids=lambda schema: schema.__name__
+)
 def test_each_known_text_means_the_same_by_each_door(schema: Any) -> None:
     outcomes = []
     for index, text in enumerate(TEXTS):

@@ -656,7 +656,7 @@ def over(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))  # no figure of time decides
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))  # no figure of time decides
 @given(st.data(), st.lists(named(), min_size=1, max_size=4))
 def test_layers_spelled_anyhow_give_what_they_give_by_the_names_of_fields(data, tables):
     layers = [Layer(f"{number}", spelled(data.draw, table)) for number, table in enumerate(tables)]
