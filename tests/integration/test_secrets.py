@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import ROOT
+from tests.support.programs import LIFETIME, ROOT
 from tests.support.secretive import NUMBER, ROOTS, SENTINEL
 from tests.support.slow import slow
 
@@ -18,6 +18,7 @@ LEAK = re.compile(rf"{SENTINEL}|(?<![\d.]){str(NUMBER)[:4]}")
 """The number from its first digit on: inside a figure, such as a time, the same digits may stand by chance."""
 
 
+@pytest.mark.timeout(4 * LIFETIME)  # it starts an owner after the other, and five seconds of a processor's work
 @pytest.mark.parametrize("root", [ROOTS[0], *map(slow, ROOTS[1:])])
 def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) -> None:
     run = subprocess.run(
@@ -26,7 +27,7 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=3 * LIFETIME,
         check=False,
     )
     said = run.stdout + run.stderr
