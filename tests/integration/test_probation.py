@@ -41,15 +41,20 @@ def test_a_version_of_which_workers_die_is_undone_in_the_others(
     manager: Manager, workers: list[Worker], config: Path
 ) -> None:
     loads(manager, config, 2)
+    assert manager.set({"name": "x"})
     assert manager.status().provisional == "probation"
     first, second, third = workers
     first.tell("leave", 1)
     second.signal(signal.SIGKILL)
     event = undone(manager)
-    assert (event.origin, event.version, len(event.evidence)) == ("undo", 3, 2), event
+    assert (event.origin, event.version, len(event.evidence)) == ("undo", 4, 2), event
+    assert [(change.key, change.new) for change in event.changes] == [("number", 1), ("twin", 1), ("name", "one")]
     assert all(str(each.pid) in " ".join(event.evidence) for each in (first, second))
-    assert third.ask("await_number", 1) == 3
-    assert [each.good for each in manager.versions()] == [True, False, True]
+    assert third.ask("await_number", 1) == 4
+    assert [each.good for each in manager.versions()] == [True, False, False, True]
+    status = manager.status()
+    assert (status.disk, status.differs, status.overrides) == ("refused", [], [])
+    assert status.problems[0].startswith("worker "), status.problems
     assert manager.wait(2).result is ReloadResult.UNDONE
     assert manager.reload().result is ReloadResult.REJECTED, "that content is refused"
     assert manager.get_stats()["spoken_against"] == {"death": 2}

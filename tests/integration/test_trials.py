@@ -76,7 +76,8 @@ def test_one_worker_runs_it_and_a_confirmation_commits_it_in_all(
     assert [worker.ask("pinned") for worker in workers] == [(2, 2)] * 3
     assert reads(workers) == {(2, 2)}
     assert manager.wait(2).result is SUCCESS
-    assert manager.status().provisional == ""
+    status = manager.status()
+    assert (status.provisional, status.disk, status.differs) == ("", "in step", [])
 
 
 def test_a_rollback_takes_it_back_and_holds_what_ran(manager: Manager, workers: list[Worker], config: Path) -> None:

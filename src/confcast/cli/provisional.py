@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.cli.report import line, user_name, when
-from confcast.wire.load_events import last_load
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
 _MOST_SHOWN = 10
@@ -98,8 +97,8 @@ def _on_probation(stats: dict[str, Any]) -> str:
     if (probation := stats.get("probation")) is None:
         return ""
     return (
-        f"version {stats['version']} is undone until {when(probation['until'])} if workers die of it, or speak against "
-        f"it: to the content of version {probation['fallback']}"
+        f"version {stats['version']} is on probation until {when(probation['until'])}: if workers die of it, or speak "
+        f"against it, the content of version {probation['fallback']} is put back; `confcast confirm` ends that"
     )
 
 
@@ -110,14 +109,14 @@ def _asked_for(given: dict[str, Any]) -> str:
     return f"; asked for{by}{why}" if by or why else ""
 
 
-def undone(events: list[ReloadEvent], running: int) -> str:
+def undone(events: list[ReloadEvent], running: int, last: ReloadEvent | None) -> str:
     """One sentence about what was undone by itself, if what was put back for it still runs; "" otherwise.
 
-    `events`: the newest first.
+    `events`: the newest first. `last`: which of them says what became of the sources' content.
     """
     event = next((each for each in events if each.result is ReloadResult.UNDONE), None)
     if event is None or event.version != running:
         return ""
     why = "; ".join(map(line, event.evidence)) or "nobody confirmed it"
-    again = "; `confcast resume` loads what the sources say" if last_load(events) is event else ""
+    again = "; `confcast resume` loads what the sources say" if last is event else ""
     return f"{why}; what was good before was put back at {when(event.timestamp)}{again}"

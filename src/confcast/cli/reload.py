@@ -14,6 +14,8 @@ from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStat
 
 _UNDO_TAKES = 30.0
 """Seconds that an undo may take, so that it is waited for."""
+_MOMENT, _PAUSE = 1.0, 0.02
+"""Seconds that canaries have to take a version, and seconds between two looks."""
 
 
 def add_to(commands: Any) -> None:
@@ -104,17 +106,29 @@ def _deadline(owner: owners.OwnerClient) -> float:
 
 def outcome(owner: owners.OwnerClient, event: ReloadEvent) -> Report:
     """The report on this outcome, with what the owner says now of its workers, and of what is provisional."""
-    return report(event, verdicts(event, _workers(owner)), stats=_stats(owner, event))
+    stats = _stats(owner, event)  # first: it waits for the canaries
+    return report(event, verdicts(event, _workers(owner)), stats=stats)
 
 
 def _stats(owner: owners.OwnerClient, event: ReloadEvent) -> dict[str, Any]:
-    """The totals, if the report on this event needs them, and the owner answers."""
+    """The totals, if the report on this event needs them, and the owner answers.
+
+    Canaries have a moment to take what is on trial, so that they can be named.
+    """
     if event.confirm_by is None and event.result is not ReloadResult.ON_TRIAL:
         return {}
+    end = time.monotonic() + _MOMENT
     try:
-        return owner.get_stats()
+        while _has_no_canary(stats := owner.get_stats(), event) and time.monotonic() < end:
+            time.sleep(_PAUSE)
     except OwnerUnavailable:
         return {}
+    return stats
+
+
+def _has_no_canary(stats: dict[str, Any], event: ReloadEvent) -> bool:
+    trial = stats.get("trial") or {}
+    return bool(trial.get("version") == event.version and trial["by"] == "worker" and not trial["workers"])
 
 
 def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerStatus]:

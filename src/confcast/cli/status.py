@@ -17,7 +17,7 @@ from confcast.cli import owners, provisional
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.errors import ConfcastError, more
-from confcast.wire.load_events import LOOK_BACK, last_load
+from confcast.wire.load_events import LOOK_BACK, last_word
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, WorkerStatus
 
 if TYPE_CHECKING:
@@ -127,8 +127,9 @@ def _without_clocks(data: dict[str, Any]) -> dict[str, Any]:
 def of(owner: owners.OwnerClient) -> Report:
     """The report on this owner. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     (stats, status), events = owner.stats_and_status(), owner.get_event_history(LOOK_BACK)
-    undone = provisional.undone(events, stats["version"])
-    return report(owner, stats, last_load(events), owner.workers(), status, undone)
+    last = last_word(events, refused=status is not None and status.disk == "refused")
+    undone = provisional.undone(events, stats["version"], last)
+    return report(owner, stats, last, owner.workers(), status, undone)
 
 
 def report(

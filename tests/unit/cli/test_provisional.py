@@ -96,13 +96,13 @@ def test_status_shows_an_open_window_and_programs_get_its_parts():
 
 
 def test_status_shows_what_nobody_confirmed_while_what_was_put_back_runs():
-    undone = provisional.undone([UNDONE], 7)
+    undone = provisional.undone([UNDONE], 7, None)
     assert undone == f"{EVIDENCE}; what was good before was put back at {when(1.0)}"
     loaded = event(version=6, previous_version=5, confirm_by=DEADLINE)
-    assert provisional.undone([UNDONE, loaded], 7) == f"{undone}; `confcast resume` loads what the sources say"
+    assert provisional.undone([UNDONE, loaded], 7, UNDONE) == f"{undone}; `confcast resume` loads what the sources say"
     assert f"undone   {undone}" in status.report(OWNER, STATS, event(), [], undone=undone).text.splitlines()
-    assert provisional.undone([event(version=8), UNDONE], 8) == ""
-    assert provisional.undone([event()], 7) == ""
+    assert provisional.undone([event(version=8), UNDONE], 8, UNDONE) == ""
+    assert provisional.undone([event()], 7, None) == ""
 
 
 def test_an_undo_that_took_back_what_the_sources_say_is_shown_as_their_refusal():
@@ -218,8 +218,8 @@ def test_followed_requests_are_no_change_and_evidence_is():
 def test_status_shows_a_probation_and_what_speaks_against_the_version():
     told = status.report(OWNER, PROBATION, event(), [])
     sentence = (
-        f"version 7 is undone until {when(DEADLINE)} if workers die of it, or speak against it: to the content of "
-        "version 6"
+        f"version 7 is on probation until {when(DEADLINE)}: if workers die of it, or speak against it, the content of "
+        "version 6 is put back; `confcast confirm` ends that"
     )
     lines = told.text.splitlines()
     at = lines.index(f"probation {sentence}")
@@ -227,7 +227,7 @@ def test_status_shows_a_probation_and_what_speaks_against_the_version():
     assert (told.data["evidence"], told.data["probation"]["fallback"]) == ([DIED], 6)
     assert provisional.told({**PROBATION, "evidence": ["x"] * 12})[-1] == "  and 2 more"
     both = provisional.told({**OPEN, "probation": PROBATION["probation"]})
-    assert [each.partition(" is ")[2][:9] for each in both] == ["to be con", "undone un"]
+    assert [each.partition(" is ")[2][:9] for each in both] == ["to be con", "on probat"]
 
 
 def test_status_counts_what_was_said_against_versions():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from confcast.wire.load_events import last_load
+from confcast.wire.load_events import last_load, last_word
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
 
@@ -80,3 +80,19 @@ def test_an_undo_of_a_value_leaves_what_a_trial_before_it_has_committed():
 def test_an_undo_of_the_version_of_a_load_on_probation_is_the_last():
     committed = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, origin="watch", version=6, previous_version=5)
     assert last_load([UNDONE, committed, event("start")]) is UNDONE
+
+
+def test_a_confirmation_that_commits_what_a_load_brought_is_the_last():
+    committed = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, origin="confirm", version=6, previous_version=5)
+    assert last_load([event("set"), committed, ON_TRIAL, event("start")]) is committed
+    of_a_value = ReloadEvent(timestamp=1.0, result=ReloadResult.ON_TRIAL, origin="set", version=6, previous_version=5)
+    assert last_load([committed, of_a_value, event("start")]) == event("start")
+
+
+def test_an_undo_is_the_last_word_if_the_owner_says_that_the_sources_are_refused():
+    load = event("watch")
+    assert last_word([event("set"), UNDONE, event("set"), load], refused=True) is UNDONE
+    assert last_word([event("set"), UNDONE, event("set"), load], refused=False) is load
+    still = event("call", ReloadResult.REJECTED)
+    assert last_word([still, UNDONE, load], refused=True) is still
+    assert last_word([load], refused=True) is load

@@ -17,7 +17,7 @@ from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.loop.core_clock import date_of
 from confcast.owner.loop.provisional import Provisional
 from confcast.owner.store.journal import Journal
-from confcast.wire.load_events import LOOK_BACK, last_load
+from confcast.wire.load_events import LOOK_BACK, last_word
 from confcast.wire.messages import Held, Override, ReloadEvent, ReloadResult, Status, Waiting
 
 
@@ -41,7 +41,7 @@ def status_of(core: Core, journal: Journal, present: Present, provisional: Provi
     """The status. Raises JournalError when the journal can't be read."""
     committed, people, hold = core.committed, present.people, present.people.hold
     kept = next((each for each in journal.versions(1) if each.version == committed.version), None)
-    last = last_load(journal.events(LOOK_BACK))
+    last = last_word(journal.events(LOOK_BACK), refused=_is_undone(core))
     disk = _disk(core, last)
     return Status(
         version=committed.version,
@@ -51,7 +51,7 @@ def status_of(core: Core, journal: Journal, present: Present, provisional: Provi
         who=None if kept is None else kept.who,
         reason="" if kept is None else kept.reason,
         disk=disk,
-        differs=list(last.changes) if last is not None and not last else [],
+        differs=list(last.changes) if last is not None and not last and last.result is not ReloadResult.UNDONE else [],
         problems=[str(each) for each in last.problems] if last is not None and disk == "refused" else [],
         held=None if hold is None else Held(hold.version, hold.since, hold.who, hold.reason, hold.boot),
         provisional=provisional.kind,
@@ -75,6 +75,11 @@ def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:
     if phase.state is ProposalState.LOADING:
         found.append(Waiting(os.getpid(), date_of(phase.since), source=hangs))
     return found
+
+
+def _is_undone(core: Core) -> bool:
+    """Whether the sources have what was undone, so that no load that follows them commits it."""
+    return core.operator.unconfirmed is not None and core.operator.hold is None
 
 
 def _disk(core: Core, last: ReloadEvent | None) -> Literal["in step", "differs", "refused"]:
