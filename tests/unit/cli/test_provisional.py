@@ -185,6 +185,26 @@ def test_what_is_not_over_in_time_and_provisional_no_more_is_unknown(deadline):
     assert len(owner.waited) == 1
 
 
+class Canaries:
+    """An owner whose canaries have taken the version when it is asked for the second time."""
+
+    def __init__(self, *workers: list[int]) -> None:
+        self.taken = list(workers)
+
+    def get_stats(self):
+        return {**TRIED, "trial": {**TRIAL, "workers": self.taken.pop(0)}}
+
+    def workers(self):
+        return [WorkerStatus(77, 8, "trial")]
+
+
+def test_canaries_have_a_moment_to_take_the_version_so_that_they_are_named(monkeypatch: pytest.MonkeyPatch):
+    told = reload.outcome(Canaries([], [77]), ON_TRIAL)
+    assert "version 8 is on trial in worker 77 since" in told.text
+    monkeypatch.setattr(reload, "_MOMENT", -1.0)
+    assert "version 8 is on trial in no worker yet since" in reload.outcome(Canaries([], [77]), ON_TRIAL).text
+
+
 def test_status_shows_a_trial_in_workers_for_entities_and_the_second_time():
     told = status.report(OWNER, TRIED, ON_TRIAL, [])
     assert f"trial    {ABOUT_TRIAL}" in told.text.splitlines()
