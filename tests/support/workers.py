@@ -89,7 +89,8 @@ class Worker:
     def end(self) -> None:
         """However it is: afterwards it is gone."""
         if self._process.is_alive():
-            os.kill(self.pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # it has died, and its fork server has not told so yet
+                os.kill(self.pid, signal.SIGCONT)
         with contextlib.suppress(OSError):
             self._pipe.send(None)  # the end of the pipe is not noticed while a forked sibling has it open
         self._pipe.close()
