@@ -475,7 +475,8 @@ class Oracle(TrialOracle):
                 self.window_sources = self._sources_of.get(effect.payload) if after is not None else None
         elif self._follows(effect):
             self.undone_sources = None
-            self.window_sources = effect.values if after is not None else None
+            self.window_sources = effect.values
+        self.window_sources = self.window_sources if after is not None else None
         self._sources_of = {} if after is None else self._sources_of | {effect.payload: self.window_sources}
 
     # ---- operations
