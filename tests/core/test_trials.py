@@ -525,6 +525,18 @@ def test_a_canary_that_leaves_alone_is_replaced_by_the_next_that_connects():
     assert sum(Prepare(1, B, B) in owner.sent(peer) for peer in peers) == 1
 
 
+def test_the_only_canary_has_left_and_its_time_is_over():
+    """E3: what it had counted is no evidence any more that anybody runs it."""
+    owner, (w1, w2) = begun()
+    counts(owner, w1, 50)
+    owner.receives(w1, Goodbye())
+    ends(owner)
+    owner.records()
+    ends(owner)
+    undone(owner, [w2])
+    assert owner.events()[-1].evidence == ["no worker has had version 2 on trial"]
+
+
 def test_a_fork_of_a_canary_is_a_canary():
     """It has the version: without Tried, nobody would wait for it, or hear its no."""
     owner, (_w1, _w2) = begun()
