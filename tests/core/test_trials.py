@@ -869,6 +869,17 @@ def test_by_entity_a_canary_that_is_silent_is_named_at_a_deadline():
     assert owner.sent(w2)[-1] == Settled(2, (2,))
 
 
+def test_by_entity_its_use_does_not_begin_while_it_is_being_undone():
+    owner, (w1, w2) = serving(canary=BY_ENTITY)
+    tries(owner, [w1, w2])
+    owner.receives(w1, Tried(2))
+    owner.receives(w1, Unhealthy(2, "no"))
+    owner.receives(w2, Tried(2))
+    ends(owner)
+    assert Settled(2) not in owner.sent(w1) + owner.sent(w2)
+    undone(owner, [w1, w2])
+
+
 def test_by_entity_one_worker_is_enough():
     owner, _ = begun(1, canary=BY_ENTITY)
     assert owner.core.operator.trial.version == 2

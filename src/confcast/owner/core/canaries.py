@@ -126,7 +126,8 @@ class Canaries:
     def begin_frame(self, member: Member) -> Settled | None:
         """What tells a worker that has the version that its use begins, by entity; None: nothing to tell."""
         version = self.trial.version
-        if not self.by_entity or self.begins_by or member.tried != version or member.begun == version:
+        begins = self.by_entity and not self.begins_by and not self.over
+        if not begins or member.tried != version or member.begun == version:
             return None
         member.begun = version
         return Settled(version, self.named)
