@@ -118,7 +118,7 @@ class ExitWatch:
     def _look_on(self, death: Death, callback: Callback, event: int, *, said_goodbye: bool = False) -> None:
         now = time.monotonic()
         old = [pid for pid, leaving in self._leaving.items() if leaving.until <= now]
-        for pid in old or list(self._leaving)[: len(self._leaving) + 1 - _MOST_LEAVING]:
+        for pid in old or list(self._leaving)[: max(0, len(self._leaving) + 1 - _MOST_LEAVING)]:
             self._drop(pid)
         self._leaving[death.pid] = _Leaving(death, now + _ENDS_WITHIN, said_goodbye)
         self._selector.modify(death, event, partial(self._ended, death.pid, callback))

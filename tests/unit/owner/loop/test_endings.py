@@ -203,3 +203,15 @@ def test_no_more_are_watched_after_they_have_left_than_a_few(
     ends(second)
     bench.turn()
     assert bench.told == ["left with status 7"]
+
+
+@linux
+def test_none_of_these_is_given_up_before_there_are_too_many(
+    bench: Bench, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_LEAVING", 4)
+    processes = [child(started, "os._exit(7)") for _ in range(5)]
+    for number, process in enumerate(processes, 1):
+        bench.watches(process)
+        bench.watch.leaves(process.pid)
+        assert list(bench.watch._leaving) == [each.pid for each in processes[max(0, number - 4) : number]]
