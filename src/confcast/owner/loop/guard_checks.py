@@ -91,11 +91,11 @@ class GuardChecks:
     def _tripped(self, old: Any, new: Any) -> Iterable[_Trip]:
         for guard in self._loader._guards:
             try:
-                text = guard.trips(old, new)
+                text = str(guard.trips(old, new) or "")
             except BaseException as error:  # a user's guard may raise anything
-                text = f"it raised {type(error).__name__}: {error}"
+                text = _raised(error)
             if text:
-                yield _Trip(guard, self._masked(str(text), old, new))
+                yield _Trip(guard, self._masked(text, old, new))
 
     def _masked(self, text: str, old: Any, new: Any) -> str:
         try:
@@ -118,6 +118,13 @@ class GuardChecks:
                     "it is useless as it is: give it another bound, or take it out"
                 )
         return tuple(useless)
+
+
+def _raised(error: BaseException) -> str:
+    try:
+        return f"it raised {type(error).__name__}: {error}"
+    except BaseException:  # so may the text of what it raised
+        return f"it raised {type(error).__name__}"
 
 
 def _said(trip: _Trip) -> str:

@@ -42,6 +42,20 @@ class Rude(Guard, frozen=True):
         return f"{old.token} became {new.token}"
 
 
+class Wordless(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+
+class Mute(Guard, frozen=True):
+    """Raises what can't be told."""
+
+    def trips(self, old: Any, new: Any) -> str | None:
+        raise Wordless
+
+
 class Bench:
     """Loads in the test's own thread, over one file."""
 
@@ -196,6 +210,11 @@ def test_a_guard_that_raises_has_tripped_and_secrets_are_masked(start: Start) ->
         assert "hunter2" not in problem.message
         assert "swordfish" not in problem.message
     assert notes(start(Rude(name="rude")).load('token = "swordfish"', allow=("rude",)))[0].startswith("it raised")
+
+
+def test_a_guard_whose_error_has_no_text_has_tripped(start: Start) -> None:
+    (problem,) = refused(start(Mute(name="mute")).load(FEW))
+    assert problem.message.startswith("it raised Wordless (guard mute); if it is meant: ")
 
 
 def test_a_guard_that_was_allowed_five_times_running_is_said_to_be_useless(start: Start) -> None:
