@@ -21,8 +21,10 @@ from confcast.wire.messages import WorkerState, WorkerStatus
 NO_PIPE = "lives, and has no pipe to the owner"
 _LONGEST_REASON = 4000
 _LONGEST_NAME = 200
-_MOST_LEFT = 64
 """How many characters are kept of the function's name that a worker reports."""
+
+_MOST_LEFT = 64
+"""How many members that have left are remembered."""
 
 
 @dataclass(slots=True, eq=False)
