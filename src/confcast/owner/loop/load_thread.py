@@ -285,7 +285,8 @@ class LoadThread:
         """
         running = self._committed.config if self._committed is not None else None
         if isinstance(given, Probed):
-            return structs.replace(given, why=masked(given.why, self._loader, running))
+            configs = [each.config for each in (self._committed, self._latest) if each is not None]  # perhaps on trial
+            return structs.replace(given, why=masked(given.why, self._loader, *configs))
         if isinstance(given, Received) and type(given.message) in REASONED:
             return structs.replace(given, message=with_masked_reason(given.message, self._loader, running))
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):

@@ -49,10 +49,10 @@ def with_masked_reason(asked: M, loader: ConfigLoader[Any], running: Any) -> M:
     return msgspec.structs.replace(asked, reason=shown) if shown != reason else asked
 
 
-def masked(text: str, loader: ConfigLoader[Any], running: Any) -> str:
-    """What a program outside says, with the secrets of the configuration that runs masked."""
+def masked(text: str, loader: ConfigLoader[Any], *configs: Any) -> str:
+    """What a program outside says, with the secrets of these configurations masked."""
     try:
-        return text if running is None else secrets_masked(loader._codec, running)(text)
+        return secrets_masked(loader._codec, *configs)(text)
     except Exception as error:
         return f"(what it says is left out: its secrets can't be told, {type(error).__name__})"
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigLoader
+from confcast.owner.core.effects import Load, Loaded, Probed
 from confcast.owner.loop import masked_reasons
+from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.masked_reasons import REASONED, with_masked_reason
+from confcast.owner.store.attempts import Attempts
 from confcast.wire.messages import Confirm, Operation, Reload, Resume, Rollback, Set, Unhealthy, Unset
 
 
@@ -64,3 +68,20 @@ def test_where_secrets_can_t_be_told_no_reason_is_kept(loader: ConfigLoader[Any]
 
     monkeypatch.setattr(masked_reasons, "secrets_masked", fails)
     assert reason_of(Reload(1, reason="hunter2-of-old"), loader).startswith("(a reason was given, and is not kept")
+
+
+def test_a_probe_shows_no_secret_of_what_runs_nor_of_what_is_on_trial(tmp_path: Path) -> None:
+    file, attempts = tmp_path / "app.toml", Attempts(tmp_path / "loading")
+    loading = LoadThread(ConfigLoader(Settings, file), attempts, lambda result: None)
+    try:
+        for number, password in enumerate(("hunter3-of-new", "hunter4-on-trial"), 1):
+            file.write_text(f'login.password = "{password}"')
+            loading.submit(Load(number, insist=True))
+            loaded = next(iter(loading.serve_here()))
+            assert isinstance(loaded, Loaded)
+            if number == 1:
+                loading.committed(loaded.digest, loaded.payload, loaded.values)
+        said = loading.located(Probed(2, "neither hunter3-of-new nor hunter4-on-trial"))
+        assert said == Probed(2, "neither ********** nor **********")
+    finally:
+        attempts.close()
