@@ -58,7 +58,7 @@ class Command(Probe, frozen=True, tag="command"):
     def __post_init__(self) -> None:
         self._check_every()
         if isinstance(self.command, str):
-            raise TypeError(f"command={self.command!r}: a list of texts is expected, as {shlex.split(self.command)!r}")
+            raise TypeError(f"command={self.command!r}: a list of texts is expected, as {_words(self.command)!r}")
         words = tuple(self.command)
         if wrong := [word for word in words if not isinstance(word, str)]:
             raise TypeError(f"command: {wrong[0]!r} is no text")
@@ -125,6 +125,14 @@ class Http(Probe, frozen=True, tag="http"):
 
 
 AnyProbe = Command | Http
+
+
+def _words(command: str) -> list[str]:
+    """The words as a shell would take them; where it would not, those between blanks."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def probe_of_text(text: str) -> AnyProbe:

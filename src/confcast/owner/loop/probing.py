@@ -20,12 +20,13 @@ import os
 import selectors
 import signal
 import socket
+import string
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from confcast.owner.core.effects import Probed
 from confcast.owner.core.machine import Core, ProposalState
@@ -42,7 +43,9 @@ _MOST_KEPT = 2000
 """Bytes that are kept of a program's output."""
 
 _LONGEST_LINE = 300
+_UNANSWERED = "probe without an answer"
 _MOST_REDIRECTS = 3
+_USUAL_PORTS = {"http": 80, "https": 443}
 _DEFAULT_AGAIN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGIO)
 
 
@@ -73,11 +76,12 @@ class Probing:
     """
 
     def __init__(self, probes: tuple[AnyProbe, ...], post: Callable[[Probed], object]) -> None:
-        self.unanswered: Counter[str] = Counter()
+        self.unanswered: Counter[str] = Counter({_UNANSWERED: 0})  # no further key, since two threads read it
         self._probes, self._post = probes, post
+        self._unstarted = list(probes)
         self._changed = threading.Condition()
         self._version = 0  # which is provisional; 0: none is
-        self._started = self._closed = False
+        self._closed = False
 
     def follow(self, core: Core) -> None:
         """Ask while what the core says is provisional; it may have changed."""
@@ -91,16 +95,26 @@ class Probing:
         with self._changed:
             self._version = version
             self._changed.notify_all()
-        if not self._started:
-            self._started = True
-            for probe in self._probes:
-                threading.Thread(target=self._serve, args=(probe,), name="confcast-probe", daemon=True).start()
+        if self._unstarted and version:
+            self._start()
 
     def close(self) -> None:
         """Begin no further run. One that is under way ends at its deadline, or with the process."""
         with self._changed:
             self._closed, self._version = True, 0
             self._changed.notify_all()
+
+    def _start(self) -> None:
+        """Start the probes' threads. Those that can't be are started with the next provisional version."""
+        try:
+            while self._unstarted:
+                args = (self._unstarted[-1],)
+                threading.Thread(target=self._serve, args=args, name="confcast-probe", daemon=True).start()
+                self._unstarted.pop()
+        except RuntimeError as error:
+            _log.warning("%d probes are not asked for now, which is no evidence: %s", len(self._unstarted), error)
+            with self._changed:
+                self.unanswered[_UNANSWERED] += len(self._unstarted)
 
     def _serve(self, probe: AnyProbe) -> None:
         """Ask one probe, as long as the owner lives."""
@@ -112,7 +126,7 @@ class Probing:
                 self._post(Probed(version, f"{probe.shown} {answer.no}"))
             elif answer.none and self._version == version:
                 with self._changed:
-                    self.unanswered["probe without an answer"] += 1
+                    self.unanswered[_UNANSWERED] += 1
                 if not silent:
                     _log.warning("the probe %s gives no answer, which is no evidence: %s", probe.shown, answer.none)
             silent = bool(answer.none)
@@ -178,6 +192,18 @@ def _run(probe: Command, deadline: float, over: Callable[[], bool]) -> Answer:
 
 def _output_of(pid: int, readable: int, deadline: float, over: Callable[[], bool]) -> tuple[str, int | None]:
     """What the program says first, as the end of a sentence; and how it ended, None if it was killed in time."""
+    try:
+        kept, ended = _followed(pid, readable, deadline, over)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # not permitted: another user's; on macOS, dead
+            os.killpg(pid, signal.SIGKILL)  # what it has started, too; it is not reaped, so the pid is its
+        _, status = os.waitpid(pid, 0)
+    line = next(iter(kept.decode(errors="replace").strip().splitlines()), "")
+    return f": {line}" if line else "", status if ended else None  # cut once its secrets are masked
+
+
+def _followed(pid: int, readable: int, deadline: float, over: Callable[[], bool]) -> tuple[bytes, bool]:
+    """What the program says first, and whether it has ended in time. Raises OSError, if it can't be watched."""
     kept, ended = b"", False
     os.set_blocking(readable, False)
     with contextlib.closing(Death(pid)) as death, selectors.DefaultSelector() as selector:
@@ -192,11 +218,7 @@ def _output_of(pid: int, readable: int, deadline: float, over: Callable[[], bool
                     selector.unregister(readable)
         if ended:
             kept = (kept + (_read(readable) or b""))[:_MOST_KEPT]
-        with contextlib.suppress(ProcessLookupError):  # what it has started, too; it is not reaped, so the pid is its
-            os.killpg(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    line = next(iter(kept.decode(errors="replace").strip().splitlines()), "")
-    return f": {shortened(line, _LONGEST_LINE)}" if line else "", status if ended else None
+    return kept, ended
 
 
 def _read(fd: int) -> bytes | None:
@@ -214,7 +236,7 @@ def _fetch(probe: Http, deadline: float) -> Answer:
     url = probe.url
     for _ in range(_MOST_REDIRECTS + 1):
         status, location = _get(url, probe, deadline)
-        following = urljoin(url, location) if location else url
+        following = urljoin(url, _quoted(location)) if location else url
         if not 300 <= status < 400 or not location or _place(following) != _place(url):
             break
         url = following
@@ -223,7 +245,12 @@ def _fetch(probe: Http, deadline: float) -> Answer:
 
 def _place(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+    return parts.scheme, parts.hostname, parts.port or _USUAL_PORTS.get(parts.scheme)
+
+
+def _quoted(location: str) -> str:
+    """A Location that can be sent back: servers put blanks and other characters into it, as `urllib.request` knows."""
+    return quote(location, encoding="iso-8859-1", safe=string.punctuation)
 
 
 def _get(url: str, probe: Http, deadline: float) -> tuple[int, str]:

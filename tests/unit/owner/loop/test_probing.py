@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import logging
 import os
@@ -12,11 +13,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import msgspec
 import pytest
 
 from confcast.owner.core.effects import Probed
+from confcast.owner.loop import probing as module
 from confcast.owner.loop.probing import Answer, Probing, asked
 from confcast.probes import Command, Http
 from confcast.wire.options import Options, checked
@@ -68,10 +71,39 @@ def _is_at_its_end(fd: int) -> bool:
         return False
 
 
+def test_a_program_whose_end_can_t_be_watched_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+
+    def refused(pid: int) -> None:
+        found.append(pid)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "Death", refused)
+    assert "Too many open files" in asked(python("import time; time.sleep(600)")).none
+    with pytest.raises(ChildProcessError):  # it is neither left running nor a zombie
+        os.waitpid(found[0], os.WNOHANG)
+
+
+def test_a_program_that_may_not_be_killed_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that runs as another user; on macOS, any that has ended."""
+
+    found: list[int] = []
+
+    def refused(pid: int, number: int) -> None:
+        found.append(pid)
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(module.os, "killpg", refused)
+    assert asked(python("raise SystemExit(3)")) == Answer(no="exited with status 3")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(found[0], os.WNOHANG)
+
+
 def test_a_program_whose_output_does_not_end_is_read_and_little_of_it_is_kept() -> None:
     assert asked(python("import sys\nfor _ in range(100): print('x' * 100_000)\nsys.exit(1)")).no[:40] == (
         "exited with status 1: " + "x" * 18
     )
+    assert asked(python("print('x' * 1000 + 'secret'); raise SystemExit(1)")).no.endswith("secret"), "masked before cut"
     held = "import os, time\nif os.fork() == 0: time.sleep(600)\nprint('no', flush=True); os._exit(1)"
     assert asked(python(held)) == Answer(no="exited with status 1: no")
 
@@ -107,7 +139,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(302 if path == "/to" else int(path[1:]))
         if path == "/to":
-            self.send_header("Location", query)
+            self.send_header("Location", unquote(query))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -160,6 +192,16 @@ def test_a_user_in_the_url_is_sent_and_never_shown(site: Site) -> None:
         assert "hunter" not in text
         assert "ada" not in text
     assert probe.shown == f"http://***@127.0.0.1:{site.server_port}/200?***"
+
+
+@pytest.mark.parametrize("location", ["/500?a b", "/500?\xe9", "http://127.0.0.1:{}/500"])
+def test_a_redirect_is_followed_whatever_is_in_it(site: Site, location: str) -> None:
+    assert asked(Http(site.url(f"to?{quote(location.format(site.server_port))}"))).no == "answered with status 500"
+
+
+def test_a_port_that_is_the_usual_one_is_the_same_place() -> None:
+    assert module._place("http://a/b") == module._place("http://A:80/") != module._place("http://a:8080/")
+    assert module._place("https://a/b") == module._place("https://a:443/") != module._place("http://a:443/")
 
 
 @pytest.mark.parametrize("path", ["hang", "drip"])
@@ -221,7 +263,7 @@ def test_a_probe_that_hangs_holds_up_no_other_and_ends_with_its_version(probing:
     found.aim(8)
     assert posted.get(timeout=30).version == 8
     eventually(begun.exists, "its next run, long before its deadline")
-    assert not found.unanswered, "nobody had waited for it any more"
+    assert not found.unanswered.total(), "nobody had waited for it any more"
 
 
 def test_no_answer_is_logged_once_in_a_row_and_counted(probing: Probe, caplog: pytest.LogCaptureFixture) -> None:
@@ -237,6 +279,23 @@ def test_no_answer_is_logged_once_in_a_row_and_counted(probing: Probe, caplog: p
         "No such file or directory"
     )
     assert posted == []
+
+
+def test_a_thread_that_can_t_be_started_ends_no_owner_and_is_tried_again(
+    probing: Probe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    posted: queue.SimpleQueue[Probed] = queue.SimpleQueue()
+    found = probing(posted.put, python("raise SystemExit(1)"), python("raise SystemExit(2)"))
+    with caplog.at_level(logging.WARNING, "confcast.owner"), monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        found.aim(7)
+    assert "can't start new thread" in caplog.text
+    assert found.unanswered["probe without an answer"] == 2
+    found.aim(8)
+    assert {posted.get(timeout=30).why[-1] for _ in range(2)} == {"1", "2"}
 
 
 # ---- as an option
@@ -268,6 +327,7 @@ def test_what_are_no_probes_is_refused(probes: Any, says: str) -> None:
     ("make", "says"),
     [
         (lambda: Command("bin/test --quick"), r"a list of texts is expected, as \['bin/test', '--quick'\]"),
+        (lambda: Command("bin/test it's"), "a list of texts is expected"),
         (lambda: Command(["a", 1]), "1 is no text"),  # type: ignore[list-item]
         (lambda: Command([]), "a program and its arguments"),
         (lambda: Command(["a\0"]), "a program and its arguments"),
