@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from confcast.wire.canary import Canary
-from confcast.wire.messages import LONGEST_TTL, ReloadEvent
+from confcast.wire.messages import LONGEST_TTL, ReloadEvent, ReloadResult
 
 _MOST_TRIED = 1_000_000
 """Bytes of the files that a dry run may be given: an owner reads no longer request."""
@@ -26,6 +26,10 @@ _TO_BE_TRIED = "was to be tried"
 """What an owner's note has that says why a version was not tried."""
 _NO_TRIAL = (
     "it was committed at once, without a trial: its content was good before, or the config owner is of an earlier build"
+)
+_NOTHING_TO_TRY = (
+    "nothing is on trial: this content runs in every worker already. Where the sources are watched, an edit is loaded "
+    "by itself, and is tried only if the manager's option `canary` says so"
 )
 
 
@@ -72,7 +76,9 @@ def without_window(event: ReloadEvent) -> ReloadEvent:
 
 
 def without_trial(event: ReloadEvent) -> ReloadEvent:
-    """The outcome of a change that was to be tried; with a note if it is applied, and nobody says why it was not."""
+    """The outcome of a change that was to be tried; with a note if it runs, and nobody says why it was not tried."""
+    if event.result is ReloadResult.UNCHANGED:
+        return msgspec.structs.replace(event, notes=[*event.notes, _NOTHING_TO_TRY])
     at_once = bool(event) and event.version != event.previous_version
     if not at_once or any(_TO_BE_TRIED in note for note in event.notes):
         return event
