@@ -1,11 +1,12 @@
 """What is to be told to the config owner against versions: at most one message a second for a version and a reason.
 
 Guaranteed: whoever complains waits for nothing, and a handler that complains at each request costs its owner one
-message a second. What is not sent is counted, and the next message about the same says how many there were. A complaint
-that no owner could be told is kept, and told to the next one. At most 32 are kept: of more, the oldest is dropped,
-logged and counted.
+message a second; if its reason differs each time, 32 for each version. What is not sent is counted, and the next
+message about the same says how many there were. A complaint that no owner could be told is kept, and told to the next
+one. At most 32 are kept: of more, the oldest is dropped. What is dropped is counted, and logged once.
 
-Rejected: one message a second for the process (a noisy reason would hide another), and a queue without an end.
+Rejected: one message a second for the process (a noisy reason would hide another), a bound over all versions (noise
+against one would hide what is said against another), and a queue without an end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 from typing import Any
 
 MOST = 32
-"""How many different complaints are remembered."""
+"""How many different complaints are remembered, and how many new reasons a second are told of one version."""
 
 INTERVAL = 1.0
 """Seconds between two messages about the same version with the same reason."""
@@ -56,6 +57,7 @@ class Complaints:
     def __init__(self) -> None:
         self._lock = threading.RLock()  # reentrant: a signal's handler may complain, too
         self._known: dict[tuple[int, str], Complaint] = {}
+        self._lately: dict[int, tuple[float, int]] = {}  # by version: since when, and how many new reasons since
         self.made = 0
         self.dropped = 0
 
@@ -65,6 +67,9 @@ class Complaints:
             self.made += 1
             complaint = self._known.get((version, reason))
             if complaint is None:
+                if not self._is_admitted(version, now):
+                    self.dropped += 1
+                    return False
                 self._make_room()
                 complaint = self._known[version, reason] = Complaint(version, reason, config)
             if complaint.is_due or now < complaint.next_at:
@@ -84,6 +89,16 @@ class Complaints:
             complaint.is_due, complaint.next_at = False, now + INTERVAL
             complaint.more -= more
             complaint.config = None
+
+    def _is_admitted(self, version: int, now: float) -> bool:
+        """Whether one more reason against this version may be told now."""
+        since, count = self._lately.get(version, (now, 0))
+        if now - since >= INTERVAL:
+            since, count = now, 0
+        if len(self._lately) >= MOST:
+            self._lately.clear()
+        self._lately[version] = (since, count + 1)
+        return count < MOST
 
     def _make_room(self) -> None:
         if len(self._known) < MOST:

@@ -29,8 +29,8 @@ from confcast.wire.messages import Counts, Message, Unhealthy
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.derived.building import text_of
 from confcast.worker.health.checks import DEADLINE, Check, Round, Runner, said_here
-from confcast.worker.health.complaints import Complaint, Complaints
-from confcast.worker.health.tally import Tally
+from confcast.worker.health.complaints import MOST, Complaint, Complaints
+from confcast.worker.health.tally import Tally, renew_lock
 from confcast.worker.pins import Pinnable
 from confcast.worker.snapshot import Snapshot
 
@@ -97,6 +97,7 @@ class Health:
         self.before: tuple[int, Tally] | None = None
         self._sent: dict[int, tuple[int, int, int]] = {}
         self._leaves = False
+        self._dropping_was_logged = False
         self._thread: threading.Thread | None = None
         # Made with the thread: by then a worker whose threads are green has patched the library.
         self._woken: threading.Event | None = None
@@ -139,7 +140,7 @@ class Health:
         """What runs under this number may be undone within these seconds; 0.0: no more."""
         with self._lock:
             self._provisional = (version, time.monotonic() + seconds if seconds else 0.0)
-            self._sent.clear()  # the owner may be a new one
+            self._sent = {}  # the owner may be a new one; while counts are sent, it is not changed but replaced
             if seconds:
                 self._wake()
 
@@ -147,7 +148,7 @@ class Health:
         """Beside what is held there is this version on trial; None: there is none any more."""
         with self._lock:
             self._slot = snapshot
-            self._sent.clear()
+            self._sent = {}
             if snapshot is not None:
                 self._wake()
 
@@ -174,6 +175,7 @@ class Health:
     def after_fork(self) -> None:
         """Have nothing in a forked child: the threads, and what was counted, are the parent's."""
         self.complaints = Complaints()
+        renew_lock()
         self._begin()
         for check in self._checks:
             check.call = None
@@ -185,7 +187,7 @@ class Health:
     def _wake(self) -> None:
         """Have the thread look at what is to be done, now."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # an error in a log handler ends it
                 self._start()
             if self._woken is not None:
                 self._woken.set()
@@ -266,15 +268,16 @@ class Health:
             runner.stop()
 
     def _count(self) -> None:
-        newest, slot, before = self._newest(), self._slot, self.before
+        newest, slot, before, sent = self._newest(), self._slot, self.before, self._sent
         tallies = dict((before,) if before is not None else ())
         tallies |= {each.version: each._tally for each in (newest, slot) if each is not None}
         for version, tally in tallies.items():
             failed, entities = tally.failed, tally.entities  # read first: they are never above `answered`
             counts = (tally.answered, failed, entities)
-            if counts != self._sent.get(version, (0, 0, 0)) and self._say(Counts(version, *counts)):
-                self._sent[version] = counts
-        self._sent = {version: counts for version, counts in self._sent.items() if version in tallies}
+            if counts != sent.get(version, (0, 0, 0)) and self._say(Counts(version, *counts)):
+                sent[version] = counts
+        for version in sent.keys() - tallies.keys():
+            del sent[version]
 
     # ---- what is said
 
@@ -282,6 +285,10 @@ class Health:
         """Have the thread tell the owner this reason against a version."""
         if self.complaints.add(snapshot.version, reason, snapshot.config, time.monotonic()):
             self._wake()
+        if self.complaints.dropped and not self._dropping_was_logged:
+            self._dropping_was_logged = True
+            text = "more than %d reasons against a version within a second: the others are only counted. Are there "
+            _log.warning(text + "numbers in them that differ each time?", MOST)
 
     def _tell(self, now: float) -> None:
         for complaint in self.complaints.due():

@@ -19,6 +19,12 @@ IS_FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _lock = threading.Lock()
 
 
+def renew_lock() -> None:
+    """Replace the lock in a forked child: a thread that counts just then exists in the parent only."""
+    global _lock
+    _lock = threading.Lock()
+
+
 class Tally:
     """How many requests have ended that were pinned to one version. Each of the three only grows.
 

@@ -49,7 +49,8 @@ class HealthVerbs:
         The config owner is told the reason, with secrets masked and cut to 2,000 characters, and takes the version back
         if it is on trial, on probation or in a window; at any other time it is logged and counted. From any thread;
         waits for nothing, and raises nothing: without an owner the reason is logged, and told to the next one. The same
-        reason against the same version is told once a second, with how often it was given.
+        reason against the same version is told once a second, with how often it was given; of reasons that differ each
+        time, as by a number in them, 32 a second.
         """
         self._health.unhealthy(reason)
 

@@ -292,6 +292,17 @@ def test_the_end_of_the_loop_is_no_evidence(
     assert owner.told == []
 
 
+def test_what_is_cut_shows_no_part_of_a_secret(health: Health, owner: Owner) -> None:
+    class Empty(list[object]):
+        def __repr__(self) -> str:
+            return "x" * 97 + SECRET  # cut after three letters of it, nobody would know it any more
+
+    health.declare(Empty)
+    health.provisional(12, 60.0)
+    eventually(lambda: owner.reasons(), "a no")
+    assert owner.reasons()[0].endswith("***")
+
+
 def test_an_application_that_leaves_is_not_judged(health: Health, owner: Owner) -> None:
     goes_on, begun = threading.Event(), threading.Event()
 
@@ -398,6 +409,37 @@ def test_reasons_without_an_end_are_bounded(health: Health, owner: Owner) -> Non
     eventually(lambda: health._thread is None, "the end of the thread")
 
 
+def test_reasons_that_differ_each_time_are_told_at_most_32_times_a_second(
+    health: Health, replica: Judged, owner: Owner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("confcast.worker.health.complaints.INTERVAL", 10 * DEADLINE)  # a slow machine: all in one
+    for number in range(40):
+        health.unhealthy(f"no answer to request {number}")
+        eventually(lambda: not health.complaints.due(), "what is due is told")
+    assert (len(owner.reasons()), health.complaints.dropped) == (32, 8)
+    assert caplog.text.count("the others are only counted") == 1
+    replica._snapshot = Snapshot("config", 13, b"")
+    health.unhealthy("no answer to request 40")
+    eventually(lambda: len(owner.reasons(13)) == 1, "noise against one version hides nothing against another")
+
+
+def test_a_thread_that_an_error_has_ended_is_started_anew(
+    health: Health, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", ended.append)
+
+    def send(message: Message) -> bool:
+        raise RuntimeError("a fault, as that of a filter of the application's log")
+
+    health.report_to(send)
+    health.unhealthy("first")
+    eventually(lambda: ended and health._thread is not None and not health._thread.is_alive(), "the thread's end")
+    health.report_to(owner.send)
+    health.unhealthy("second")
+    eventually(lambda: owner.reasons() == ["first", "second"], "both are told")
+
+
 def test_a_long_reason_is_cut(health: Health, owner: Owner) -> None:
     health.unhealthy("x" * 5000)
     eventually(lambda: [len(each) for each in owner.reasons()] == [2000], "it is cut")
@@ -444,6 +486,20 @@ def test_a_next_owner_is_told_all_again(health: Health, replica: Judged, owner: 
     owner.told.clear()
     health.provisional(12, 60.0)
     eventually(lambda: owner.counts() == (7, 0), "so is the next one")
+
+
+def test_an_owner_that_comes_while_counts_are_sent_is_told_them_too(
+    health: Health, replica: Judged, owner: Owner
+) -> None:
+    def send(message: Message) -> bool:
+        health.report_to(owner.send)
+        health.provisional(12, 60.0)  # as the next owner's Install says, in the reading thread
+        return True
+
+    health.report_to(send)
+    replica._snapshot._tally.answered = 7
+    health.provisional(12, 60.0)
+    eventually(lambda: owner.counts() == (7, 0), "the next owner is told")
 
 
 def test_a_forked_child_begins_to_count_anew(health: Health, replica: Judged) -> None:

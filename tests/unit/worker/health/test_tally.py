@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import pytest
 
 from confcast import Replica
 from confcast.worker import pins
+from confcast.worker.health import tally
 from confcast.worker.health.tally import Tally
+from tests.support.forking import holds_in_child
 from tests.support.number import Settings
 from tests.support.waiting import in_thread
 
@@ -89,3 +92,15 @@ def test_a_new_tally_is_empty():
     tally = Tally()
     tally.add(failed=True, names_entity=True)
     assert (tally.answered, tally.failed, tally.entities) == (1, 1, 1)
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent(settings: Replica[Settings], fake: Any):
+    """One may count just when the process forks."""
+
+    def counts() -> bool:
+        signal.alarm(5)  # it would wait for ever
+        Tally().add(failed=False)
+        return True
+
+    with tally._lock:
+        assert holds_in_child(counts)
