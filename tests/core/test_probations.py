@@ -881,3 +881,25 @@ def test_a_persons_way_back_says_it_too_and_only_of_what_was_provisional():
     call = owner.is_asked_for(Rollback)
     is_undone(owner, *peers)
     assert owner.answer(call).changes == [Change("a", 3, 2)]
+
+
+def test_what_is_put_back_falls_back_to_what_is_proven_now():
+    """F2: version 3 was never run, 4 was proven without an answer, and 5 is declined: the worker still runs 2."""
+    owner, w1, w2 = running()
+    owner.is_asked()
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2)
+    owner.records()
+    owner.waits_out(fx.Timer.BARRIER)
+    for content, version, good in ((A, 1, True), (C, 3, False)):
+        call = owner.is_asked_for(Rollback, version=version)
+        number = owner.did(fx.Restore)[-1].number
+        owner.feed(fx.Loaded(number, content, content, differs=True, layer=b"", restores=version, good=good))
+        owner.records()
+        if owner.state is COMMITTING:
+            owner.waits_out(fx.Timer.BARRIER)
+        assert owner.answer(call).result is ReloadResult.PARTIAL
+    assert (owner.version, window(owner).fallback) == (5, 4)
+    owner.receives(w1, Declined(5, (WHY,)))
+    (record,) = owner.did(fx.Record)[-1:]
+    assert (record.version, record.payload, record.operator.window.fallback) == (6, B, 4)
