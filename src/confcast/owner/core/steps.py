@@ -475,13 +475,10 @@ class Steps(Hooks):
         self._order_write(self._numbers.for_new_content())
 
     def _operator_before(self, previous: Committed) -> OperatorState:
-        """What people had set beside what is put back; a window is over if that is what the window would put back.
-
-        There is one fallback: what is proven now, though the window of what is put back had an older one.
-        """
+        """What people had set beside what is put back; a window is over if that is what the window would put back."""
         before, fallback = self._previous_operator, self._fallback.committed
         window = before.window if previous.digest != fallback.digest else None
-        if window is not None and window.fallback != fallback.version:  # something else was proven since
+        if window is not None and window.fallback != fallback.version:  # another was proven since
             _, layer, expires = self._fallback
             window = msgspec.structs.replace(window, fallback=fallback.version, layer=layer, expires=expires)
         return msgspec.structs.replace(before, tried=self.operator.tried, window=window)
