@@ -686,3 +686,17 @@ def test_a_no_to_an_owed_load_that_comes_after_an_undo_is_no_outcome_of_the_undo
     owner.receives(w1, Vote(voted, False, (WHY,)))
     event = owner.events()[-1]
     assert (event.result, event.previous_version, event.version) == (ReloadResult.REJECTED, 3, 3)
+
+
+def test_a_window_over_what_was_never_proven_refuses_that_too():
+    """U1: an owner that begins with what no barrier has closed falls back past it, and the sources still have it."""
+    owner, w1, w2 = serving((2, B), fallback=Proven(Committed(1, A, A, False, A)))
+    owner.core._numbers.committed = Committed(2, B, B, False, B)
+    owner.is_asked_for(Reload, confirm_within=SECONDS)
+    owner.loads_of(B, B)
+    owner.records()
+    assert (window(owner).fallback, window(owner).sources) == (1, digest_of(B))
+    ends(owner, w1, w2)
+    owner.is_triggered("watch")
+    owner.loads_of(B, B)
+    assert owner.events()[-1].result is ReloadResult.REJECTED

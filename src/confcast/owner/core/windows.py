@@ -112,7 +112,9 @@ class Windows(Probations):
         (committed, layer, expires), operator = self._fallback, self.operator
         if committed.version == self.committed.version:
             layer, expires = operator.layer, operator.expires
-        return Window(committed.version, hold=operator.hold, layer=layer, expires=expires)
+        runs = self.committed  # its end undoes that, too, where it was never proven
+        sources = digest_of(runs.values) if runs.values and runs.digest != committed.digest else b""
+        return Window(committed.version, hold=operator.hold, layer=layer, expires=expires, sources=sources)
 
     # ---- it is confirmed
 
