@@ -97,7 +97,7 @@ def test_an_on_starting_below_the_line_is_refused_in_words(make: Make, others: s
     [
         ("above", "on_starting = 'nowhere.to_be_found'", "No module named 'nowhere'"),
         ("options", "wacth=False", "install() takes no option 'wacth': did you mean watch?"),
-        ("options", "color=1", "install() takes no option 'color': there are executable, history_limit,"),
+        ("options", "color=1", "install() takes no option 'color': there are canary, executable, history_limit,"),
         ("options", "supervise='thread'", "install() takes no supervise: gunicorn's own signals and loop stand for it"),
         (
             "below",
