@@ -55,6 +55,10 @@ class FirstVotes:
         if ok and present and pipe in self._asked:
             self._agreed.add(pipe)
 
+    def answers(self, pipe: int) -> None:
+        """It has applied or declined something, so the function that it had reported has ended."""
+        self._began.pop(pipe, None)
+
     def ends(self, pipe: int) -> None:
         """Nothing that was asked on it will be answered."""
         self._began.pop(pipe, None)

@@ -655,7 +655,7 @@ class Oracle(TrialOracle):
         present = self.pipe_of.get(pipe.pid) == pipe.number
         if present:
             self.trial_hears(pipe.pid, message)
-            self.working.discard(pipe.pid)
+            self.working -= {pipe.pid} if isinstance(message, Vote | Applied | Declined) else set()
         match message:
             case Working(round=round) if present:
                 self.working.add(pipe.pid)
@@ -663,6 +663,7 @@ class Oracle(TrialOracle):
             case Hello(role="replica"):
                 self._owner_receives_hello(pipe, message)
             case Applied() | Declined():
+                self.first_vote.answers(pipe.number)
                 self._owner_receives_what_runs(pipe.pid, message, present=present)
             case Unhealthy() | Counts() if present:
                 self._hears(pipe.pid, message)
