@@ -15,6 +15,9 @@ import msgspec
 
 _PER_CENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%")
 _LONGEST = 7 * 86400.0
+_DIGITS = 6
+"""Behind the point of so many workers; the others are what a float has too many: 7% of 100 is a little above 7."""
+
 _SIZE = "a number of workers, 1 or more, or a share such as '25%' is expected"
 
 
@@ -57,7 +60,7 @@ class Canary(_Size, frozen=True, kw_only=True, array_like=True):
 
     def workers_of(self, total: int) -> int:
         """How many of so many workers run the version: at least one, at most all but one; 0 where there is only one."""
-        wanted = self.size if isinstance(self.size, int) else math.ceil(total * self.share)
+        wanted = self.size if isinstance(self.size, int) else math.ceil(round(total * self.share, _DIGITS))
         return max(0, min(max(1, wanted), total - 1))
 
     @property

@@ -29,6 +29,14 @@ def test_there_is_one_canary_at_least_and_all_workers_but_one_at_most(
     assert {total: canary.workers_of(total) for total in of_workers} == of_workers
 
 
+def test_a_share_is_exact_and_only_what_is_left_over_is_one_more() -> None:
+    for thousandths in (*range(100, 99_001, 100), 1, 12_345):
+        canary = Canary(f"{thousandths / 1000:g}%")
+        for total in (8, 25, 50, 100, 1000):
+            wanted = -(-total * thousandths // 100_000)
+            assert canary.workers_of(total) == min(max(1, wanted), total - 1), (canary, total)
+
+
 @pytest.mark.parametrize(
     ("size", "how", "words"),
     [
