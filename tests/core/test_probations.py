@@ -84,6 +84,21 @@ def test_it_is_in_the_row_of_the_version():
     assert [each.when for each in owner.did(fx.WakeAt) if each.timer is fx.Timer.PROVEN] == [121.5]
 
 
+def test_no_frame_of_an_earlier_version_is_kept():
+    """Each may have a content of many megabytes."""
+    owner, *peers = running()
+    for pid, content in enumerate((C, A), 3):
+        peers.append(owner.meets(pid))
+        (install,) = owner.sent(peers[-1])
+        assert install.provisional == PROBATION
+        owner.receives(peers[-1], Applied(owner.version))
+        owner.is_triggered("watch")
+        owner.loads_of(content, content)
+        commits(owner, *peers)
+        kept = [frame for frames in owner.core._outbox._timed.values() for frame in frames]
+        assert {frame.version for frame in kept} <= {owner.version}
+
+
 def begins(owner: Owner, how: str) -> None:
     if how == "nothing proven before":
         owner.is_triggered("start")

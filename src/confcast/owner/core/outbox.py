@@ -55,7 +55,7 @@ class Outbox:
         self.deferred_until: float | None = None
         self.provisional_until = 0.0
         self._now = 0.0
-        self._timed: dict[int, tuple[Commit | Install, Commit | Install]] = {}
+        self._timed: dict[int, tuple[Commit | Install, Commit | Install]]  # by the id of the frame without seconds
         self._roster = roster
         self._rules = rules
         self._observing = observing
@@ -195,6 +195,7 @@ class Outbox:
 
     def _start_from(self, committed: Committed, voted: Prepare | None = None) -> None:
         self._version = committed.version
+        self._timed = {}  # its frames have the contents of former versions
         self._install = Install(
             committed.version,
             committed.digest,
