@@ -210,3 +210,11 @@ def test_nothing_of_it_grows_without_end():
         evidence.renumbered(pid + 100, pid + 101)
         evidence.died(39, pid, "was killed", COMMITTED)
     assert len(against(evidence, 39)) == 40
+
+
+def test_of_more_requests_than_can_be_a_part_is_compared():
+    """All of them would take the loop a minute, and more digits than a float has."""
+    most = 2**53
+    assert chance(Requests(most, most // 2 + 2**30), Requests(most, most // 2)) == pytest.approx(0.5, abs=0.01)
+    assert chance(Requests(most, most // 2 + most // 1000), Requests(most, most // 2)) < 1e-9
+    assert chance(Requests(20, 20), Requests(most, most // 1000)) < 1e-9

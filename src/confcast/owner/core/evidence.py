@@ -46,6 +46,9 @@ _LONGEST_REASON = 500
 _MOST_COUNTED = 2**53
 """A worker's count above that is no count; floats are exact up to it."""
 
+_MOST_COMPARED = 2**32
+"""Requests of one version that are compared; of more, a part: the loop has no time for all, nor a float the digits."""
+
 
 class Requests(NamedTuple):
     """How many requests have ended on a version, how many of them had failed, and how many had named an entity."""
@@ -237,6 +240,7 @@ def chance(mine: Requests, others: Requests) -> float:
 
     Fisher's exact test, one-sided. 1.0 where there are no others.
     """
+    mine, others = _part(mine), _part(others)
     total, failed = mine.answered + others.answered, mine.failed + others.failed
     if not mine.failed or not others.answered or mine.share <= others.share:
         return 1.0
@@ -253,6 +257,12 @@ def chance(mine: Requests, others: Requests) -> float:
         right = total - failed - mine.answered + number + 1
         term *= (failed - number) * (mine.answered - number) / ((number + 1) * right)
     return min(1.0, found)
+
+
+def _part(requests: Requests) -> Requests:
+    """No more of these requests than are compared, with the share that had failed."""
+    parts = -(-requests.answered // _MOST_COMPARED)
+    return requests if parts <= 1 else Requests(requests.answered // parts, requests.failed // parts)
 
 
 def _chosen(total: int, some: int) -> float:
