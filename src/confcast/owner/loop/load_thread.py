@@ -42,7 +42,7 @@ from confcast.owner.core.operations import LONGEST_REASON
 from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
 from confcast.owner.loop.guard_checks import GuardChecks, Verdict
-from confcast.owner.loop.masked_reasons import REASONED, masked, with_masked_reason
+from confcast.owner.loop.masked_reasons import REASONED, Secrets, masked, with_masked_reason
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.running_values import RunningValues
@@ -155,6 +155,7 @@ class LoadThread:
         self._unchecked: _Unchecked | None = None
         self._relief = relief or Relief()
         self._running_values = RunningValues(loader, refuses=refuses_restart, takes_up=takes_up)
+        self._secrets = Secrets(loader)
         self._guards, self._past_guards = GuardChecks(loader), frozenset[bytes]()
         self._loads_in = 0  # the thread
         self._mark_of = b""  # what the present load is marked by
@@ -283,12 +284,11 @@ class LoadThread:
         Any other input comes back as it is. A vote is about the latest load: no other load begins before its end.
         Workers decline the running version.
         """
-        running = self._committed.config if self._committed is not None else None
         if isinstance(given, Probed):
-            configs = [each.config for each in (self._committed, self._latest) if each is not None]  # perhaps on trial
-            return structs.replace(given, why=masked(given.why, self._loader, *configs))
+            return structs.replace(given, why=masked(given.why, self._secrets, *self._with_secrets()))
         if isinstance(given, Received) and type(given.message) in REASONED:
-            return structs.replace(given, message=with_masked_reason(given.message, self._loader, running))
+            message = with_masked_reason(given.message, self._secrets, *self._with_secrets())
+            return structs.replace(given, message=message)
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
             return given
         message = given.message
@@ -297,6 +297,11 @@ class LoadThread:
         if candidate is None or not message.problems:
             return given
         return structs.replace(given, message=structs.replace(message, problems=placed(candidate, message.problems)))
+
+    def _with_secrets(self) -> list[Any]:
+        """The configurations whose secrets nobody is shown: what runs, and what was loaded last, perhaps on trial."""
+        found = [each.config for each in (self._committed, self._latest) if each is not None]
+        return found[:1] if len(found) == 2 and found[0] is found[1] else found
 
     def load(self, order: Load) -> Iterator[LoadResult]:
         """Load once, in the calling thread. A candidate is given before it is checked: workers build it meanwhile."""

@@ -12,7 +12,7 @@ from confcast import ConfigLoader
 from confcast.owner.core.effects import Load, Loaded, Probed
 from confcast.owner.loop import masked_reasons
 from confcast.owner.loop.load_thread import LoadThread
-from confcast.owner.loop.masked_reasons import REASONED, with_masked_reason
+from confcast.owner.loop.masked_reasons import REASONED, Secrets, with_masked_reason
 from confcast.owner.store.attempts import Attempts
 from confcast.wire.messages import Confirm, Operation, Reload, Resume, Rollback, Set, Unhealthy, Unset
 
@@ -32,7 +32,7 @@ def loader() -> ConfigLoader[Any]:
 
 
 def reason_of(asked: Any, loader: ConfigLoader[Any], running: Any = Settings()) -> str:  # noqa: B008 - immutable
-    return str(with_masked_reason(asked, loader, running).reason)
+    return str(with_masked_reason(asked, Secrets(loader), *([] if running is None else [running])).reason)
 
 
 def test_every_request_with_a_reason_is_masked():
@@ -59,7 +59,7 @@ def test_before_the_first_version_nothing_runs(loader: ConfigLoader[Any]):
 
 def test_without_a_secret_it_is_the_same_request(loader: ConfigLoader[Any]):
     for asked in (Unset(1, ("login.user",), reason="mended"), Unset(1, ("login.user",))):
-        assert with_masked_reason(asked, loader, Settings()) is asked
+        assert with_masked_reason(asked, Secrets(loader), Settings()) is asked
 
 
 def test_where_secrets_can_t_be_told_no_reason_is_kept(loader: ConfigLoader[Any], monkeypatch: pytest.MonkeyPatch):
@@ -68,6 +68,20 @@ def test_where_secrets_can_t_be_told_no_reason_is_kept(loader: ConfigLoader[Any]
 
     monkeypatch.setattr(masked_reasons, "secrets_masked", fails)
     assert reason_of(Reload(1, reason="hunter2-of-old"), loader).startswith("(a reason was given, and is not kept")
+
+
+def test_secrets_are_collected_once_for_a_configuration(loader: ConfigLoader[Any], monkeypatch: pytest.MonkeyPatch):
+    collected: list[tuple[Any, ...]] = []
+
+    def collects(codec: Any, *configs: Any) -> Any:
+        collected.append(configs)
+        return str.upper
+
+    monkeypatch.setattr(masked_reasons, "secrets_masked", collects)
+    secrets, first, second = Secrets(loader), Settings(), Settings()
+    for configs in ((first,), (first,), (first, second), (first, second), (second,), (second,)):
+        assert with_masked_reason(Unhealthy(2, "again"), secrets, *configs).reason == "AGAIN"
+    assert collected == [(first,), (first, second), (second,)]
 
 
 def test_a_probe_shows_no_secret_of_what_runs_nor_of_what_is_on_trial(tmp_path: Path) -> None:
