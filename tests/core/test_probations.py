@@ -9,6 +9,7 @@ import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
+from confcast.owner.loop.probing import provisional_version
 from confcast.owner.store.kept_versions import judgement_of
 from confcast.wire.messages import (
     Applied,
@@ -97,6 +98,24 @@ def test_no_frame_of_an_earlier_version_is_kept():
         commits(owner, *peers)
         kept = [frame for frames in owner.core._outbox._timed.values() for frame in frames]
         assert {frame.version for frame in kept} <= {owner.version}
+
+
+def test_a_probe_goes_on_while_the_sources_are_found_unchanged():
+    """Or HUP in a loop, and one worker that is slow to start, would end each run of a probe before it has answered."""
+    owner, w1, w2 = running()
+    assert provisional_version(owner.core) == 2
+    w3 = owner.meets(3)
+    owner.is_triggered("signal")
+    owner.loads(B)
+    assert (owner.state, provisional_version(owner.core)) == (COMMITTING, 2)
+    owner.receives(w3, Applied(2))
+    owner.is_triggered("watch")
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2, w3)
+    owner.records()
+    assert (owner.state, provisional_version(owner.core)) == (COMMITTING, 0), "not all have it yet"
+    all_apply(owner, w1, w2, w3)
+    assert (owner.state, provisional_version(owner.core)) == (IDLE, 3)
 
 
 def begins(owner: Owner, how: str) -> None:

@@ -113,6 +113,11 @@ class Core(MemberInputs, Operations, LastGood):
         """What the end of the open window puts back; without one, the newest version that is proven."""
         return self._fallback
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether a barrier of the committed version was closed: all workers have it, but for those that were named."""
+        return self._outbox.settled == self.committed.version
+
     def retire(self, version: int) -> None:
         """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)

@@ -53,8 +53,8 @@ def provisional_version(core: Core) -> int:
     """The version that a probe's no speaks against now; 0 if none is provisional, or not all have it yet."""
     if (trial := core.operator.trial) is not None:
         return trial.version
-    swapped = core.state not in (ProposalState.RECORDING, ProposalState.COMMITTING)
-    return core.committed.version if core.operator.window is not None and swapped else 0
+    comes = core.state is ProposalState.RECORDING or (core.state is ProposalState.COMMITTING and not core.is_settled)
+    return core.committed.version if core.operator.window is not None and not comes else 0
 
 
 class Answer(NamedTuple):
