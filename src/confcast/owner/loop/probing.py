@@ -265,6 +265,7 @@ def _get(url: str, probe: Http, deadline: float) -> tuple[int, str]:
     with contextlib.closing(connection), _limited(connection, deadline) as is_over:
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            target = quote(target, safe=string.punctuation)  # what is quoted already stays, since % is such a character
             connection.request("GET", target, headers={"User-Agent": "confcast", **_authorization(probe)})
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException):

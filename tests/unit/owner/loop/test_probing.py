@@ -199,6 +199,11 @@ def test_a_redirect_is_followed_whatever_is_in_it(site: Site, location: str) -> 
     assert asked(Http(site.url(f"to?{quote(location.format(site.server_port))}"))).no == "answered with status 500"
 
 
+def test_a_url_may_have_any_characters(site: Site) -> None:
+    assert asked(Http(site.url("204?café=100%25"))) == Answer()
+    assert [path for path, _ in site.heard] == ["/204?caf%C3%A9=100%25"]
+
+
 def test_a_port_that_is_the_usual_one_is_the_same_place() -> None:
     assert module._place("http://a/b") == module._place("http://A:80/") != module._place("http://a:8080/")
     assert module._place("https://a/b") == module._place("https://a:443/") != module._place("http://a:443/")
