@@ -93,7 +93,7 @@ def test_a_program_that_may_not_be_killed_has_answered(monkeypatch: pytest.Monke
         found.append(pid)
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(module.os, "killpg", refused)
+    monkeypatch.setattr(os, "killpg", refused)
     assert asked(python("raise SystemExit(3)")) == Answer(no="exited with status 3")
     with pytest.raises(ChildProcessError):
         os.waitpid(found[0], os.WNOHANG)
