@@ -91,6 +91,8 @@ def follow(
                 _apply_again(old)
             raise
 
+    # What messages call them, as "confcast.logging:follow" where the module is named, too.
+    logging_can_be_configured.__qualname__ = configure_logging.__qualname__ = follow.__qualname__
     settings.precommit(logging_can_be_configured)
     settings.subscribe(configure_logging, select=select, initial=True)
 

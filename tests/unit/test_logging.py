@@ -109,6 +109,7 @@ def test_what_is_wrong_refuses_the_version_with_its_key(
         with pytest.raises(ConfigError) as refused:
             fake.push(Settings(wrong))
         found = {problem.key: problem.message for problem in refused.value.problems}
+        assert all("<locals>" not in message for message in found.values()), "nobody knows that function"
         assert key in found
         assert text in found[key]
         assert settings.version == 1
