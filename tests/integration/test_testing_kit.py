@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ import pytest
 
 from confcast import ConfcastError, ConfigError, ReloadResult
 from confcast.testing import Application, WorkerFailed
+from confcast.testing.channel import Answer, Call, Channel
 from tests.support.leaks import is_running
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE, eventually, in_thread
 
 pytest_plugins = ("pytester",)
 
@@ -175,6 +178,18 @@ def test_a_worker_that_fails_says_which_it_is_and_at_what_and_the_next_call_is_a
             app.values("databas.size")
         with pytest.raises(ConfcastError, match=r"'ap.toml' is no file .* these are: 'app.toml'"):
             app.change("ap.toml", "")
+
+
+def test_long_arguments_have_more_time_than_an_earlier_answer_has_left() -> None:
+    ours, its = map(Channel, socket.socketpair())
+    with closing(ours), closing(its):
+        its.send(Answer(7))
+        ours.receive(Answer, 0.0)  # it was there in the last moment
+        sent = in_thread(lambda: ours.send(Call("kit_app:handler", ["x" * 4_000_000], {}), DEADLINE))
+        assert len(its.receive(Call, DEADLINE).arguments[0]) == 4_000_000
+        sent()
+        with pytest.raises(TimeoutError):
+            ours.send(Call("kit_app:handler", ["x" * 4_000_000], {}), 0.01)  # nobody reads
 
 
 def test_a_worker_that_dies_is_named_and_one_that_was_killed_is_asked_no_more() -> None:

@@ -71,9 +71,17 @@ class Channel:
         self._deframer = Deframer()
         self._bodies: list[bytes] = []
 
-    def send(self, message: Message | Answer) -> None:
-        """Send a message. Raises OSError (the other end is gone), TypeError (it is no plain data)."""
-        self._end.sendall(frame(msgspec.msgpack.encode(message)))
+    def send(self, message: Message | Answer, seconds: float | None = None) -> None:
+        """Send a message.
+
+        Raises:
+            TimeoutError: The other end has not read it in time.
+            OSError: The other end is gone.
+            TypeError: It is no plain data.
+        """
+        body = frame(msgspec.msgpack.encode(message))
+        self._end.settimeout(seconds)  # else it is what an earlier `receive` had left
+        self._end.sendall(body)
 
     def receive(self, kind: Any, seconds: float | None = None) -> Any:
         """The next message of this type. Raises EOFError: there is none any more; TimeoutError."""

@@ -72,6 +72,7 @@ class TestWorker:
             os.close(lifeline)
         self.pid = self._process.pid
         self._channel = Channel(ours)
+        self._timeout = begin.timeout
         self._doing = "starting"
         self._hangs: WorkerFailed | None = None
         self.killed = False
@@ -119,7 +120,7 @@ class TestWorker:
             self._process.kill()
         elif self.is_alive():
             try:
-                self._channel.send(End())
+                self._channel.send(End(), ENDS_WITHIN)
             except OSError:  # it has died just now
                 return
 
@@ -137,7 +138,9 @@ class TestWorker:
         if self._hangs is not None:  # its next answer would be to an earlier question
             raise self._hangs
         try:
-            self._channel.send(message)
+            self._channel.send(message, self._timeout)
+        except TimeoutError:
+            raise self._is_hanging() from None
         except TypeError as error:
             raise TypeError(f"what a worker's function is called with has to be plain data: {error}") from None
         except OSError:
@@ -147,18 +150,21 @@ class TestWorker:
         try:
             answer: Answer = self._channel.receive(Answer, seconds)
         except TimeoutError:
-            os.write(self._lifeline, b"?")  # it prints the stacks of its threads
-            self._hangs = WorkerFailed(
-                self,
-                f" has not answered in time: it is still {self._doing}. Its standard error has the stacks of its "
-                "threads; timeout= of the Application gives it longer",
-            )
-            raise self._hangs from None
+            raise self._is_hanging() from None
         except (EOFError, OSError):
             raise self._is_gone() from None
         if answer.error:
             raise WorkerFailed(self, f": {what}: {answer.error}\n{answer.trace}".rstrip())
         return answer.value
+
+    def _is_hanging(self) -> WorkerFailed:
+        os.write(self._lifeline, b"?")  # it prints the stacks of its threads
+        self._hangs = WorkerFailed(
+            self,
+            f" has not answered in time: it is still {self._doing}. Its standard error has the stacks of its threads; "
+            "timeout= of the Application gives it longer",
+        )
+        return self._hangs
 
     def _is_gone(self) -> WorkerFailed:
         try:
