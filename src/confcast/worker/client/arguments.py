@@ -28,7 +28,7 @@ _NO_TRIAL = (
     "it was committed at once, without a trial: its content was good before, or the config owner is of an earlier build"
 )
 _NOTHING_TO_TRY = (
-    "nothing is on trial: this content runs in every worker already. Where the sources are watched, an edit is loaded "
+    "nothing is on trial: this content is committed already. Where the sources are watched, an edit is loaded "
     "by itself, and is tried only if the manager's option `canary` says so"
 )
 

@@ -100,7 +100,7 @@ def test_a_reload_that_was_to_be_tried_and_was_committed_at_once_says_so() -> No
     assert notes(msgspec.structs.replace(made, result=ReloadResult.ON_TRIAL)) == []
     assert notes(msgspec.structs.replace(made, previous_version=2)) == []
     (note,) = notes(msgspec.structs.replace(made, previous_version=2, result=ReloadResult.UNCHANGED))
-    assert note.startswith("nothing is on trial: this content runs in every worker already")
+    assert note.startswith("nothing is on trial: this content is committed already")
     assert notes(made, force=True, reason="at once") == []
 
 
