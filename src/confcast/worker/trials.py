@@ -48,13 +48,14 @@ class Trial(Generic[T]):
         chosen: Whether a pin for an entity gets it, for those that were asked for most lately; None names nobody.
     """
 
-    __slots__ = ("_end", "begun", "chosen", "salt", "share", "snapshot")
+    __slots__ = ("_end", "_has_refused", "begun", "chosen", "salt", "share", "snapshot")
 
     def __init__(self, snapshot: Snapshot[T], share: float = 0.0, salt: str = "", *, begun: bool = True) -> None:
         self.snapshot = snapshot
         self.share = share
         self.salt = salt
         self.begun = begun
+        self._has_refused = False
         self._end = min(int(share * 2**64), 2**64 - 1).to_bytes(8, "big")
         self.chosen: dict[Entity | None, bool] = {None: begun and not share}
 
@@ -69,8 +70,21 @@ class Trial(Generic[T]):
             return self.chosen[None]
         if len(self.chosen) >= _MOST_REMEMBERED:
             self.chosen = {None: False}
-        chosen = self.chosen[entity] = position(entity, self.salt) < self._end
+        try:
+            chosen = position(entity, self.salt) < self._end
+        except (TypeError, ValueError):  # a mistake that shows only while a version is on trial must fail no request
+            self._refuse(entity)
+            return False
+        self.chosen[entity] = chosen
         return chosen
+
+    def _refuse(self, entity: object) -> None:
+        if not self._has_refused:
+            self._has_refused = True
+            text = (
+                "pin(entity=…) was given a %s, not a text or a number: it names no entity, and gets what is committed. "
+            )
+            _log.error(text + "This is logged once", type(entity).__name__)
 
     def given(self, entity: Entity | None, committed: Snapshot[T]) -> Snapshot[T]:
         """What a pin for this entity gets: the version on trial, or what is committed."""

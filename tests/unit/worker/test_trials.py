@@ -100,6 +100,18 @@ class TestTheChoice:
             trial.choose(number)
         assert len(trial.chosen) <= 4097
 
+    @pytest.mark.parametrize("entity", [b"ada", object()], ids=["bytes", "an object"])
+    def test_of_what_is_no_text_or_number_fails_no_request_and_is_logged_once(self, replica, entity, caplog):
+        """Nobody would have seen the mistake before the first trial, which then failed all requests."""
+        replica._set_trial(by_entity())
+        for _ in range(2):
+            with replica.pin(entity=entity):
+                assert replica.version == 3
+        (said,) = caplog.messages
+        assert said.startswith(
+            f"pin(entity=…) was given a {type(entity).__name__}, not a text or a number: it names no"
+        )
+
 
 class TestByWorker:
     @pytest.mark.parametrize("entity", [None, "", INSIDE, OUTSIDE, 7])
