@@ -217,6 +217,7 @@ class Health:
                 next_round = now + self.interval
                 self._look(judged, now)
             self._tell(now)
+            self._log_dropping()
             with self._lock:
                 if not judged and not woken.is_set():
                     self._thread = None
@@ -283,12 +284,9 @@ class Health:
 
     def _speak(self, snapshot: Snapshot[Any], reason: str) -> None:
         """Have the thread tell the owner this reason against a version."""
-        if self.complaints.add(snapshot.version, reason, snapshot.config, time.monotonic()):
+        is_due = self.complaints.add(snapshot.version, reason, snapshot.config, time.monotonic())
+        if is_due or (self.complaints.dropped and not self._dropping_was_logged):
             self._wake()
-        if self.complaints.dropped and not self._dropping_was_logged:
-            self._dropping_was_logged = True
-            text = "more than %d reasons against a version within a second: the others are only counted. Are there "
-            _log.warning(text + "numbers in them that differ each time?", MOST)
 
     def _tell(self, now: float) -> None:
         for complaint in self.complaints.due():
@@ -301,6 +299,12 @@ class Health:
                 _log.warning("version %d is unhealthy (%s): %s", complaint.version, owner, text)
             if is_told:
                 self.complaints.sent(complaint, more, now)
+
+    def _log_dropping(self) -> None:
+        if self.complaints.dropped and not self._dropping_was_logged:
+            self._dropping_was_logged = True
+            text = "more than %d different reasons against a version at once: the others are only counted. Are there "
+            _log.warning(text + "numbers in them that differ each time?", MOST)
 
     def _text(self, complaint: Complaint, times: int) -> str:
         masked = self._masked(complaint.reason, "a reason whose secrets can't be found", complaint.config)
