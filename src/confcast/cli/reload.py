@@ -50,7 +50,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="wait on until it is committed, and can't be undone by itself any more, or is undone; report that",
+        help="wait on, beyond --timeout, until it is committed, and can't be undone by itself any more, or is undone; "
+        "report that",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run, usage_error=parser.error)
