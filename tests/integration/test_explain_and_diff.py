@@ -20,8 +20,8 @@ from tests.support.waiting import in_thread
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], manager: Manager, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("CONFCAST_ADDRESS_APP", manager.address)
+def run(capsys: pytest.CaptureFixture[str], manager: Manager) -> Run:
+    assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address  # by which the command line finds it
     return runner(capsys)
 
 
