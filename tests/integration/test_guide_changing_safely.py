@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.snippets import GUIDE, commands, files
 
 PAGE = GUIDE / "changing_safely.md"
@@ -15,6 +17,7 @@ HARNESS = """\
 import subprocess, sys
 from pathlib import Path
 from confcast import ConfigLoader, ConfigReloadManager, ReloadResult
+from tests.support.waiting import eventually
 
 FILE = Path("app.toml")
 SCRIPT = str(Path(sys.executable).with_name("confcast"))
@@ -43,6 +46,7 @@ def entities(manager):
     status, told = typed(tried)
     assert status == 6 and "is on trial for 50% of the entities" in told, (status, told)
     names = [f"customer {n}" for n in range(64)]
+    eventually(lambda: "moin" in map(greeting, names), "the trial's beginning, when all workers have the version")
     first = [greeting(name) for name in names]
     assert {"hi", "moin"} == set(first) and first == [greeting(name) for name in names]
     assert typed(waits)[0] == 3
@@ -72,6 +76,7 @@ def run(folder: Path, *arguments: str) -> None:
         text=True,
         timeout=_DEADLINE,
         check=False,
+        env=os.environ | {"PYTHONPATH": str(programs.ROOT)},
     )
     assert done.returncode == 0, done.stderr
 

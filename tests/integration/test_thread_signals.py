@@ -45,6 +45,8 @@ with ConfigReloadManager(ConfigLoader({SCHEMA!r}, config), watch=False, vote_tim
     write(config, 2)
     manager.reload()
     told.wait(20)
+    names = lambda: [thread.name for thread in threading.enumerate()]
+    eventually(lambda: "confcast-judging" in names(), "the thread that is there during a probation")
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("confcast")]
     seen["threads"] = sorted(thread.name for thread in threads)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -69,7 +71,7 @@ def test_a_main_thread_that_waits_for_a_signal_gets_it(program: Path):
 
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert seen["threads"] == ["confcast-app", "confcast-observers", "confcast-supervisor"]
+    assert seen["threads"] == ["confcast-app", "confcast-judging", "confcast-observers", "confcast-supervisor"]
     assert seen["taken"] == signal.SIGUSR1
     assert (seen["precommit"], seen["observer"]) == ([], [])  # a program that they start would inherit a mask
 

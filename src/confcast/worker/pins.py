@@ -10,7 +10,7 @@ A pin that is not inside another one stands for a request, a task or a message: 
 it has then, as failed if an exception passes through it or a middleware has set `failed`. A pin inside another counts
 nothing.
 
-Every request pays for a pin, so it is one object and four calls (0.4 µs). Rejected: `threading.local` (asyncio), a
+Every request pays for a pin, so it is one object and four calls (0.5 µs). Rejected: `threading.local` (asyncio), a
 context variable that holds the snapshot itself (a background task would keep its request's version for ever, and a
 `reset` in another context raises), and a cell beside the pin that tasks inherit (a second object for each request).
 
