@@ -1,0 +1,55 @@
+"""What befalls a trial in real processes: deaths of canaries and owners, workers that are replaced, other content."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from confcast import Canary, ReloadResult
+from tests.integration.test_trials import ONE, canaries, tries, undone
+from tests.support.fixtures import Manager, StartWorker
+from tests.support.leaks import is_running
+from tests.support.slow import slow
+from tests.support.workers import Worker
+
+SUCCESS, ON_TRIAL, REJECTED = ReloadResult.SUCCESS, ReloadResult.ON_TRIAL, ReloadResult.REJECTED
+TWO = Canary(2, seconds=ONE.time)
+SEVEN = {"number": 7, "twin": 7}
+
+
+@pytest.fixture
+def workers(manager: Manager, start_worker: StartWorker) -> list[Worker]:
+    """Three."""
+    return [start_worker(manager) for _ in range(3)]
+
+
+# ---- canaries
+
+
+@pytest.mark.parametrize("checks", [1, slow(5)], ids=["at once", "after some seconds"])
+def test_a_canary_that_the_version_kills_undoes_it(
+    manager: Manager, workers: list[Worker], config: Path, checks: int
+) -> None:
+    for worker in workers:
+        worker.ask("die_of", 2, checks)
+    tries(manager, config)
+    event = undone(manager)
+    assert event.version == 3
+    (dead,) = [worker for worker in workers if not is_running(worker.pid)]
+    assert f"worker {dead.pid} left with status 1" in event.evidence[0]
+    assert [worker.ask("await_pinned", 1) for worker in workers if worker is not dead] == [3, 3]
+    assert manager.reload().result is REJECTED
+
+
+def test_the_death_of_one_of_two_canaries_undoes_it_in_the_other(
+    manager: Manager, workers: list[Worker], config: Path
+) -> None:
+    tries(manager, config, TWO)
+    dead, other = canaries(manager, workers, 2)
+    assert other.ask("pinned") == (2, 2)
+    dead.signal(signal.SIGKILL)
+    (said,) = undone(manager).evidence
+    assert str(dead.pid) in said
+    assert [worker.ask("await_pinned", 1) for worker in workers if worker is not dead] == [3, 3]
