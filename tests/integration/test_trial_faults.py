@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from confcast import Canary, ReloadResult
+from tests.integration.test_operations import reads
 from tests.integration.test_trials import ONE, canaries, tries, undone
-from tests.support.fixtures import Manager, StartWorker
+from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import is_running
 from tests.support.slow import slow
 from tests.support.workers import Worker
@@ -53,3 +54,20 @@ def test_the_death_of_one_of_two_canaries_undoes_it_in_the_other(
     (said,) = undone(manager).evidence
     assert str(dead.pid) in said
     assert [worker.ask("await_pinned", 1) for worker in workers if worker is not dead] == [3, 3]
+
+
+@pytest.mark.parametrize("end", ["confirm", slow("rollback")])
+def test_a_stopped_canary_holds_up_no_end_of_the_trial(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, end: str
+) -> None:
+    manager = start_manager(vote_timeout=2.0)
+    workers = [start_worker(manager) for _ in range(3)]
+    tries(manager, config)
+    (canary,) = canaries(manager, workers)
+    canary.signal(signal.SIGSTOP)
+    event = getattr(manager, end)()
+    assert (event.result, [each.pid for each in event.lagging]) == (ReloadResult.PARTIAL, [canary.pid])
+    ends = (2, 2) if end == "confirm" else (3, 1)
+    assert reads([worker for worker in workers if worker is not canary]) == {ends}
+    canary.signal(signal.SIGCONT)
+    assert canary.ask("await_pinned", ends[1]) == ends[0]
