@@ -11,8 +11,10 @@ from confcast import Canary, ReloadResult
 from tests.integration.test_operations import reads
 from tests.integration.test_trials import ONE, canaries, tries, undone
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.killing import STATE_PLACES, TRIAL_PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.slow import slow
+from tests.support.waiting import eventually
 from tests.support.workers import Worker
 
 SUCCESS, ON_TRIAL, REJECTED = ReloadResult.SUCCESS, ReloadResult.ON_TRIAL, ReloadResult.REJECTED
@@ -71,3 +73,46 @@ def test_a_stopped_canary_holds_up_no_end_of_the_trial(
     assert reads([worker for worker in workers if worker is not canary]) == {ends}
     canary.signal(signal.SIGCONT)
     assert canary.ask("await_pinned", ends[1]) == ends[0]
+
+
+# ---- owners
+
+
+@pytest.fixture
+def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
+    """What kills the next owner at a place."""
+    killing = Killing(tmp_path)
+    killing.prepare(monkeypatch)
+    return killing
+
+
+@pytest.fixture
+def few(killing: Killing, start_manager: StartManager, start_worker: StartWorker) -> tuple[Manager, list[Worker]]:
+    """A manager whose owner can be killed at a place, and two workers."""
+    manager = start_manager()
+    return manager, [start_worker(manager) for _ in range(2)]
+
+
+def await_the_heir(manager: Manager, killing: Killing, dead: int) -> None:
+    eventually(lambda: killing.struck and not is_running(dead), "the owner's death at its place")
+    eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
+
+
+@pytest.mark.parametrize("place", [*TRIAL_PLACES[:2], *map(slow, TRIAL_PLACES[2:])])
+def test_an_owner_that_is_killed_while_a_trial_begins(
+    killing: Killing, start_manager: StartManager, start_worker: StartWorker, place: str
+) -> None:
+    manager = start_manager(canary=ONE)
+    workers = [start_worker(manager) for _ in range(2)]
+    dead = manager.owner_pid
+    killing.order_at(place)
+    manager.set(SEVEN)
+    await_the_heir(manager, killing, dead)
+    if place == STATE_PLACES[0]:
+        assert manager.reload().result is ReloadResult.UNCHANGED
+        assert [worker.ask("pinned") for worker in workers] == [(1, 1)] * 2
+    else:
+        assert undone(manager).evidence == ["the owner that had version 2 on trial has ended"]
+        eventually(lambda: reads(workers) == {(3, 1)}, "what is committed, in all workers")
+        assert [worker.ask("pinned") for worker in workers] == [(3, 1)] * 2
+    assert manager.status().provisional == ""

@@ -21,7 +21,9 @@ PLACES = (
     "after the answer",
 )
 STATE_PLACES = ("before the state alone is written", "after the state alone is written")
-"""Those of a write that has no version: a confirmation."""
+"""Those of a write that has no version: a confirmation, the begin of a trial."""
+TRIAL_PLACES = (*STATE_PLACES, "after the first canary is told", PLACES[4])
+"""Those of the begin of a trial."""
 COMMITTED = PLACES[1:]
 """The places where the version is true already."""
 

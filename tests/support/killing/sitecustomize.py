@@ -53,7 +53,7 @@ def main(order: Path) -> None:
     from confcast.owner.loop import connections
     from confcast.owner.store import journal
     from confcast.wire.files import snapshot_file
-    from confcast.wire.messages import Commit, Outcome
+    from confcast.wire.messages import Commit, Outcome, Try
 
     record = "after the vote and before the journal", "after the journal and before the snapshot file"
     surround(journal.Journal, "record", order, before=record[0], after=record[1])
@@ -63,6 +63,7 @@ def main(order: Path) -> None:
     send = connections.Pipes
     surround(send, "send", order, after="after the first commit", when=lambda *a, **k: isinstance(a[2], Commit))
     surround(send, "send", order, after="after the answer", when=lambda *a, **k: isinstance(a[2], Outcome))
+    surround(send, "send", order, after="after the first canary is told", when=lambda *a, **k: isinstance(a[2], Try))
 
 
 if "confcast.owner" in sys.orig_argv and "CONFCAST_TEST_KILLING" in os.environ:
