@@ -11,7 +11,7 @@ from confcast import Canary, ReloadResult
 from tests.integration.test_operations import reads
 from tests.integration.test_trials import ONE, canaries, tries, undone
 from tests.support.fixtures import Manager, StartManager, StartWorker
-from tests.support.killing import STATE_PLACES, TRIAL_PLACES, Killing
+from tests.support.killing import PLACES, STATE_PLACES, TRIAL_PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.slow import slow
 from tests.support.waiting import eventually
@@ -115,4 +115,23 @@ def test_an_owner_that_is_killed_while_a_trial_begins(
         assert undone(manager).evidence == ["the owner that had version 2 on trial has ended"]
         eventually(lambda: reads(workers) == {(3, 1)}, "what is committed, in all workers")
         assert [worker.ask("pinned") for worker in workers] == [(3, 1)] * 2
+    assert manager.status().provisional == ""
+
+
+@pytest.mark.parametrize("place", [*PLACES[:2], *map(slow, PLACES[2:])])
+def test_an_owner_that_is_killed_while_it_promotes(
+    few: tuple[Manager, list[Worker]], killing: Killing, config: Path, place: str
+) -> None:
+    manager, workers = few
+    tries(manager, config)
+    canaries(manager, workers)
+    dead = manager.owner_pid
+    killing.order_at(place)
+    manager.confirm(2)
+    await_the_heir(manager, killing, dead)
+    committed = place != PLACES[0]
+    ends = (2, 2) if committed else (3, 1)
+    eventually(lambda: reads(workers) == {ends}, f"{ends} in all workers")
+    assert [worker.ask("pinned") for worker in workers] == [ends] * 2
+    assert manager.reload().result is (ReloadResult.UNCHANGED if committed else REJECTED)
     assert manager.status().provisional == ""
