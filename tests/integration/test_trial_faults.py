@@ -135,3 +135,20 @@ def test_an_owner_that_is_killed_while_it_promotes(
     assert [worker.ask("pinned") for worker in workers] == [ends] * 2
     assert manager.reload().result is (ReloadResult.UNCHANGED if committed else REJECTED)
     assert manager.status().provisional == ""
+
+
+@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[2])])
+def test_an_owner_that_is_killed_while_it_undoes_a_trial(
+    few: tuple[Manager, list[Worker]], killing: Killing, config: Path, place: str
+) -> None:
+    manager, workers = few
+    tries(manager, config)
+    canaries(manager, workers)
+    dead = manager.owner_pid
+    killing.order_at(place)
+    manager.rollback()
+    await_the_heir(manager, killing, dead)
+    eventually(lambda: reads(workers) == {(3, 1)}, "what is committed, in all workers")
+    assert [worker.ask("pinned") for worker in workers] == [(3, 1)] * 2
+    assert not manager.reload()
+    assert manager.status().provisional == ""
