@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from tests.integration.test_trials import ONE, canaries, tries, undone
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.killing import PLACES, STATE_PLACES, TRIAL_PLACES, Killing
 from tests.support.leaks import is_running
+from tests.support.settings import write
 from tests.support.slow import slow
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, history_of
 from tests.support.workers import Worker
 
 SUCCESS, ON_TRIAL, REJECTED = ReloadResult.SUCCESS, ReloadResult.ON_TRIAL, ReloadResult.REJECTED
@@ -151,4 +153,23 @@ def test_an_owner_that_is_killed_while_it_undoes_a_trial(
     eventually(lambda: reads(workers) == {(3, 1)}, "what is committed, in all workers")
     assert [worker.ask("pinned") for worker in workers] == [(3, 1)] * 2
     assert not manager.reload()
+    assert manager.status().provisional == ""
+
+
+# ---- what else is asked for meanwhile
+
+
+def test_a_hup_leaves_it_alone_and_a_new_file_ends_it(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(watch=True)
+    workers = [start_worker(manager) for _ in range(2)]
+    tries(manager, config)
+    (canary,) = canaries(manager, workers)
+    os.kill(manager.owner_pid, signal.SIGHUP)
+    eventually(lambda: [each for each in history_of(manager) if each.origin == "signal"], "the load of a HUP")
+    assert canary.ask("pinned") == (2, 2)
+    write(config, 3)
+    assert [worker.ask("await_pinned", 3) for worker in workers] == [4, 4]
+    assert undone(manager).version == 3
     assert manager.status().provisional == ""
