@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from confcast import Canary, ReloadResult
-from tests.integration.test_operations import reads
+from tests.integration.test_generations import successor
+from tests.integration.test_operations import loads, reads
 from tests.integration.test_trials import ONE, canaries, tries, undone
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.killing import PLACES, STATE_PLACES, TRIAL_PLACES, Killing
@@ -173,3 +174,20 @@ def test_a_hup_leaves_it_alone_and_a_new_file_ends_it(
     assert [worker.ask("await_pinned", 3) for worker in workers] == [4, 4]
     assert undone(manager).version == 3
     assert manager.status().provisional == ""
+
+
+def test_a_full_reload_starts_on_what_is_committed(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    manager = start_manager(state_dir=tmp_path / "state")
+    workers = [start_worker(manager) for _ in range(2)]
+    tries(manager, config)
+    canaries(manager, workers)
+    manager.pause()
+    assert [worker.ask("pinned") for worker in workers] == [(3, 1)] * 2, "undone before the next generation is told"
+    with successor(manager, config, state_dir=tmp_path / "state").start() as following:
+        manager.close()
+        assert following.current.number == 1
+        assert undone(following).evidence == ["version 2 was still on trial when the server was fully reloaded"]
+        assert following.reload().result is REJECTED
+        loads(following, config, 4)
