@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from confcast import Canary, ReloadResult
+from confcast import Canary, Client, ReloadResult
 from tests.integration.test_generations import successor
 from tests.integration.test_operations import loads, reads
 from tests.integration.test_trials import ONE, canaries, tries, undone
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gunicorn import Make
 from tests.support.killing import PLACES, STATE_PLACES, TRIAL_PLACES, Killing
 from tests.support.leaks import is_running
+from tests.support.load import Load
 from tests.support.settings import write
 from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of
@@ -191,3 +193,29 @@ def test_a_full_reload_starts_on_what_is_committed(
         assert undone(following).evidence == ["version 2 was still on trial when the server was fully reloaded"]
         assert following.reload().result is REJECTED
         loads(following, config, 4)
+
+
+def test_a_trial_goes_on_though_all_its_canaries_are_replaced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By gunicorn's `max_requests`, and by its HUP; its upgrade ends the trial."""
+    server = make(above="workers = 3\nmax_requests = 20").start()
+    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(server.runtime))
+    client = Client(pid=server.pid)
+    server.change()
+    assert client.reload(canary=TWO).result is ON_TRIAL
+
+    def others(before: set[int]) -> set[int]:
+        pids = {each.pid for each in client.workers() if each.state == "trial"}
+        return pids if len(pids) == 2 and not pids & before else set()
+
+    first = eventually(lambda: others(set()), "two canaries")
+    with Load(lambda: server.ask("read")["number"]) as load:
+        second = eventually(lambda: others(first), "two other canaries")
+    assert set(load.answers) == {1, 2}
+    server.signal(signal.SIGHUP)
+    eventually(lambda: others(second), "and two others")
+    assert client.status().provisional == "trial"
+    server.upgrade()
+    server.signal(signal.SIGTERM)
+    server.ended()
+    assert {answer["number"] for answer in server.everyone().values()} == {1}
+    assert Client().status().provisional == ""
