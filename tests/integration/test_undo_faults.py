@@ -1,0 +1,123 @@
+"""Undos in real processes where workers or the sources do not help: they hang, refuse, die in a loop, flip."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+from confcast import ReloadEvent, ReloadResult, probes
+from tests.integration.test_operations import loads
+from tests.integration.test_worker_ends import ask
+from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gunicorn import Make
+from tests.support.settings import write
+from tests.support.waiting import eventually, history_of
+
+LATER = 600.0
+"""Seconds of a probation that does not end by itself in the test."""
+
+DIES = """\
+import os, signal
+from app import app, settings
+
+def die(old, new):
+    if new.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+settings.subscribe(die)
+die(None, settings.latest)
+"""
+
+
+def undos(manager: Manager, count: int = 1) -> list[ReloadEvent]:
+    """The undos, the newest first, once there are so many."""
+
+    def found() -> list[ReloadEvent]:
+        events = [each for each in history_of(manager) if each.result is ReloadResult.UNDONE]
+        return events if len(events) >= count else []
+
+    return eventually(found, f"{count} undos by themselves")
+
+
+def test_all_workers_hang_on_it_and_the_undo_still_comes(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    sick = tmp_path / "sick"
+    looks = f"import os, sys; sys.exit('nobody answers' if os.path.exists({str(sick)!r}) else 0)"
+    probe = probes.Command([sys.executable, "-c", looks], every=0.1)
+    manager = start_manager(probes=[probe], probation=LATER, vote_timeout=1.5)
+    workers = [start_worker(manager) for _ in range(2)]
+    loads(manager, config, 2)
+    for worker in workers:
+        worker.signal(signal.SIGSTOP)
+    sick.touch()
+
+    (event,) = undos(manager)
+
+    assert (event.version, event.applied) == (3, [])
+    assert {each.pid for each in event.lagging} == {worker.pid for worker in workers}
+    assert (manager.version, manager.current.number) == (3, 1)
+    for worker in workers:
+        worker.signal(signal.SIGCONT)
+    assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
+
+
+def test_workers_that_would_refuse_what_is_put_back_are_not_asked(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(probation=LATER)
+    kept = start_worker(manager)
+    loads(manager, config, 2)
+    began = start_worker(manager)  # it never had what is put back
+    for worker in (kept, began):
+        worker.ask("object_to", "no way back")
+
+    began.ask("say_unhealthy", "no connection")
+
+    (event,) = undos(manager)
+    assert (event.version, event.lagging) == (3, [])
+    assert [worker.ask("await_number", 1) for worker in (kept, began)] == [3, 3]
+
+
+def test_a_file_that_flips_faster_than_the_probation_falls_back_to_what_was_good(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    """However often it flips, neither content becomes good by that."""
+    manager = start_manager(probation=LATER)
+    worker = start_worker(manager)
+    for number in [2, 3] * 5:
+        loads(manager, config, number)
+    worker.ask("say_unhealthy", "no connection")
+
+    (event,) = undos(manager)
+
+    assert (event.version, worker.ask("await_number", 1)) == (12, 12)
+    assert [each.version for each in manager.versions() if each.good] == [12, 1]
+    assert manager.reload().result is ReloadResult.REJECTED
+    write(config, 1)
+    assert manager.reload().result is ReloadResult.UNCHANGED
+    loads(manager, config, 3)  # the sources have changed meanwhile, so it is put to the vote again
+    assert (manager.status().provisional, manager.version) == ("probation", 13)
+    worker.ask("say_unhealthy", "still no connection")
+    assert (undos(manager, 2)[0].version, worker.ask("await_number", 1)) == (14, 14)
+
+
+def test_workers_that_die_of_it_in_a_loop_are_started_anew_and_serve_what_was_good(make: Make) -> None:
+    options = f"watch=False, probation={LATER}, max_deaths=4"
+    server = make(above="workers = 2", below="wsgi_app = 'dying_app:app'", options=options)
+    (server.folder / "dying_app.py").write_text(DIES)
+    before = server.start().pids()
+    good = server.number
+    server.change()
+
+    server.signal(signal.SIGHUP)
+
+    eventually(lambda: ["undo", "undone", 3] in ask(server, "history"), "the undo")
+    eventually(lambda: len(ask(server, "workers")) == 2, "two workers")
+    answers = server.everyone()
+    assert {answer["number"] for answer in answers.values()} == {good}
+    died = {int(pid) for pid in re.findall(r"worker (\d+) was killed by signal 9", server.log())}
+    assert before < died, "also some that were started in their place"
+    assert not died & set(answers)
