@@ -11,9 +11,10 @@ import pytest
 
 from confcast import ReloadResult
 from tests.support import deriving
-from tests.support.fixtures import Manager, StartManager
+from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import write
-from tests.support.waiting import eventually
+from tests.support.slow import slow
+from tests.support.waiting import eventually, history_of
 from tests.support.workers import Worker
 
 Start = Callable[..., Worker]
@@ -111,6 +112,18 @@ def test_where_builds_last_a_version_that_can_not_be_built_costs_one_of_them(
     assert [worker.ask("read") for worker in workers] == [(5, 5, True)] * 3
 
 
+def test_what_a_build_has_opened_before_it_fails_is_not_kept_open_by_its_error(
+    manager: Manager, start: Start, config: Path
+) -> None:
+    worker = start(manager)
+    for number in range(2, 7):
+        write(config, number, name="leak")
+        event = manager.reload()
+        assert event.result is ReloadResult.REJECTED
+        assert "is open" in event.problems[0].message
+    eventually(lambda: worker.ask("opened") == 0, "no file is open")
+
+
 def test_what_others_have_built_for_a_refused_version_is_closed(manager: Manager, start: Start, config: Path) -> None:
     worker = start(manager)
     refusing = start(manager)
@@ -153,20 +166,21 @@ def test_a_build_that_hangs_is_named_and_bounded_by_precommit_timeout(
     assert {*worker.ask("closed", 2)} == {1, 2}
 
 
+@pytest.mark.parametrize("count", [50, slow(10_000)])
 def test_a_long_pin_keeps_its_pool_through_many_versions_and_its_end_closes_that(
-    manager: Manager, start: Start, config: Path
+    manager: Manager, start: Start, config: Path, count: int
 ) -> None:
     worker = start(manager)
     worker.ask("pin")
-    for number in range(2, 52):
+    for number in range(2, count + 2):
         write(config, number)
         assert manager.reload()
 
-    assert sorted(worker.ask("closed", 49)) == list(range(2, 51))
+    assert sorted(worker.ask("closed", count - 1)) == list(range(2, count + 1))
     eventually(lambda: worker.ask("kept") == [(1, 1)], "the others are counted as closed")
     assert worker.ask("pinned") == (1, True)
     worker.ask("unpin")
-    assert worker.ask("closed", 50)[-1] == 1
+    assert worker.ask("closed", count)[-1] == 1
     eventually(lambda: worker.ask("kept") == [], "nothing more is kept")
 
 
@@ -194,6 +208,28 @@ def test_an_undo_or_a_rollback_takes_things_up(manager: Manager, start: Start, c
     assert manager.rollback(1).result is ReloadResult.SUCCESS
 
     assert worker.ask("read") == (1, 1, True)
+
+
+def test_an_undo_of_which_a_worker_can_not_build_what_it_needs_names_it(
+    start_manager: StartManager, start_worker: StartWorker, start: Start, config: Path
+) -> None:
+    write(config, 1, name="raise")
+    manager = start_manager(probation=600.0)
+    plain = start_worker(manager)
+    write(config, 2)
+    assert manager.reload().result is ReloadResult.SUCCESS
+    worker = start(manager)  # it never had what is put back
+
+    worker.ask("say_unhealthy")
+
+    undone = eventually(lambda: [each for each in history_of(manager) if each.result is ReloadResult.UNDONE], "an undo")
+    assert plain.ask("await_number", 1) == 3
+    assert [(each.pid, each.state) for each in undone[0].lagging] == [(worker.pid, "declined")]
+    assert "division by zero" in undone[0].lagging[0].reason
+    assert worker.ask("read") == (2, 2, True)
+    write(config, 4)
+    assert manager.reload().result is ReloadResult.SUCCESS
+    assert worker.ask("read") == (4, 4, True)
 
 
 def test_closing_the_replica_closes_all(manager: Manager, start: Start) -> None:

@@ -5,6 +5,7 @@ The pool's build does what the configuration's `name` says: the name of a deed b
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -50,6 +51,7 @@ class Deriving:
             "reload": self._settings.reload,
             "read another": lambda: self.other.current,
             "hang": self._gate.wait,
+            "leak": self._leak,
             "last": lambda: threading.Event().wait(0.5),
         }
         handler = logging.Handler()
@@ -71,6 +73,11 @@ class Deriving:
         self._deeds.get(name, lambda: None)()
         self._built.append(number)
         return Pool(number)
+
+    def _leak(self) -> None:
+        """Open a file, and fail before anybody could close it."""
+        opened = Path(__file__).open("rb")  # noqa: SIM115
+        raise ValueError(f"no pool, and descriptor {opened.fileno()} is open")
 
     def _close(self, pool: Pool) -> None:
         pool.is_open = False
@@ -101,6 +108,13 @@ class Deriving:
     def kept(self) -> list[tuple[int, int]]:
         """Version and pins of each former pool that is open."""
         return [(each.version, each.pins) for each in self.pool.kept]
+
+    def opened(self) -> int:
+        """How often the file is open that builds have left open."""
+        return sum(_is_open_as(each, Path(__file__)) for each in Path("/proc/self/fd").iterdir())
+
+    def say_unhealthy(self) -> None:
+        self._settings.unhealthy("no connection")
 
     def begun(self) -> list[int]:
         """The numbers for which a pool's build has begun, also those that can't be built."""
@@ -155,6 +169,12 @@ class Deriving:
         mine = self.pool.current
         self._settings.close()
         return [before, str(mine.number), str(self._closed)]
+
+
+def _is_open_as(descriptor: Path, file: Path) -> bool:
+    with contextlib.suppress(OSError):  # another thread has closed it meanwhile
+        return descriptor.readlink() == file
+    return False
 
 
 def derive(pipe: Connection, address: str) -> None:
