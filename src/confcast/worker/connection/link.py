@@ -62,6 +62,7 @@ from confcast.worker.connection.machine import (
     Warn,
 )
 from confcast.worker.connection.pipe import is_open_and_empty, limit_sending, receive, shut, try_to_send, wait_of
+from confcast.worker.derived.declared import is_waited_for_by
 
 _log = logging.getLogger("confcast.worker")
 
@@ -233,12 +234,14 @@ class Link:
         """Send a request and wait for its answer. Returns None if none came in time, or the owner is gone.
 
         Raises:
-            ConfcastError: Called in the reading thread (from a `precommit` function).
+            ConfcastError: Called in the reading thread (from a `precommit` function), or by a build that it awaits on
+                an event loop.
         """
-        if threading.current_thread() is self._thread:
+        reader = self._thread
+        if threading.current_thread() is reader or is_waited_for_by(reader):
             raise ConfcastError(
-                "a precommit function runs in the thread that would read the answer, and so may a build of what is "
-                "derived: it can't call the owner"
+                "the thread that would read the answer runs, or waits for, this precommit function or this build of what "
+                "is derived: it can't call the owner"
             )
         deadline = time.monotonic() + timeout
         if not self._greeted.wait(timeout) or self._stop.is_set():

@@ -7,6 +7,7 @@ replica's `Resources`. Cycles can't be written: what a build uses was declared b
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -49,13 +50,20 @@ class Owner(Protocol):
 
 
 class Build:
-    """A build that runs. Tasks and threads that it starts may outlive it, and may read what they like afterwards."""
+    """A build that runs. Tasks and threads that it starts may outlive it, and may read what they like afterwards.
 
-    __slots__ = ("name", "runs")
+    Attributes:
+        name: Of what is built.
+        runs: Whether it has not ended yet.
+        waits: The thread that waits for it: the one that began it.
+    """
+
+    __slots__ = ("name", "runs", "waits")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.runs = True
+        self.waits = threading.current_thread()
 
 
 _build: ContextVar[Build | None] = ContextVar("confcast.build", default=None)
@@ -158,6 +166,12 @@ def within_build(name: str) -> Iterator[None]:
     finally:
         build.runs = False
         _build.reset(token)
+
+
+def is_waited_for_by(thread: threading.Thread) -> bool:
+    """Whether the caller is, or was called by, a build for which this thread waits now; on whatever thread or loop."""
+    build = _build.get()
+    return build is not None and build.runs and build.waits is thread
 
 
 def check(
