@@ -934,3 +934,23 @@ def test_no_repr_shows_a_digest():
     owner, _ = begun()
     trial = msgspec.structs.replace(owner.core.operator.trial, digest=b"secret digest")
     assert "secret" not in repr(trial)
+
+
+def test_a_no_to_the_committed_version_is_not_forgotten_while_the_trials_undo_can_t_be_written():
+    """U3, U6: its probation passes meanwhile, and the no was said in time."""
+    owner, peers = serving(2, probation=20.0)
+    tries(owner, peers)
+    owner.receives(peers[0], Tried(2))
+    owner.is_asked_for(Confirm, OPERATOR)
+    commits(owner, *peers)
+    tries(owner, peers, C)
+    owner.forget()
+    owner.receives(peers[1], Unhealthy(2, "the pool is empty"))
+    assert owner.did(fx.Record)[-1].operator.trial is None
+    owner.fails_to_record(fx.RowState.ABSENT)
+    owner.now += 30.0
+    owner.waits_out(fx.Timer.UNDO)
+    owner.records()
+    all_apply(owner, *peers)
+    undo = owner.did(fx.Record)[-1]
+    assert (undo.payload, undo.takes_back, undo.origin) == (A, 1, "undo")

@@ -83,7 +83,7 @@ class Windows(Probations):
     def _with_window(self, operator: OperatorState) -> OperatorState:
         """What people will have set, with the window as the write that is ordered now leaves it."""
         proposal, window = self._proposal, operator.window
-        if window is not None and self._is_past(window):
+        if window is not None and self._is_past(window) and not self._against:  # else its undo is still to come
             window = None
         if proposal.confirm_within and self.committed.version:
             window = self._opened(window)
