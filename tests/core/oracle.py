@@ -692,6 +692,8 @@ class Oracle(TrialOracle):
         self.working.discard(pipe.pid)
         self.applied_here.setdefault(hello.version, set()).add(pipe.pid)
         self._while_recording(pipe.pid)
+        if self.recording:
+            self.comes_later(pipe.pid)
 
     def _owner_receives_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
         if message.version == self.newest_row and present:

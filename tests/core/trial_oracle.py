@@ -152,6 +152,10 @@ class TrialOracle:
             over = trial.canary.by == "worker" and self.world.now >= trial.deadline
             assert not over, "D7: the time of a trial is over, and something else goes first"
 
+    def comes_later(self, pid: int) -> None:
+        """It connects while a version is written, and is given nothing before that; a use may have begun before."""
+        self._came_later.add(pid)
+
     def trial_frame(self, pipe: int, frame: Any) -> None:
         """The owner sends this."""
         pid, trial = self.world.pipes[pipe].pid, self.open_trial
