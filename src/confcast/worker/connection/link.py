@@ -240,8 +240,8 @@ class Link:
         reader = self._thread
         if threading.current_thread() is reader or is_waited_for_by(reader):
             raise ConfcastError(
-                "a precommit function runs in the thread that would read the answer, and a build of what is derived runs "
-                "there, or is waited for there: it can't call the owner"
+                "a precommit function runs in the thread that would read the answer, and a build of what is derived "
+                "runs there, or is waited for there: it can't call the owner"
             )
         deadline = time.monotonic() + timeout
         if not self._greeted.wait(timeout) or self._stop.is_set():

@@ -226,14 +226,15 @@ def test_a_vote_and_a_swap_take_few_calls(owner: Owner, replica: Replica[Setting
         attached(replica, owner)
     finally:
         threading.setprofile(None)
-    for round_ in range(1, 4):
+    for round_ in range(1, 13):
         if round_ == 3:
             calls.clear()  # what the install has left to do is done
         owner.prepare(round_, round_)
         assert owner.receive() == Vote(round_, True)
         owner.say(Commit(round_, round_ + 1))
         assert owner.receive() == Applied(round_ + 1, follows=False)
-    assert len(calls) <= 37, calls
+    # 36 or 37 in each; the thread has a little to do after Applied, which may be counted with the next round.
+    assert len(calls) <= 38 * 10, calls[-50:]
 
 
 @dataclass(frozen=True)
