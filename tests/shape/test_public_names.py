@@ -139,7 +139,7 @@ SIGNATURES = {
     "Derived.override": "(self, value)",
     "Environment": "(prefix, *, unknown='refuse')",
     "File": "(path, *, format=None, optional=False, allow_empty=False, shown='')",
-    "Layer": "(name, data, fingerprint=None, places=None, notes=None, *, has_lines=False)",
+    "Layer": "(name, data, fingerprint=None, places=None, notes=None, *, has_lines=False, warnings=(), secrets=())",
     "Source.read": "(self)",
     "NeedsRestart": "(why='', *, grow=False)",
     "ConfigError": "(problems, reason='validation_failed')",
@@ -155,7 +155,7 @@ SIGNATURES = {
 }
 
 PROPERTIES = {
-    "ConfigLoader": ["schema", "schema_path"],
+    "ConfigLoader": ["schema", "schema_path", "sources"],
     "ConfigReloadManager": ["address", "current", "owner_pid", "snapshot", "version"],
     "Replica": ["connected", "current", "ready", "snapshot", "version"],
     "Derived": ["current", "failed_closes", "kept", "latest", "name"],

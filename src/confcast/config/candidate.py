@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,22 +12,21 @@ from confcast.config.hidden_edits import hidden_edits
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Overrides
 from confcast.config.schema.key_path import KeyPath
-from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.layer import Layer, combined
 from confcast.config.sources.merge import Merged
 
 T = TypeVar("T")
 
 
-def combined(fingerprints: list[bytes]) -> bytes:
-    """Combine the fingerprints of several sources into one of 16 bytes."""
-    return fingerprint_of(b"".join(fingerprints))
-
-
 class Reading:
     """The layers that all sources gave at one time, and what is set above them; nothing is validated yet.
 
+    Args:
+        layers: What each source gave, low to high.
+        fingerprints: Of the content of each source; those of the layers if not given.
+
     Attributes:
-        layers: One for each source, low to high.
+        layers: Low to high; of a source that gave several, each.
         overrides: What was set at run time; a load marks what it leaves out.
         inherited: What of that was set before the present call, and may be left out.
         contents: What is known of the contents of `Watched` files; validation adds those that it finds.
@@ -37,12 +37,14 @@ class Reading:
 
     def __init__(
         self,
-        layers: list[Layer],
+        layers: Sequence[Layer],
         overrides: Overrides = NONE,
         contents: Contents | None = None,
         inherited: Overrides = NONE,
+        fingerprints: Sequence[bytes] | None = None,
     ) -> None:
-        self.layers = tuple(layers)
+        self.layers = tuple(part for layer in layers for part in layer.parts)
+        self._sources = tuple(layer.fingerprint for layer in layers) if fingerprints is None else tuple(fingerprints)
         self.overrides, self.inherited = overrides, inherited
         self.contents: dict[Path, Content] = dict(contents or {})
         self.named: tuple[Path, ...] | None = None
@@ -50,14 +52,18 @@ class Reading:
 
     def fingerprint_with(self, files: tuple[Path, ...]) -> bytes:
         """The fingerprint of the sources' content and of these files, whose contents have been read."""
-        sources = [layer.fingerprint for layer in self.layers]
-        return combined(sources + [self.contents[file].fingerprint for file in files])
+        return combined([*self._sources, *(self.contents[file].fingerprint for file in files)])
 
     def with_overrides(self, overrides: Overrides, inherited: Overrides = NONE) -> Reading:
         """The same layers of the sources, and contents of files, under other values that are set."""
         if overrides is self.overrides and inherited is self.inherited:
             return self
-        return Reading(list(self.layers), overrides, self.contents, inherited)
+        return Reading(self.layers, overrides, self.contents, inherited, self._sources)
+
+    def with_contents(self, contents: Contents) -> Reading:
+        """The same layers and overrides, with these contents of files beside those that are known."""
+        known = {**self.contents, **contents}
+        return Reading(self.layers, self.overrides, known, fingerprints=self._sources)
 
 
 class Candidate(Generic[T]):

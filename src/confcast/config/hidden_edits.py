@@ -13,7 +13,7 @@ is set to its default).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from confcast.config.schema.key_path import KeyPath, dotted, value_at
@@ -54,14 +54,24 @@ def hidden_edits(schema: Any, before: Merged, after: Merged) -> list[str]:
 
 
 def _hidden(before: Merged, after: Merged) -> Iterator[_Hidden]:
-    for index, (old, new) in enumerate(zip(before.layers, after.layers, strict=False)):
+    for old, (index, new) in _of_the_same_name(before.layers, after.layers):
         above = [layer for layer in after.layers[index + 1 :] if layer.data]
-        if not above or old.name != new.name or old.fingerprint == new.fingerprint:
+        if not above or old.fingerprint == new.fingerprint:
             continue
         for path in _edited(old.data, new.data, (), functools.partial(after.in_layer, new)):
             decider = _decider(after, above, path)
             if decider is not None and not _has_same_value(*decider, new, path):
                 yield _Hidden(new, path, *decider)
+
+
+def _of_the_same_name(before: Sequence[Layer], after: Sequence[Layer]) -> Iterator[tuple[Layer, tuple[int, Layer]]]:
+    """Each later layer, with its index, and the earlier one of its name: files of a folder come and go."""
+    earlier: dict[str, list[Layer]] = {}
+    for layer in before:
+        earlier.setdefault(layer.name, []).append(layer)
+    for index, layer in enumerate(after):
+        if same := earlier.get(layer.name):
+            yield same.pop(0), (index, layer)
 
 
 def _edited(

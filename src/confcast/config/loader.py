@@ -13,17 +13,18 @@ keys are missing).
 from __future__ import annotations
 
 import codecs
+import copy
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
 from confcast.config import contents, given_files, guarding, restart
-from confcast.config.candidate import Candidate, Reading, combined
+from confcast.config.candidate import Candidate, Reading
 from confcast.config.excerpts import with_excerpts
 from confcast.config.guarding import Guard
 from confcast.config.import_loader import find_loader
@@ -34,14 +35,15 @@ from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.schema.key_path import KeyPath, value_at
-from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
+from confcast.config.schema.kinds import import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.mark_check import check_marks
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in, shown_key
 from confcast.config.schema.spelling import Spelling, spelling_of
+from confcast.config.source_set import SourceSet, as_source
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
-from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, fingerprint_of
+from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
 from confcast.config.sources.merge import Merged
 from confcast.config.validation import shadowed
 from confcast.config.validation.field_errors import FieldError, Invalid, problems_of
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("confcast.loader")
-_REASONS = ("validation_failed", "file_not_found", "io_error")
 _ENVELOPE = 1024  # bytes of a frame beside the payload, rounded up
 
 
@@ -72,9 +73,6 @@ class ConfigLoader(Generic[T]):
 
     Values are taken as they are written. A placeholder in a value, `${VAR}` or `{{ x }}`, causes a warning in the log,
     once for as long as the placeholder stays.
-
-    Attributes:
-        sources: The sources as given, each str or Path as a `File`.
 
     Raises:
         TypeError: The schema is of no supported kind, a source has no `read()`, or a guard is none.
@@ -114,7 +112,7 @@ class ConfigLoader(Generic[T]):
         self._leftovers = Leftovers()
         self._contents: tuple[Path, ...] = ()  # the files whose contents count, as the latest load has found them
         self._content_paths: tuple[Path, ...] = ()
-        self.sources: tuple[Source, ...] = tuple(map(_source, sources))
+        self._set_of_sources = SourceSet(list(map(as_source, sources)))
         self._overrides = _plain(overrides or {})
         self._guards = guarding.checked(guards)
 
@@ -125,6 +123,11 @@ class ConfigLoader(Generic[T]):
         Raises ConfigError when there is none, or when the import raises anything.
         """
         return find_loader(path, ConfigLoader)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources as given, low to high, each str or Path as a `File`."""
+        return self._set_of_sources.sources
 
     def __repr__(self) -> str:
         return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"
@@ -178,24 +181,17 @@ class ConfigLoader(Generic[T]):
             raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
 
     def _read_once(self, known: tuple[Path, ...]) -> Reading:
-        layers, errors = self._layers()
+        layers, fingerprints, errors = self._set_of_sources.read()
         if errors:  # raised in a frame without a source: error trackers send variables, and its repr may show a token
-            raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
-        return Reading(layers, contents={file: contents.read(file) for file in known})
+            problems = [problem for error in errors for problem in self._with_key(error).problems]
+            raise ConfigError(problems, _reason(errors))
+        known_now = {file: contents.read(file) for file in known}
+        return Reading(layers, contents=known_now, fingerprints=fingerprints)
 
-    def _layers(self) -> tuple[list[Layer], list[ConfigError]]:
-        layers, errors = [], []
-        for source in self.sources:
-            try:
-                layers.append(_layer(source))
-            except ValueRefused as error:
-                errors.append(self._with_key(error))
-            except ConfigError as error:
-                errors.append(error)
-        return layers, errors
-
-    def _with_key(self, error: ValueRefused) -> ConfigError:
+    def _with_key(self, error: ConfigError) -> ConfigError:
         """The error with the key of its value, secrets in the key masked; unchanged if the schema can't be imported."""
+        if not isinstance(error, ValueRefused):
+            return error
         try:
             key = shown_key(error.path, self.schema)
         except (Exception, SystemExit):  # what the schema's module raises is reported when `_build` imports it
@@ -296,7 +292,7 @@ class ConfigLoader(Generic[T]):
         config = validate(self.schema, way.data)
         stays = [each.running.key for each in kept]
         there = contents.contents_in(running, self.schema, stays)
-        other = Reading(list(reading.layers), reading.overrides, {**reading.contents, **there})
+        other = reading.with_contents(there)
         candidate = self._made(config, way, other)
         candidate.fingerprint, candidate._kept = reading.fingerprint, tuple(stays)
         if other.named is not None:
@@ -347,8 +343,7 @@ class ConfigLoader(Generic[T]):
 
         A source that can't be read has a fingerprint of its own, so that its return is a change.
         """
-        sources = [_content_fingerprint(source) for source in self.sources]
-        return combined(sources + list(map(contents.read_now, self._contents)))
+        return combined(self._set_of_sources.fingerprints() + list(map(contents.read_now, self._contents)))
 
     def _follow(self, files: tuple[Path, ...]) -> None:
         """Count the contents of these files from now on, beside the sources: the configuration names them."""
@@ -360,17 +355,16 @@ class ConfigLoader(Generic[T]):
         Raises:
             ConfigError: The `watched()` of a source raised.
         """
-        return (*(path for source in self.sources for path in _files_of(source)), *self._content_paths)
+        return (*self._set_of_sources.watched(), *self._content_paths)
 
     def _watches_nowhere(self) -> bool:
         """Whether a source that has files at times names none now, so that the watcher has no directory to watch."""
-        return any(not _files_of(source) for source in self.sources if hasattr(source, "watched"))
+        return self._set_of_sources.names_none()
 
     def _still_being_written(self) -> tuple[Path, ...]:
         """The files that some process has open for writing now, as far as the system can tell."""
-        writing = (source for source in self.sources if getattr(source, "still_being_written", bool)())
-        of_sources = (path for source in writing for path in _files_of(source))
-        return (*of_sources, *filter(disk.is_being_written, self._content_paths))
+        own = filter(disk.is_being_written, self._content_paths)
+        return (*self._set_of_sources.still_being_written(), *own)
 
     def _to_spec(self) -> LoaderSpec:
         """Turn the loader into data, for the config owner.
@@ -450,6 +444,12 @@ class ConfigLoader(Generic[T]):
         known = {} if config is None else contents.contents_in(config, self.schema)
         return Reading([Layer(name, data, fingerprint_of(given))], overrides, known)
 
+    def _with_sources(self, sources: Sequence[Source]) -> ConfigLoader[T]:
+        """The same loader, which reads these sources."""
+        found = copy.copy(self)
+        found._set_of_sources = SourceSet(sources)
+        return found
+
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
         """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
         sources = given_files.in_place(self.sources, contents)
@@ -463,67 +463,6 @@ class ConfigLoader(Generic[T]):
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__
-
-
-def _source(given: Any) -> Source:
-    if isinstance(given, str | os.PathLike):
-        return File(given)
-    if isinstance(given, type) or not callable(getattr(given, "read", None)):
-        raise TypeError(f"{given!r} is no source: it has to be a path, or a msgspec.Struct with a read() -> Layer")
-    return given  # type: ignore[no-any-return]  # just tested
-
-
-def _layer(source: Source) -> Layer:
-    try:
-        layer = source.read()
-    except ValueRefused:
-        raise
-    except ConfigError as error:
-        raise _fit_to_travel(error) from error
-    except (Exception, SystemExit) as error:
-        raise _raised(error, source, "read") from error
-    if not isinstance(layer, Layer):
-        raise ConfigError([Problem("", f"{type(source).__name__}.read() gave a {type(layer).__name__}, not a Layer")])
-    return layer
-
-
-def _files_of(source: Source) -> tuple[Path, ...]:
-    try:
-        return tuple(getattr(source, "watched", tuple)())
-    except (Exception, SystemExit) as error:
-        raise _raised(error, source, "watched") from error
-
-
-def _raised(error: BaseException, source: Source, method: str) -> ConfigError:
-    """The ConfigError for an exception of a user's source, which may raise anything."""
-    text = f"{type(source).__name__}.{method}() raised {type(error).__name__}: {_text_of(error, source)}"
-    return ConfigError([Problem("", text)], "io_error")
-
-
-def _text_of(error: BaseException, source: Source) -> str:
-    """The text of what a user's source raised, with the source's own secrets, such as a token, masked."""
-    try:
-        fields = {field.key: getattr(source, field.name, None) for field in fields_of(type(source)) or ()}
-    except TypeError:  # an annotation names a type that is imported for type checkers only
-        return "(the text is left out: what is a secret can't be told)"
-    return masking(secrets_in(type(source), fields))(str(error))
-
-
-def _fit_to_travel(error: ConfigError) -> ConfigError:
-    """The error with a known reason and real Problems: a user's source may raise others, which no message can hold."""
-    problems = [each if isinstance(each, Problem) else Problem("", str(each)) for each in error.problems]
-    return ConfigError(problems, error.reason if error.reason in _REASONS else "validation_failed")
-
-
-def _content_fingerprint(source: Source) -> bytes:
-    try:
-        cheap = getattr(source, "content_fingerprint", None)
-        found = cheap() if cheap is not None else _layer(source).fingerprint
-    except (Exception, SystemExit) as error:
-        # A source that can't be read counts as content of its own. The load that follows reports what is wrong.
-        _log.debug("no fingerprint of %s: %s: %s", type(source).__name__, type(error).__name__, _text_of(error, source))
-        return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
-    return bytes(found)
 
 
 def _reason(errors: Iterable[ConfigError]) -> str:

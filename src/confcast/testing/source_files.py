@@ -5,7 +5,6 @@ Messages name a copied file as its source does. Sources of other kinds stay as t
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 from collections.abc import Mapping
@@ -41,9 +40,7 @@ class SourceFiles:
 
     def in_place_of(self, loader: ConfigLoader[Any]) -> ConfigLoader[Any]:
         """The same loader, reading copies."""
-        found = copy.copy(loader)
-        found.sources = tuple(self._copied(each) for each in loader.sources)
-        return found
+        return loader._with_sources([self._copied(each) for each in loader.sources])
 
     def path(self, name: str | os.PathLike[str]) -> Path:
         """Where the copy of this file is. Raises ConfcastError: there is none."""

@@ -25,11 +25,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from confcast.config.sources.formats.common import MAX_BYTES
+from confcast.config.sources.layer import fingerprint_of
 
 if sys.platform == "linux":
     import fcntl
 
 T = TypeVar("T")
+
+MISSING = fingerprint_of(b"confcast: there is no such file")
+"""The fingerprint of a file that does not exist."""
 
 WRITER_GRACE = 0.25
 """Seconds that a reader waits for a writer to finish."""
@@ -106,6 +110,19 @@ def read_now(path: Path | str) -> bytes:
     """Read the content of a file as it is now, without waiting for a writer. Raises OSError and NotReadable."""
     with _opened(path) as descriptor:
         return _read(descriptor)
+
+
+def fingerprint_now(path: Path | str) -> bytes:
+    """The fingerprint of a file's content as it is now, without waiting for a writer. Never raises.
+
+    A file that is missing, or can't be read, has a fingerprint of its own.
+    """
+    try:
+        return fingerprint_of(read_now(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+    except (OSError, ValueError, NotReadable) as error:  # ValueError: a null byte
+        return fingerprint_of(f"confcast: {type(error).__name__}: {error}".encode(errors="surrogatepass"))
 
 
 def is_being_written(path: Path | str) -> bool:

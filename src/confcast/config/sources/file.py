@@ -35,9 +35,6 @@ _OTHER_MARKS = (
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 
-# The fingerprint of a file that does not exist.
-_MISSING = fingerprint_of(b"confcast: there is no such file")
-
 
 @functools.lru_cache(maxsize=64)
 def _as_path(path: str) -> tuple[Path, ...]:
@@ -114,7 +111,7 @@ class File(_Options, frozen=True):
             content = disk.read_whole(self.path)
         except FileNotFoundError:
             if self.optional:
-                return Layer(self.shown, {}, _MISSING)
+                return Layer(self.shown, {}, disk.MISSING)
             there = "" if self.shown == self.path else f": {self.path}"
             raise self._error(f"there is no such file{there}", reason="file_not_found") from None
         except OSError as error:
@@ -149,12 +146,7 @@ class File(_Options, frozen=True):
 
         A file that is missing, or can't be read, has a fingerprint of its own.
         """
-        try:
-            return fingerprint_of(disk.read_now(self.path))
-        except FileNotFoundError:
-            return _MISSING
-        except (OSError, disk.NotReadable) as error:
-            return fingerprint_of(f"confcast: {type(error).__name__}: {error}".encode())
+        return disk.fingerprint_now(self.path)
 
     def watched(self) -> tuple[Path, ...]:
         """The path of the file itself."""

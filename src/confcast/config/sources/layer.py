@@ -7,7 +7,7 @@ loader looks each one up, and works without it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from confcast.config.schema.key_path import KeyPath, has
@@ -18,6 +18,11 @@ from confcast.errors import ConfigError, Problem
 def fingerprint_of(content: bytes) -> bytes:
     """The hash, 16 bytes, that stands for a content."""
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def combined(fingerprints: list[bytes]) -> bytes:
+    """Combine the fingerprints of several sources into one of 16 bytes."""
+    return fingerprint_of(b"".join(fingerprints))
 
 
 class ValueRefused(ConfigError):
@@ -74,6 +79,8 @@ class Layer:
         notes: Returns advice by path about values that the source's format may have read as something else than was
             meant: a `Note`, or a text for where the schema wants a text. Called only for a value that is refused.
         has_lines: Whether positions have lines: then messages about a whole table point to this source.
+        warnings: Sentences about what was read, without values; the loader logs each once.
+        secrets: The paths of values that are secret whatever type the schema gives them.
     """
 
     def __init__(
@@ -85,8 +92,11 @@ class Layer:
         notes: Callable[[], Mapping[KeyPath, Note | str]] | None = None,
         *,
         has_lines: bool = False,
+        warnings: Iterable[str] = (),
+        secrets: Iterable[KeyPath] = (),
     ) -> None:
         self.name, self.data = name, data
+        self.warnings, self.secrets = tuple(warnings), frozenset(secrets)
         self.fingerprint = fingerprint or fingerprint_of(repr(data).encode(errors="surrogatepass"))
         self.has_lines = has_lines
         self._places, self._notes = places, notes
@@ -95,6 +105,11 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"  # without the data, which may have secrets
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers that are merged: this one."""
+        return (self,)
 
     def where(self, path: KeyPath, *, key: bool = False) -> str:
         """The position of a value (or of its key), or that of the innermost table around it that has a position."""
@@ -126,7 +141,29 @@ class Layer:
             schema: The class.
             below: Called for the merged data of the lower layers, if they are needed.
         """
-        return Fitted(self, [], [])
+        return Fitted(self, [], list(self.warnings))
+
+
+class Layers(Layer):
+    """Several layers that one source gives, low to high: the files of a folder, a file and what it includes.
+
+        Layers("conf.d/*.toml", [Layer("conf.d/10-a.toml", {"a": 1}), Layer("conf.d/20-b.toml", {"b": 2})])
+
+    Args:
+        name: How messages name the source if there are no layers.
+        layers: The layers; each keeps its own name, positions and warnings.
+        fingerprint: 16 bytes; made from those of the layers if not given.
+    """
+
+    def __init__(self, name: str, layers: Iterable[Layer], fingerprint: bytes | None = None) -> None:
+        found = tuple(part for layer in layers for part in layer.parts)
+        super().__init__(name, {}, fingerprint or combined([each.fingerprint for each in found]))
+        self._parts = found or (Layer(name, {}, self.fingerprint),)
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers that are merged, low to high; an empty one if there is none."""
+        return self._parts
 
 
 class Source(Protocol):
@@ -149,6 +186,10 @@ class Source(Protocol):
     - `watched() -> tuple[Path, ...]`: the files whose change is a change of the source, whether they exist or not. The
       owner looks as soon as one changes; without this method only every 30 seconds. A directory stands for all files in
       it, now and later: a source that reads a directory should name it, not its files.
+    - `read_noting(note) -> Layer`: called in the place of `read()`, for a source that finds files only while it reads.
+      It calls `note(path, fingerprint)` for each such file before it raises anything about it. The fingerprint is 16
+      bytes that stand for the content, or for the reason why there is none. The owner watches these files, and counts
+      their content beside `content_fingerprint()`.
     - `still_being_written() -> bool`: whether a process is writing to the files, so that the owner should wait.
     """
 

@@ -29,13 +29,13 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from confcast.config.candidate import Candidate, Reading, combined
+from confcast.config.candidate import Candidate, Reading
 from confcast.config.codec import Patched
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
-from confcast.config.sources.layer import fingerprint_of
+from confcast.config.sources.layer import combined, fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Probed, Received
 from confcast.owner.core.operations import LONGEST_REASON
