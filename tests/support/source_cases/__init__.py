@@ -1,0 +1,9 @@
+"""Every source as a case of one suite: the next source is one file here and one line in `CASES`."""
+
+from __future__ import annotations
+
+from tests.support.source_cases.case import SourceCase
+from tests.support.source_cases.environment import EnvironmentCase
+from tests.support.source_cases.file import JsonCase, TomlCase, YamlCase
+
+CASES: tuple[type[SourceCase], ...] = (TomlCase, JsonCase, YamlCase, EnvironmentCase)

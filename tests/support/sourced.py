@@ -1,0 +1,19 @@
+"""The schema that the suite of all sources loads: imported by owners, too."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, SecretStr
+
+from confcast import Secret
+
+
+class Sourced(BaseModel):
+    """Two values that show, and a secret of each kind."""
+
+    name: str = ""
+    port: int = 80
+    token: SecretStr = SecretStr("")
+    key: Annotated[str, Secret] = ""
+    pin: Annotated[int, Secret] = 0
