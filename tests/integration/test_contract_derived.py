@@ -24,10 +24,11 @@ ROOT = Path(__file__).parents[2]
 CONTRACT = Path(__file__).parents[1] / "typing" / "contract"
 
 HARNESS = """\
-import http.server, sys, threading, time
+import http.server, sys, threading
 from pathlib import Path
 from confcast import BuildError, ConfigLoader, ConfigReloadManager, ReloadResult
 from c import settings
+from tests.support.waiting import eventually
 
 FILE = Path("app.toml")
 
@@ -128,8 +129,7 @@ def p05_logging(manager):
     ended = manager.wait()
     assert ended.result is ReloadResult.UNDONE, (broken, ended)
     assert "logging: Unable to configure handler 'x'" in str(ended.evidence), ended.evidence
-    while level() != "DEBUG":  # the observer is called for the undo, too
-        time.sleep(0.01)
+    eventually(lambda: level() == "DEBUG", "the observer is called for the undo, too")
 
 if __name__ == "__main__":
     FILE.write_text('project = "x"')

@@ -7,34 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ReloadEvent, ReloadResult
+from confcast import ReloadResult
 from tests.integration.test_operations import loads, reads
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.owners import await_the_next, kill_the_owner
-from tests.support.waiting import eventually, history_of
+from tests.support.waiting import LONG, eventually, undos
 from tests.support.workers import Worker
-
-LATER = 600.0
-"""Seconds of a probation that does not end by itself in the test."""
 
 
 @pytest.fixture
 def manager(start_manager: StartManager) -> Manager:
     """With a long probation."""
-    return start_manager(probation=LATER, max_deaths=2)
+    return start_manager(probation=LONG, max_deaths=2)
 
 
 @pytest.fixture
 def workers(manager: Manager, start_worker: StartWorker) -> list[Worker]:
     """Three."""
     return [start_worker(manager) for _ in range(3)]
-
-
-def undone(manager: Manager) -> ReloadEvent:
-    found = eventually(
-        lambda: [each for each in history_of(manager) if each.result is ReloadResult.UNDONE], "an undo by itself"
-    )
-    return found[0]
 
 
 def test_a_version_of_which_workers_die_is_undone_in_the_others(
@@ -46,7 +36,7 @@ def test_a_version_of_which_workers_die_is_undone_in_the_others(
     first, second, third = workers
     first.tell("leave", 1)
     second.signal(signal.SIGKILL)
-    event = undone(manager)
+    event = undos(manager)[0]
     assert (event.origin, event.version, len(event.evidence)) == ("undo", 4, 2), event
     assert [(change.key, change.new) for change in event.changes] == [("number", 1), ("twin", 1), ("name", "one")]
     assert all(str(each.pid) in " ".join(event.evidence) for each in (first, second))
@@ -84,5 +74,5 @@ def test_a_probation_goes_on_after_the_owners_death(manager: Manager, workers: l
     assert status.deadline == pytest.approx(deadline, abs=5)
     for worker in workers[:2]:
         worker.tell("leave", 1)
-    assert undone(manager).version == 3
+    assert undos(manager)[0].version == 3
     assert workers[2].ask("await_number", 1) == 3

@@ -7,16 +7,13 @@ import signal
 import sys
 from pathlib import Path
 
-from confcast import ReloadEvent, ReloadResult, probes
+from confcast import ReloadResult, probes
 from tests.integration.test_operations import loads
 from tests.integration.test_worker_ends import ask
-from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fixtures import StartManager, StartWorker
 from tests.support.gunicorn import Make
 from tests.support.settings import write
-from tests.support.waiting import eventually, history_of
-
-LATER = 600.0
-"""Seconds of a probation that does not end by itself in the test."""
+from tests.support.waiting import LONG, eventually, undos
 
 DIES = """\
 import os, signal
@@ -31,23 +28,13 @@ die(None, settings.latest)
 """
 
 
-def undos(manager: Manager, count: int = 1) -> list[ReloadEvent]:
-    """The undos, the newest first, once there are so many."""
-
-    def found() -> list[ReloadEvent]:
-        events = [each for each in history_of(manager) if each.result is ReloadResult.UNDONE]
-        return events if len(events) >= count else []
-
-    return eventually(found, f"{count} undos by themselves")
-
-
 def test_all_workers_hang_on_it_and_the_undo_still_comes(
     start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
 ) -> None:
     sick = tmp_path / "sick"
     looks = f"import os, sys; sys.exit('nobody answers' if os.path.exists({str(sick)!r}) else 0)"
     probe = probes.Command([sys.executable, "-c", looks], every=0.1)
-    manager = start_manager(probes=[probe], probation=LATER, vote_timeout=1.5)
+    manager = start_manager(probes=[probe], probation=LONG, vote_timeout=1.5)
     workers = [start_worker(manager) for _ in range(2)]
     loads(manager, config, 2)
     for worker in workers:
@@ -67,7 +54,7 @@ def test_all_workers_hang_on_it_and_the_undo_still_comes(
 def test_workers_that_would_refuse_what_is_put_back_are_not_asked(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(probation=LATER)
+    manager = start_manager(probation=LONG)
     kept = start_worker(manager)
     loads(manager, config, 2)
     began = start_worker(manager)  # it never had what is put back
@@ -85,7 +72,7 @@ def test_a_file_that_flips_faster_than_the_probation_falls_back_to_what_was_good
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     """However often it flips, neither content becomes good by that."""
-    manager = start_manager(probation=LATER)
+    manager = start_manager(probation=LONG)
     worker = start_worker(manager)
     for number in [2, 3] * 5:
         loads(manager, config, number)
@@ -105,7 +92,7 @@ def test_a_file_that_flips_faster_than_the_probation_falls_back_to_what_was_good
 
 
 def test_workers_that_die_of_it_in_a_loop_are_started_anew_and_serve_what_was_good(make: Make) -> None:
-    options = f"watch=False, probation={LATER}, max_deaths=4"
+    options = f"watch=False, probation={LONG}, max_deaths=4"
     server = make(above="workers = 2", below="wsgi_app = 'dying_app:app'", options=options)
     (server.folder / "dying_app.py").write_text(DIES)
     before = server.start().pids()

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent
+from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent, ReloadResult
 
 T = TypeVar("T")
 
 DEADLINE = 20.0
+LONG = 600.0
+"""Seconds of a probation, or of another time, that does not end by itself in the test."""
 _SHORTEST, _LONGEST = 0.004, 0.05
 
 
@@ -36,6 +38,16 @@ def history_of(manager: ConfigReloadManager[Any]) -> list[ReloadEvent]:
         return manager.get_event_history()
     except OwnerUnavailable:
         return []
+
+
+def undos(manager: ConfigReloadManager[Any], count: int = 1) -> list[ReloadEvent]:
+    """What the owner has taken back by itself, the newest first, once there is so much."""
+
+    def found() -> list[ReloadEvent]:
+        events = [each for each in history_of(manager) if each.result is ReloadResult.UNDONE]
+        return events if len(events) >= count else []
+
+    return eventually(found, f"{count} undos by themselves")
 
 
 def made_by(manager: ConfigReloadManager[Any], version: int) -> ReloadEvent:

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.exits import Exits
 from tests.support.shell import Shell
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     made = Shell(tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def exits() -> Iterator[Exits]:
+    made = Exits()
     yield made
     made.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import selectors
 import signal
 import subprocess
 import sys
@@ -15,8 +14,8 @@ import pytest
 
 from confcast.owner.loop import exit_watch as module
 from confcast.owner.loop.endings import why_it_failed
-from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.wire import processes
+from tests.support.exits import Exits
 
 linux = pytest.mark.skipif(sys.platform == "darwin", reason="only the parent is told how a process has ended")
 
@@ -43,31 +42,6 @@ def test_what_goodbye_changes() -> None:
     assert why_it_failed(signal.SIGSEGV, said_goodbye=True) == "was killed by signal 11 (SIGSEGV)"
     assert why_it_failed(signal.SIGKILL, said_goodbye=True) == ""
     assert why_it_failed(None, said_goodbye=True) == ""
-
-
-class Bench:
-    """What watches, on a selector that the test turns, and what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.selector = selectors.DefaultSelector()
-        self.watch = ExitWatch(self.selector)
-
-    def watches(self, child: subprocess.Popen[bytes]) -> None:
-        assert self.watch.watch(child.pid, self.told.append)
-
-    def turn(self, timeout: float = 10.0) -> None:
-        for key, mask in self.selector.select(timeout):
-            key.data(mask)
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    made.watch.close()
-    assert not made.selector.get_map()
-    made.selector.close()
 
 
 @pytest.fixture
@@ -105,52 +79,52 @@ ENDS = [
 @linux
 @pytest.mark.parametrize(("program", "says"), ENDS)
 def test_the_end_is_told_at_once_though_nobody_has_reaped_the_process(
-    bench: Bench, started: list[subprocess.Popen[bytes]], program: str, says: str
+    exits: Exits, started: list[subprocess.Popen[bytes]], program: str, says: str
 ) -> None:
     process = child(started, program)
-    bench.watches(process)
+    assert exits.await_end(process.pid)
     ends(process)
-    bench.turn()
-    assert bench.told == [says]
+    exits.turn()
+    assert exits.told == [says]
 
 
 @linux
 @pytest.mark.parametrize(("program", "says"), ENDS)
 def test_a_process_that_was_reaped_has_told_its_pidfd(
-    bench: Bench, started: list[subprocess.Popen[bytes]], program: str, says: str
+    exits: Exits, started: list[subprocess.Popen[bytes]], program: str, says: str
 ) -> None:
     process = child(started, program)
-    bench.watches(process)
+    assert exits.await_end(process.pid)
     ends(process)
     process.wait()
-    if processes._exit_info(bench.watch._pidfds[process.pid][0].fileno()) is None:
+    if processes._exit_info(exits.watch._pidfds[process.pid][0].fileno()) is None:
         says = "ended without a word"
-    bench.turn()
-    assert bench.told == [says]
+    exits.turn()
+    assert exits.told == [says]
 
 
 @linux
 def test_where_a_zombie_s_status_can_not_be_seen_it_is_told_once_the_process_is_reaped(
-    bench: Bench, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    exits: Exits, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a container, where root may not trace workers of another user. The death itself is told at once."""
     monkeypatch.setattr(processes, "_zombie_status", lambda pid, since: None)
     process = child(started, "os._exit(7)")
-    bench.watches(process)
-    later = processes._exit_info(bench.watch._pidfds[process.pid][0].fileno()) is not None
+    assert exits.await_end(process.pid)
+    later = processes._exit_info(exits.watch._pidfds[process.pid][0].fileno()) is not None
     ends(process)
-    bench.turn()
-    assert bench.told == ([""] if later else ["ended without a word"])
-    bench.turn(0)
-    assert len(bench.told) == 1, "a zombie does not keep the loop busy"
+    exits.turn()
+    assert exits.told == ([""] if later else ["ended without a word"])
+    exits.turn(0)
+    assert len(exits.told) == 1, "a zombie does not keep the loop busy"
     process.wait()
-    bench.turn(10.0 if later else 0.0)
-    assert bench.told[1:] == (["left with status 7"] if later else [])
+    exits.turn(10.0 if later else 0.0)
+    assert exits.told[1:] == (["left with status 7"] if later else [])
 
 
 @linux
 def test_an_older_kernel_tells_of_a_zombie_and_of_nothing_else(
-    bench: Bench, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    exits: Exits, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*about: object) -> int:
         raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
@@ -158,60 +132,60 @@ def test_an_older_kernel_tells_of_a_zombie_and_of_nothing_else(
     monkeypatch.setattr(fcntl, "ioctl", unknown)
     zombie, reaped = child(started, "os._exit(7)"), child(started, "os._exit(7)")
     for process in (zombie, reaped):
-        bench.watches(process)
+        assert exits.await_end(process.pid)
     ends(zombie)
-    bench.turn()
+    exits.turn()
     ends(reaped)
     reaped.wait()
-    bench.turn()
-    assert bench.told == ["left with status 7", "ended without a word"]
+    exits.turn()
+    assert exits.told == ["left with status 7", "ended without a word"]
 
 
 @linux
 def test_one_that_has_left_the_roster_is_told_if_it_fails_soon(
-    bench: Bench, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    exits: Exits, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing, fine, late = child(started, "os._exit(7)"), child(started, "os._exit(0)"), child(started, "os._exit(7)")
     for process in (failing, fine, late):
-        bench.watches(process)
-        bench.watch.leaves(process.pid)
+        assert exits.await_end(process.pid)
+        exits.watch.leaves(process.pid)
     for process in (failing, fine):
         ends(process)
         process.wait()
-        bench.turn()
-    if processes._exit_info(bench.watch._leaving[late.pid].death.fileno()) is not None:
-        assert bench.told == ["left with status 7"]
-    bench.told.clear()
+        exits.turn()
+    if processes._exit_info(exits.watch._leaving[late.pid].death.fileno()) is not None:
+        assert exits.told == ["left with status 7"]
+    exits.told.clear()
     monkeypatch.setattr(module.time, "monotonic", lambda: float("inf"))
     ends(late)
-    bench.turn()
-    assert bench.told == []
+    exits.turn()
+    assert exits.told == []
 
 
 @linux
 def test_no_more_are_watched_after_they_have_left_than_a_few(
-    bench: Bench, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    exits: Exits, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MOST_LEAVING", 1)
     first, second = child(started, "os._exit(7)"), child(started, "os._exit(7)")
     for process in (first, second):
-        bench.watches(process)
-        bench.watch.leaves(process.pid)
-    assert list(bench.watch._leaving) == [second.pid]
-    bench.watches(second)  # it has attached again
-    assert not bench.watch._leaving
+        assert exits.await_end(process.pid)
+        exits.watch.leaves(process.pid)
+    assert list(exits.watch._leaving) == [second.pid]
+    assert exits.await_end(second.pid)  # it has attached again
+    assert not exits.watch._leaving
     ends(second)
-    bench.turn()
-    assert bench.told == ["left with status 7"]
+    exits.turn()
+    assert exits.told == ["left with status 7"]
 
 
 @linux
 def test_none_of_these_is_given_up_before_there_are_too_many(
-    bench: Bench, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    exits: Exits, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MOST_LEAVING", 4)
     processes = [child(started, "os._exit(7)") for _ in range(5)]
     for number, process in enumerate(processes, 1):
-        bench.watches(process)
-        bench.watch.leaves(process.pid)
-        assert list(bench.watch._leaving) == [each.pid for each in processes[max(0, number - 4) : number]]
+        assert exits.await_end(process.pid)
+        exits.watch.leaves(process.pid)
+        assert list(exits.watch._leaving) == [each.pid for each in processes[max(0, number - 4) : number]]
