@@ -455,8 +455,7 @@ class World(Crowd):
         if self.journal.deleted:
             core = self.owner.core
             mine, self.journal = core.committed, self._new_journal(core.high_water)
-            fallback = core.fallback.committed
-            if fallback.version < mine.version and fallback.version:
+            for fallback, _, _ in core.fallbacks:
                 self.journal.write(fallback.version, fallback.digest, fallback.values)
             if mine.version:
                 self.journal.write(mine.version, mine.digest, mine.values, core.operator)

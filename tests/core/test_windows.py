@@ -188,6 +188,20 @@ def test_what_a_worker_has_declined_is_no_fallback(late: bool):
     assert window(owner).fallback == 1
 
 
+def test_a_journal_that_is_made_anew_has_what_a_late_refusal_falls_back_to():
+    owner, w1, w2 = serving()
+    owner.is_asked()
+    owner.loads(B)
+    all_vote(owner, w1, w2)
+    owner.records()
+    owner.receives(w1, Applied(2))
+    owner.waits_out(fx.Timer.BARRIER)
+    kept = [each.committed.version for each in owner.core.fallbacks]
+    owner.receives(w2, Declined(2, (WHY,)))
+    opens(owner, w1, w2, content=C)
+    assert window(owner).fallback in kept == [1]
+
+
 # ---- it is confirmed
 
 

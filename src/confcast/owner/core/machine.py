@@ -114,6 +114,15 @@ class Core(MemberInputs, Operations, LastGood):
         return self._fallback
 
     @property
+    def fallbacks(self) -> tuple[Proven, ...]:
+        """What a journal that is made anew needs below the committed version, by number.
+
+        The fallback, and what that would be again once a worker declines it too late.
+        """
+        known = {each.committed.version: each for each in (self._fallback_before, self._fallback) if each is not None}
+        return tuple(known[number] for number in sorted(known) if 0 < number < self.committed.version)
+
+    @property
     def is_settled(self) -> bool:
         """Whether a barrier of the committed version was closed: all workers have it, but for those that were named."""
         return self._outbox.settled == self.committed.version

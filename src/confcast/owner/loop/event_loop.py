@@ -557,13 +557,15 @@ class EventLoop:
         self._journal_incomplete = False
 
     def _record_anew(self) -> None:
-        """Write the committed version into a new journal; before it, what a window falls back to."""
-        committed, (fallback, layer, _) = self.core.committed, self.core.fallback
+        """Write the committed version into a new journal; before it, what a window falls back to, or may yet."""
+        committed = self.core.committed
         if not committed.version or self._journal.holds(committed.version, committed.digest):
             return
-        if 0 < fallback.version < committed.version and not self._journal.holds(fallback.version, fallback.digest):
-            kept = (fallback.version, fallback.digest, self._rules.schema, fallback.payload, time.time())
-            self._journal.record(VersionRow(*kept, values=fallback.values, layer=layer))
+        written = self._journal.latest()  # of a former try
+        for fallback, layer, _ in self.core.fallbacks:
+            if written is None or fallback.version > written.version:
+                kept = (fallback.version, fallback.digest, self._rules.schema, fallback.payload, time.time())
+                self._journal.record(VersionRow(*kept, values=fallback.values, layer=layer))
         content = (committed.version, committed.digest, committed.payload, committed.undo, self.core.refused)
         record = fx.Record(*content, values=committed.values, operator=self.core.operator)
         self._journal.record(*rows_of(record, self._rules.schema))

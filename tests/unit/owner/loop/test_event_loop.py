@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.owner.loop import event_loop
-from confcast.owner.store.journal import JournalError, VersionRow
+from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.wire.framing import frame
 from confcast.wire.messages import PROTOCOL, Hello, ReloadResult, encode
 from tests.support.shell import SCHEMA, Shell, load
@@ -175,6 +176,31 @@ def test_a_journal_that_was_deleted_is_not_folded_into_where_nobody_finds_it(not
     latest = shell.owner._journal.latest()
     assert latest is not None
     assert latest.payload == b"B"
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["at once", "at the second try"])
+def test_a_journal_that_is_made_anew_has_what_a_window_may_yet_fall_back_to(
+    shell: Shell, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 is proven until the worker that is late declines it; then that is version 1 again."""
+    shell.owner.core.rules = msgspec.structs.replace(shell.owner.core.rules, probation=0.0)
+    shell.turns(*load(b"A"))
+    shell.before_it_writes(lambda row: shell.connects() and None)
+    shell.turns(*load(b"B", 2))
+    shell.turns_until(lambda: shell.events[-1].result is ReloadResult.PARTIAL)
+    for path in shell.runtime_dir.folder.glob("journal*"):
+        path.unlink()
+    record, full = Journal.record, iter([fails])
+
+    def write(journal: Journal, row: VersionRow, *rest: Any) -> None:
+        if row.version == 2 and next(full, False):
+            raise JournalError("the disk says no")
+        record(journal, row, *rest)
+
+    monkeypatch.setattr(Journal, "record", write)
+    shell.turns(fx.Trigger("signal"))
+    shell.owner._recreate_what_was_deleted()
+    assert [kept.version for kept in shell.owner._journal.versions()] == [2, 1]
 
 
 # ---- the rest
