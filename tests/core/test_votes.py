@@ -11,8 +11,8 @@ from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.owner.core.proposal import OWED, STILL_REFUSED
-from confcast.wire.messages import Applied, Declined, Goodbye, Prepare, ReloadResult, Settled, Vote, Working
-from tests.core.world import A, B, C, Owner, Scene, installed, scene
+from confcast.wire.messages import Applied, Declined, Goodbye, Prepare, ReloadResult, Rollback, Settled, Vote, Working
+from tests.core.world import A, B, C, D, Owner, Scene, installed, scene
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 REJECTED, PARTIAL, SUCCESS = ReloadResult.REJECTED, ReloadResult.PARTIAL, ReloadResult.SUCCESS
@@ -413,6 +413,24 @@ class TestWhatNobodyRuns:
         it.owner.receives(it.w2, Declined(3, (NO,)))
         it.owner.forget().loses(it.w1)
         assert it.owner.orders() == [fx.Record(4, A, A, undo=True, refused=C)]
+
+    @pytest.mark.parametrize("runs", [2, 3])
+    def test_what_is_put_back_was_applied_though_only_after_it_was_superseded(self, runs: int):
+        """Each of the ways back is committed while both workers are silent."""
+        owner = Owner()
+        it = Scene(owner, owner.has(1), owner.has(2))
+        for number, content in ((2, B), (3, C), (4, D)):
+            owner.is_asked_for(Rollback, version=number)
+            owner.restores(content, number)
+            owner.waits_out(fx.Timer.STAGE)
+            owner.records()
+            owner.waits_out(fx.Timer.BARRIER)
+        owner.forget()
+        for number in range(2, runs + 1):
+            it.both_send(Applied(number))
+        it.both_send(Declined(4, (NO,)))
+        content = {2: B, 3: C}[runs]
+        assert owner.orders() == [fx.Record(5, content, content, undo=True, refused=D)]
 
     def test_while_it_can_not_be_written_a_new_worker_can_start(self):
         it = committed_and_declined_by_the_rest()

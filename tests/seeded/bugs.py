@@ -861,7 +861,7 @@ BUGS = (
         "leaves what nobody runs",
         "A4: a version that nobody runs and somebody declined is undone",
         "core/steps.py",
-        "return self._previous is not None and self.roster.nobody_runs(self.committed.version)",
+        "return bool(self._ran) and self.roster.nobody_runs(self.committed.version)",
         "return False",
         _VOTES,
     ),

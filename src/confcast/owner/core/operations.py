@@ -187,11 +187,10 @@ class Operations(Trials):
 
     def _commit_state(self) -> None:
         """Make true what was written without a version."""
-        proposal, before = self._proposal, self._previous_operator
+        proposal = self._proposal
         self.refused = proposal.refused
         self._set_operator(proposal.operator)
-        if self._previous is not None:  # an undo of the version that runs leaves what was asked for since
-            self._previous_operator = msgspec.structs.replace(self.operator, layer=before.layer, expires=before.expires)
+        self._ran.sets(self.operator)
         self._ask_decliners_again()
         self._begin_barrier()
         self._exit_if_due()

@@ -29,6 +29,7 @@ from confcast.owner.core.requests import Edit, Loads, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers, Proven
 from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
+from confcast.owner.core.what_ran import WhatRan
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
 
 _MOST_CHANGES = 1001
@@ -93,8 +94,7 @@ class Steps(Hooks):
         self._waits = Waits(rules, self.roster, first)
         self._gathering = gathering
         self._gathered_at = now + rules.gather_timeout
-        self._previous: Committed | None = None  # what ran before a version that nobody has applied yet
-        self._previous_operator = operator
+        self._ran = WhatRan(self.roster)
         self._fallback = fallback or Proven(self._numbers.committed, operator.layer, operator.expires)
         self._fallback_before: Proven | None = None  # while a worker may still decline the fallback
         self._starts_anew = starts_anew and operator.window is not None and operator.window.deadline > 0.0
@@ -340,9 +340,9 @@ class Steps(Hooks):
         if proposal.reissue:
             self.roster.renumber(before.version, committed.version)
         elif proposal.undo or not before.version:
-            self._previous = None
-        elif self._previous is None or self.roster.anybody_runs(before.version):  # otherwise `_previous` is what ran
-            self._previous, self._previous_operator = before, former
+            self._ran.clear()
+        else:
+            self._ran.superseded(before, former)
         self._numbers.commit(committed)
         self._note_commit(before, former)
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
@@ -429,7 +429,7 @@ class Steps(Hooks):
             return
         version = self.committed.version
         if self.roster.anybody_runs(version):
-            self._previous = None
+            self._ran.clear()
         if not self.roster.nobody_runs(version):
             self._outbox.settle(self._now)
         event = self._proposal.applied(self.roster, version, self._now)
@@ -458,25 +458,24 @@ class Steps(Hooks):
 
     def _must_undo(self) -> bool:
         """Whether a worker declined the committed version, and no worker runs it. The first version is not undone."""
-        return self._previous is not None and self.roster.nobody_runs(self.committed.version)
+        return bool(self._ran) and self.roster.nobody_runs(self.committed.version)
 
     def _undo(self) -> None:
         """Write the previous content under the next number, without a vote. Callers are answered after its barrier."""
-        undone, proposal, previous = self.committed, self._proposal, self._previous
-        assert previous is not None
+        undone, proposal, (previous, operator) = self.committed, self._proposal, self._ran.last()
         self._excuse_timed_out()  # a worker that was excused because it had no vote needs no vote now
         declined = refusals(self.roster, undone.version)
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
         proposal.digest, proposal.payload, proposal.values = previous.digest, previous.payload, previous.values
         proposal.puts_back = previous.version
-        proposal.operator = self._operator_before(previous)
+        proposal.operator = self._operator_before(previous, operator)
         proposal.state_only = proposal.same = False
         self._order_write(self._numbers.for_new_content())
 
-    def _operator_before(self, previous: Committed) -> OperatorState:
+    def _operator_before(self, previous: Committed, before: OperatorState) -> OperatorState:
         """What people had set beside what is put back; a window is over if that is what the window would put back."""
-        before, fallback = self._previous_operator, self._fallback.committed
+        fallback = self._fallback.committed
         window = before.window if previous.digest != fallback.digest else None
         if window is not None and window.fallback != fallback.version:  # another was proven since
             _, layer, expires = self._fallback
