@@ -116,12 +116,15 @@ class Oracle(TrialOracle):
         self.stage_began = 0.0
         self.votes_until: float | None = None
         self.proven = False
-        self.recording = False
+        self.recording = self._late_no = False
+        self._undo_due = 0, 0.0  # which version is to be undone, and since when that is ordered
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
         self.against = 0
+        self.refuted: set[int] = set()  # the versions to which somebody has said no, once for good
         self.seen: Counter[int] = Counter()  # by version, what this owner has seen that may speak against it
         self.refused_here: dict[int, int] = {}
+        self.ran_here: dict[int, int] = {}  # by process, the newest version that it has applied
 
     def owner_began(self, newest: Any, *, first: bool = False) -> None:
         self._fresh_owner()
@@ -167,20 +170,12 @@ class Oracle(TrialOracle):
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.WakeAt(fx.Timer.STAGE, token, when):
-                self._votes_have_until(token, when)
+            case fx.WakeAt():
+                self._time_is_set(effect)
             case fx.Accept():
                 self._who_connects()
             case fx.Load() | fx.Restore():
-                boots = isinstance(effect, fx.Restore) and effect.boot
-                assert self._falls_back or not boots, "the last good version is put back, and no first load was refused"
-                self.dry = isinstance(effect, fx.Load) and effect.dry
-                self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
-                self.disturbed = set()
-                self.loads_begun += 1
-                self.load_begins()
-                if not self.dry and not isinstance(effect, fx.Restore):
-                    self._last_load = self._tick()
+                self._load_begins(effect)
             case fx.Send(pipe, frame):
                 self._owner_sends(pipe, frame)
             case fx.Record() | fx.RecordState():
@@ -190,6 +185,7 @@ class Oracle(TrialOracle):
                 self._has_its_probation(effect)
                 self._sources_that_were_undone_stay_out(effect)
                 self._what_people_have_set_stays(effect)
+                self._what_ran_last_is_put_back(effect)
                 self._write_ordered(effect)
                 self.trial_written(effect)
             case fx.AddMember(pid):
@@ -201,6 +197,23 @@ class Oracle(TrialOracle):
                 self._event(event)
                 self._what_waits_is_noted(event)
 
+    def _time_is_set(self, effect: fx.WakeAt) -> None:
+        if effect.timer is fx.Timer.STAGE:
+            self._votes_have_until(effect.token, effect.when)
+        elif effect.timer is fx.Timer.TRIAL:
+            self.trial_time_is_set()
+
+    def _load_begins(self, effect: fx.Load | fx.Restore) -> None:
+        boots = isinstance(effect, fx.Restore) and effect.boot
+        assert self._falls_back or not boots, "the last good version is put back, and no first load was refused"
+        self.dry = isinstance(effect, fx.Load) and effect.dry
+        self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
+        self.disturbed = set()
+        self.loads_begun += 1
+        self.load_begins()
+        if not self.dry and not isinstance(effect, fx.Restore):
+            self._last_load = self._tick()
+
     def _event(self, event: Any) -> None:
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
@@ -209,7 +222,8 @@ class Oracle(TrialOracle):
             self.undone_sources = None if other or self._asks_for_a_window() else self.undone_sources
         self._judge(event)
         self._closes.append((event, self._tick(), self.world.known()))
-        if event.origin != "late":
+        no_vote_ends = self._late_no and event.result is ReloadResult.REJECTED  # it was of an earlier load, and owed
+        if event.origin != "late" and not no_vote_ends:
             self._vote_ends()
             if any(problem.message == OWED for problem in event.problems):
                 self.first_vote.refused_by_silence()
@@ -262,6 +276,8 @@ class Oracle(TrialOracle):
             return
         if effect.undo:
             self.undos.add(effect.version)
+            if self._undo_due[0] != effect.undoes:  # else its write has failed before
+                self._undo_due = effect.undoes, self.world.now
         if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back
             self.recorded_here.add(effect.version)
         if self.promotes(effect):
@@ -386,9 +402,11 @@ class Oracle(TrialOracle):
             self.spoiled |= {each for each, until in self.proving.items() if until > now}
         if self.rows.get(self.newest_row) == content:  # a reissue, or a trial is over
             self.against = version if self.against else 0
-            self.seen[version] += self.seen[self.newest_row]
+            self._goes_on_as(self.newest_row, version)
         else:
             self.against = 0
+            if effect.undo and window is not None:  # nobody ran what came after it: its time goes on
+                self._goes_on_as(max(each for each, known in self.rows.items() if known == content), version)
         if window is not None and window.deadline:
             self.provisional.add(version)
         if window is not None and window.proves:
@@ -396,6 +414,12 @@ class Oracle(TrialOracle):
         new = self.rows.get(self.newest_row) != content and not effect.undo and not self.promotes(effect)
         on_probation = new and window is not None and window.proves > 0.0
         assert not (on_probation and content == self.read_was_good), "it was good, and is on probation"
+
+    def _goes_on_as(self, former: int, version: int) -> None:
+        """What was seen of a content is seen of it under its next number, too."""
+        self.seen[version] += self.seen[former]
+        if former in self.refuted:
+            self.refuted.add(version)
 
     def _is_provisional(self, version: int) -> bool:
         proves = self.proving.get(version, 0.0)
@@ -421,13 +445,18 @@ class Oracle(TrialOracle):
             return False
         return journal.rows[version] != journal.rows[window.fallback]
 
+    def _must_be_undone(self, version: int) -> None:
+        if version in self.refuted and self._may_be_undone(version):
+            self.against = version
+
     def _is_spoken_against(self, version: int, times: int = 1) -> None:
         """Once for good, or one of several times that together may be enough."""
         self.seen[version] += times
         if version < self.newest_row and self.rows.get(version) == self.rows.get(self.newest_row):
             self.seen[self.newest_row] += times  # perhaps that has only another number
-        if times > 1 and self._may_be_undone(version):
-            self.against = version
+        if times > 1:
+            self.refuted |= {version} & self.rows.keys()
+            self._must_be_undone(version)
 
     def _a_no_goes_first(self, effect: fx.Record | fx.RecordState) -> None:
         """U3: nothing else is ordered before the undo; and nothing is undone by itself without a reason."""
@@ -440,6 +469,18 @@ class Oracle(TrialOracle):
             deadline = before is not None and before.deadline > 0.0
             enough = self.seen[self.newest_row] >= 2
             assert deadline or enough or self.world.journal.deleted, "undone, and nothing speaks against it"
+
+    def _what_ran_last_is_put_back(self, effect: fx.Record | fx.RecordState) -> None:
+        """A4: where nobody runs what is committed, nothing older comes back than what anybody has run since."""
+        journal = self.world.journal
+        if journal.deleted or not (isinstance(effect, fx.Record) and effect.undo) or effect.takes_back:
+            return
+        if effect.origin == "undo" and not self.ends_trial(effect):
+            known = [version for pid, version in self.ran_here.items() if pid in self.world.owner.known]
+            last = max((each for each in known if each < self.newest_row), default=0)  # who starts now runs the newest
+            since = [content for version, content in self.rows.items() if last <= version < self.newest_row]
+            few = len(since) <= 3  # of more, some are not kept
+            assert effect.payload in since or not few, "A4: put back, and something newer has run"
 
     def _hears(self, pid: int, message: Unhealthy | Counts) -> None:
         if isinstance(message, Unhealthy):
@@ -465,7 +506,7 @@ class Oracle(TrialOracle):
         before, after = self.world.journal.operator.window, effect.operator.window
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
-            over = before is not None and 0.0 < before.deadline <= self.world.now
+            over = before is not None and 0.0 < before.deadline <= self._undo_due[1]
             ends = effect.operator.unconfirmed is not None or over
             if back and effect.origin == "undo" and ends:  # else nobody has run it, within the window
                 given, self.window_sources = self.window_sources, None
@@ -604,8 +645,11 @@ class Oracle(TrialOracle):
 
     def owner_turns(self, given: fx.Input) -> None:
         """An input is about to be handed over: who connects later is too late for what comes of it."""
+        said = given.message if isinstance(given, fx.Received) else None
+        self._late_no = isinstance(said, Vote) and not said.ok and said.round != self.open_round
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
+            self._must_be_undone(self.newest_row)  # what is put back may have been spoken against meanwhile
         elif isinstance(given, fx.Probed):
             self._is_spoken_against(given.version, 2)
         elif isinstance(given, fx.Loaded) and given.number == self._loading:
@@ -692,8 +736,6 @@ class Oracle(TrialOracle):
         self.working.discard(pipe.pid)
         self.applied_here.setdefault(hello.version, set()).add(pipe.pid)
         self._while_recording(pipe.pid)
-        if self.recording:
-            self.comes_later(pipe.pid)
 
     def _owner_receives_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
         if message.version == self.newest_row and present:
@@ -703,6 +745,7 @@ class Oracle(TrialOracle):
             self.refused_here[pid] = message.version
         else:
             self.applied_here.setdefault(message.version, set()).add(pid)
+            self.ran_here[pid] = max(self.ran_here.get(pid, 0), message.version if present else 0)
 
     def pipe_ended(self, pipe: Any) -> None:
         if self.pipe_of.get(pipe.pid) == pipe.number:

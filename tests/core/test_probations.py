@@ -583,6 +583,23 @@ def test_a_version_that_nobody_runs_leaves_the_one_before_on_probation():
     assert owner.did(fx.Record)[-1].payload == A
 
 
+def test_what_is_put_back_and_was_spoken_against_meanwhile_is_undone_in_its_turn():
+    owner, w1, w2 = running()
+    owner.is_triggered()
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2)
+    owner.records()
+    complains(owner, w1)
+    for peer in (w1, w2):
+        owner.receives(peer, Declined(3, (WHY,)))
+    assert (owner.did(fx.Record)[-1].payload, owner.state) == (B, RECORDING)
+    owner.forget().records()
+    (record,) = owner.did(fx.Record)
+    assert (record.version, record.payload, record.undoes) == (5, A, 4)
+    is_undone(owner, w1, w2)
+    assert (owner.events()[-1].result, owner.events()[-1].evidence) == (ReloadResult.UNDONE, [TEXT])
+
+
 def test_a_late_refusal_by_a_worker_is_not_forgotten_when_its_time_is_over():
     owner, w1, w2 = serving(probation=PROBATION)
     owner.is_triggered()

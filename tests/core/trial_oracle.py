@@ -37,7 +37,9 @@ class TrialOracle:
     def _forget_trial(self) -> None:
         self.trial_values: bytes | None = None  # what the sources gave to it
         self.trial_has_asked: tuple[bool, bool] = False, False  # for a window, for the end of a hold
-        self._came_later: set[int] = set()  # when its use had begun
+        self._times_set = 0
+        self._here_at_use: set[int] | None = None  # whom its use could wait for; None: it has not begun
+        self._must_end = False  # its undo is ordered
         self._have_had_it: set[int] = set()
         self._heard: dict[int, Counts] = {}
         self._spoken: list[str] = []
@@ -63,6 +65,7 @@ class TrialOracle:
     def trial_written(self, effect: Any) -> None:
         """The owner orders this write."""
         before, after = self.open_trial, effect.operator.trial
+        self._must_end = self._must_end or after is None
         if self.world.journal.deleted:  # with its folder; the next write makes it anew
             before = None if after is None or before is None or after.version != before.version else before
         if before is None and after is not None:
@@ -152,9 +155,13 @@ class TrialOracle:
             over = trial.canary.by == "worker" and self.world.now >= trial.deadline
             assert not over, "D7: the time of a trial is over, and something else goes first"
 
-    def comes_later(self, pid: int) -> None:
-        """It connects while a version is written, and is given nothing before that; a use may have begun before."""
-        self._came_later.add(pid)
+    def trial_time_is_set(self) -> None:
+        """By entity, first until when its use begins at the latest, and next that it begins: for who is here then."""
+        trial = self.open_trial
+        if trial is not None and trial.canary.by == "entity":
+            self._times_set += 1
+            if self._times_set == 2:
+                self._here_at_use = self.world.known() & self.knows_trials
 
     def trial_frame(self, pipe: int, frame: Any) -> None:
         """The owner sends this."""
@@ -162,17 +169,19 @@ class TrialOracle:
         given = frame.version if isinstance(frame, Try) else 0
         if isinstance(frame, Install) and frame.trial is not None:
             given = frame.trial.version
-            self._came_later |= {pid} if frame.trial.begun else set()
             assert trial is None or trial.canary.by == "entity", "E9: by worker, a newcomer was given the trial"
         if given:
             assert trial is not None, "tried, and not in the journal"
             assert given == trial.version, "tried, and something else is on trial"
             assert pid in self.knows_trials, f"{pid} knows no trials, and was sent one"
+        if isinstance(frame, Install) and self._here_at_use is not None and not self._must_end:
+            late = frame.trial is None and pid in self.knows_trials and pid not in self.refused_here
+            assert not late, f"E9: {pid} comes when others use the trial, and is given what is committed alone"
         if isinstance(frame, Settled) and trial is not None and frame.version == trial.version and not self._used:
             self._used = True
             assert trial.canary.by == "entity"
-            here = (self.world.known() & self.knows_trials) - self._came_later
-            missing = here - self._have_had_it - {*frame.named}
+            assert self._here_at_use is not None, "E9: its use begins, and its time has not begun"
+            missing = (self._here_at_use & self.world.known()) - self._have_had_it - {*frame.named}
             assert not missing, f"E9: its use begins, and {missing} have not got it"
 
     # ---- what it is told
