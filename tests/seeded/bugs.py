@@ -264,7 +264,7 @@ BUGS = (
         "an undo keeps the overrides of what it undoes",
         "D3: the layer belongs to the version",
         "core/steps.py",
-        "        proposal.operator = self._operator_before(previous)\n",
+        "        proposal.operator = self._operator_before(previous, operator)\n",
         "",
         _OPERATIONS,
         _BY_CHANCE,

@@ -480,7 +480,8 @@ class Steps(Hooks):
         if window is not None and window.fallback != fallback.version:  # another was proven since
             _, layer, expires = self._fallback
             window = msgspec.structs.replace(window, fallback=fallback.version, layer=layer, expires=expires)
-        return msgspec.structs.replace(before, tried=self.operator.tried, window=window)
+        unconfirmed = self.operator.unconfirmed or before.unconfirmed  # of a trial that has ended since, too
+        return msgspec.structs.replace(before, tried=self.operator.tried, window=window, unconfirmed=unconfirmed)
 
     # ---- the outcome
 
