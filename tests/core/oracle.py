@@ -649,6 +649,8 @@ class Oracle(TrialOracle):
         self._late_no = isinstance(said, Vote) and not said.ok and said.round != self.open_round
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
+            if isinstance(given, fx.RecordFailed) and given.row is fx.RowState.ABSENT:
+                self.trial_write_failed()
             self._must_be_undone(self.newest_row)  # what is put back may have been spoken against meanwhile
         elif isinstance(given, fx.Probed):
             self._is_spoken_against(given.version, 2)
@@ -672,7 +674,7 @@ class Oracle(TrialOracle):
             self.timed_out |= self.overdue
 
     def _vote_ends(self) -> None:
-        self.open_round = 0
+        self.open_round, self.proven = 0, True  # nothing is loaded now; and a promotion needs no load
         self.first_vote.over()
 
     def _votes_have_until(self, token: int, when: float) -> None:

@@ -539,6 +539,19 @@ def test_what_was_superseded_and_is_spoken_against_in_its_time_never_becomes_goo
     assert (owner.state, owner.version) == (IDLE, 3)
 
 
+def test_of_what_was_superseded_in_one_long_window_only_the_newest_are_remembered():
+    owner, w1, w2 = running()
+    for number in range(200):
+        owner.is_triggered("watch")
+        content = str(number).encode()
+        owner.loads_of(content, content)
+        commits(owner, w1, w2)
+    owner.forget()
+    complains(owner, w1, 2)
+    complains(owner, w2, owner.version - 1)
+    assert [event.version for event in owner.events()] == [owner.version - 1]
+
+
 def test_what_is_said_after_its_time_is_only_told():
     owner, w1, w2 = running()
     owner.now += 5.0

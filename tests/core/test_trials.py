@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, OperatorState, ProposalState, Proven
 from confcast.owner.core.windows import digest_of
@@ -303,6 +304,27 @@ def test_without_enough_requests_it_goes_on_once_and_then_that_decides(twice: st
         assert owner.events()[-1].evidence == ["17 of 50 requests have ended on version 2"]
 
 
+def test_an_extension_that_can_not_be_written_holds_up_nothing_and_is_tried_each_second():
+    owner, peers = begun()
+    ends(owner)
+    assert owner.state is RECORDING
+    owner.forget().fails_to_record(fx.RowState.ABSENT)
+    assert (owner.state, owner.events()) == (IDLE, [])
+    call = owner.is_asked()
+    owner.loads_of(B, B)
+    assert owner.answer(call).result is ReloadResult.ON_TRIAL
+    ends(owner)
+    assert owner.now == 161.0
+    (write,) = owner.did(fx.RecordState)
+    assert (write.operator.trial.extended, write.operator.trial.deadline) == (True, 221.0)
+    owner.fails_to_record(fx.RowState.ABSENT)
+    counts(owner, peers[0], 50)
+    ends(owner)
+    assert owner.state is STAGING, "by now there are enough requests"
+    commits(owner, *peers)
+    assert (owner.version, owner.core.operator.trial) == (2, None)
+
+
 @pytest.mark.parametrize("inconclusive", ["undo", "promote"])
 def test_nobody_has_taken_it_up(inconclusive: str):
     """E3: the only canary is stopped before Try: promoted, though nobody ran it."""
@@ -453,6 +475,27 @@ def test_a_no_of_a_late_canary_is_evidence():
     owner.receives(asked, Vote(1, False, (WHY,)))
     undone(owner, [w2, w3])
     assert owner.events()[-1].evidence == [f"worker {asked.pid} refuses version 2: no"]
+
+
+@pytest.mark.parametrize("by", ["canary", "promotion"])
+def test_a_no_for_many_long_reasons_is_told_in_short(by: str):
+    owner, peers = begun()
+    problems = tuple(Problem(f"a.b{number}", "x" * 2000) for number in range(10))
+    if by == "canary":
+        owner.loses_pipe(peers[0])
+        peers[0] = knows(owner, 1)
+        owner.receives(peers[0], Vote(1, False, problems))
+    else:
+        owner.is_asked_for(Confirm)
+        owner.receives(peers[1], Vote(2, False, problems))
+    (write,) = owner.did(fx.Record)
+    unconfirmed = write.operator.unconfirmed
+    assert unconfirmed is not None
+    assert "a.b0" in unconfirmed.why
+    assert len(unconfirmed.why) < 800
+    assert "(and 9 more)" in unconfirmed.why
+    undone(owner, peers)
+    assert len(owner.events()[-1].error_message) < 1200
 
 
 def test_canaries_only_renumber_by_the_undo():
@@ -820,16 +863,19 @@ def test_a_worker_with_a_higher_number_ends_it():
 
 
 def test_what_no_worker_runs_is_undone_after_the_trial():
-    """A4: the only worker that runs what is committed has left, and another one declines it."""
+    """A4: the only worker that runs what is committed has left, and another one declines it.
+
+    U1: what was on trial is refused after that undo, too.
+    """
     owner, (w1, w2) = serving()
     owner.is_asked_for(Reload, force=True)
-    owner.loads(B)
+    owner.loads_of(B, B)
     all_vote(owner, w1, w2)
     owner.records()
     owner.waits_out(fx.Timer.BARRIER)
     owner.receives(w1, Applied(2))
     owner.is_asked_for(Reload, canary=ONE)
-    owner.loads(C)
+    owner.loads_of(C, C)
     all_vote(owner, w1)
     owner.records()
     assert owner.core.operator.trial.version == 3
@@ -839,6 +885,10 @@ def test_what_no_worker_runs_is_undone_after_the_trial():
     owner.receives(w2, Declined(4, (WHY,)))
     owner.records()
     assert (owner.version, owner.core.committed.payload, owner.core.operator.trial) == (5, A, None)
+    owner.receives(w2, Applied(5))
+    owner.is_triggered("watch")
+    owner.loads_of(C, C)
+    assert (owner.state, owner.events()[-1].result) == (IDLE, ReloadResult.REJECTED)
 
 
 # ---- by entity
@@ -878,6 +928,21 @@ def test_by_entity_its_use_does_not_begin_while_it_is_being_undone():
     ends(owner)
     assert Settled(2) not in owner.sent(w1) + owner.sent(w2)
     undone(owner, [w1, w2])
+
+
+def test_by_entity_a_use_that_begins_while_something_else_is_written_keeps_its_time():
+    owner, peers = serving(canary=BY_ENTITY)
+    owner.is_asked_for(Reload, confirm_within=600.0)
+    owner.loads_of(A, A)
+    owner.records()
+    tries(owner, peers)
+    owner.is_asked_for(Confirm, version=1)
+    assert owner.state is RECORDING
+    owner.now += 1.0
+    for peer in peers:
+        owner.receives(peer, Tried(2))
+    owner.records()
+    assert (owner.core.operator.window, owner.core.operator.trial.deadline) == (None, owner.now + 60.0)
 
 
 def test_by_entity_one_worker_is_enough():

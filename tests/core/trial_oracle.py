@@ -40,6 +40,8 @@ class TrialOracle:
         self._times_set = 0
         self._here_at_use: set[int] | None = None  # whom its use could wait for; None: it has not begun
         self._must_end = False  # its undo is ordered
+        self._extends = False  # it is to go on, by the write that is under way
+        self._decided_at = 0.0  # when its end is looked at again, since it could not be written that it goes on
         self._have_had_it: set[int] = set()
         self._heard: dict[int, Counts] = {}
         self._spoken: list[str] = []
@@ -65,7 +67,7 @@ class TrialOracle:
     def trial_written(self, effect: Any) -> None:
         """The owner orders this write."""
         before, after = self.open_trial, effect.operator.trial
-        self._must_end = self._must_end or after is None
+        self._must_end, self._extends = self._must_end or after is None, False
         if self.world.journal.deleted:  # with its folder; the next write makes it anew
             before = None if after is None or before is None or after.version != before.version else before
         if before is None and after is not None:
@@ -73,6 +75,7 @@ class TrialOracle:
         elif before is not None and after is not None:
             assert (after.version, after.digest) == (before.version, before.digest), "a trial became another one"
             assert after.extended >= before.extended
+            self._extends = after.extended and not before.extended
         elif before is not None:
             assert isinstance(effect, fx.Record), "a trial has ended, and its number is above what is committed"
             self._ends(effect, before)
@@ -136,6 +139,11 @@ class TrialOracle:
         able = [each.pid for each in here if each.pid in self.knows_trials & self.world.owner.known]
         assert len(able) < 2 or self.promotes(effect), "committed to everyone, and untried"
 
+    def trial_write_failed(self) -> None:
+        """What could not be written, if that was an extension, is tried again in a second, and holds up nothing."""
+        if self._extends:
+            self._decided_at = self.world.now + 1.0
+
     def trial_ended(self, effect: fx.Record) -> None:
         """This write, which ends a trial, is about to be in the journal."""
         trial = self.open_trial
@@ -152,7 +160,7 @@ class TrialOracle:
         trial = self.open_trial
         if trial is not None:
             assert not self._spoken, f"a load begins, though {self._spoken}"
-            over = trial.canary.by == "worker" and self.world.now >= trial.deadline
+            over = trial.canary.by == "worker" and self.world.now >= max(trial.deadline, self._decided_at)
             assert not over, "D7: the time of a trial is over, and something else goes first"
 
     def trial_time_is_set(self) -> None:

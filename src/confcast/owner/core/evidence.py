@@ -120,20 +120,20 @@ class Evidence:
         self.total["death"] += 1
         self._deaths.append((now, version))
         when = " with" if had is None else f", {max(0.0, now - had):.0f} s after it had"
-        return _add(self._of(version).died, pid, f"worker {pid} {_cut(why)}{when} version {version}")
+        return _add(self._of(version).died, pid, f"worker {pid} {cut(why)}{when} version {version}")
 
     def spoke(self, version: int, pid: int, reason: str, now: float) -> str:
         """A worker says that it is unhealthy with this version."""
         version = self._number(version)
         self.total["unhealthy"] += 1
-        text = f"worker {pid} says that version {version} is unhealthy: {_cut(reason) or 'no reason was given'}"
+        text = f"worker {pid} says that version {version} is unhealthy: {cut(reason) or 'no reason was given'}"
         return _add(self._of(version).spoken, pid, text)
 
     def probed(self, version: int, why: str, now: float) -> str:
         """A probe of the manager's says no to this version."""
         version = self._number(version)
         self.total["probe"] += 1
-        seen, text = self._of(version), f"a probe says no to version {version}: {_cut(why)}"
+        seen, text = self._of(version), f"a probe says no to version {version}: {cut(why)}"
         first, seen.probed = not seen.probed, seen.probed or text
         return text if first else ""
 
@@ -278,8 +278,8 @@ def _add(texts: dict[int, str], pid: int, text: str) -> str:
     return text
 
 
-def _cut(words: str) -> str:
-    """On one line, and not too long."""
+def cut(words: str) -> str:
+    """These words on one line, and not too long."""
     line = " ".join(words[: 2 * _LONGEST_REASON].split())
     return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"
 

@@ -174,11 +174,13 @@ class Operations(Trials):
         self._effects.append(fx.RecordState(self.committed.undo, proposal.refused, proposal.operator))
 
     def _state_write_failed(self, problem: Problem) -> None:
-        """Fail what is not in the journal, but for the end of a window, which is tried again."""
+        """Fail what is not in the journal, but for the end of a window or an extension, which are tried again."""
         if self._proposal.tries and self.operator.trial is None:
             self._numbers.retire(self._proposal.version)
             self._effects.append(fx.Retire(self._proposal.version))
-        if self._proposal.evidence:
+        if self._proposal.tries and self.operator.trial is not None:
+            self._extend_later()
+        elif self._proposal.evidence:
             self._writing = False
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
         else:
@@ -188,8 +190,10 @@ class Operations(Trials):
     def _commit_state(self) -> None:
         """Make true what was written without a version."""
         proposal = self._proposal
+        assert proposal.operator is not None
         self.refused = proposal.refused
-        self._set_operator(proposal.operator)
+        trial = self.operator.trial  # whose use, and so its time, may have begun meanwhile
+        self._set_operator(msgspec.structs.replace(proposal.operator, trial=trial))
         self._ran.sets(self.operator)
         self._ask_decliners_again()
         self._begin_barrier()

@@ -35,6 +35,9 @@ from confcast.owner.core.steps import Steps
 from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import Counts, Unhealthy
 
+_MOST_SUPERSEDED = 64
+"""Of how many versions that were superseded on probation a no is still taken: a window may last for a day."""
+
 
 class Probations(Steps):
     """The handlers of what speaks against versions, and the steps of a probation."""
@@ -100,6 +103,8 @@ class Probations(Steps):
             self._superseded.clear()
         elif window is not None and window.proves > self._now and before.digest != self.committed.digest:
             self._superseded[before.version] = window.proves
+            if len(self._superseded) > _MOST_SUPERSEDED:
+                del self._superseded[min(self._superseded)]
 
     def _test_superseded(self, version: int) -> None:
         """If too much is said against what was superseded on probation, have the history say so: it is never good."""

@@ -38,6 +38,7 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.canaries import Canaries
+from confcast.owner.core.evidence import cut
 from confcast.owner.core.members import Member
 from confcast.owner.core.operator_state import Hold, OperatorState, Trial, Unconfirmed
 from confcast.owner.core.proposal import (
@@ -61,7 +62,8 @@ from confcast.owner.core.proposal import (
     reasons,
 )
 from confcast.owner.core.steps import NO_TOKEN
-from confcast.owner.core.windows import Windows, digest_of
+from confcast.owner.core.waits import UNDO_RETRY
+from confcast.owner.core.windows import Windows, digest_of, in_short
 from confcast.wire.canary import Canary
 from confcast.wire.messages import Confirm, Reload, Set, Unset, Vote
 
@@ -197,12 +199,15 @@ class Trials(Windows):
             self._begin_use(self._canaries)
 
     def _begin_use(self, canaries: Canaries) -> None:
-        deadline = self._now + canaries.trial.canary.time
-        canaries.trial = msgspec.structs.replace(canaries.trial, deadline=deadline)
         canaries.begins_by, canaries.named = 0.0, canaries.without(self.roster)
+        self._ends_at(canaries, self._now + canaries.trial.canary.time)
+        self._outbox.touch_all()
+
+    def _ends_at(self, canaries: Canaries, deadline: float) -> None:
+        """Set the trial's deadline, in memory alone: no next owner goes on with it."""
+        canaries.trial = msgspec.structs.replace(canaries.trial, deadline=deadline)
         self.operator = msgspec.structs.replace(self.operator, trial=canaries.trial)
         self._effects.append(fx.WakeAt(fx.Timer.TRIAL, NO_TOKEN, deadline))
-        self._outbox.touch_all()
 
     def _trial_vote(self, member: Member, vote: Vote) -> bool:
         """Take a canary's vote in the trial's round. Returns False if it is another vote."""
@@ -210,7 +215,7 @@ class Trials(Windows):
         if canaries is None or vote.round != canaries.round or not canaries.awaits(member):
             return False
         if not vote.ok and len(canaries.refused) < _MOST_REFUSALS:
-            why = "; ".join(map(str, reasons(vote.problems)))
+            why = in_short([cut(str(each)) for each in reasons(vote.problems)])
             canaries.refused.append(TRIAL_REFUSED.format(member.pid, canaries.trial.version, why))
             self._test_trial()
         return True
@@ -255,15 +260,8 @@ class Trials(Windows):
 
     def _test_trial(self) -> None:
         """Undo the trial now, if anything speaks against it; a write or a barrier that is under way ends before."""
-        if not self._against_trial():
-            return
-        if self.state is ProposalState.IDLE:
-            self._next()
-        elif self.state is ProposalState.LOADING:
-            self._loads.give_up()
-            self._begin_again()
-        elif self.state is ProposalState.STAGING:
-            self._interrupt_staging()
+        if self._against_trial():
+            self._interrupt()
 
     def _hand_over(self, given: fx.HandsOver) -> None:
         super()._hand_over(given)
@@ -319,6 +317,12 @@ class Trials(Windows):
         proposal.evidence, proposal.operator = (found,), msgspec.structs.replace(self.operator, trial=trial)
         self._order_state_write()
 
+    def _extend_later(self) -> None:
+        """Its extension can't be written: decide again in a second. Nothing waits for that, other than for an undo."""
+        assert self._canaries is not None
+        self._ends_at(self._canaries, self._now + UNDO_RETRY)
+        self._next()
+
     def _of_trial(self, content: Proposal) -> Proposal:
         """Make this the present proposal: one that nobody calls for, and that has the origin of what is on trial."""
         self._excuse_timed_out()
@@ -350,7 +354,7 @@ class Trials(Windows):
         proposal.promotes = None
         self._waits.staging_ended(timed_out=False)
         self._excuse_timed_out()
-        why = tuple(NOT_PROMOTED.format(version, problem) for problem in problems or (NOBODY_AGREED,))
+        why = tuple(NOT_PROMOTED.format(version, cut(str(problem))) for problem in problems or (NOBODY_AGREED,))
         self._order_undo(proposal, why)
 
     def _not_written(self, problem: Problem) -> None:
@@ -383,10 +387,10 @@ class Trials(Windows):
         trial, version = self.operator.trial, self.committed.version
         assert trial is not None
         proposal.origin, proposal.rebuilds, proposal.evidence = "undo", True, why
-        proposal.undone = (Problem("", TRIAL_UNDONE.format("; ".join(why), trial.version, version)),)
+        proposal.undone = (Problem("", TRIAL_UNDONE.format(in_short(why), trial.version, version)),)
         proposal.undoes = self._taken_back = trial.version
         proposal.pending, proposal.changes, proposal.notes = self.operator.pending, (), ()
-        refused = self._refused_trial(trial, "; ".join(why))
+        refused = self._refused_trial(trial, in_short(why))
         keeps = refused is None and self.operator.unconfirmed is not None
         proposal.refused = self.refused if keeps else trial.digest
         self._renew(proposal, msgspec.structs.replace(self.operator, unconfirmed=refused or self.operator.unconfirmed))

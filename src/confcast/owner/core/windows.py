@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import msgspec
 
@@ -62,7 +63,7 @@ def digest_of(values: bytes) -> bytes:
     return hashlib.blake2b(values, digest_size=16).digest()
 
 
-def _in_short(whys: tuple[str, ...]) -> str:
+def in_short(whys: Sequence[str]) -> str:
     """The first of these texts, and how many more there are."""
     return whys[0] if len(whys) == 1 else f"{whys[0]} (and {len(whys) - 1} more)"
 
@@ -179,7 +180,7 @@ class Windows(Probations):
         proposal, window, undone = self._proposal, self.operator.window, self.committed
         assert window is not None
         proposal.evidence = (*proposal.evidence, *self._why_over())  # an undone trial's, if this is its barrier
-        why = _in_short(proposal.evidence)
+        why = in_short(proposal.evidence)
         proposal.undone = (Problem("", TAKEN_BACK.format(why, window.fallback)),)
         proposal.undoes, self._taken_back = undone.version, undone.version
         unconfirmed = self._unconfirmed_by(window, why)
@@ -236,8 +237,11 @@ class Windows(Probations):
     # ---- its end interrupts what is under way
 
     def _window_deadline(self) -> None:
-        if not self._why_over():
-            return
+        if self._why_over():
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Leave what is under way for an undo that is due; a write ends before it, and so does a trial's barrier."""
         if self.state is ProposalState.IDLE:
             self._next()
         elif self.state is ProposalState.LOADING:
