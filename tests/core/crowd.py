@@ -39,13 +39,15 @@ class Crowd:
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
+        self._by_pid: dict[int, Process] = {}
         self.pipes: dict[int, Pipe] = {}
         self.notes: set[int] = set()
         self.calls = 0
         self._pids = 0
 
     def lives(self, pid: int) -> bool:
-        return any(process.alive for process in self.processes if process.pid == pid)
+        process = self._by_pid.get(pid)
+        return process is not None and process.alive
 
     def known(self) -> set[int]:
         """Who lives and has sent a Hello: to this owner, or to a former one that could write it down."""
@@ -56,6 +58,7 @@ class Crowd:
         self._pids += 1
         process = Process(self._pids, held, **other)
         self.processes.append(process)
+        self._by_pid[process.pid] = process
         self.oracle.process_began(process)
         return process
 

@@ -89,12 +89,13 @@ class World(Crowd):
         if owner is None:
             return []
         moves: list[Move] = []
-        for pipe in [pipe for pipe in self.pipes.values() if pipe.owner_open]:
+        pipes = [pipe for pipe in self.pipes.values() if pipe.owner_open]
+        for pipe in pipes:
             if pipe.leaving is not None and self._takes(pipe):
                 moves.append(lambda pipe=pipe: self._drain(pipe))
         if owner.effects:
             return [self.perform, *moves]
-        for pipe in [pipe for pipe in self.pipes.values() if pipe.owner_open]:
+        for pipe in pipes:
             if pipe.up:
                 moves.append(lambda pipe=pipe: self._receive(pipe))
             elif not pipe.peer_open:

@@ -22,8 +22,12 @@ def goes_on(world: World, until: Callable[[], object]) -> None:
     for _ in range(80):
         if until():
             return
-        moves = world.moves()
-        moves[0]() if moves else world.next_deadline()
+        if moves := world.moves():
+            moves[0]()
+        elif world.owner and world.owner.timers:
+            world.next_deadline()
+        else:
+            return  # for ever like this
 
 
 def living(world: World) -> list[Process]:
