@@ -34,6 +34,7 @@ FAMILIES = (
     "storm",
     "killing",
     "others",
+    "sources",
 )
 _PLOT = "only measure how figures grow, and draw that into this directory, with the figures as figures.json"
 

@@ -1,0 +1,87 @@
+"""What a source costs beside the parser that it stands on, on the same bytes: reading and fitting to the schema.
+
+A load reads every source, fits it to the schema, merges, validates and encodes. Only the first two differ by source, so
+only they are measured; the peer reads the same files with the source's own parser, and makes a dict of texts or data.
+
+To add a source: a function that writes its files into a folder and returns a `Case`, and its name in `CASES`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, create_model
+
+from benchmarks.rows import Row, against_peer
+from benchmarks.timing import alternate, statement
+
+_BAR = 1.3
+COUNT = 40
+"""Keys of each source: as many as a large application has."""
+
+
+class Case(NamedTuple):
+    """A source, and its peer.
+
+    Attributes:
+        name: The source, and the peer.
+        source: What is read.
+        schema: The class that it is fitted to.
+        peer: Reads the same files with the source's own parser.
+        bar: What the ratio may be at the most; None: for information, where the parser does much less.
+    """
+
+    name: str
+    source: Any
+    schema: type[BaseModel]
+    peer: Callable[[], object]
+    bar: float | None = _BAR
+
+
+Flat: type[BaseModel] = create_model("Flat", **{f"key_{n}": (str, "") for n in range(COUNT)})  # type: ignore[call-overload]
+"""A schema of texts: `key_0`, `key_1`, …"""
+
+
+def environment(folder: Path) -> Case:
+    """Variables of the process; the peer takes what begins with the prefix."""
+    from confcast import Environment
+
+    def peer() -> object:
+        found = ((name, text) for name, text in os.environ.items() if name.startswith("BENCH_"))
+        return {name.removeprefix("BENCH_").lower(): text for name, text in found}
+
+    os.environ.update({f"BENCH_KEY_{n}": f"value {n}" for n in range(COUNT)})
+    return Case("Environment; peer: a dict of os.environ", Environment("BENCH_"), Flat, peer, bar=None)
+
+
+CASES: tuple[Callable[[Path], Case], ...] = (environment,)
+
+
+def measure(rounds: int) -> list[Row]:
+    """One row for each source."""
+    before = dict(os.environ)
+    try:
+        with tempfile.TemporaryDirectory(prefix="confcast-bench-") as folder:
+            return [_row(make(_folder(folder, make.__name__)), rounds) for make in CASES]
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _folder(around: str, name: str) -> Path:
+    made = Path(around) / name
+    made.mkdir()
+    return made
+
+
+def _row(case: Case, rounds: int) -> Row:
+    source, schema = case.source, case.schema
+    assert source.read().fit(schema).problems == []
+    ours, theirs = alternate(
+        rounds, [statement("read().fit(schema)", read=source.read, schema=schema), statement("peer()", peer=case.peer)]
+    )
+    return against_peer(f"a load of {case.name} (µs)", ours / 1000, theirs / 1000, case.bar)
