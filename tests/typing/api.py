@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, assert_type
 
 import msgspec
@@ -123,12 +124,15 @@ def loading() -> None:
     assert_type(loader.load().origin_of("memory.total"), str)
     File(Path("app.conf"), format="toml", optional=True, allow_empty=True)
     Environment("APP_", unknown="warn")
+    Environment(names=MappingProxyType({"DATABASE_URL": "database.url"}), files=True, lists="comma")
 
     ConfigLoader(Settings, 5)  # type: ignore[call-overload]
     ConfigLoader(Settings, override={})  # type: ignore[call-overload]
     File("app.ini", format="ini")  # type: ignore[arg-type]
     File("app.toml", optoinal=True)  # type: ignore[call-arg]
     Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
+    Environment("APP_", lists="commas")  # type: ignore[arg-type]
+    Environment(names={"DATABASE_URL": ("database", "url")})  # type: ignore[dict-item]
 
 
 class Flags(msgspec.Struct, frozen=True):

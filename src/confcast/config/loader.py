@@ -141,6 +141,13 @@ class ConfigLoader(Generic[T]):
             self._schema = found
         return self._schema
 
+    def _schema_if_any(self) -> type[T] | None:
+        """The schema's class; None if it can't be had. `_build` raises what is wrong with it."""
+        try:
+            return self.schema
+        except (Exception, SystemExit):  # a module of the user's may raise anything
+            return None
+
     @property
     def schema_path(self) -> str:
         """The name by which another process imports the class. Raises TypeError if there is none."""
@@ -181,7 +188,7 @@ class ConfigLoader(Generic[T]):
             raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
 
     def _read_once(self, known: tuple[Path, ...]) -> Reading:
-        layers, fingerprints, errors = self._set_of_sources.read()
+        layers, fingerprints, errors = self._set_of_sources.read(self._schema_if_any)
         if errors:  # raised in a frame without a source: error trackers send variables, and its repr may show a token
             problems = [problem for error in errors for problem in self._with_key(error).problems]
             raise ConfigError(problems, _reason(errors))

@@ -60,13 +60,17 @@ class SourceSet:
         self.sources = tuple(sources)
         self._noted: tuple[Noted, ...] = tuple({} for _ in self.sources)
 
-    def read(self) -> SourcesRead:
-        """Read every source. Raises nothing but what ends the process."""
+    def read(self, schema: Callable[[], Any] = lambda: None) -> SourcesRead:
+        """Read every source. Raises nothing but what ends the process.
+
+        Args:
+            schema: Gives the class, or None if it can't be had; called only for a source whose files it decides on.
+        """
         found, noted = SourcesRead([], [], []), []
         for source in self.sources:
             files: dict[Path, bytes] = {}
             try:
-                layer = _layer(source, files.__setitem__)
+                layer = _layer(source, files.__setitem__, schema)
                 found.layers.append(layer)
                 found.fingerprints.append(_with_files(layer.fingerprint, files.items()))
             except ConfigError as error:
@@ -116,11 +120,17 @@ def as_source(given: Any) -> Source:
     return given  # type: ignore[no-any-return]  # just tested
 
 
-def _layer(source: Source, note: Callable[[Path, bytes], None]) -> Layer:
-    """What a source gives now; `note` is called with each file that it reads beyond its own. Raises ConfigError."""
-    noting = getattr(source, "read_noting", None)
+def _layer(source: Source, note: Callable[[Path, bytes], None], schema: Callable[[], Any]) -> Layer:
+    """What a source gives now; `note` is called with each file that it reads beyond its own. Raises ConfigError.
+
+    A source with a `read_for` is given the schema, too: the keys of the class say which of its values name files.
+    """
     try:
-        layer = source.read() if noting is None else noting(note)
+        if (fitting := getattr(source, "read_for", None)) is not None:
+            layer = fitting(schema, note)
+        else:
+            noting = getattr(source, "read_noting", None)
+            layer = source.read() if noting is None else noting(note)
     except ValueRefused:
         raise
     except ConfigError as error:
@@ -170,7 +180,9 @@ def _with_files(own: bytes, files: Iterable[tuple[Path, bytes]]) -> bytes:
 def _content_fingerprint(source: Source) -> bytes:
     try:
         cheap = getattr(source, "content_fingerprint", None)
-        found = cheap() if cheap is not None else _layer(source, lambda file, fingerprint: None).fingerprint
+        found = (
+            cheap() if cheap is not None else _layer(source, lambda file, fingerprint: None, lambda: None).fingerprint
+        )
     except (Exception, SystemExit) as error:
         # A source that can't be read counts as content of its own. The load that follows reports what is wrong.
         _log.debug("no fingerprint of %s: %s: %s", type(source).__name__, type(error).__name__, _text_of(error, source))

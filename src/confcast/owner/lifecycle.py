@@ -378,7 +378,7 @@ def send(channel: MasterChannel, message: Ready | Paused) -> None:
 def _described(source: object) -> str:
     """The kind of a source, and its files; never its other fields, which may be secret in a user's source."""
     if isinstance(source, Environment):
-        return f"Environment({source.prefix})"
+        return f"Environment({', '.join(filter(None, [source.prefix, *source.names]))})"
     files: tuple[Path, ...] = ()
     with contextlib.suppress(Exception):  # raised by a user's source; the watcher logs it
         files = getattr(source, "watched", tuple)()

@@ -1,44 +1,48 @@
 """Reads environment variables as a source: `PREFIX_A__B` sets `a.b`.
 
-Names match the schema's keys in any case; a key that no variable can be called matches the name that a shell would give
-it (`APP_MAX_CONNS` sets `max-conns`, `maxConns` and `max.conns`); keys of a `dict[str, …]` become lower case. Values
-are text: a `str` takes it as it is, lists and tables are JSON, numbers and booleans are converted by the field's type.
-A name with the prefix that the schema doesn't know is refused, or logged once (`unknown="warn"`). Names that Kubernetes
-injects for services (`APP_SERVICE_HOST`, `APP_PORT=tcp://…`) are skipped: no person wrote them.
+Which key a name means, and what a text means, is `named_texts.py`'s. A name with the prefix that the schema doesn't
+know is refused, or logged once (`unknown="warn"`). Names that Kubernetes injects for services (`APP_SERVICE_HOST`,
+`APP_PORT=tcp://…`) are skipped: no person wrote them. Variables of other names count only where they are named.
 
-Rejected: guessing values without the schema (`"1e3"`, `"no"`, a password of digits), and ignoring unknown names.
+With `files=True`, a variable may name the file that holds the value: `APP_DB_PASSWORD_FILE=/run/secrets/db`. The schema
+decides, since a path may be a value: a key of the schema that ends in `_file` itself is that key. So such a source is
+read with the schema (`read_for`), and notes the files that it reads.
+
+Rejected: reading each file that a variable of such a name names, and deciding afterwards (a log file would be read and
+watched), and taking a text for a path if a file of that name exists.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from difflib import get_close_matches
-from itertools import islice
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from confcast.config.schema.key_path import KeyPath
-from confcast.config.schema.secret_paths import shown_key
-from confcast.config.schema.spelling import spelling_of
-from confcast.config.sources.layer import Fitted, Layer, fingerprint_of
-from confcast.config.sources.variable_targets import Target, chosen, in_shell, list_around, paths, targets
-from confcast.config.sources.variable_values import NotConvertible, from_text
-from confcast.errors import Problem
+from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.named_texts import Fitting, Lists, NamedTexts, Naming, Text, Unknown, check_naming
+from confcast.config.sources.secret_file import SecretFile, newline_warning, read_secret, rights_warning
 
-_MOST_PATHS = 2000  # paths searched for a suggestion: classes that refer to each other have exponentially many
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
+_FILE = "_FILE"
+_NO_FILE = SecretFile(Path(), fault="has no name: the variable is empty")
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
-    unknown: Literal["refuse", "warn"] = "refuse"
+    names: dict[str, str] = {}
+    files: bool = False
+    lists: Lists = "json"
+    unknown: Unknown = "refuse"
 
 
 class Environment(_Options, frozen=True):
-    """The environment variables whose names begin with a prefix.
+    """The environment variables whose names begin with a prefix, and those that are named.
+
+        Environment("APP_", names={"DATABASE_URL": "database.url"}, files=True, lists="comma")
 
     With `APP_`, `APP_NAME=x` sets `name` and `APP_MEMORY__TOTAL=2` sets `total` in the table `memory`. A field with an
     alias is found by its alias (`APP_MAX_CONNS` for `max-conns` or `maxConns`) and by its name. A list or a table is
@@ -49,185 +53,141 @@ class Environment(_Options, frozen=True):
     pydantic's (`mode="before"`) also gets the converted value, and the text only if it can't be converted.
 
     Args:
-        prefix: Such as `APP_`, in any case; may not be empty.
+        prefix: Such as `APP_`, in any case. If it is empty, `names` alone are read.
+        names: For variables without the prefix, such as `DATABASE_URL`, the key that each sets, as messages write keys.
+            They are found as they are written here, in this case only.
+        files: Whether a variable may name the file that holds the value: `APP_DB_PASSWORD_FILE=/run/secrets/db` sets
+            `db_password`, unless the schema has a key `db_password_file`. The file is watched, its value counts as a
+            secret, and one newline at its end is no part of it. The path is relative to the current directory.
+        lists: With `comma`, a list of single values is also written with commas, `APP_HOSTS=a, b`: a text that does not
+            begin with `[` is split at its commas, blanks around an item are dropped, an item is converted by its type,
+            an empty text is the empty list, an empty item is refused. What begins with `[` stays JSON, and so do tables
+            and lists of lists or tables.
         unknown: A name with the prefix that the schema has no key for refuses the configuration (`refuse`), or is
             named in the log and ignored (`warn`).
 
     Raises:
-        ValueError: The prefix is empty, or `unknown` is another word.
+        ValueError: There are neither a prefix nor names, `lists` or `unknown` is another word, or a key of `names`
+            can't be one.
+        TypeError: The prefix, a name or its key is no text.
     """
 
-    prefix: str
+    prefix: str = ""
+
+    if TYPE_CHECKING:
+        # A Struct that is sent to another process has its names as a dict; callers may give any mapping.
+        def __init__(
+            self,
+            prefix: str = "",
+            *,
+            names: Mapping[str, str] = {},
+            files: bool = False,
+            lists: Lists = "json",
+            unknown: Unknown = "refuse",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        if not self.prefix:
-            raise ValueError("an empty prefix would take every variable there is: give one such as 'APP_'")
-        if self.unknown not in ("refuse", "warn"):
-            raise ValueError(f"unknown={self.unknown!r}: it has to be 'refuse' or 'warn'")
+        msgspec.structs.force_setattr(self, "names", dict(self.names))
+        check_naming(self.prefix, self.names, self.lists, self.unknown)
+        if not self.prefix and not self.names:
+            raise ValueError("an empty prefix would take every variable there is: give one such as 'APP_', or names=")
 
     def read(self) -> Layer:
-        """Read the variables of this process as they are now; the schema is applied later."""
+        """Read the variables of this process as they are now, but no files; the schema is applied later."""
+        return self.read_for(lambda: None, lambda path, fingerprint: None)
+
+    def read_for(self, schema: Callable[[], Any], note: Callable[[Path, bytes], None]) -> Layer:
+        """Read the variables of this process as they are now, and the files that they name.
+
+        Args:
+            schema: Gives the class, whose keys decide which variables name files; if it gives None, no file is read.
+            note: Called with each file, and the fingerprint of its content.
+        """
         found = self._found()
-        return EnvironmentLayer(self, found, _fingerprint(found))
+        named = self._files(found, schema() if self.files else None)
+        for each in named.values():
+            if each.fingerprint:
+                note(each.path, each.fingerprint)
+        return EnvironmentLayer(self, found, named)
 
     def content_fingerprint(self) -> bytes:
         """The fingerprint that `read()` would return. Any thread may call it."""
-        return _fingerprint(self._found())
+        return fingerprint(self._found())
 
     def _found(self) -> dict[str, str]:
         prefix = self.prefix.upper()
-        return {name: text for name, text in sorted(os.environ.items()) if name.upper().startswith(prefix)}
+        found = {name: text for name, text in os.environ.items() if self.prefix and name.upper().startswith(prefix)}
+        for name in self.names:  # by os.environ, since on Windows it finds a name in any case
+            for each in (name, name + _FILE) if self.files else (name,):
+                if (value := os.environ.get(each)) is not None:
+                    found[each] = value
+        return dict(sorted(found.items()))
+
+    def _files(self, found: Mapping[str, str], schema: Any) -> dict[str, SecretFile]:
+        """The file that each of these variables names, by the variable's name; none without a schema."""
+        if schema is None:
+            return {}
+        fitting = Fitting(self.naming, schema)
+        named = [name for name in found if fitting.is_suffixed(name, _FILE)]
+        return {name: read_secret(Path(path).absolute()) if (path := found[name]) else _NO_FILE for name in named}
+
+    @property
+    def naming(self) -> Naming:
+        """How the variables' names mean keys."""
+        return Naming(self.prefix, self.names, self.lists, self.unknown, given="Environment(names")
 
 
-def _fingerprint(found: dict[str, str]) -> bytes:
+def fingerprint(found: Mapping[str, str]) -> bytes:
+    """The fingerprint of variables."""
     return fingerprint_of("\0".join(f"{name}={text}" for name, text in found.items()).encode(errors="surrogateescape"))
 
 
-class EnvironmentLayer(Layer):
-    """The variables as text; `fit` turns them into data, since only a schema says which keys and types are meant."""
+class EnvironmentLayer(NamedTexts):
+    """The variables as text.
 
-    def __init__(self, source: Environment, found: dict[str, str], fingerprint: bytes) -> None:
-        super().__init__(f"environment {source.prefix}*", {}, fingerprint)
-        self._source, self._found = source, found
+    Args:
+        source: Their source.
+        found: Their values by their names.
+        files: What the files gave that some of them name.
+    """
 
-    def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
-        """Set the schema's keys to the variables' values, converted by the schema's types."""
-        fitting = _Fitting(self._source, schema)
-        known, skipped = [], []
-        for name, text in self._found.items():
-            found = fitting.targets(name)
-            if self._is_injected(name, text, known=any(target.without is None for target in found)):
-                skipped.append(name)
-            elif not found:
-                fitting.unknown(name)
-            else:
-                known.append((found, name, text))
-        # A name that depends on a tag comes last: another variable may set the tag. A table comes before its keys.
-        for found, name, text in sorted(known, key=lambda each: (len(each[0]) > 1, len(each[0][0].path))):
-            fitting.set(fitting.chosen(found, below), name, text)
-        if skipped:
-            fitting.warnings.append(
-                f"skipped environment variables that Kubernetes injects for services: {', '.join(skipped)}"
-                " (choose another prefix, or set enableServiceLinks: false)"
-            )
-        layer = Layer(self.name, fitting.data, self.fingerprint, lambda: fitting.places)
-        return Fitted(layer, fitting.problems, fitting.warnings, fitting.refused)
+    def __init__(self, source: Environment, found: Mapping[str, str], files: Mapping[str, SecretFile]) -> None:
+        shown = f"environment {source.prefix}*" if source.prefix else "environment"
+        texts = [
+            _of_file(name, files[name]) if name in files else Text(name, text, f"environment variable {name}")
+            for name, text in found.items()
+        ]
+        super().__init__(shown, texts, source.naming, fingerprint(found), warnings=_warnings(list(files.values())))
+        self._names, self._reads_files = found, source.files
 
-    def _is_injected(self, name: str, text: str, *, known: bool) -> bool:
+    def _is_foreign(self, each: Text, *, known: bool) -> bool:
         # The pattern begins at an underscore: the prefix may be a service's name.
-        upper = name.upper()
-        if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
-            return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._found
+        upper = each.name.upper()
+        if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(each.text):
+            return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._names
         return not known and _SERVICE.fullmatch(upper) is not None
 
+    def _warning_of(self, foreign: Sequence[Text]) -> str:
+        if not foreign:
+            return ""
+        return (
+            "skipped environment variables that Kubernetes injects for services: "
+            f"{', '.join(each.name for each in foreign)} (choose another prefix, or set enableServiceLinks: false)"
+        )
 
-class _Set(NamedTuple):
-    """A path that a variable has set, and the variable."""
+    def _advice(self, each: Text, fitting: Fitting) -> str:
+        if self._reads_files or not fitting.is_suffixed(each.name, _FILE):
+            return ""
+        return f"; with files=True the file that {each.name} names would set it"
 
-    path: tuple[str, ...]
-    where: str
+
+def _of_file(name: str, file: SecretFile) -> Text:
+    where = f"environment variable {name}"
+    fault = f"the file {file.fault}" if file.fault else ""
+    value = f"{where} ({file.path})" if file.fingerprint else where
+    return Text(name[: -len(_FILE)], file.text, where, value, fault, is_secret=True)
 
 
-class _Fitting:
-    """Applies one schema to one set of variables."""
-
-    def __init__(self, source: Environment, schema: Any) -> None:
-        self._source, self._schema, self._spelling = source, schema, spelling_of(schema)
-        self.data: dict[str, Any] = {}
-        self.places: dict[tuple[str, ...], str] = {}
-        self._variables: dict[KeyPath, _Set] = {}
-        self.problems: list[Problem] = []
-        self.refused: list[KeyPath] = []
-        self.warnings: list[str] = []
-
-    def targets(self, name: str) -> tuple[Target, ...]:
-        """Every path that a variable may set; none if the schema has no such key."""
-        return targets(self._schema, name[len(self._source.prefix) :].lower())
-
-    def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
-        """The one of these targets that a variable sets."""
-        return found[0] if len(found) == 1 else chosen(found, self._spelling, below(), self.data)
-
-    def set(self, target: Target, name: str, text: str) -> None:
-        """Set a path to a variable's converted value, or record a problem."""
-        where = f"environment variable {name}"
-        own = _Set(target.path, where)
-        first = self._variables.setdefault(self._spelling.canonical(target.path), own)
-        if first.where != where:
-            self._refuse(target.path, f"is set twice: {first.where} {self._likeness(first, own)}", where)
-            return
-        if target.without is not None:
-            message = f"{target.without} has no such field, so only a validator of its own can use it{self._hint(name)}"
-            self.warnings.append(f"{where} sets {self._key(target.path)}: {message}")
-        try:
-            value = from_text(text, target.annotation, opaque=target.opaque)
-        except NotConvertible as error:
-            self._refuse(target.path, str(error), where)
-            return
-        path = self._spelling.as_in(self.data, target.path)  # as spelled by the variable that set a table around it
-        table = self.data
-        for length, part in enumerate(path[:-1], 1):
-            table = table.setdefault(part, {})
-            if not isinstance(table, dict):
-                above = path[:length]
-                message = f"is a key of a table, but {self._setter(above)} sets {self._key(above)} to something else"
-                self._refuse(target.path, f"{message}: remove one of the two", where)
-                return
-        self._put(table, path, value, where)
-
-    def _put(self, table: dict[str, Any], path: tuple[str, ...], value: Any, where: str) -> None:
-        """Set a value; merge a table into a table key by key, as layers are merged."""
-        before = table.get(path[-1])
-        if isinstance(value, dict) and isinstance(before, dict):
-            for key, item in value.items():
-                there = self._spelling.as_in(self.data, (*path, key))
-                # If a variable's table sets one field by two keys, both stay, and are refused as in a file.
-                self._put(before, (*path, key) if there[-1] in value else there, item, where)
-            return
-        table[path[-1]] = value
-        self.places[path] = where
-
-    def _key(self, path: KeyPath) -> str:
-        return shown_key(path, self._schema)
-
-    def _likeness(self, first: _Set, second: _Set) -> str:
-        """In which way the first of two variables sets the same field as the second, in words."""
-        if first.where.upper() == second.where.upper():
-            return "has the same name"
-        return "sets the same" if first.path == second.path else f"sets the same, as {self._key(first.path)}"
-
-    def _refuse(self, path: KeyPath, message: str, where: str) -> None:
-        """Record a problem with the value of a variable."""
-        self.problems.append(Problem(self._key(path), message, where))
-        self.refused.append(path)
-
-    def _setter(self, path: tuple[str, ...]) -> str:
-        """The variable that set the value at a path, or the table around it."""
-        return next(self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places)
-
-    def unknown(self, name: str) -> None:
-        """Refuse a name that the schema does not know, or warn of it."""
-        listed = self._list_around(name)
-        if listed:
-            message = f"items of a list can't be set one by one: set {self._name_of(listed)} to the whole list, as JSON"
-        else:
-            message = f"the schema has no such key{self._hint(name)}"
-        if self._source.unknown == "refuse":
-            self._refuse(listed, message, f"environment variable {name}")
-        else:
-            self.warnings.append(f"environment variable {name} is ignored: {message}")
-
-    def _list_around(self, name: str) -> KeyPath:
-        """The path of the list that has the item that this name would set; empty if the name sets no item."""
-        parts = name[len(self._source.prefix) :].lower().split("__")
-        return list_around(self._schema, parts, lambda schema, first: targets(schema, "__".join(first)))
-
-    def _hint(self, name: str) -> str:
-        # People write one underscore for two; both lead to the same suggestion. The prefix does not count as similar.
-        found = islice(paths(self._schema, ()), _MOST_PATHS)
-        flat = {"_".join(map(in_shell, path)).upper(): path for path in found}
-        close = get_close_matches(name[len(self._source.prefix) :].upper().replace("__", "_"), flat, n=1)
-        return f"; did you mean {self._name_of(flat[close[0]])}?" if close else ""
-
-    def _name_of(self, path: KeyPath) -> str:
-        return self._source.prefix.upper() + "__".join(map(in_shell, path)).upper()
+def _warnings(files: Sequence[SecretFile]) -> list[str]:
+    taken = newline_warning([str(each.path) for each in files if each.had_newline])
+    return [each for each in (taken, rights_warning([(str(each.path), each.mode) for each in files])) if each]

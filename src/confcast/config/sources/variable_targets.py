@@ -15,7 +15,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, get_args, get_origin
 
-from confcast.config.schema.annotations import Keys, Sought, is_collection, is_opaque, keys_of, members, strip
+from confcast.config.schema.annotations import (
+    Keys,
+    Sought,
+    is_collection,
+    is_opaque,
+    keys_of,
+    members,
+    strip,
+    written_children,
+)
 from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.spelling import Spelling, is_ruled_out
 
@@ -252,6 +261,21 @@ def paths(annotation: Any, path: tuple[str, ...], seen: tuple[Any, ...] = ()) ->
         for key, hint in keys.written.items():
             yield (*path, key)
             yield from paths(hint, (*path, key), (*seen, member))
+
+
+def is_field(schema: Any, path: KeyPath, *, entries: bool = False) -> bool:
+    """Whether a class has a field at a path; with `entries`, also whether the path is an entry of a `dict`."""
+    kinds = members(schema, written=True)
+    for part in path[:-1]:
+        kinds = tuple(
+            kind for each in kinds for hint in written_children(each, part) for kind in members(hint, written=True)
+        )
+    tables = [keys_of(kind) for kind in kinds]
+    if any(keys is not None and path[-1] in keys.types for keys in tables):
+        return True
+    return entries and any(
+        keys is None and _free_value(kind) is not None for kind, keys in zip(kinds, tables, strict=True)
+    )
 
 
 def is_list(member: Any) -> bool:

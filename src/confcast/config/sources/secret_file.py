@@ -1,0 +1,104 @@
+"""Reads a file that holds one value, as a secret is given to a process: by Docker, Kubernetes, systemd or a person.
+
+Guarantees: the content is the whole of a regular file of at most `MOST` bytes in UTF-8, at a moment at which no process
+had it open for writing, as far as a lease shows; anything else is a fault in words, an empty file too (it may be half
+written; a file that holds nothing but a newline is the empty text). One newline at the end is no part of the value
+(`echo secret > file` writes one), and is reported. No message quotes the content.
+
+A NUL is refused: no variable can hold one, and the same text means the same value wherever it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from confcast.config.sources import disk
+from confcast.config.sources.layer import fingerprint_of
+
+MOST = 1024 * 1024
+"""Bytes of a secret at the most; Kubernetes and systemd have the same bound."""
+
+_FEW = 10
+
+
+class SecretFile(NamedTuple):
+    """What a file gives as one value.
+
+    Attributes:
+        path: The file.
+        text: The value; empty if there is a fault.
+        fault: Why there is none, as the predicate of a sentence about the file; empty if there is one.
+        fingerprint: 16 bytes that differ for each content, and for each reason why there is none.
+        had_newline: Whether one newline was taken off the end.
+        mode: The permission bits of the file; 0 if there is a fault.
+    """
+
+    path: Path
+    text: str = ""
+    fault: str = ""
+    fingerprint: bytes = b""
+    had_newline: bool = False
+    mode: int = 0
+
+
+def read_secret(path: Path) -> SecretFile:
+    """Read one file. May wait a quarter of a second for a process that writes it. Never raises."""
+    try:
+        content = disk.read_whole(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return SecretFile(path, "", "does not exist", disk.MISSING)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        text = getattr(error, "strerror", None) or str(error)
+        return _fault(path, f"can't be read by uid {_uid()}, as which the config owner runs: {text}")
+    except disk.NotReadable as error:
+        return _fault(path, str(error))
+    text, fault = _value_of(content)
+    had_newline = text.endswith("\n")
+    value = text.removesuffix("\n").removesuffix("\r") if had_newline else text
+    return SecretFile(path, value, fault, fingerprint_of(content), had_newline, mode)
+
+
+def newline_warning(files: Sequence[str]) -> str:
+    """The sentence about a newline that was taken off the end of these files; empty for none."""
+    return f"one newline at the end was taken off {_listed(files)}" if files else ""
+
+
+def rights_warning(files: Sequence[tuple[str, int]]) -> str:
+    """The sentence about files, each with its mode, that others than their owners may read; empty for none."""
+    open_ = [(name, mode) for name, mode in files if mode & (stat.S_IRGRP | stat.S_IROTH)]
+    if not open_ or os.name == "nt":
+        return ""
+    modes = ", ".join(dict.fromkeys(f"{mode:04o}" for _, mode in open_))
+    names = _listed([name for name, _ in open_])
+    return f"others than the owner may read {names} (mode {modes}): 0400 keeps a secret to its owner"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
+
+
+def _value_of(content: bytes) -> tuple[str, str]:
+    """The text of a content, and why it is none."""
+    if len(content) > MOST:
+        return "", f"is larger than {MOST // 1024**2} MiB, which is no secret"
+    if not content:
+        return "", "is empty: nothing is written in it yet (an empty text is a file with one newline)"
+    try:
+        text = content.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
+    except UnicodeDecodeError:
+        return "", "is not UTF-8: a secret in bytes has to be written as text, in base64 or hex"
+    return (text, "") if "\0" not in text else ("", "has a NUL in it: a secret in bytes has to be written as text")
+
+
+def _fault(path: Path, fault: str) -> SecretFile:
+    return SecretFile(path, "", fault, disk.fingerprint_now(path))
+
+
+def _uid() -> int:
+    return os.geteuid() if hasattr(os, "geteuid") else 0
