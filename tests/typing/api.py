@@ -123,12 +123,14 @@ def loading() -> None:
     assert_type(loader.load().digest, bytes)
     assert_type(loader.load().origin_of("memory.total"), str)
     File(Path("app.conf"), format="toml", optional=True, allow_empty=True)
+    File("app.ini", table="app", nested=True, interpolate=True)
+    File("app.json", format="jsonc")
     Environment("APP_", unknown="warn")
     Environment(names=MappingProxyType({"DATABASE_URL": "database.url"}), files=True, lists="comma")
 
     ConfigLoader(Settings, 5)  # type: ignore[call-overload]
     ConfigLoader(Settings, override={})  # type: ignore[call-overload]
-    File("app.ini", format="ini")  # type: ignore[arg-type]
+    File("app.ini", format="xml")  # type: ignore[arg-type]
     File("app.toml", optoinal=True)  # type: ignore[call-arg]
     Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
     Environment("APP_", lists="commas")  # type: ignore[arg-type]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.support.source_cases.case import SourceCase
 from tests.support.source_cases.environment import EnvironmentCase
-from tests.support.source_cases.file import JsonCase, TomlCase, YamlCase
+from tests.support.source_cases.file import JsonCase, JsoncCase, TableCase, TomlCase, YamlCase
+from tests.support.source_cases.ini import IniCase, InterpolatedIniCase
 
-CASES: tuple[type[SourceCase], ...] = (TomlCase, JsonCase, YamlCase, EnvironmentCase)
+CASES: tuple[type[SourceCase], ...] = (
+    *(TomlCase, JsonCase, YamlCase, EnvironmentCase),
+    *(IniCase, InterpolatedIniCase, JsoncCase, TableCase),
+)

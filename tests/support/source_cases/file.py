@@ -60,3 +60,21 @@ class YamlCase(FileCase):
 
     def text(self, values: Mapping[str, str | int]) -> str:
         return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
+
+
+class JsoncCase(FileCase):
+    name = suffix = "jsonc"
+
+    def text(self, values: Mapping[str, str | int]) -> str:
+        pairs = (f"{json.dumps(key)}: {json.dumps(value)}," for key, value in values.items())
+        return "// values\n{" + " /* next */\n".join(pairs) + "}"
+
+
+class TableCase(TomlCase):
+    name = "toml_table"
+
+    def source(self) -> File:
+        return File(self.path.name, table="tool.app")
+
+    def text(self, values: Mapping[str, str | int]) -> str:
+        return f"[tool.other]\nname = 1\n[tool.app]\n{super().text(values)}[last]\nport = 2\n"

@@ -1,4 +1,4 @@
-"""Reads a file in TOML, JSON or YAML as a source.
+"""Reads a file in TOML, JSON, YAML or INI as a source.
 
 Guarantees: a file that is missing, empty, only comments, still open for writing, not UTF-8, too large, too deep, a
 directory or a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be
@@ -11,21 +11,31 @@ from __future__ import annotations
 import codecs
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
-from confcast.config.sources.formats.common import Unparsable
+from confcast.config.sources.formats.common import Note, Unparsable
+from confcast.config.sources.formats.in_table import NoTable, Reader, TableReader
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
+from confcast.config.sources.variable_targets import parts_of
 from confcast.errors import ConfigError, Problem
 
-Format = Literal["toml", "json", "yaml"]
-_SUFFIXES: dict[str, Format] = {".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
+Format = Literal["toml", "json", "jsonc", "yaml", "ini"]
+_SUFFIXES: dict[str, Format] = {
+    ".toml": "toml",
+    ".json": "json",
+    ".jsonc": "jsonc",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".ini": "ini",
+    ".cfg": "ini",
+}
+_FORMATS = "'toml', 'json', 'jsonc', 'yaml' or 'ini'"
 
 # UTF-32 first: its byte order mark begins with that of UTF-16.
 _OTHER_MARKS = (
@@ -50,6 +60,9 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     format: Format | None = None
     optional: bool = False
     allow_empty: bool = False
+    table: str | None = None
+    nested: bool = False
+    interpolate: bool = False
     shown: str = ""
 
 
@@ -58,15 +71,22 @@ class File(_Options, frozen=True):
 
     Args:
         path: The path. Made absolute at once, so that a later `chdir` changes nothing.
-        format: `toml`, `json` or `yaml`; if not given, the suffix says which.
+        format: `toml`, `json`, `jsonc` (JSON with comments and trailing commas), `yaml` or `ini`; if not given, the
+            suffix says which (`.cfg` is INI, too).
         optional: Whether the file may be missing; a missing file sets no key.
         allow_empty: Whether the file may be empty; an empty file sets no key.
+        table: The only table of the file that is read, as a dotted key: `tool.app` in `pyproject.toml`. A part with
+            dots in it stands in quotes, as in TOML. In an INI file without `nested` it is the name of a section.
+            `optional` allows it to be missing, and `allow_empty` to be empty.
+        nested: Whether `[a.b]` and `[a:b]` in an INI file are a table `b` in the table `a`.
+        interpolate: Whether `%(name)s` in an INI file stands for another value of the section or of `[DEFAULT]`, and
+            `%%` for a percent sign, as configparser's `BasicInterpolation` has it.
 
     Attributes:
         shown: The path as it was given, which is how messages name the file.
 
     Raises:
-        ValueError: Neither the suffix nor `format` says how to read the file.
+        ValueError: Neither the suffix nor `format` says how to read the file; or an option has no meaning for it.
     """
 
     path: str
@@ -80,6 +100,9 @@ class File(_Options, frozen=True):
             format: Format | None = None,  # noqa: A002
             optional: bool = False,
             allow_empty: bool = False,
+            table: str | None = None,
+            nested: bool = False,
+            interpolate: bool = False,
             shown: str = "",
         ) -> None: ...
 
@@ -95,11 +118,32 @@ class File(_Options, frozen=True):
         if form not in _SUFFIXES.values():
             raise ValueError(
                 f"{given}: can't tell the format {'from ' + suffix if suffix else 'without a suffix'}:"
-                " give format='toml', 'json' or 'yaml'"
+                f" give format={_FORMATS}"
                 if self.format is None
-                else f"{given}: unknown format {self.format!r}: it has to be 'toml', 'json' or 'yaml'"
+                else f"{given}: unknown format {self.format!r}: it has to be {_FORMATS}"
             )
         msgspec.structs.force_setattr(self, "format", form)
+        for name in ("nested", "interpolate"):
+            if getattr(self, name) and form != "ini":
+                raise ValueError(f"{given}: {name}=True is for INI files, and the format is {form}")
+        if self.table is not None:
+            self._table_path()
+
+    def _table_path(self) -> tuple[str, ...]:
+        """The keys that lead to the table that is read; empty for the whole file. Raises ValueError."""
+        if self.table is None:
+            return ()
+        if not isinstance(self.table, str) or not self.table:
+            raise ValueError(f"{self.shown}: table={self.table!r}: it has to be a dotted key, such as 'tool.app'")
+        if self.format == "ini" and not (self.nested and self.table != "DEFAULT"):
+            return (self.table,)
+        try:
+            parts = parts_of(self.table.replace(":", ".") if self.nested else self.table)
+        except ValueError as error:
+            raise ValueError(f"{self.shown}: table={self.table!r}: {error}") from None
+        if "" in parts:
+            raise ValueError(f"{self.shown}: table={self.table!r}: a part of the dotted key is empty")
+        return tuple(map(str, parts))
 
     def read(self) -> Layer:
         """Read and parse the whole content. May wait a quarter of a second for a process that is writing the file.
@@ -132,14 +176,21 @@ class File(_Options, frozen=True):
         """What the file would give with this content. Raises ConfigError as `read` does."""
         text = self._text(content)
         data = self._parsed(text)
-        return Layer(
+        return self._kind_of_layer()(
             self.shown,
             data,
             fingerprint_of(content),
             lambda: self._places(text),
-            lambda: self._module().notes(text) if self.format == "yaml" else {},
+            lambda: self._notes(text),
             has_lines=True,
         )
+
+    def _kind_of_layer(self) -> type[Layer]:
+        if self.format != "ini":
+            return Layer
+        from confcast.config.sources.text_layer import TextLayer
+
+        return TextLayer
 
     def content_fingerprint(self) -> bytes:
         """The fingerprint that `read()` would return, without parsing the file. Never raises; any thread may call it.
@@ -169,7 +220,11 @@ class File(_Options, frozen=True):
 
     def _parsed(self, text: str) -> dict[str, Any]:
         try:
-            document = self._module().parse(text)
+            document = self._reader().parse(text)
+        except NoTable as error:
+            if self.optional:
+                return {}
+            raise self._error(error.message) from None
         except Unparsable as error:
             raise ValueRefused(self._problem(error.message, error.line, error.column), error.path) from None
         except ImportError:
@@ -177,13 +232,18 @@ class File(_Options, frozen=True):
         if not document and isinstance(document, dict | None):
             if self.allow_empty:
                 return {}
-            raise self._error("is empty: nothing is set in it (allow_empty=True accepts that)")
+            empty = "is empty" if self.table is None or document is None else f"the table {self.table} is empty"
+            raise self._error(f"{empty}: nothing is set in it (allow_empty=True accepts that)")
         if not isinstance(document, dict):
             kind = "a list" if isinstance(document, list) else "a single value"
             raise self._error(f"has to be a table of keys, and is {kind}")
         return document
 
-    def _module(self) -> ModuleType:
+    def _reader(self) -> Reader:
+        """What parses the file: the module of the format, or for a table of the file one that reads no more of it."""
+        return TableReader(self._module(), self._table_path()) if self.table is not None else self._module()
+
+    def _module(self) -> Reader:
         """Import the parser by a statement: a frozen program does not find modules that are imported by their name."""
         if self.format == "toml":
             from confcast.config.sources.formats import toml
@@ -193,15 +253,27 @@ class File(_Options, frozen=True):
             from confcast.config.sources.formats import json
 
             return json
+        if self.format == "jsonc":
+            from confcast.config.sources.formats import jsonc
+
+            return jsonc
+        if self.format == "ini":
+            from confcast.config.sources.formats import ini
+
+            return ini.Reader(nested=self.nested, interpolate=self.interpolate, with_default=self.table == ini.DEFAULT)
         from confcast.config.sources.formats import yaml
 
         return yaml
+
+    def _notes(self, text: str) -> Mapping[KeyPath, Note]:
+        notes: Callable[[str], Mapping[KeyPath, Note]] | None = getattr(self._reader(), "notes", None)
+        return notes(text) if notes is not None else {}
 
     def _places(self, text: str) -> Mapping[KeyPath, Place]:
         def shown(at: tuple[int, int]) -> str:
             return f"{self.shown}:{at[0]}:{at[1]}"
 
-        found = self._module().locate(text)
+        found = self._reader().locate(text)
         return {path: Place(shown(spot.key), shown(spot.value)) for path, spot in found.items()}
 
     def _error(self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed") -> ConfigError:

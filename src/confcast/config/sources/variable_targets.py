@@ -72,6 +72,12 @@ def targets_of_key(schema: Any, parts: Sequence[str]) -> tuple[Target, ...]:
     return _distinct(_targets(Target((), schema), list(parts), _DOTTED))
 
 
+@functools.lru_cache(4096)  # each reload makes the same calls
+def targets_in_any_case(schema: Any, path: tuple[str, ...]) -> tuple[Target, ...]:
+    """The targets of a path in a file whose keys may be written in any case, and with a dash for an underscore."""
+    return _distinct(_targets(Target((), schema), [*map(Whole, path)], _ANY_CASE))
+
+
 def parts_of(key: str) -> list[str]:
     """The parts of a dotted key, as messages write it: a part in quotes is one key, whatever is in it.
 
@@ -230,8 +236,30 @@ def _written(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> M
     return {field: tuple(keys) for field, keys in by_field.items()} | found
 
 
+class _AnyCase(Mapping[str, tuple[str, ...]]):
+    """The keys that a text in any case may mean: a key of just that text, or else what a variable of that name sets."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._exact = keys.names
+        self._names = _names(tuple(keys.names.items()), keys.indirect)
+
+    def __getitem__(self, text: str) -> tuple[str, ...]:
+        if text in self._exact:
+            return (text,)
+        return self._names[text.lower()] if text.lower() in self._names else self._names[in_shell(text)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 _VARIABLE = _Naming("__", lambda keys: _names(tuple(keys.names.items()), keys.indirect))
 _DOTTED = _Naming(".", lambda keys: _written(tuple(keys.names.items()), keys.indirect), fields=True)
+
+
+_ANY_CASE = _Naming("", _AnyCase)
 
 
 def in_shell(key: str) -> str:

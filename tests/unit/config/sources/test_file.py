@@ -61,9 +61,13 @@ def test_the_format_can_be_given():
 @pytest.mark.parametrize(
     ("path", "options", "text"),
     [
-        ("app.ini", {}, "app.ini: can't tell the format from .ini: give format='toml', 'json' or 'yaml'"),
+        (
+            "app.conf",
+            {},
+            "app.conf: can't tell the format from .conf: give format='toml', 'json', 'jsonc', ",
+        ),
         ("app", {}, "app: can't tell the format without a suffix"),
-        ("app.toml", {"format": "ini"}, "app.toml: unknown format 'ini'"),
+        ("app.toml", {"format": "xml"}, "app.toml: unknown format 'xml'"),
     ],
 )
 def test_an_unknown_format_is_refused_in_words(path, options, text):

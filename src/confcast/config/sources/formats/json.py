@@ -31,6 +31,7 @@ _NO_BRACKETS = re.compile(r"[^\[\]{}]++")
 _BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|([\]}])', re.DOTALL)
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _SCALAR = re.compile(r"[^\s,\]}]++")
+_AFTER_COMMA = re.compile(r"[\]}][ \t\n\r]*+,")  # an end, and a comma before it, read backwards
 _NO_NUMBER = re.compile("NaN|-?Infinity")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # perhaps half of a surrogate pair, as it is written
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -45,8 +46,7 @@ def parse(text: str) -> Any:
     try:
         document = json.loads(text, object_pairs_hook=_table, parse_constant=_constant, parse_float=finite)
     except json.JSONDecodeError as error:
-        message = error.msg.split(": ")[0].removesuffix(" at")
-        raise Unparsable(f"is no valid JSON: {message}", error.lineno, error.colno) from None
+        raise Unparsable(f"is no valid JSON: {_reason(text, error)}", error.lineno, error.colno) from None
     except (_Refused, TooLarge, ValueError):  # the last: the interpreter's limit on the digits of an int
         _Scanner(text, strict=True).run()
         raise AssertionError("the scanner did not find what the parser refused") from None
@@ -62,6 +62,14 @@ def locate(text: str) -> dict[KeyPath, Spot]:
 
 class _Refused(Exception):
     """The standard library accepts the text, confcast does not; the place is computed afterwards."""
+
+
+def _reason(text: str, error: json.JSONDecodeError) -> str:
+    if text.startswith(("//", "/*"), error.pos):
+        return 'JSON has no comments: format="jsonc" reads them'
+    if _AFTER_COMMA.match(text[: error.pos + 1][::-1]) or "trailing comma" in error.msg:
+        return 'JSON has no comma behind the last item: take it away, or give format="jsonc"'
+    return error.msg.split(": ")[0].removesuffix(" at")
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

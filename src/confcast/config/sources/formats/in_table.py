@@ -1,0 +1,82 @@
+"""Reads one table of a document: `tool.app` of a `pyproject.toml`, a section of an INI file.
+
+Guaranteed: positions are those of the file, and the rest of the document counts for nothing but that it can be parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from confcast.config.schema.key_path import KeyPath, dotted, shown
+from confcast.config.sources.formats.common import Note, Spot, Unparsable
+
+
+class NoTable(Unparsable):
+    """The document does not have the table."""
+
+
+class Reader(Protocol):
+    """What a module of a format has."""
+
+    def parse(self, text: str, *more: Any) -> Any:
+        """Parse a document; None if the text has none. Raises Unparsable."""
+
+    def locate(self, text: str) -> dict[KeyPath, Spot]:
+        """The place of each key and each value of the document."""
+
+
+class TableReader:
+    """Reads a table of a document as if it were the document.
+
+    Args:
+        whole: Reads the document.
+        path: The keys that lead to the table.
+    """
+
+    def __init__(self, whole: Reader, path: tuple[str, ...]) -> None:
+        self._whole, self._path = whole, path
+
+    def parse(self, text: str, *more: Any) -> dict[str, Any] | None:
+        """The table; None if the text has no document. Raises Unparsable, and NoTable."""
+        try:
+            found = self._whole.parse(text, *more)
+        except Unparsable as error:
+            raise Unparsable(error.message, error.line, error.column, self._inside(error.path)) from None
+        if found is None:
+            return None
+        for length, part in enumerate(self._path):
+            table = found
+            if not isinstance(table, dict) or part not in table:
+                raise self._missing(table, length)
+            found = table[part]
+        if not isinstance(found, dict):
+            kind = "a list" if isinstance(found, list) else "a single value"
+            spot = self._whole.locate(text).get(self._path)
+            raise Unparsable(f"{dotted(self._path)} has to be a table, and is {kind}", *(spot.value if spot else ()))
+        return found
+
+    def locate(self, text: str) -> dict[KeyPath, Spot]:
+        """The place of each key and each value of the table, in the file."""
+        return self._below(self._whole.locate(text))
+
+    def notes(self, text: str) -> Mapping[KeyPath, Note]:
+        """Advice about values of the table."""
+        notes = getattr(self._whole, "notes", None)
+        return self._below(notes(text)) if notes is not None else {}
+
+    def _inside(self, path: KeyPath) -> KeyPath:
+        return path[len(self._path) :] if path[: len(self._path)] == self._path else ()
+
+    def _below(self, every: Mapping[KeyPath, Any]) -> dict[KeyPath, Any]:
+        return {inside: each for path, each in every.items() if (inside := self._inside(path))}
+
+    def _missing(self, table: Any, length: int) -> NoTable:
+        """The error for a document whose table at so many of the keys has no next one."""
+        around, wanted = self._path[:length], self._path[length]
+        names = [key for key, value in table.items() if isinstance(value, dict)] if isinstance(table, dict) else []
+        close = get_close_matches(wanted, [name for name in names if isinstance(name, str)], n=1)
+        near: tuple[str, ...] = (*around, close[0]) if close else ()
+        known = f"; {dotted(around)} is there, and has no {shown(wanted)}" if around and isinstance(table, dict) else ""
+        return NoTable(f"has no table {dotted(self._path)}" + (f"; did you mean {dotted(near)}?" if near else known))

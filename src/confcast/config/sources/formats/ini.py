@@ -1,0 +1,273 @@
+"""Parses INI with the standard library's configparser, which alone decides what a line means.
+
+Guaranteed: sections, keys and texts are those of `RawConfigParser().read_string(text)`, or with `interpolate` those of
+`ConfigParser()`. Keys are in lower case and sections as written; a value may go on in indented lines; a comment has a
+line of its own; quotes are part of a value. Each section has the values of `[DEFAULT]`, too, marked as `Text`. With
+`nested`, `[a.b]` and `[a:b]` are a table `b` in `a`.
+
+configparser gives no positions. `locate` reads the text once more, with a parser that is told of each header and each
+key: by `SECTCRE` and by `optionxform`, which its documentation lets applications replace. Rejected: a grammar of our
+own (it would disagree with the next version's), and to record positions at every load (that costs a third).
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.sources.formats.common import MAX_DEPTH, TWICE, Lines, Note, Spot, Unparsable, too_deep
+from confcast.config.sources.formats.ini_interpolation import Interpolation, Text, Unresolvable
+
+DEFAULT = configparser.DEFAULTSECT
+"""The section whose values all others have, too."""
+
+_SPLIT = re.compile("[.:]")
+_HEADER = configparser.RawConfigParser.SECTCRE
+_TO_VALUE = re.compile(r"\s*[=:]\s*")
+_COMMENT = ("#", ";")
+_BEHIND = re.compile(r"\s[#;]")
+_BLANKS = re.compile(r"(?<![^\S\n])[^\S\n]{250,}+\S")  # configparser takes time by the square of their number
+_TABLE_AND_KEY = "is a table here and a key elsewhere in this file: with nested=True the name of a section is a path"
+
+_LINES_BELOW = "the lines below are indented, which makes them part of this value: indent no key"
+_COMMENT_BEHIND = "a comment behind a value is part of it in an INI file: give the comment a line of its own"
+_QUOTES = "quotes are part of a value in an INI file: leave them out"
+
+
+class Document(NamedTuple):
+    """The content of a file.
+
+    Attributes:
+        sections: The values of each section as they are written, without those of `[DEFAULT]`.
+        defaults: Those of `[DEFAULT]`.
+        parser: The parser that has read them.
+    """
+
+    sections: dict[str, dict[str, str]]
+    defaults: dict[str, str]
+    parser: configparser.RawConfigParser
+
+
+class Reader:
+    """Reads texts in one way, as the modules of the other formats do.
+
+    Args:
+        nested: Whether a dot or a colon in a section's name leads to a table in a table.
+        interpolate: Whether `%(name)s` stands for another value of the section.
+        with_default: Whether `[DEFAULT]` is a table of the document, too.
+    """
+
+    def __init__(self, *, nested: bool = False, interpolate: bool = False, with_default: bool = False) -> None:
+        self._nested, self._interpolate, self._with_default = nested, interpolate, with_default
+
+    def parse(self, text: str) -> dict[str, Any] | None:
+        """Parse a document; None if the text has none. Every value is a text. Raises Unparsable."""
+        sections, defaults, parser = _read(text)
+        found = sections
+        if defaults or (self._interpolate and "%" in text):
+            resolving = Interpolation(parser) if self._interpolate else None
+            found = {name: self._values(text, name, own, defaults, resolving) for name, own in sections.items()}
+            if self._with_default:
+                found[DEFAULT] = self._values(text, DEFAULT, defaults, {}, resolving)
+        return (self._as_tables(text, found) if self._nested else found) or None
+
+    def locate(self, text: str) -> dict[KeyPath, Spot]:
+        """The place of each key and each value; what a section inherits has its place in `[DEFAULT]`."""
+        found: dict[KeyPath, Spot] = {}
+        spots = _Places(text).found
+        for written, spot in spots.items():
+            path = self._path(written[0])
+            for length in range(1, len(path)):
+                found.setdefault(path[:length], spot)
+            found[(*path, *written[1:])] = spot
+        inherited = [(path[1], spot) for path, spot in spots.items() if path[0] == DEFAULT and len(path) == 2]
+        for name in [path[0] for path in spots if len(path) == 1 and path[0] != DEFAULT]:
+            for key, spot in inherited:
+                found.setdefault((*self._path(name), key), spot)
+        return found
+
+    def notes(self, text: str) -> dict[KeyPath, Note]:
+        """Advice about each value that may have more in it than its author meant. It quotes no value."""
+        document = _read(text)
+        every = [*document.sections.items(), (DEFAULT, document.defaults)]
+        own = {(*self._path(name), key): _note(value) for name, table in every for key, value in table.items()}
+        return {path: note for path, note in own.items() if note is not None}
+
+    def _values(
+        self,
+        text: str,
+        section: str,
+        own: Mapping[str, str],
+        defaults: Mapping[str, str],
+        resolving: Interpolation | None,
+    ) -> dict[str, str]:
+        """The values of a section with those that it inherits. Raises Unparsable."""
+        written = {**defaults, **own}
+        found: dict[str, str] = {}
+        for key, value in written.items():
+            made_of, fault = tuple[str, ...](), ""
+            if resolving is not None and "%" in value:
+                try:
+                    value, made_of = resolving.resolved(section, key, written)
+                except Unresolvable as error:
+                    if key in own:
+                        path = (*self._path(section), key)
+                        raise Unparsable(str(error), *self.locate(text)[path].value, path) from None
+                    fault = str(error)
+            inherited = key not in own
+            if inherited or made_of:
+                value = Text(value, inherited=inherited, made_of=made_of, fault=fault)
+            found[key] = value
+        return found
+
+    def _path(self, section: str) -> tuple[str, ...]:
+        return tuple(_SPLIT.split(section)) if self._nested and section != DEFAULT else (section,)
+
+    def _as_tables(self, text: str, sections: Mapping[str, dict[str, str]]) -> dict[str, Any]:
+        """The sections as tables in tables. Raises Unparsable."""
+        root: dict[str, Any] = {}
+        for name, values in sections.items():
+            path, table = self._path(name), root
+            if len(path) > MAX_DEPTH:
+                raise too_deep(*_Places(text).found[(name,)].key)
+            for part in path:
+                if is_inherited(table.get(part)):
+                    del table[part]
+                table = table.setdefault(part, {})
+                if not isinstance(table, dict):
+                    raise Unparsable(_TABLE_AND_KEY, *_Places(text).found[(name,)].key, path)
+            for key, value in values.items():
+                if key not in table or is_inherited(table[key]):
+                    table[key] = value
+                elif not is_inherited(value):
+                    message = _TABLE_AND_KEY if isinstance(table[key], dict) else TWICE
+                    raise Unparsable(message, *_Places(text).found[(name, key)].key, (*path, key))
+        return root
+
+
+def is_inherited(value: Any) -> bool:
+    """Whether a value of the document stands in `[DEFAULT]`, and not in the section itself."""
+    return isinstance(value, Text) and value.inherited
+
+
+def _read(text: str) -> Document:
+    """Parse a text by configparser. Raises Unparsable."""
+    text = _with_newlines(text)
+    _check_blanks(text)
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise _unparsable(text, error) from None
+    live = parser.defaults()
+    assert isinstance(live, dict), "configparser gives its own table of these"
+    defaults = dict(live)
+    live.clear()  # so that `items` gives a section's own values alone
+    sections = {name: dict(parser.items(name, raw=True)) for name in parser.sections()}
+    return Document(sections, defaults, parser)
+
+
+def _with_newlines(text: str) -> str:
+    """The text with the line breaks that Python makes of those in a file."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _check_blanks(text: str) -> None:
+    """Refuse a line on which configparser would look for a delimiter for minutes."""
+    for found in _BLANKS.finditer(text):
+        start = text.rfind("\n", 0, found.start()) + 1
+        before = text[start : found.start()].lstrip()
+        if before and not before.startswith(_COMMENT) and not ("=" in before or ":" in before):
+            raise Unparsable("has more than 250 blanks before any = or :", *Lines(text).at(found.start()))
+
+
+def _unparsable(text: str, error: configparser.Error) -> Unparsable:
+    """The error of configparser in words that quote neither a key nor a value."""
+    if isinstance(error, configparser.DuplicateOptionError):
+        return Unparsable(TWICE.replace("table", "section"), *_start(text, error.lineno), (error.section, error.option))
+    if isinstance(error, configparser.DuplicateSectionError):
+        return Unparsable("has this section twice", *_start(text, error.lineno))
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return Unparsable("has no [section] above this line: each key belongs to one", *_start(text, error.lineno))
+    lines = [each[0] for each in getattr(error, "errors", ())]
+    message = "is no valid INI: a line has to be [section], key = value, or a comment that begins with # or ;"
+    if len(lines) > 1:
+        more = ", ".join(map(str, lines[1:4])) + (", …" if len(lines) > 4 else "")
+        message += f" (also line {more})"
+    return Unparsable(message, *_start(text, lines[0] if lines else None))
+
+
+def _start(text: str, number: int | None) -> tuple[int, int]:
+    """The place of the first character of a line that is no blank; (0, 0) if the number of the line is not known."""
+    if not number:
+        return 0, 0
+    return number, _indent(text.split("\n")[number - 1]) + 1
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+class _Places(configparser.RawConfigParser):
+    """Reads a text that was parsed before, and notes where its headers, keys and values are.
+
+    Attributes:
+        found: The place of each section by (name,), and of each key and its value by (name, key).
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: dict[tuple[str, ...], Spot] = {}
+        self._text_lines = _with_newlines(text).split("\n")
+        self._number, self._header = 0, ""
+        self.SECTCRE: Any = self  # asked for a header by its `match`
+        self.read_file(self._numbered())
+
+    def _numbered(self) -> Iterator[str]:
+        for number, line in enumerate(self._text_lines, 1):
+            self._number = number
+            yield line
+
+    def match(self, line: str) -> re.Match[str] | None:
+        """Recognise a header, in the place of the pattern."""
+        found = _HEADER.match(line)
+        if found is not None:
+            self._header = found["header"]
+            at = self._number, _indent(self._text_lines[self._number - 1]) + 1
+            self.found.setdefault((self._header,), Spot(at, at))
+        return found
+
+    def optionxform(self, option: str) -> str:
+        """Note the key that begins on this line, which configparser asks this for."""
+        line = self._text_lines[self._number - 1]
+        start = _indent(line)
+        delimiter = _TO_VALUE.match(line, start + len(option))
+        assert delimiter is not None, f"line {self._number} of a text that was parsed before"
+        end = delimiter.end()
+        value = (self._number, end + 1) if line[end:].strip() else self._first_below() or (self._number, end + 1)
+        self.found[self._header, option.lower()] = Spot((self._number, start + 1), value)
+        return option.lower()
+
+    def _first_below(self) -> tuple[int, int] | None:
+        """The place of a value of which nothing stands on the line of its key; None if it is empty."""
+        indent = _indent(self._text_lines[self._number - 1])
+        for number, line in enumerate(self._text_lines[self._number :], self._number + 1):
+            written = line.strip()
+            if written and not written.startswith(_COMMENT):
+                return (number, _indent(line) + 1) if _indent(line) > indent else None
+        return None
+
+
+def _note(value: str) -> Note | None:
+    """Advice about one value; None if nothing about it is doubtful."""
+    first, _, more = value.partition("\n")
+    if first and more.strip():
+        return Note(_LINES_BELOW, _LINES_BELOW, _LINES_BELOW, _LINES_BELOW)
+    if _BEHIND.search(first):
+        return Note(_COMMENT_BEHIND, _COMMENT_BEHIND, _COMMENT_BEHIND, _COMMENT_BEHIND)
+    if len(first) > 1 and first[0] == first[-1] and first[0] in "\"'":
+        return Note(_QUOTES, "", _QUOTES, _QUOTES)
+    return None
