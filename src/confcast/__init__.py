@@ -39,6 +39,7 @@ _HOME = {
     "Snapshot": "worker.snapshot",
     "Source": "config.sources.layer",
     "Status": "wire.messages",
+    "UrlSecret": "config.schema.kinds",
     "VersionInfo": "wire.messages",
     "Waiting": "wire.messages",
     "Watched": "config.schema.marks",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from confcast.config.codec.registered import register_type as register_type
     from confcast.config.loader import ConfigLoader as ConfigLoader
     from confcast.config.schema.kinds import Secret as Secret
+    from confcast.config.schema.kinds import UrlSecret as UrlSecret
     from confcast.config.schema.marks import NeedsRestart as NeedsRestart
     from confcast.config.schema.marks import Watched as Watched
     from confcast.config.sources.environment import Environment as Environment

@@ -35,6 +35,9 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
     for told in (
         "login.password",  # changes and problems name the keys
         "nobody can't use **********, ['**********'",  # a validator's own text
+        "PostgresDsn('postgres://svc:**********@db/x?sslpassword=**********')",
+        "postgres//svc:**********@db/x",
+        "redis://:**********@queue/0",
         "judge: not **********, **********",  # a precommit function's
         "KeyError: \"********** became ['**********'",  # an observer's, in the worker's log
         "SystemExit: exit with **********",  # a validator's, in the owner's log

@@ -49,6 +49,7 @@ NAMES = {
     "Snapshot",
     "Source",
     "Status",
+    "UrlSecret",
     "VersionInfo",
     "Waiting",
     "Watched",

@@ -22,9 +22,9 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import pydantic
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import AnyUrl, BaseModel, PostgresDsn, SecretBytes, SecretStr
 
-from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Replica, Secret
+from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Replica, Secret, UrlSecret
 from confcast.cli import main as confcast_command
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually
@@ -52,10 +52,11 @@ class Login:
     by_name: dict[str, dict[str, Annotated[str, Secret]]] = dataclasses.field(default_factory=dict)
     code: Annotated[int, Secret] = 0
     key: Key | None = None
+    broker: Annotated[str, UrlSecret] = ""
 
     def __post_init__(self) -> None:
         if self.user == "nobody":
-            raise ValueError(f"nobody can't use {self.password}, {self.pins} or {self.code}")
+            raise ValueError(f"nobody can't use {self.password}, {self.pins} or {self.code}; {self.broker}")
         if self.user == "exit":
             sys.exit(f"exit with {self.password}")
 
@@ -68,10 +69,11 @@ class Vault(msgspec.Struct):
     pins: list[Annotated[str, Secret]] = []
     code: Annotated[int, Secret] = 0
     inner: Login | None = None
+    brokers: Annotated[list[str], UrlSecret] = []
 
     def __post_init__(self) -> None:
         if self.user == "nobody":
-            raise ValueError(f"nobody can't use {self.password}, {self.pins} or {self.code}")
+            raise ValueError(f"nobody can't use {self.password}, {self.pins}, {self.code} or {self.brokers}")
 
 
 class Strong(BaseModel):
@@ -83,11 +85,16 @@ class Strong(BaseModel):
     code: pydantic.Secret[int] = pydantic.Secret[int](0)
     several: list[SecretStr] = []
     marked: Annotated[str, Secret] = ""
+    dsn: PostgresDsn | None = None
+    urls: dict[str, AnyUrl] = {}
 
     @pydantic.model_validator(mode="after")
     def _judge(self) -> Strong:
         if self.user == "nobody":
-            raise ValueError(f"nobody can't use {self.password.get_secret_value()} or {self.code.get_secret_value()}")
+            raise ValueError(
+                f"nobody can't use {self.password.get_secret_value()} or {self.code.get_secret_value()}: {self.dsn!r},"
+                f" {self.dsn and self.dsn.hosts()}, {self.urls}"
+            )
         return self
 
 
@@ -121,9 +128,15 @@ def values(root: str, number: int, **others: Any) -> dict[str, Any]:
     """A configuration in which every secret is of this number; `login_user="nobody"` and the like change a value."""
     secret = f"{SENTINEL}-{number}"
     marked = {"user": "u", "password": secret, "pins": [secret, f"{secret}-more"], "code": NUMBER + number}
+    url = f"postgres://svc:{secret}%2F@db/x?sslpassword={secret}"
     found: dict[str, Any] = {
         "number": number,
-        "login": {**marked, "by_name": {"a": {"b": secret}}, "key": ["name", secret]},
+        "login": {
+            **marked,
+            "by_name": {"a": {"b": secret}},
+            "key": ["name", secret],
+            "broker": f"redis://:{secret}@queue/0",
+        },
         "strong": {
             "user": "u",
             "password": secret,
@@ -131,10 +144,12 @@ def values(root: str, number: int, **others: Any) -> dict[str, Any]:
             "code": NUMBER + number,
             "several": [secret],
             "marked": secret,
+            "dsn": url,
+            "urls": {"a": url},
         },
     }
     if root == "StructRoot":
-        found["vault"] = {**marked, "inner": found["login"]}
+        found["vault"] = {**marked, "inner": found["login"], "brokers": [url]}
     for name, value in others.items():
         section, _, key = name.partition("_")
         found[section] = {**found[section], key: value}
@@ -309,6 +324,9 @@ class Show:
             "strong.password",
             "strong.code",
             "strong.raw",
+            "strong.dsn",
+            "strong.urls.a",
+            "login.broker",
             "number",
         ):
             print(manager.explain(key))
@@ -320,7 +338,7 @@ class Show:
             for arguments in ([], ["--json"]):
                 assert confcast_command(["diff", *sides, *arguments, "--address", manager.address]) == 0
         assert confcast_command(["explain", "strong.pasword", "--address", manager.address]) == 1
-        for key in ("strong.password", "strong", "login.pins", "login"):
+        for key in ("strong.password", "strong", "strong.dsn", "login.pins", "login"):
             for arguments in ([], ["--json"]):
                 assert confcast_command(["show", key, *arguments, "--address", manager.address]) == 0
         assert confcast_command(["show", "strong.pasword", "--address", manager.address]) == 1
@@ -347,6 +365,9 @@ def wrong() -> list[dict[str, Any]]:
         {"strong_code": SENTINEL},
         {"strong_several": SENTINEL},
         {"strong_marked": {SENTINEL: SENTINEL}},
+        {"strong_dsn": f"postgres//svc:{SENTINEL}@db/x"},
+        {"strong_urls": {"a": f"https://u:{SENTINEL}@h:port/"}},
+        {"login_broker": [f"redis://:{SENTINEL}@queue/0"]},
     ]
 
 

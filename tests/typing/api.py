@@ -50,6 +50,7 @@ from confcast import (
     Snapshot,
     Source,
     Status,
+    UrlSecret,
     VersionInfo,
     Waiting,
     Watched,
@@ -79,6 +80,7 @@ class Settings:
     memory: Memory
     name: str = "x"
     password: Annotated[str, Secret] = ""
+    broker: Annotated[str, UrlSecret] = "redis://localhost"
     certificate: Annotated[Path | None, Watched] = None
     workers: Annotated[int, NeedsRestart("forked at the start", grow=True)] = 4
 
@@ -109,6 +111,7 @@ def registering() -> None:
 def marking() -> None:
     assert_type(Settings(Memory()).certificate, Path | None)
     assert_type(Settings(Memory()).workers, int)
+    assert_type(Settings(Memory()).broker, str)
 
     NeedsRestart("forked", True)  # type: ignore[call-arg]
     NeedsRestart(why=5)  # type: ignore[arg-type]

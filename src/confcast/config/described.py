@@ -34,7 +34,7 @@ from confcast.config.schema.annotations import Keys, keys_of, members, written_c
 from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.marks import is_watched, restart_of
-from confcast.config.schema.secrets import contains_secret, is_marked
+from confcast.config.schema.secrets import contains_secret, contains_url, is_marked, is_marked_url
 from confcast.errors import ConfigError, NotCarried, Problem, more
 from confcast.texts import shortened
 from confcast.wire.messages import SchemaKey
@@ -269,10 +269,15 @@ def _has_classes(annotation: Any, around: tuple[Any, ...] = ()) -> bool:
     )
 
 
+def _is_url(annotation: Any) -> bool:
+    return is_marked_url(annotation) or (contains_url(annotation) and not _has_classes(annotation))
+
+
 def _marks(annotation: Any) -> list[str]:
     restart = restart_of(annotation)
     secret = is_marked(annotation) or (contains_secret(annotation) and not _has_classes(annotation))
     found = ["secret"] if secret else []
+    found += ["a URL, shown without its password"] if not secret and _is_url(annotation) else []
     found += ["the file's content is watched"] if is_watched(annotation) else []
     if restart is not None:
         found.append(

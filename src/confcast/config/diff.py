@@ -31,7 +31,8 @@ from confcast.config.codec.leaves import SECRET_CODES, leaf_of
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.pydantic_members import hidden_members
-from confcast.config.schema.secrets import contains_secret, hides_keys, is_marked
+from confcast.config.schema.secret_urls import is_url_class, secrets_of_url, shown_url
+from confcast.config.schema.secrets import contains_secret, contains_url, has_url_keys, hides_keys, is_marked
 from confcast.config.schema.watched_path import changed_content
 from confcast.texts import encodable, shortened
 from confcast.wire.messages import Change
@@ -53,12 +54,24 @@ class _Member(NamedTuple):
         secret: Whether plain values in it are secrets; the fields of an object in it have types of their own.
         marked: Whether objects in it are secrets as a whole.
         hides_keys: Whether the keys of a dict in it are secrets.
+        urls: Whether texts in it are URLs, whose passwords are secrets.
+        url_keys: Whether the keys of a dict in it are such URLs.
     """
 
     key: str
-    secret: bool
-    marked: bool
-    hides_keys: bool
+    secret: bool = False
+    marked: bool = False
+    hides_keys: bool = False
+    urls: bool = False
+    url_keys: bool = False
+
+    def of_items(self, cls: type) -> _Member:
+        """The member that stands for the items of a list of this class, which may be a NamedTuple."""
+        return self._replace(secret=self.secret or contains_secret(cls), urls=self.urls or contains_url(cls))
+
+    def of_keys(self) -> _Member:
+        """The member that stands for the keys of a dict in it that are shown."""
+        return _Member("", urls=self.url_keys)
 
 
 class _Absent:
@@ -66,7 +79,7 @@ class _Absent:
 
 
 _ABSENT = _Absent()
-_OPEN = _Member("", secret=False, marked=False, hides_keys=False)
+_OPEN = _Member("")
 _MARKED = _Member("", secret=True, marked=True, hides_keys=True)
 
 
@@ -221,16 +234,18 @@ class _Comparison:
                 yield from self.secrets(part, members.get(name) or members["*"])
         elif isinstance(value, dict):
             for key, item in value.items():
-                yield from self.secrets(key, member._replace(secret=member.hides_keys))
+                yield from self.secrets(key, member.of_keys()._replace(secret=member.hides_keys))
                 yield from self.secrets(item, member)
         elif isinstance(value, list | tuple | set | frozenset | deque):
-            inside = member._replace(secret=member.secret or contains_secret(cls))
+            inside = member.of_items(cls)
             for item in value:
                 yield from self.secrets(item, inside)
         elif _is_secret(cls):
             yield from self.secrets(value.get_secret_value(), _MARKED)
         elif member.secret and value is not None and cls is not bool:
             yield value if cls is bytes else _text(value)
+        elif is_url_class(cls) or (member.urls and value is not None and cls is not bool):
+            yield from secrets_of_url(_text(value))
 
     def leaves(self, value: Any, member: _Member) -> Iterator[tuple[Any, _Member]]:
         """Every value at and below a key that a change would have by itself, with its whole dotted key."""
@@ -240,7 +255,7 @@ class _Comparison:
         prefix = f"{member.key}." if member.key else ""
         if type(value) is dict and not member.hides_keys and value:
             for key, item in value.items():
-                yield from self.leaves(item, member._replace(key=f"{prefix}{self.shown(key, _OPEN)}"))
+                yield from self.leaves(item, member._replace(key=f"{prefix}{self.shown(key, member.of_keys())}"))
         elif fields_of(type(value)) is not None and not member.marked:
             cls: Any = type(value)
             members = _members(cls)
@@ -262,7 +277,7 @@ class _Comparison:
             found = name if name in value else next((key for key in value if str(key) == name), name)
             return value[found], member
         if isinstance(value, list | tuple | deque) and isinstance(name, int):
-            return value[name], member._replace(secret=member.secret or contains_secret(cls))
+            return value[name], member.of_items(cls)
         raise LookupError(name)
 
     def sought(self, value: Any, member: _Member, parts: Sequence[str]) -> Any:
@@ -314,7 +329,7 @@ class _Comparison:
             left, right = before.get(identity, _ABSENT), after.get(identity, _ABSENT)
             if self._are_same(left, right):
                 continue
-            text = str(self.shown(keys.get(identity, identity), _OPEN))
+            text = str(self.shown(keys.get(identity, identity), member.of_keys()))
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
@@ -334,8 +349,12 @@ class _Comparison:
         if isinstance(value, set | frozenset):
             return self._shown_items(sorted(value, key=self._codec.comparable), member)
         if isinstance(value, list | tuple | deque):
-            return self._shown_items(value, member._replace(secret=member.secret or contains_secret(cls)))
-        return MASK if member.secret or _is_secret(cls) else plain(value)
+            return self._shown_items(value, member.of_items(cls))
+        if member.secret or _is_secret(cls):
+            return MASK
+        shown = plain(value)
+        is_url = isinstance(shown, str) and (member.urls or is_url_class(cls))
+        return shown_url(shown) if is_url else shown
 
     def _shown_object(self, value: Any) -> dict[str, Any]:
         cls: Any = type(value)
@@ -348,7 +367,7 @@ class _Comparison:
     def _shown_table(self, table: dict[Any, Any], member: _Member) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for key, item in table.items():
-            shown[str(self.shown(key, _OPEN))] = self.shown(item, member)
+            shown[str(self.shown(key, member.of_keys()))] = self.shown(item, member)
             if len(repr(shown)) > self._longest:
                 break
         return shown
@@ -385,7 +404,8 @@ def _members(cls: type) -> dict[str, _Member]:
 
 
 def _member(key: str, annotation: Any) -> _Member:
-    return _Member(key, contains_secret(annotation), is_marked(annotation), hides_keys(annotation))
+    secrets = contains_secret(annotation), is_marked(annotation), hides_keys(annotation)
+    return _Member(key, *secrets, contains_url(annotation), has_url_keys(annotation))
 
 
 def _is_secret(cls: type) -> bool:

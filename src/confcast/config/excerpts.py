@@ -1,8 +1,9 @@
 """Adds the line of a file to a problem that names it, for `confcast check`: a person sees at once what is wrong.
 
 Guaranteed: no secret is in an excerpt. Where the schema has secrets, a line is shown only if it sets the very key that
-the problem names, and its value is masked if that key is a secret, or has anything beside one plain value. A line that
-does not parse has no key, so that no type says what is in it: then it has no excerpt, unless no type is a secret.
+the problem names, and its value is masked if that key is a secret, or has anything beside one plain value; of a URL
+its password is. A line that does not parse has no key, so that no type says what is in it: then it has no excerpt,
+unless no type is a secret.
 Rejected: masking secrets by their values (a file has them as its format writes them, with escapes and over several
 lines), and masking by the look of a line.
 
@@ -18,8 +19,9 @@ from typing import Any
 import msgspec
 
 from confcast.config.schema.masking import MASK
-from confcast.config.schema.secret_paths import is_secret_at
-from confcast.config.schema.secrets import contains_secret
+from confcast.config.schema.secret_paths import is_secret_at, is_url_at
+from confcast.config.schema.secret_urls import shown_url
+from confcast.config.schema.secrets import contains_secret, contains_url
 from confcast.errors import Problem
 
 _LONGEST = 200
@@ -28,6 +30,7 @@ _LONGEST = 200
 _PLACE = re.compile(r"(?P<file>.+):(?P<line>[1-9][0-9]*):(?P<column>[1-9][0-9]*)", re.DOTALL)
 _PLAIN_KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
 _SETS = re.compile(r"""(?P<before>\s*(?:-\s+)?(?P<quote>["']?)(?P<name>[\w.-]+)(?P=quote)\s*[=:]\s*)(?P<value>.*)""")
+_TEXT = re.compile(r"""(?P<quote>["']?)(?P<text>.*?)(?P<rest>(?P=quote)\s*,?\s*)""")
 _ONE_VALUE = re.compile(r"""(?:"[^"\\]*"|'[^'\\]*'|[^\s"'#,{}\[\]]+)\s*,?\s*""")
 
 
@@ -61,7 +64,7 @@ def excerpt(line: str, column: int, key: str, schema: Any) -> str:
         key: The dotted key that the problem names; empty for none.
         schema: The class.
     """
-    shown = line if not contains_secret(schema) else _masked(line, key, schema)
+    shown = _masked(line, key, schema) if contains_secret(schema) or contains_url(schema) else line
     fits = column <= len(shown) + 1 and len(shown) <= _LONGEST
     return shown.replace("\t", " ") if fits and shown.strip() else ""
 
@@ -73,4 +76,10 @@ def _masked(line: str, key: str, schema: Any) -> str:
         return ""
     if is_secret_at(schema, path) or not _ONE_VALUE.fullmatch(sets["value"]):
         return sets["before"] + MASK
-    return line
+    return sets["before"] + _shown_value(sets["value"]) if is_url_at(schema, path) else line
+
+
+def _shown_value(value: str) -> str:
+    """The value as it is written, without the password of a URL; a text with escapes in it is masked as a whole."""
+    found = _TEXT.fullmatch(value)
+    return MASK if found is None or "\\" in value else found["quote"] + shown_url(found["text"]) + found["rest"]

@@ -22,7 +22,8 @@ from confcast.config.codec.leaves import leaf_of
 from confcast.config.field_facts import UNKNOWN, SchemaField, annotation_of, default_of
 from confcast.config.schema.annotations import keys_of, written_children
 from confcast.config.schema.kinds import fields_of
-from confcast.config.schema.secrets import contains_secret, is_marked
+from confcast.config.schema.secret_urls import shown_url
+from confcast.config.schema.secrets import contains_secret, contains_url, is_marked
 
 _LONGEST = 10_000
 """Characters of a default at the most: a file that a person begins with has no use for a longer one."""
@@ -55,7 +56,7 @@ class FileForm:
             plain = self._plain(value, annotation)
         except RecursionError:
             raise Unwritable from None
-        if len(repr(plain)) > _LONGEST:
+        if len(repr(plain)) > _LONGEST or (contains_url(annotation) and _has_password(plain)):
             raise Unwritable
         return plain
 
@@ -130,6 +131,13 @@ def key_of(cls: Any, names: dict[str, str], name: str) -> str:
 
 def _below(annotation: Any, part: Any) -> Any:
     return next(iter(written_children(annotation, part)), Any)
+
+
+def _has_password(plain: Any) -> bool:
+    """Whether a URL in plain data has a password, which no file that is made for a person may have."""
+    if isinstance(plain, dict | list):
+        return any(map(_has_password, (*plain, *plain.values()) if isinstance(plain, dict) else plain))
+    return isinstance(plain, str) and shown_url(plain) != plain
 
 
 def _leaf(value: Any) -> Any:

@@ -11,9 +11,7 @@ from typing import Any
 
 from confcast.config.diff import LONGEST, cut, plain
 from confcast.config.schema.key_path import KeyPath, quoted
-from confcast.config.schema.masking import MASK
-from confcast.config.schema.secret_paths import below, has_secret_keys
-from confcast.config.schema.secrets import contains_secret
+from confcast.config.schema.secret_paths import below, shown_part, shown_scalar
 
 
 def shown_data(schema: Any, path: KeyPath, value: Any) -> Any:
@@ -34,13 +32,14 @@ def _shown(annotation: Any, value: Any) -> Any:
         return items
     if value is None:
         return None
-    return MASK if contains_secret(annotation) else plain(value)
+    return plain(shown_scalar(annotation, value))
 
 
 def _shown_table(annotation: Any, table: dict[Any, Any]) -> dict[str, Any]:
-    hidden, shown = has_secret_keys(annotation), dict[str, Any]()
+    shown = dict[str, Any]()
     for key, item in table.items():
-        text = MASK if hidden else plain(key) if isinstance(key, str) else quoted(key)
+        part = shown_part(annotation, key)
+        text = plain(part) if isinstance(part, str) else quoted(part)
         shown[text] = _shown(below(annotation, key), item)
         if len(repr(shown)) > LONGEST:
             break

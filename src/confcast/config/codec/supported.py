@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from confcast.config.codec.leaves import leaf_of
 from confcast.config.codec.registered import registered
 from confcast.config.schema.generics import given, has_default, hints_of, is_alias, named_by, substituted, value_of
-from confcast.config.schema.kinds import is_secret_mark
+from confcast.config.schema.kinds import is_secret_mark, is_url_mark
 
 Verdict: TypeAlias = str | None
 """Why a class can't be serialised and what to do, or None."""
@@ -225,7 +225,7 @@ def _stands_for_others(cls: Any) -> bool:
 
 
 def text_of(annotation: Any) -> str:
-    """An annotation as text, without addresses, modules and the metadata of `Annotated` other than `Secret`.
+    """An annotation as text, without addresses and modules; of the metadata of `Annotated` with the marks of secrets.
 
     An alias or a `NewType` is written as the type that it stands for; an alias inside itself is written by its name.
     """
@@ -247,8 +247,9 @@ def _text_of(annotation: Any, expanded: list[Any]) -> str:
     if isinstance(annotation, typing.NewType):
         return _text_of(annotation.__supertype__, expanded)
     if origin is Annotated:
+        marks = ["Secret"] * any(map(is_secret_mark, args[1:])) + ["UrlSecret"] * any(map(is_url_mark, args[1:]))
         text = _text_of(args[0], expanded)
-        return f"Annotated[{text}, Secret]" if any(map(is_secret_mark, args[1:])) else text
+        return f"Annotated[{', '.join([text, *marks])}]" if marks else text
     if origin is Literal:
         return f"Literal[{', '.join(map(_literal_text, args))}]"
     if origin in (typing.Union, types.UnionType):

@@ -45,13 +45,31 @@ def is_secret_mark(part: Any) -> bool:
     return part is Secret or isinstance(part, Secret)
 
 
+class UrlSecret:
+    """Marks a text as a URL with a password in it: `Annotated[str, UrlSecret]`.
+
+        broker: Annotated[str, UrlSecret] = "redis://localhost"
+
+    The value keeps its type. Wherever it is shown its password is masked, and the rest is not:
+    `redis://:**********@queue:6379/0`. Parameters that are secrets by their names (`?password=`, `&token=`) are masked,
+    too, and so is the password of a text such as `host=db password=…`. In a container each text is such a URL.
+    pydantic's own types, `AnyUrl`, `HttpUrl`, `PostgresDsn` and the like, need no mark.
+    """
+
+
+def is_url_mark(part: Any) -> bool:
+    """Whether a part of an annotation is `UrlSecret`, or an instance of it."""
+    return part is UrlSecret or isinstance(part, UrlSecret)
+
+
 class Field(NamedTuple):
     """One field of a class.
 
     Attributes:
         name: The attribute.
         key: The field's key in files: its alias if that is one plain string, otherwise its name.
-        annotation: The field's type, with the marks of `Annotated` kept: `Secret`, `Watched`, `NeedsRestart`.
+        annotation: The field's type, with the marks of `Annotated` kept: `Secret`, `UrlSecret`, `Watched`,
+            `NeedsRestart`.
     """
 
     name: str
@@ -164,7 +182,11 @@ def _pydantic_fields(cls: Any) -> Iterator[Field]:
             raise TypeError(f"{cls.__qualname__} has a forward reference that can't be resolved")
     for name, field in cls.__pydantic_fields__.items():
         alias = field.validation_alias if field.validation_alias is not None else field.alias
-        marks = ([Secret] if any(map(is_secret_mark, field.metadata)) else []) + list(filter(is_mark, field.metadata))
+        marks = [
+            *([Secret] if any(map(is_secret_mark, field.metadata)) else ()),
+            *([UrlSecret] if any(map(is_url_mark, field.metadata)) else ()),
+            *filter(is_mark, field.metadata),
+        ]
         hint = Annotated[(field.annotation, *marks)] if marks else field.annotation
         yield Field(name, alias if isinstance(alias, str) else name, hint)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 MASK = "**********"
 
@@ -16,18 +17,35 @@ SHORTEST = 4
 """How many characters a secret must have to be masked: masking every "a" would garble a text, and reveal more."""
 
 
+class Replacement(NamedTuple):
+    """A secret with what stands around it, by which it is recognised however short it is: `:pw@` of a URL.
+
+    Attributes:
+        form: What a text may have.
+        shown: What is shown in its place.
+    """
+
+    form: str
+    shown: str
+
+
 def masking(secrets: Iterable[object]) -> Callable[[str], str]:
     """A function that masks these secrets in a text.
 
     Args:
-        secrets: Their values: text, bytes and numbers.
+        secrets: Their values: text, bytes and numbers; and replacements.
     """
-    texts = {text for secret in secrets for text in _texts(secret)}
-    forms = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
+    shown: dict[str, str] = {}
+    for secret in secrets:
+        if isinstance(secret, Replacement):
+            shown |= dict.fromkeys(_quotations(secret.form), secret.shown)
+        else:
+            shown |= {form: MASK for text in _texts(secret) for form in _forms(text)}
+    forms = sorted(shown, key=len, reverse=True)
 
     def masked(text: str) -> str:
         for form in forms:
-            text = text.replace(form, MASK)
+            text = text.replace(form, shown[form])
         return text
 
     return masked
@@ -44,8 +62,11 @@ def _texts(secret: object) -> Iterator[str]:
 
 def _forms(secret: str) -> Iterator[str]:
     """Every way in which a text may quote a secret; none for a secret that is too short."""
-    if len(secret) < SHORTEST:
-        return
+    if len(secret) >= SHORTEST:
+        yield from _quotations(secret)
+
+
+def _quotations(secret: str) -> Iterator[str]:
     yield secret
     yield repr(secret)[1:-1]
     yield repr(secret + "'\"")[1:-4]  # as in the repr of a longer text, which has quotes of both kinds

@@ -1,6 +1,7 @@
 """Finds the values and keys of plain data that are secrets by the types of a schema, and masks secret keys in a path.
 
-Guaranteed: if the types don't decide it (a misspelt key, a union of several classes), the value counts as a secret.
+Guaranteed: if the types don't decide it (a misspelt key, a union of several classes), the value counts as a secret, or
+as a URL with one.
 """
 
 from __future__ import annotations
@@ -12,9 +13,19 @@ from typing import Annotated, Any, Union
 
 from confcast.config.schema.annotations import child, keys_of, members
 from confcast.config.schema.key_path import KeyPath, dotted
-from confcast.config.schema.kinds import Secret, fields_of
+from confcast.config.schema.kinds import Secret, UrlSecret, fields_of
 from confcast.config.schema.masking import MASK
-from confcast.config.schema.secrets import contains_secret, hides_own_keys, is_marked, is_whole
+from confcast.config.schema.secret_urls import secrets_of_url, shown_url
+from confcast.config.schema.secrets import (
+    contains_secret,
+    contains_url,
+    has_own_url_keys,
+    hides_own_keys,
+    is_marked,
+    is_marked_url,
+    is_whole,
+    is_whole_url,
+)
 
 
 def shown_key(path: KeyPath, schema: Any) -> str:
@@ -27,13 +38,33 @@ def is_secret_at(schema: Any, path: KeyPath) -> bool:
     return contains_secret(reduce(below, path, schema))
 
 
+def is_url_at(schema: Any, path: KeyPath) -> bool:
+    """Whether the value at a path is a URL that may have a secret in it, or may be one."""
+    return contains_url(reduce(below, path, schema))
+
+
+def shown_scalar(annotation: Any, value: Any) -> Any:
+    """A value of plain data that is no table and no list, its secrets masked by its type."""
+    if contains_secret(annotation):
+        return MASK
+    return shown_url(value) if isinstance(value, str) and contains_url(annotation) else value
+
+
 def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
     """The path with secret keys masked, as `diff.py` shows them: the keys of a `dict[SecretStr, …]`."""
     shown: KeyPath = ()
     for part in path:
-        shown = (*shown, MASK if has_secret_keys(annotation) else part)
+        shown = (*shown, shown_part(annotation, part))
         annotation = below(annotation, part)
     return shown
+
+
+def shown_part(annotation: Any, part: Any) -> Any:
+    """The key of a table of this type, masked if it is a secret, or has one in it."""
+    if has_secret_keys(annotation):
+        return MASK
+    is_url = isinstance(part, str) and any(map(has_own_url_keys, (annotation, *members(annotation))))
+    return shown_url(part) if is_url else part
 
 
 def has_secret_keys(annotation: Any) -> bool:
@@ -42,13 +73,18 @@ def has_secret_keys(annotation: Any) -> bool:
 
 
 def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
-    """Every scalar and every key in the data that is a secret by its type, or may be one."""
-    if not contains_secret(annotation):
+    """Every scalar and every key in the data that is a secret by its type, or may be one, for `masking`."""
+    is_secret = contains_secret(annotation)
+    if not is_secret and not contains_url(annotation):
         return
     if isinstance(data, dict) and has_secret_keys(annotation):
         yield from data
-    if is_scalar(data) and not isinstance(data, bool | None):
+    if isinstance(data, dict) and any(map(has_own_url_keys, (annotation, *members(annotation)))):
+        yield from (each for key in data if isinstance(key, str) for each in secrets_of_url(key))
+    if is_secret and is_scalar(data) and not isinstance(data, bool | None):
         yield data
+    if not is_secret and isinstance(data, str):
+        yield from secrets_of_url(data)
     for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
         yield from secrets_in(below(annotation, part), value)
 
@@ -61,13 +97,16 @@ def is_scalar(value: Any) -> bool:
 
 def below(annotation: Any, part: Any) -> Any:
     """A type for the value under a key, with the same secrets; marked as a secret if the value may be one."""
-    if not contains_secret(annotation):
+    is_secret = contains_secret(annotation)
+    if not is_secret and not contains_url(annotation):
         return Any
     found = _typesbelow(annotation, part)
     if found is None:
-        return Annotated[annotation, Secret]
-    lost = is_marked(annotation) and not contains_secret(found)
-    return Annotated[found, Secret] if lost or is_whole(annotation) else found
+        return Annotated[annotation, Secret if is_secret else UrlSecret]
+    if is_whole(annotation) or (is_marked(annotation) and not contains_secret(found)):
+        return Annotated[found, Secret]
+    lost = is_marked_url(annotation) and not contains_url(found)
+    return Annotated[found, UrlSecret] if lost or is_whole_url(annotation) else found
 
 
 def _typesbelow(annotation: Any, part: Any) -> Any:
@@ -77,12 +116,16 @@ def _typesbelow(annotation: Any, part: Any) -> Any:
         found = _type_in(member, part)
         if found is not None:
             kinds += [] if found in kinds else [found]
-        elif member is Any or (contains_secret(member) and not _is_closed(member)):
+        elif member is Any or (_has_any(member) and not _is_closed(member)):
             return None
     try:
         return Union[tuple(kinds)] if kinds else None  # noqa: UP007 - of a tuple
     except TypeError:  # up to 3.11, raised for metadata of `Annotated` that can't be hashed
         return None
+
+
+def _has_any(member: Any) -> bool:
+    return contains_secret(member) or contains_url(member)
 
 
 def _type_in(member: Any, part: Any) -> Any:

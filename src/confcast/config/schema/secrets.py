@@ -1,25 +1,56 @@
 """Says by an annotation whether a value, its parts or its keys are secrets.
 
-A secret is a type: pydantic's `SecretStr`, `SecretBytes` and `Secret[…]`, and whatever `Annotated[…, Secret]` marks.
-Guaranteed: an annotation that can't be resolved counts as a secret. Rejected: going by a field's name (`password`,
-`token`, …): it misses some secrets and masks other values.
+A secret is a type: pydantic's `SecretStr`, `SecretBytes` and `Secret[…]`, and whatever `Annotated[…, Secret]` marks. Of
+a URL, pydantic's types for them and what `UrlSecret` marks, the password alone is one (`secret_urls.py`).
+Guaranteed: an annotation that can't be resolved counts as a secret, and as a URL. Rejected: going by a field's name
+(`password`, `token`, …): it misses some secrets and masks other values.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Generic, Literal
 
 from confcast.config.schema.generics import hints_of, is_alias, named_by, value_of
-from confcast.config.schema.kinds import fields_of, is_record, is_secret_mark, loaded
+from confcast.config.schema.kinds import fields_of, is_record, is_secret_mark, is_url_mark, loaded
 from confcast.config.schema.pydantic_members import hidden_members
+from confcast.config.schema.secret_urls import is_url_class
 
 
 def contains_secret(annotation: Any) -> bool:
     """Whether an annotation has a secret type anywhere: in containers, unions and fields of classes too."""
-    return _contains(annotation, set())
+    return _contains(annotation, set(), is_secret_mark, _is_secret_class)
+
+
+def contains_url(annotation: Any) -> bool:
+    """Whether an annotation has a type of URLs with secrets anywhere: in containers, unions and fields of classes."""
+    return _contains(annotation, set(), is_url_mark, is_url_class)
+
+
+def is_marked_url(annotation: Any) -> bool:
+    """Whether `UrlSecret` is in an annotation itself, so that each text in a value of the type is such a URL."""
+    return any(map(is_url_mark, _within(annotation, [])))
+
+
+def is_whole_url(annotation: Any) -> bool:
+    """Whether `UrlSecret` is around a type, and not only inside."""
+    return any(map(is_url_mark, _within(annotation, [], contents=False)))
+
+
+def has_url_keys(annotation: Any) -> bool:
+    """Whether the keys of any table in an annotation are URLs with secrets."""
+    return any(map(_is_keyed_by_urls, _within(annotation, [])))
+
+
+def has_own_url_keys(annotation: Any) -> bool:
+    """Whether a value of the type is a table whose own keys are URLs with secrets."""
+    return any(map(_is_keyed_by_urls, _within(annotation, [], contents=False)))
+
+
+def _is_keyed_by_urls(plain: Any) -> bool:
+    return _is_table(typing.get_origin(plain)) and contains_url(typing.get_args(plain)[0])
 
 
 def is_marked(annotation: Any) -> bool:
@@ -83,8 +114,8 @@ def _is_opened_by_hand(part: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, loaded("pydantic.types", "Secret"))
 
 
-def _contains(annotation: Any, seen: set[type]) -> bool:
-    return any(is_secret_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, []))
+def _contains(annotation: Any, seen: set[type], is_mark: Callable[[Any], bool], is_one: Callable[[type], bool]) -> bool:
+    return any(is_mark(part) or _is_class_with(part, seen, is_mark, is_one) for part in _within(annotation, []))
 
 
 def _is_generic_of_secrets(part: Any) -> bool:
@@ -93,14 +124,19 @@ def _is_generic_of_secrets(part: Any) -> bool:
     return is_generic and any(map(contains_secret, typing.get_args(part)))
 
 
-def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
+def _is_secret_class(cls: type) -> bool:
+    return issubclass(cls, tuple(loaded("pydantic.types", name) for name in ("Secret", "SecretStr", "SecretBytes")))
+
+
+def _is_class_with(part: Any, seen: set[type], is_mark: Callable[[Any], bool], is_one: Callable[[type], bool]) -> bool:
+    """Whether a class is such a type, or a field of it has one."""
     if not isinstance(part, type) or part in seen:
         return False
-    if issubclass(part, tuple(loaded("pydantic.types", name) for name in ("Secret", "SecretStr", "SecretBytes"))):
+    if is_one(part):
         return True
     seen.add(part)
     try:
-        return any(_contains(hint, seen) for hint in _hints_inside(part))
+        return any(_contains(hint, seen, is_mark, is_one) for hint in _hints_inside(part))
     except (TypeError, NameError):  # annotations can't be resolved: the codec refuses the class for that
         return True
 

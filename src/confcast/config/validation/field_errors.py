@@ -1,7 +1,7 @@
 """Turns the errors that validators report by path into problems with the file, the line and the key.
 
-Guarantee: a value is quoted only if it is a scalar whose type has no secret in it; a secret that a user's validator put
-into its message is masked there, and so is a key of a table whose keys are secrets.
+Guarantee: a value is quoted only if it is a scalar whose type has no secret in it, a URL without its password; a secret
+that a user's validator put into its message is masked there, and so is a key of a table whose keys are secrets.
 """
 
 from __future__ import annotations
@@ -10,12 +10,20 @@ import datetime as dt
 import decimal
 import re
 from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import Any, Literal, NamedTuple
 
 from confcast.config.schema.annotations import is_collection, members, type_at
 from confcast.config.schema.key_path import KeyPath, dotted, quoted
 from confcast.config.schema.masking import MASK, masking
-from confcast.config.schema.secret_paths import is_scalar, is_secret_at, secrets_in, without_secret_keys
+from confcast.config.schema.secret_paths import (
+    below,
+    is_scalar,
+    is_secret_at,
+    secrets_in,
+    shown_scalar,
+    without_secret_keys,
+)
 from confcast.config.sources.formats.common import Note
 from confcast.config.sources.merge import Merged
 from confcast.errors import Problem
@@ -68,7 +76,9 @@ def _problem(field_error: FieldError, schema: Any, merged: Merged, masked: Calla
     path = without_secret_keys(written, schema)
     is_secret_key = field_error.about == "key" and path[-1:] == (MASK,)
     if is_scalar(field_error.got) and not is_secret_key and not is_secret_at(schema, field_error.path):
-        about.append(f"got {quoted(field_error.got)}")
+        is_key = field_error.about == "key"
+        got = path[-1] if is_key else shown_scalar(reduce(below, field_error.path, schema), field_error.got)
+        about.append(f"got {quoted(got)}")
     if field_error.about == "value" and field_error.got is not NOTHING:
         about += filter(None, [_advice(type_at(schema, field_error.path), merged.note(field_error.path))])
     if about:

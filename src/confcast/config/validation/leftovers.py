@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from confcast.config.schema.key_path import KeyPath, texts
-from confcast.config.schema.secret_paths import is_secret_at, shown_key
+from confcast.config.schema.secret_paths import is_secret_at, is_url_at, shown_key
 from confcast.config.sources.layer import fingerprint_of
 from confcast.config.sources.merge import Merged
 from confcast.texts import shortened
@@ -68,7 +68,7 @@ def _may_have_one(text: str) -> bool:
 
 
 def _warning(path: KeyPath, placeholder: str, schema: Any, merged: Merged) -> str:
-    if is_secret_at(schema, path) or not placeholder.isprintable():
+    if is_secret_at(schema, path) or is_url_at(schema, path) or not placeholder.isprintable():
         shown = "${…}" if placeholder[0] == "$" else "{{…}}"
     else:
         shown = shortened(placeholder, _LONGEST)
