@@ -139,7 +139,8 @@ SIGNATURES = {
     "Replica.derive": "(self, build, select, *, using=None, close=None, linger=10.0, name=None)",
     "Derived.override": "(self, value)",
     "Environment": "(prefix='', *, names=<factory>, files=False, lists='json', unknown='refuse')",
-    "File": "(path, *, format=None, optional=False, allow_empty=False, table=None, nested=False, interpolate=False, shown='')",
+    "File": "(path, *, format=None, optional=False, allow_empty=False, table=None, nested=False, interpolate=False,"
+    " shown='')",
     "Layer": "(name, data, fingerprint=None, places=None, notes=None, *, has_lines=False, warnings=(), secrets=())",
     "Source.read": "(self)",
     "NeedsRestart": "(why='', *, grow=False)",

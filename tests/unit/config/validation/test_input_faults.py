@@ -215,9 +215,8 @@ def test_what_is_not_of_the_type_that_it_says_is_refused_with_its_place(written,
 # ---- JSON
 
 TRAILING_COMMA = (
-    "app.json:1:13: is no valid JSON: Illegal trailing comma before end of object"
-    if sys.version_info >= (3, 13)
-    else "app.json:1:14: is no valid JSON: Expecting property name enclosed in double quotes"
+    f"app.json:1:{13 if sys.version_info >= (3, 13) else 14}: is no valid JSON: JSON has no comma behind the last item:"
+    ' take it away, or give format="jsonc"'
 )
 
 
