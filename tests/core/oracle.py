@@ -80,7 +80,7 @@ class Oracle(TrialOracle):
         self.against = 0  # the version on probation that somebody has said no to
         self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
         self._sources_of: dict[bytes, bytes | None] = {}  # the same, by the content of each version of it
-        self.undone_sources: bytes | None = None  # what they gave to what was undone, until they change
+        self.undone_sources: set[bytes | None] = set()  # what they gave to what was undone, until they change
         self._fresh_owner()
 
     # ---- owners
@@ -136,7 +136,8 @@ class Oracle(TrialOracle):
 
     def journal_was_lost(self) -> None:
         self.newest_row = 0
-        self.window_sources = self.undone_sources = None
+        self.window_sources = None
+        self.undone_sources.clear()
         self._forget_trial()
 
     def journal_went_back(self, newest: int) -> None:
@@ -144,7 +145,7 @@ class Oracle(TrialOracle):
         self.spoiled.clear()  # an undo is lost with its row
         window = self.world.journal.operator.window
         self.window_sources = self._sources_of.get(self.rows[newest]) if window is not None else None
-        self.undone_sources = None
+        self.undone_sources.clear()
         self._forget_trial()
 
     def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
@@ -159,14 +160,15 @@ class Oracle(TrialOracle):
         self._note_is_lost = False
 
     def state_written(self, version: int, operator: Any) -> None:
-        """A window that is closed without a version has been confirmed, or had nothing to undo."""
+        """About to be there: a window that is closed without a version has been confirmed, or had nothing to undo."""
         self.trial_begins(operator.trial)
+        self._window_begins(operator.window)
         if operator.window is None:
             self.provisional.discard(version)
             self.proving.pop(version, None)
             self.window_sources, self.against = None, 0
-        if operator.unconfirmed is None and self.read_values != self.undone_sources:
-            self.undone_sources = None
+        if operator.unconfirmed is None and self.read_values not in self.undone_sources:
+            self.undone_sources.clear()
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
@@ -218,8 +220,9 @@ class Oracle(TrialOracle):
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
         if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
-            other = self.read_values != self.undone_sources or self._is_open(_resumes)
-            self.undone_sources = None if other or self._asks_for_a_window() else self.undone_sources
+            other = self.read_values not in self.undone_sources or self._is_open(_resumes)
+            if other or self._asks_for_a_window():
+                self.undone_sources.clear()
         self._judge(event)
         self._closes.append((event, self._tick(), self.world.known()))
         no_vote_ends = self._late_no and event.result is ReloadResult.REJECTED  # it was of an earlier load, and owed
@@ -491,7 +494,7 @@ class Oracle(TrialOracle):
 
     def _sources_that_were_undone_stay_out(self, effect: fx.Record | fx.RecordState) -> None:
         """U1: what a window has undone comes back only when the sources change, or somebody asks for just that."""
-        if isinstance(effect, fx.Record) and self._follows(effect) and self.undone_sources == effect.values:
+        if isinstance(effect, fx.Record) and self._follows(effect) and effect.values in self.undone_sources:
             asked = self._asks_for_a_window() or self._is_open(_resumes) or self._is_open(asks_for_a_trial)
             assert asked, "U1: what was undone is committed again"
 
@@ -504,21 +507,29 @@ class Oracle(TrialOracle):
     def _note_sources(self, effect: fx.Record) -> None:
         """It is in the journal: what the sources gave is in a window, or undone with it, or out of both."""
         before, after = self.world.journal.operator.window, effect.operator.window
+        self._window_begins(after)
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
             over = before is not None and 0.0 < before.deadline <= self._undo_due[1]
             ends = effect.operator.unconfirmed is not None or over
             if back and effect.origin == "undo" and ends:  # else nobody has run it, within the window
                 given, self.window_sources = self.window_sources, None
-                differs = given not in (None, self.world.journal.values[before.fallback])
-                self.undone_sources = given if differs else self.undone_sources
+                if given != self.world.journal.values[before.fallback]:
+                    self.undone_sources |= {given} - {None}
             else:  # nobody ran it: back to what was in the window before, or before the window
                 self.window_sources = self._sources_of.get(effect.payload) if after is not None else None
         elif self._follows(effect):
-            self.undone_sources = None
+            self.undone_sources.clear()
             self.window_sources = effect.values
         self.window_sources = self.window_sources if after is not None else None
         self._sources_of = {} if after is None else self._sources_of | {effect.payload: self.window_sources}
+
+    def _window_begins(self, after: Any) -> None:
+        """Its end undoes what runs already, too, where that is not what it falls back to."""
+        journal, newest = self.world.journal, self.newest_row
+        if journal.operator.window is None and after is not None and newest in journal.rows:
+            proven = journal.rows[newest] == self.rows.get(after.fallback)
+            self.window_sources = None if proven else journal.values[newest] or None
 
     # ---- operations
 

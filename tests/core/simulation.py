@@ -444,8 +444,8 @@ class World(Crowd):
     def _write_state(self, effect: fx.RecordState | fx.NoteState) -> None:
         version = max(self.journal.rows)
         assert effect.operator.serial > self.journal.operator.serial, "a serial number was used again"
-        self.journal.operators[version] = effect.operator
         self.oracle.state_written(version, effect.operator)
+        self.journal.operators[version] = effect.operator
         self.journal.state = (version if effect.undo else 0, effect.refused)
 
     def _how_a_write_ends(self) -> str:

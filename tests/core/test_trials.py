@@ -891,6 +891,36 @@ def test_what_no_worker_runs_is_undone_after_the_trial():
     assert (owner.state, owner.events()[-1].result) == (IDLE, ReloadResult.REJECTED)
 
 
+@pytest.mark.parametrize("content", [B, C], ids=["what ran", "what was on trial"])
+@pytest.mark.parametrize("asks", [False, True], ids=["trigger", "call"])
+def test_what_was_on_trial_and_what_ran_beside_it_are_both_refused_once_both_are_undone(content: bytes, asks: bool):
+    """U1: each of them until the sources change, though the other one was undone later."""
+    owner, peers = serving(probation=20.0)
+    owner.is_asked_for(Reload, force=True)
+    owner.loads_of(B, B)
+    commits(owner, *peers)
+    tries(owner, peers, C)
+    owner.receives(peers[0], Unhealthy(2, "the pool is empty"))
+    for version in (4, 5):
+        owner.records()
+        assert owner.version == version
+        all_apply(owner, *peers)
+    assert (owner.state, owner.core.committed.payload) == (IDLE, A)
+    owner.is_asked() if asks else owner.is_triggered("watch")
+    owner.loads_of(content, content)
+    assert (owner.state, owner.events()[-1].result) == (IDLE, ReloadResult.REJECTED)
+    version = {B: 4, C: 3}[content]
+    assert f"undone with version {version}" in owner.events()[-1].error_message
+    for other in (D, content):
+        owner.is_triggered("watch")
+        owner.loads_of(other, other)
+        assert owner.state is STAGING, "the sources have changed"
+        all_vote(owner, *peers)
+        owner.records()
+        owner.is_asked_for(Confirm)
+        commits(owner, *peers)
+
+
 # ---- by entity
 
 

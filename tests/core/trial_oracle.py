@@ -88,8 +88,8 @@ class TrialOracle:
         asked = self._is_open(asks_for_a_trial)
         assert asked or self.world.rules.canary is not None, "a trial, and nobody has asked for one"
         follows = trial.sources != b""
-        if follows and self.undone_sources is not None and not (asked or self._asks_for_a_window()):
-            again = self.read_values == self.undone_sources and not self._is_open(self._resumes)
+        if follows and not (asked or self._asks_for_a_window()):
+            again = self.read_values in self.undone_sources and not self._is_open(self._resumes)
             assert not again, "U1: what was undone is on trial again"
 
     def trial_begins(self, trial: Trial | None) -> None:
@@ -102,7 +102,8 @@ class TrialOracle:
         self._one_content(trial.version, trial.digest)
         self.trial_values = self.read_values if follows else None
         self.trial_has_asked = self._asks_for_a_window(), self._is_open(self._resumes)
-        self.undone_sources = None if follows else self.undone_sources
+        if follows:
+            self.undone_sources.clear()
 
     def _ends(self, effect: fx.Record, trial: Trial) -> None:
         if not self.promotes(effect):
@@ -153,7 +154,7 @@ class TrialOracle:
             self.renewals.add(effect.version)
             mine = self.world.journal.values.get(self.newest_row)
             if effect.origin == "undo" and self.trial_values not in (None, mine):
-                self.undone_sources = self.trial_values
+                self.undone_sources.add(self.trial_values)
         self._forget_trial()
 
     def load_begins(self) -> None:

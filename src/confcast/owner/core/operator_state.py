@@ -102,6 +102,10 @@ class Trial(WithSecrets, frozen=True, omit_defaults=True):
     by: float = 0.0
 
 
+_MOST_REFUSED = 4
+"""How much is refused at once, beside what was undone last."""
+
+
 class Unconfirmed(WithSecrets, frozen=True, omit_defaults=True):
     """A window has ended, and the sources still have what was undone: no load that follows them commits that content.
 
@@ -109,6 +113,8 @@ class Unconfirmed(WithSecrets, frozen=True, omit_defaults=True):
         version: The version that was undone.
         sources: As in Window. Never shown.
         why: What it was undone for, in words; empty: nobody confirmed it.
+        digest: That of the whole content. Never shown; empty in a row of an earlier build.
+        earlier: What was undone before, and is refused as well, the newest first: the sources may go back to any of it.
     """
 
     SHOWN = ("version",)
@@ -116,6 +122,22 @@ class Unconfirmed(WithSecrets, frozen=True, omit_defaults=True):
     version: int
     sources: bytes = b""
     why: str = ""
+    digest: bytes = b""
+    earlier: tuple[Unconfirmed, ...] = ()
+
+    def beside(self, former: Unconfirmed | None) -> Unconfirmed:
+        """This, with what was refused until now."""
+        if former is None:
+            return self
+        others = (msgspec.structs.replace(former, earlier=()), *former.earlier)
+        return msgspec.structs.replace(self, earlier=others[:_MOST_REFUSED])
+
+    def found_in(self, sources: bytes, digest: bytes, refused: bytes) -> Unconfirmed | None:
+        """Which of it has this digest of the sources, or of the whole content, in whose place `refused` may stand."""
+        for each in (self, *self.earlier):
+            if digest == (each.digest or refused) or (sources and sources == each.sources):
+                return each
+        return None
 
 
 class OperatorState(WithSecrets, frozen=True, omit_defaults=True):

@@ -390,17 +390,16 @@ class Trials(Windows):
         proposal.undone = (Problem("", TRIAL_UNDONE.format(in_short(why), trial.version, version)),)
         proposal.undoes = self._taken_back = trial.version
         proposal.pending, proposal.changes, proposal.notes = self.operator.pending, (), ()
-        refused = self._refused_trial(trial, in_short(why))
-        keeps = refused is None and self.operator.unconfirmed is not None
-        proposal.refused = self.refused if keeps else trial.digest
-        self._renew(proposal, msgspec.structs.replace(self.operator, unconfirmed=refused or self.operator.unconfirmed))
+        proposal.refused = trial.digest
+        refused = self._refused_too(self._refused_trial(trial, in_short(why)))
+        self._renew(proposal, msgspec.structs.replace(self.operator, unconfirmed=refused))
 
     def _refused_trial(self, trial: Trial, why: str) -> Unconfirmed | None:
         """What the sources gave to it, if that is not what they gave to the committed version."""
         given = self.committed.values
         if not trial.sources or (given and trial.sources == digest_of(given)):
             return None
-        return Unconfirmed(trial.version, trial.sources, why)
+        return Unconfirmed(trial.version, trial.sources, why, trial.digest)
 
     def _renew(self, proposal: Proposal, operator: OperatorState) -> None:
         """Write the committed content under the next number, without a vote; this also ends the trial."""

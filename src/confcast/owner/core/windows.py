@@ -21,7 +21,8 @@ fallback's barrier is closed. A window with a deadline ends early where its proc
 next generation takes over. Where the fallback's content runs already, its end only closes it.
 
 What was undone is refused as long as the sources have it: by the digest of the whole content, and by that of what the
-sources gave, since overrides of the window are gone with it. Meanwhile `set` and `unset` build on what runs. Resume,
+sources gave, since overrides of the window are gone with it. So is what was undone before it, as on trial: the sources
+may have that, or go back to it, until they have something else that is applied. Meanwhile `set` and `unset` build on what runs. Resume,
 `force` and a further `confirm_within` pass.
 
 Rejected: a deadline that is written before the vote (nothing runs yet that could need an undo), the version before as
@@ -183,10 +184,9 @@ class Windows(Probations):
         why = in_short(proposal.evidence)
         proposal.undone = (Problem("", TAKEN_BACK.format(why, window.fallback)),)
         proposal.undoes, self._taken_back = undone.version, undone.version
-        unconfirmed = self._unconfirmed_by(window, why)
-        keeps = unconfirmed is None and self.operator.unconfirmed is not None
-        proposal.refused = self.refused if keeps else undone.digest
-        self._put_fallback_back(window, self._hold_through(window), unconfirmed or self.operator.unconfirmed)
+        unconfirmed = self._refused_too(self._unconfirmed_by(window, why))
+        proposal.refused = undone.digest
+        self._put_fallback_back(window, self._hold_through(window), unconfirmed)
 
     def _hold_through(self, window: Window) -> Hold | None:
         """The hold that was there all the time: what takes itself back holds nothing that a person has let go since."""
@@ -208,15 +208,20 @@ class Windows(Probations):
         given = self._fallback.committed.values
         if not window.sources or (given and window.sources == digest_of(given)):
             return None
-        return Unconfirmed(self.committed.version, window.sources, why)
+        return Unconfirmed(self.committed.version, window.sources, why, self.committed.digest)
+
+    def _refused_too(self, unconfirmed: Unconfirmed | None) -> Unconfirmed | None:
+        """What is refused once this is undone, too."""
+        former = self.operator.unconfirmed
+        return former if unconfirmed is None else unconfirmed.beside(former)
 
     def _unconfirmed_in(self, given: fx.Loaded) -> Unconfirmed | None:
         """What a window has undone, if the sources still have that, and nobody has asked for just that."""
         unconfirmed, proposal = self.operator.unconfirmed, self._proposal
         if unconfirmed is None or not proposal.follows_sources or proposal.passes_refusal:
             return None
-        same = bool(given.values) and digest_of(given.values) == unconfirmed.sources
-        return unconfirmed if same or given.digest == self.refused else None
+        sources = digest_of(given.values) if given.values else b""
+        return unconfirmed.found_in(sources, given.digest, self.refused)
 
     # ---- a person takes back what is provisional
 
