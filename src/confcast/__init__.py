@@ -18,6 +18,7 @@ _HOME = {
     "ConfigObserver": "worker.observers.dispatcher",
     "ConfigReloadManager": "master.manager",
     "Derived": "worker.derived.declared",
+    "Dotenv": "config.sources.dotenv",
     "Environment": "config.sources.environment",
     "Explanation": "wire.messages",
     "File": "config.sources.file",
@@ -35,6 +36,7 @@ _HOME = {
     "Replica": "worker.replica",
     "SchemaMismatch": "errors",
     "Secret": "config.schema.kinds",
+    "SecretsDir": "config.sources.secrets_dir",
     "Shadowed": "wire.messages",
     "Snapshot": "worker.snapshot",
     "Source": "config.sources.layer",
@@ -64,10 +66,12 @@ if TYPE_CHECKING:
     from confcast.config.schema.kinds import UrlSecret as UrlSecret
     from confcast.config.schema.marks import NeedsRestart as NeedsRestart
     from confcast.config.schema.marks import Watched as Watched
+    from confcast.config.sources.dotenv import Dotenv as Dotenv
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
     from confcast.config.sources.layer import Layer as Layer
     from confcast.config.sources.layer import Source as Source
+    from confcast.config.sources.secrets_dir import SecretsDir as SecretsDir
     from confcast.entry import owner_main as owner_main
     from confcast.errors import BuildError as BuildError
     from confcast.errors import ConfcastError as ConfcastError

@@ -70,14 +70,14 @@ DATA_TYPES = STANDARD | {"msgspec"}  # its Structs are data types, as the messag
 
 EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {
-    "config": {"pydantic", "pydantic_core", "yaml"},
+    "config": {"pydantic", "pydantic_core", "yaml", "dotenv"},
     "owner": {"watchfiles"},
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},
     "testing": {"pytest"},
     "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
 }
-OPTIONAL = {"yaml"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
+OPTIONAL = {"yaml", "dotenv"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
 ASKED_FOR_BY_ANYBODY = {"__init__", "__main__", "embedding", "launcher"}
 
 

@@ -28,6 +28,7 @@ NAMES = {
     "ConfigObserver",
     "ConfigReloadManager",
     "Derived",
+    "Dotenv",
     "Environment",
     "File",
     "Layer",
@@ -45,6 +46,7 @@ NAMES = {
     "Replica",
     "SchemaMismatch",
     "Secret",
+    "SecretsDir",
     "Shadowed",
     "Snapshot",
     "Source",
@@ -138,6 +140,10 @@ SIGNATURES = {
     "Replica.override": "(self, config)",
     "Replica.derive": "(self, build, select, *, using=None, close=None, linger=10.0, name=None)",
     "Derived.override": "(self, value)",
+    "Dotenv": "(path='.env', prefix='', *, names=<factory>, interpolate=False, lists='json', unknown=None, "
+    "optional=False, allow_empty=False, shown='')",
+    "SecretsDir": "(path, *, prefix='', names=<factory>, lists='json', unknown=None, optional=False, "
+    "allow_empty=False, shown='')",
     "Environment": "(prefix='', *, names=<factory>, files=False, lists='json', unknown='refuse')",
     "File": "(path, *, format=None, optional=False, allow_empty=False, table=None, nested=False, interpolate=False,"
     " shown='')",

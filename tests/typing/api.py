@@ -32,6 +32,7 @@ from confcast import (
     ConfigObserver,
     ConfigReloadManager,
     Derived,
+    Dotenv,
     Environment,
     Explanation,
     File,
@@ -46,6 +47,7 @@ from confcast import (
     Replica,
     SchemaMismatch,
     Secret,
+    SecretsDir,
     Shadowed,
     Snapshot,
     Source,
@@ -135,6 +137,15 @@ def loading() -> None:
     ConfigLoader(Settings, override={})  # type: ignore[call-overload]
     File("app.ini", format="xml")  # type: ignore[arg-type]
     File("app.toml", optoinal=True)  # type: ignore[call-arg]
+    Dotenv()
+    Dotenv(Path(".env"), "APP_", names={"DATABASE_URL": "database.url"}, interpolate=True, unknown="warn")
+    SecretsDir("/run/secrets", prefix="app_", names={"db_password": "database.password"}, optional=True)
+    ConfigLoader(Settings, SecretsDir(Path("/run/secrets")), Dotenv(".env", optional=True))
+
+    Dotenv(".env", "APP_", {})  # type: ignore[call-arg]
+    Dotenv(unknown="ignore")  # type: ignore[arg-type]
+    SecretsDir()  # type: ignore[call-arg]
+    SecretsDir("/run/secrets", "app_")  # type: ignore[call-arg]
     Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
     Environment("APP_", lists="commas")  # type: ignore[arg-type]
     Environment(names={"DATABASE_URL": ("database", "url")})  # type: ignore[dict-item]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tests.support.source_cases.case import SourceCase
+from tests.support.source_cases.dotenv import DotenvCase
 from tests.support.source_cases.environment import EnvironmentCase
 from tests.support.source_cases.file import JsonCase, JsoncCase, TableCase, TomlCase, YamlCase
 from tests.support.source_cases.ini import IniCase, InterpolatedIniCase
+from tests.support.source_cases.secret_files import NamedFilesCase, SecretsDirCase
 
 CASES: tuple[type[SourceCase], ...] = (
-    *(TomlCase, JsonCase, YamlCase, EnvironmentCase),
-    *(IniCase, InterpolatedIniCase, JsoncCase, TableCase),
+    *(TomlCase, JsonCase, YamlCase, IniCase, InterpolatedIniCase, JsoncCase, TableCase),
+    *(EnvironmentCase, NamedFilesCase, SecretsDirCase, DotenvCase),
 )

@@ -14,6 +14,7 @@ unless handled. Rejected: a lease only where SIGIO is handled (then a check in a
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import stat
@@ -96,6 +97,12 @@ def at_one_moment(paths: Sequence[Path], read: Callable[[], T]) -> T:
             if expired:
                 raise StillChanging("change while they are read")
         time.sleep(_POLL)
+
+
+@functools.lru_cache(maxsize=2048)
+def as_path(path: str) -> Path:
+    """The path, made once for all loads: each Path that is made interns its parts, and a table of strings grows."""
+    return Path(path)
 
 
 def identity(path: Path) -> tuple[int, ...] | None:

@@ -22,14 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from confcast.config.sources.disk import as_path
 from confcast.config.sources.layer import Layer, fingerprint_of
 from confcast.config.sources.named_texts import Fitting, Lists, NamedTexts, Naming, Text, Unknown, check_naming
-from confcast.config.sources.secret_file import SecretFile, newline_warning, read_secret, rights_warning
+from confcast.config.sources.secret_file import SecretFile, read_secret
 
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 _FILE = "_FILE"
-_NO_FILE = SecretFile(Path(), fault="has no name: the variable is empty")
+_NO_FILE = SecretFile("", fault="has no name: the variable is empty")
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +108,7 @@ class Environment(_Options, frozen=True):
         named = self._files(found, schema() if self.files else None)
         for each in named.values():
             if each.fingerprint:
-                note(each.path, each.fingerprint)
+                note(as_path(each.path), each.fingerprint)
         return EnvironmentLayer(self, found, named)
 
     def content_fingerprint(self) -> bytes:
@@ -129,7 +130,7 @@ class Environment(_Options, frozen=True):
             return {}
         fitting = Fitting(self.naming, schema)
         named = [name for name in found if fitting.is_suffixed(name, _FILE)]
-        return {name: read_secret(Path(path).absolute()) if (path := found[name]) else _NO_FILE for name in named}
+        return {name: read_secret(str(Path(path).absolute())) if (path := found[name]) else _NO_FILE for name in named}
 
     @property
     def naming(self) -> Naming:
@@ -157,7 +158,7 @@ class EnvironmentLayer(NamedTexts):
             _of_file(name, files[name]) if name in files else Text(name, text, f"environment variable {name}")
             for name, text in found.items()
         ]
-        super().__init__(shown, texts, source.naming, fingerprint(found), warnings=_warnings(list(files.values())))
+        super().__init__(shown, texts, source.naming, fingerprint(found))
         self._names, self._reads_files = found, source.files
 
     def _is_foreign(self, each: Text, *, known: bool) -> bool:
@@ -183,11 +184,5 @@ class EnvironmentLayer(NamedTexts):
 
 def _of_file(name: str, file: SecretFile) -> Text:
     where = f"environment variable {name}"
-    fault = f"the file {file.fault}" if file.fault else ""
     value = f"{where} ({file.path})" if file.fingerprint else where
-    return Text(name[: -len(_FILE)], file.text, where, value, fault, is_secret=True)
-
-
-def _warnings(files: Sequence[SecretFile]) -> list[str]:
-    taken = newline_warning([str(each.path) for each in files if each.had_newline])
-    return [each for each in (taken, rights_warning([(str(each.path), each.mode) for each in files])) if each]
+    return Text(name[: -len(_FILE)], file.text, where, value, file)

@@ -8,7 +8,6 @@ order mark of UTF-8 is accepted (editors on Windows write one); the error for UT
 
 from __future__ import annotations
 
-import codecs
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import msgspec
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
+from confcast.config.sources.decoding import NotDecodable, decoded
 from confcast.config.sources.formats.common import Note, Unparsable
 from confcast.config.sources.formats.in_table import NoTable, Reader, TableReader
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
@@ -36,14 +36,6 @@ _SUFFIXES: dict[str, Format] = {
     ".cfg": "ini",
 }
 _FORMATS = "'toml', 'json', 'jsonc', 'yaml' or 'ini'"
-
-# UTF-32 first: its byte order mark begins with that of UTF-16.
-_OTHER_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
 
 
 @functools.lru_cache(maxsize=64)
@@ -208,15 +200,10 @@ class File(_Options, frozen=True):
         return disk.is_being_written(self.path)
 
     def _text(self, content: bytes) -> str:
-        for mark, name in _OTHER_MARKS:
-            if content.startswith(mark):
-                raise self._error(f"is {name}, as its byte order mark says: save it as UTF-8")
-        content = content.removeprefix(codecs.BOM_UTF8)
         try:
-            return content.decode()
-        except UnicodeDecodeError as error:
-            before = content[: error.start].decode().split("\n")
-            raise self._error("is not UTF-8: save it as UTF-8", len(before), len(before[-1]) + 1) from None
+            return decoded(content)
+        except NotDecodable as error:
+            raise self._error(error.message, error.line, error.column) from None
 
     def _parsed(self, text: str) -> dict[str, Any]:
         try:

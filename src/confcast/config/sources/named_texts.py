@@ -24,6 +24,7 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.secret_paths import shown_key
 from confcast.config.schema.spelling import spelling_of
 from confcast.config.sources.layer import Fitted, Layer, Place
+from confcast.config.sources.secret_file import SecretFile, warnings_of
 from confcast.config.sources.variable_targets import (
     Target,
     chosen,
@@ -57,16 +58,14 @@ class Text(NamedTuple):
         text: The value.
         where: The position of the name, for a person: `environment variable APP_NAME`, `.env:3:1`.
         value: The position of the value; empty if it is the same.
-        fault: Why there is no value, in words that go on after "the key"; empty if there is one.
-        is_secret: Whether the value is a secret whatever type the schema gives it.
+        file: The file of its own that holds the value, so that it is a secret whatever type the schema gives it.
     """
 
     name: str
     text: str
     where: str
     value: str = ""
-    fault: str = ""
-    is_secret: bool = False
+    file: SecretFile | None = None
 
     @property
     def value_where(self) -> str:
@@ -190,7 +189,7 @@ class Fitting:
         self._naming, self._schema, self._spelling = naming, schema, spelling_of(schema)
         self.data: dict[str, Any] = {}
         self._places: dict[KeyPath, Place] = {}
-        self._secrets: list[KeyPath] = []
+        self._secrets: dict[KeyPath, SecretFile] = {}
         self._set: dict[KeyPath, _Set] = {}
         self._problems: list[Problem] = []
         self._refused: list[KeyPath] = []
@@ -212,7 +211,8 @@ class Fitting:
             has_lines=layer.has_lines,
             secrets=self._secrets,
         )
-        return Fitted(made, self._problems, [*layer.warnings, *self._warnings], self._refused)
+        warnings = [*layer.warnings, *warnings_of(list(self._secrets.values())), *self._warnings]
+        return Fitted(made, self._problems, warnings, self._refused)
 
     def warn(self, sentence: str) -> None:
         """Have a sentence logged; an empty one is none."""
@@ -261,8 +261,8 @@ class Fitting:
         if target.without is not None:
             message = f"{target.without} has no such field, so only a validator of its own can use it"
             self.warn(f"{each.where} sets {self._key(target.path)}: {message}{self._hint(each.name)}")
-        if each.fault:
-            self._refuse(target.path, each.fault, each.value_where)
+        if each.file is not None and each.file.fault:
+            self._refuse(target.path, f"the file {each.file.fault}", each.value_where)
             return
         try:
             value = from_text(each.text, target.annotation, opaque=target.opaque, commas=self._naming.lists == "comma")
@@ -278,8 +278,8 @@ class Fitting:
                 message = f"is a key of a table, but {self._setter(above)} sets {self._key(above)} to something else"
                 self._refuse(target.path, f"{message}: remove one of the two", each.where)
                 return
-        if each.is_secret:
-            self._secrets.append(path)
+        if each.file is not None:
+            self._secrets[path] = each.file
         self._put(table, path, value, Place(each.where, each.value_where))
 
     def _put(self, table: dict[str, Any], path: KeyPath, value: Any, place: Place) -> None:

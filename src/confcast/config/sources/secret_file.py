@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from confcast.config.sources import disk
@@ -29,7 +28,7 @@ class SecretFile(NamedTuple):
     """What a file gives as one value.
 
     Attributes:
-        path: The file.
+        path: The file, as messages name it.
         text: The value; empty if there is a fault.
         fault: Why there is none, as the predicate of a sentence about the file; empty if there is one.
         fingerprint: 16 bytes that differ for each content, and for each reason why there is none.
@@ -37,7 +36,7 @@ class SecretFile(NamedTuple):
         mode: The permission bits of the file; 0 if there is a fault.
     """
 
-    path: Path
+    path: str
     text: str = ""
     fault: str = ""
     fingerprint: bytes = b""
@@ -45,11 +44,16 @@ class SecretFile(NamedTuple):
     mode: int = 0
 
 
-def read_secret(path: Path) -> SecretFile:
-    """Read one file. May wait a quarter of a second for a process that writes it. Never raises."""
+def read_secret(path: str, *, at_once: bool = False) -> SecretFile:
+    """Read one file. Never raises.
+
+    Args:
+        path: The file.
+        at_once: Whether to read it as it is now; otherwise this waits a quarter of a second for a process that writes.
+    """
     try:
-        content = disk.read_whole(path)
-        mode = stat.S_IMODE(path.stat().st_mode)
+        content = disk.read_now(path) if at_once else disk.read_whole(path)
+        mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - of many files, at each load
     except (FileNotFoundError, NotADirectoryError):
         return SecretFile(path, "", "does not exist", disk.MISSING)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
@@ -63,19 +67,16 @@ def read_secret(path: Path) -> SecretFile:
     return SecretFile(path, value, fault, fingerprint_of(content), had_newline, mode)
 
 
-def newline_warning(files: Sequence[str]) -> str:
-    """The sentence about a newline that was taken off the end of these files; empty for none."""
-    return f"one newline at the end was taken off {_listed(files)}" if files else ""
-
-
-def rights_warning(files: Sequence[tuple[str, int]]) -> str:
-    """The sentence about files, each with its mode, that others than their owners may read; empty for none."""
-    open_ = [(name, mode) for name, mode in files if mode & (stat.S_IRGRP | stat.S_IROTH)]
-    if not open_ or os.name == "nt":
-        return ""
-    modes = ", ".join(dict.fromkeys(f"{mode:04o}" for _, mode in open_))
-    names = _listed([name for name, _ in open_])
-    return f"others than the owner may read {names} (mode {modes}): 0400 keeps a secret to its owner"
+def warnings_of(files: Sequence[SecretFile]) -> Iterator[str]:
+    """The sentences about these files: of which a newline was taken off, and which others may read."""
+    taken = [each.path for each in files if each.had_newline]
+    if taken:
+        yield f"one newline at the end was taken off {_listed(taken)}"
+    opened = [each for each in files if each.mode & (stat.S_IRGRP | stat.S_IROTH)]
+    if opened and os.name != "nt":  # Windows has no such bits
+        modes = ", ".join(dict.fromkeys(f"{each.mode:04o}" for each in opened))
+        names = _listed([each.path for each in opened])
+        yield f"others than the owner may read {names} (mode {modes}): 0400 keeps a secret to its owner"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -96,7 +97,7 @@ def _value_of(content: bytes) -> tuple[str, str]:
     return (text, "") if "\0" not in text else ("", "has a NUL in it: a secret in bytes has to be written as text")
 
 
-def _fault(path: Path, fault: str) -> SecretFile:
+def _fault(path: str, fault: str) -> SecretFile:
     return SecretFile(path, "", fault, disk.fingerprint_now(path))
 
 

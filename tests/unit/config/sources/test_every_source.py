@@ -120,16 +120,19 @@ def test_a_thousand_values_are_read(case):
 @every_source
 def test_it_travels_to_the_owner(case):
     case.put({"name": "a"})
-    there = ConfigLoader._from_spec(loader_of(case)._to_spec())
-    assert there.load().config.name == "a"
-    assert there._watched() == loader_of(case)._watched()
+    here = loader_of(case)
+    there = ConfigLoader._from_spec(here._to_spec())
+    assert (here.load().config.name, there.load().config.name) == ("a", "a")
+    assert there._watched() == here._watched()
 
 
 @every_source
 def test_what_is_watched_is_absolute(case):
     case.put({"name": "a"})
-    assert all(path.is_absolute() for path in loader_of(case)._watched())
-    assert bool(loader_of(case)._watched()) is case.is_watched
+    loader = loader_of(case)
+    loader.load()  # some files are only known once they are read
+    assert all(path.is_absolute() for path in loader._watched())
+    assert bool(loader._watched()) is case.is_watched
 
 
 # ---- what goes wrong

@@ -1,0 +1,249 @@
+"""Reads a `.env` file as a source, by python-dotenv's parser.
+
+Guarantees: each value is what `dotenv_values` gives; the process's environment is never written, and only read where
+interpolation is asked for. A line that the parser can't read is an error with its place, never skipped, as the parser
+itself would. A file that is missing, unreadable, not UTF-8, without any name, or still open for writing is an error;
+`optional=True` allows it to be missing and `allow_empty=True` to set nothing. No message quotes a line of the file.
+
+The parser is called as its own library calls it, for the values and the text of each line; columns are found in that
+text. Rejected: `load_dotenv` (it writes the environment, which every child of the process inherits, and a line that is
+taken away stays set), and refusing a name that is set twice (a `.env` may well end with what overrides the rest; the
+last line counts, as the parser has it, and that is said).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from confcast.config.sources import disk
+from confcast.config.sources.decoding import NotDecodable, decoded
+from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming
+from confcast.errors import ConfigError, Problem
+
+_BEGIN = re.compile(r"\s*(?:export[^\S\n]+)?")
+_NAME = re.compile(r"(?:'[^']+'|[^=#\s]+)[^\S\n]*(?:=[^\S\n]*)?")
+_MOST_LISTED = 10
+
+
+class _Options(msgspec.Struct, frozen=True, kw_only=True):
+    names: dict[str, str] = {}
+    interpolate: bool = False
+    lists: Lists = "json"
+    unknown: Unknown | None = None
+    optional: bool = False
+    allow_empty: bool = False
+    shown: str = ""
+
+
+class Dotenv(_Options, frozen=True):
+    """A `.env` file: lines as `APP_MEMORY__TOTAL=2`. Needs python-dotenv, which the extra `dotenv` installs.
+
+        Dotenv(".env", "APP_", names={"DATABASE_URL": "database.url"})
+
+    A name means the same key, and a text the same value, as in `Environment`. The file is watched; the environment of
+    the process is not changed by it.
+
+    Args:
+        path: The path. Made absolute at once, so that a later `chdir` changes nothing.
+        prefix: With what the names of the application begin, in any case. If it is empty, every name is read.
+        names: For other names, such as `DATABASE_URL`, the key that each sets, as messages write keys. They are found
+            as they are written here, in this case only.
+        interpolate: Whether `${NAME}` and `${NAME:-default}` in a value are replaced, by python-dotenv's rules: by what
+            stands further up in the file, or else by the environment, or else by nothing (which is logged).
+        lists: How a list is written: as JSON, or with commas, too (`Environment` says how).
+        unknown: A name that the schema has no key for refuses the configuration (`refuse`), or is logged and ignored
+            (`warn`). If not given: `refuse` with a prefix, which says whose the names are, and `warn` without one.
+        optional: Whether the file may be missing; a missing file sets no key.
+        allow_empty: Whether the file may set nothing.
+
+    Attributes:
+        shown: The path as it was given, which is how messages name the file.
+
+    Raises:
+        ValueError: `lists` or `unknown` is another word, or a key of `names` can't be one.
+        TypeError: The path, the prefix, a name or its key is no text.
+    """
+
+    path: str = ".env"
+    prefix: str = ""
+
+    if TYPE_CHECKING:
+        # A Struct that is sent to another process has its path as a str; callers may give a Path.
+        def __init__(
+            self,
+            path: str | os.PathLike[str] = ".env",
+            prefix: str = "",
+            *,
+            names: Mapping[str, str] = {},
+            interpolate: bool = False,
+            lists: Lists = "json",
+            unknown: Unknown | None = None,
+            optional: bool = False,
+            allow_empty: bool = False,
+            shown: str = "",
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        given = os.fspath(self.path)
+        if not isinstance(given, str):
+            raise TypeError(f"a path has to be a str or a Path, not {type(given).__name__}")
+        msgspec.structs.force_setattr(self, "shown", self.shown or given)
+        msgspec.structs.force_setattr(self, "path", str(Path(given).absolute()))
+        msgspec.structs.force_setattr(self, "names", dict(self.names))
+        check_naming(self.prefix, self.names, self.lists, self.unknown)
+
+    def read(self) -> Layer:
+        """Read and parse the whole file; the schema is applied later. May wait a quarter of a second for a writer.
+
+        Raises:
+            ConfigError: The file can't be read, or a line of it is none.
+        """
+        try:
+            content = disk.read_whole(self.path)
+        except FileNotFoundError:
+            if self.optional:
+                return Layer(self.shown, {}, disk.MISSING)
+            there = "" if self.shown == self.path else f": {self.path}"
+            raise self._error(f"there is no such file{there}", reason="file_not_found") from None
+        except OSError as error:
+            raise self._error(f"can't be read: {error.strerror}", reason="io_error") from None
+        except disk.NotReadable as error:
+            raise self._error(str(error)) from None
+        return self._layer_of(content)
+
+    def content_fingerprint(self) -> bytes:
+        """The fingerprint that `read()` would return, without parsing. Never raises; any thread may call it."""
+        return disk.fingerprint_now(self.path)
+
+    def watched(self) -> tuple[Path, ...]:
+        """The path of the file itself."""
+        return (disk.as_path(self.path),)
+
+    def still_being_written(self) -> bool:
+        """Whether a process has the file open for writing, as far as a lease on it shows. Never raises."""
+        return disk.is_being_written(self.path)
+
+    def _layer_of(self, content: bytes) -> Layer:
+        try:
+            text = decoded(content)
+        except NotDecodable as error:
+            raise self._error(error.message, error.line, error.column) from None
+        lines = self._lines(text)
+        found, warnings = self._texts(lines)
+        if not lines and not self.allow_empty:
+            raise self._error("is empty: nothing is set in it (allow_empty=True accepts that)")
+        naming = Naming(self.prefix, self.names, self.lists, self._unknown, given="Dotenv(names")
+        return NamedTexts(self.shown, found, naming, fingerprint_of(content), warnings=warnings, has_lines=True)
+
+    @property
+    def _unknown(self) -> Unknown:
+        return self.unknown or ("refuse" if self.prefix else "warn")
+
+    def _lines(self, text: str) -> list[_Line]:
+        """The names of the file with their values. Raises ConfigError with each line that is none."""
+        try:
+            found = [*_parsed(text, self.shown)]
+        except ImportError:
+            raise self._error('needs python-dotenv: pip install "confcast[dotenv]"') from None
+        wrong = [Problem("", _NO_LINE, line.where) for line in found if line.is_wrong]
+        if wrong:
+            raise ConfigError(wrong)
+        return found
+
+    def _texts(self, lines: Sequence[_Line]) -> tuple[list[Text], list[str]]:
+        """The texts that may be the application's, and sentences about what was read."""
+        values, warnings = _interpolated(lines) if self.interpolate else ([line.value for line in lines], [])
+        last: dict[str, Text] = {}
+        again, bare = [], []
+        prefix = self.prefix.upper()
+        for line, value in zip(lines, values, strict=True):
+            if prefix and not line.name.upper().startswith(prefix) and line.name not in self.names:
+                continue
+            if value is None:
+                bare.append(line.where)
+                last.pop(line.name, None)
+                continue
+            again += [line.where] if line.name in last else []
+            last[line.name] = Text(line.name, value, line.where, line.value_where)
+        warnings += [f"{_listed(again)}: the name is set before, and this last line counts"] if again else []
+        warnings += [f"{_listed(bare)}: there is no = behind the name, so it is not set"] if bare else []
+        return list(last.values()), warnings
+
+    def _error(self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed") -> ConfigError:
+        return ConfigError([Problem("", message, f"{self.shown}:{line}:{column}" if line else self.shown)], reason)
+
+
+class _Line(NamedTuple):
+    """A name with its value, as the parser has found it.
+
+    Attributes:
+        name: The name; empty if the line is none.
+        value: The value; None if there is no `=`.
+        where: The position of the name.
+        value_where: The position of the value.
+        is_wrong: Whether the parser can't read the line.
+    """
+
+    name: str
+    value: str | None
+    where: str
+    value_where: str
+    is_wrong: bool
+
+
+_NO_LINE = "is no line of a .env file: NAME=value, NAME='value' or NAME=\"value\" is, where a quotation ends"
+
+
+def _parsed(text: str, shown: str) -> Iterator[_Line]:
+    """Each name of the text, and each line that is none. Raises ImportError: python-dotenv is not installed."""
+    from dotenv.parser import parse_stream
+
+    lines = io.StringIO(text, newline=None)  # as the parser's library opens a file: each end of a line is \n
+    for key, value, original, is_wrong in parse_stream(lines):
+        if key is None and not is_wrong:
+            continue  # a comment, or blank lines
+        begin = _BEGIN.match(original.string)
+        assert begin is not None, "the pattern matches the empty text"
+        name = _NAME.match(original.string, begin.end())
+        ends = begin.end(), name.end() if name is not None else begin.end()
+        where, value_where = (_position(shown, original.line, original.string[:end]) for end in ends)
+        yield _Line(key or "", value, where, value_where, is_wrong)
+
+
+def _position(shown: str, line: int, before: str) -> str:
+    """The position behind a text that begins at a line's first column."""
+    last = before.rfind("\n")
+    return f"{shown}:{line + before.count(chr(10))}:{len(before) - last}"
+
+
+def _interpolated(lines: Sequence[_Line]) -> tuple[list[str | None], list[str]]:
+    """The values with what they refer to in its place, as python-dotenv puts it there, and sentences about nothing."""
+    from dotenv.variables import Variable, parse_variables
+
+    known: dict[str, str | None] = dict(os.environ)
+    found: list[str | None] = []
+    unset: list[str] = []
+    for line in lines:
+        value = line.value
+        if value is not None:
+            atoms = list(parse_variables(value))
+            missing = (each for each in atoms if isinstance(each, Variable) and each.default is None)
+            unset += [line.value_where] if any(each.name not in known for each in missing) else []
+            value = "".join(atom.resolve(known) for atom in atoms)
+        known[line.name] = value
+        found.append(value)
+    told = f"{_listed(unset)}: a variable that is named there is not set, and nothing stands in its place"
+    return found, [told] if unset else []
+
+
+def _listed(positions: Sequence[str]) -> str:
+    more = f" and {len(positions) - _MOST_LISTED} more" if len(positions) > _MOST_LISTED else ""
+    return ", ".join(positions[:_MOST_LISTED]) + more
