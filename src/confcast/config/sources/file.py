@@ -9,6 +9,7 @@ order mark of UTF-8 is accepted (editors on Windows write one); the error for UT
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -132,7 +133,8 @@ class File(_Options, frozen=True):
         try:
             parts = parts_of(self.table.replace(":", ".") if self.nested else self.table)
         except ValueError as error:
-            raise ValueError(f"{self.shown}: table={self.table!r}: {error}") from None
+            why = "a quotation has no end" if isinstance(error, json.JSONDecodeError) else error
+            raise ValueError(f"{self.shown}: table={self.table!r}: {why}") from None
         if "" in parts:
             raise ValueError(f"{self.shown}: table={self.table!r}: a part of the dotted key is empty")
         return tuple(map(str, parts))
@@ -237,9 +239,9 @@ class File(_Options, frozen=True):
 
             return toml
         if self.format == "json":
-            from confcast.config.sources.formats import json
+            from confcast.config.sources.formats import json as json_format
 
-            return json
+            return json_format
         if self.format == "jsonc":
             from confcast.config.sources.formats import jsonc
 
@@ -247,7 +249,7 @@ class File(_Options, frozen=True):
         if self.format == "ini":
             from confcast.config.sources.formats import ini
 
-            return ini.Reader(nested=self.nested, interpolate=self.interpolate, with_default=self.table == ini.DEFAULT)
+            return ini.Reader(nested=self.nested, interpolate=self.interpolate, table=self.table)
         from confcast.config.sources.formats import yaml
 
         return yaml

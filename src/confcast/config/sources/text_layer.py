@@ -12,7 +12,8 @@ guess types without the schema (`"1e3"`, `"no"`, a password of digits).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, get_origin
 
 from confcast.config.schema.annotations import members, written_children
 from confcast.config.schema.key_path import KeyPath
@@ -76,13 +77,14 @@ class _Fitting:
             elif found:
                 self._set(found[0], path, value)
             elif is_inherited(value):
-                self._inherited.setdefault(key, path)
+                if value.for_all:
+                    self._inherited.setdefault(key, path)
             else:
                 self._put(self._unknown(path), path, str(value))
 
     def set_deferred(self, below: Callable[[], dict[str, Any]]) -> None:
         """Set the keys that depend on a tag. `below` gives the merged data of the lower layers."""
-        for found, path, text in self._deferred:
+        for found, path, text in sorted(self._deferred, key=lambda each: not _may_be_tag(each[0])):
             self._set(chosen(found, spelling_of(self._schema), below(), self.data), path, text)
 
     def check_inherited(self) -> None:
@@ -179,6 +181,12 @@ class _Fitting:
     def _refuse(self, path: KeyPath, message: str, written: tuple[str, ...]) -> None:
         self.problems.append(Problem(shown_key(path, self._schema), message, self._layer.where(written)))
         self.refused.append(path)
+
+
+def _may_be_tag(found: tuple[Target, ...]) -> bool:
+    """Whether the key may say which class its table is: it has few values in each."""
+    kinds = (kind for target in found for kind in members(target.annotation, written=True))
+    return all(get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, Enum)) for kind in kinds)
 
 
 def _texts(table: Mapping[str, Any]) -> Iterator[str]:

@@ -99,7 +99,19 @@ TOKENS = {
         *("---\n", "...\n", "%YAML 1.1\n", "no", "~", "1", "010", "1:30", "1:30.5", ".nan", ".inf", "0x", "é", "`"),
         *("2024-01-02", "2024-99-99 1:1:1", "\t", "\x00", "\x85", "\u2028", "\r", "\ufeff"),
     ],
+    "ini": [
+        *("[a]\n", "[b]\n", "[DEFAULT]\n", "[d]\n", "[a.b]\n", "[a:tree]\n", "[", "]", "[]", "[é]\n", "a", "number"),
+        *("text", "TREE", "x", " = ", "=", ":", "\n", "\r\n", "\n  ", "\n\t", "\r", "# c", ";", "1", "null", "[1, 2]"),
+        *('{"a": 1}', "a, b", "%(x)s", "%(number)s", "%%", "%", "%(", '"', "\x00", "\x0c", "\x85", "\u2028", "\ufeff"),
+        *("number = 1\n", "x = %(text)s\n", "text = y\n", "  z\n", "X=2\n"),
+    ],
 }
+TOKENS["jsonc"] = [*TOKENS["json"], "/* ", "*/", "// x\n", "/*", ",]", ",}", "/", "*"]
+FORMS = ["toml", "json", "yaml", "jsonc", "ini"]
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "ini": [{}, {"nested": True}, {"interpolate": True}, {"nested": True, "interpolate": True, "table": "a"}],
+}
+"""With which options a file of each form is read, too."""
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +155,10 @@ def outcome(read: Callable[[], T]) -> tuple[T | None, list[Problem]]:
         return None, error.problems
 
 
-def check(path: Path, content: bytes) -> None:
+def check(path: Path, content: bytes, options: dict[str, Any]) -> None:
     path.write_bytes(content)
     name = str(path)
-    layer, problems = outcome(File(name).read)
+    layer, problems = outcome(File(name, **options).read)
     assert [problem for problem in problems if not is_in(problem.location, name, content)] == []
     if layer is None:
         assert len(problems) == 1
@@ -157,12 +169,13 @@ def check(path: Path, content: bytes) -> None:
         assert all(isinstance(advice, str) for advice in layer.note(where))
 
 
-@pytest.mark.parametrize("form", ["toml", "json", "yaml"])
+@pytest.mark.parametrize("form", FORMS)
 def test_any_bytes_are_a_layer_or_a_config_error(form, folder):
     @fuzzed
     @given(soup(form))
     def run(content: bytes) -> None:
-        check(folder / f"app.{form}", content)
+        for options in OPTIONS.get(form, [{}]):
+            check(folder / f"app.{form}", content, options)
 
     run()
 
@@ -180,10 +193,12 @@ class Outer(BaseModel):
     x: str = ""
 
 
-@pytest.mark.parametrize("form", ["toml", "json", "yaml"])
-def test_what_a_loader_makes_of_any_bytes_is_a_candidate_or_a_config_error(form, folder):
+@pytest.mark.parametrize(
+    ("form", "options"), [(form, options) for form in FORMS for options in OPTIONS.get(form, [{}])], ids=str
+)
+def test_what_a_loader_makes_of_any_bytes_is_a_candidate_or_a_config_error(form, options, folder):
     path = folder / f"loaded.{form}"
-    loader = ConfigLoader(Outer, File(path, allow_empty=True))
+    loader = ConfigLoader(Outer, File(path, allow_empty=True, **options))
 
     @fuzzed
     @given(soup(form))

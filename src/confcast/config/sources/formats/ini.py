@@ -57,11 +57,11 @@ class Reader:
     Args:
         nested: Whether a dot or a colon in a section's name leads to a table in a table.
         interpolate: Whether `%(name)s` stands for another value of the section.
-        with_default: Whether `[DEFAULT]` is a table of the document, too.
+        table: The only table that is read of what is parsed, if one is; `[DEFAULT]` is a table only if it is that.
     """
 
-    def __init__(self, *, nested: bool = False, interpolate: bool = False, with_default: bool = False) -> None:
-        self._nested, self._interpolate, self._with_default = nested, interpolate, with_default
+    def __init__(self, *, nested: bool = False, interpolate: bool = False, table: str | None = None) -> None:
+        self._nested, self._interpolate, self._table = nested, interpolate, table
 
     def parse(self, text: str) -> dict[str, Any] | None:
         """Parse a document; None if the text has none. Every value is a text. Raises Unparsable."""
@@ -70,7 +70,7 @@ class Reader:
         if defaults or (self._interpolate and "%" in text):
             resolving = Interpolation(parser) if self._interpolate else None
             found = {name: self._values(text, name, own, defaults, resolving) for name, own in sections.items()}
-            if self._with_default:
+            if self._table == DEFAULT:
                 found[DEFAULT] = self._values(text, DEFAULT, defaults, {}, resolving)
         return (self._as_tables(text, found) if self._nested else found) or None
 
@@ -119,7 +119,8 @@ class Reader:
                     fault = str(error)
             inherited = key not in own
             if inherited or made_of:
-                value = Text(value, inherited=inherited, made_of=made_of, fault=fault)
+                for_all = inherited and self._table is None
+                value = Text(value, inherited=inherited, for_all=for_all, made_of=made_of, fault=fault)
             found[key] = value
         return found
 

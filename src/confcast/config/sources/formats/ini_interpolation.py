@@ -29,20 +29,30 @@ class Text(str):
 
     Attributes:
         inherited: Whether the section has it from `[DEFAULT]`.
+        for_all: Whether all sections that inherit it are read, so that one of them has to know it.
         made_of: The keys, of the same section or of `[DEFAULT]`, whose values are in it.
         fault: Why it can't be resolved, as the predicate of a sentence about it; empty if it can.
     """
 
-    __slots__ = ("fault", "inherited", "made_of")
+    __slots__ = ("fault", "for_all", "inherited", "made_of")
 
     inherited: bool
+    for_all: bool
     made_of: tuple[str, ...]
     fault: str
 
-    def __new__(cls, text: str, *, inherited: bool = False, made_of: Iterable[str] = (), fault: str = "") -> Text:
+    def __new__(
+        cls,
+        text: str,
+        *,
+        inherited: bool = False,
+        for_all: bool = False,
+        made_of: Iterable[str] = (),
+        fault: str = "",
+    ) -> Text:
         """Make the text `text`, of type Text."""
         made = super().__new__(cls, text)
-        made.inherited, made.made_of, made.fault = inherited, tuple(made_of), fault
+        made.inherited, made.for_all, made.made_of, made.fault = inherited, for_all, tuple(made_of), fault
         return made
 
 
