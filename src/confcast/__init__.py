@@ -22,6 +22,7 @@ _HOME = {
     "Environment": "config.sources.environment",
     "Explanation": "wire.messages",
     "File": "config.sources.file",
+    "Files": "config.sources.files",
     "Held": "wire.messages",
     "Layer": "config.sources.layer",
     "NeedsRestart": "config.schema.marks",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from confcast.config.sources.dotenv import Dotenv as Dotenv
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
+    from confcast.config.sources.files import Files as Files
     from confcast.config.sources.layer import Layer as Layer
     from confcast.config.sources.layer import Source as Source
     from confcast.config.sources.secrets_dir import SecretsDir as SecretsDir

@@ -36,6 +36,9 @@ RUN = {
         "watch.py": "test_the_watching_program_receives_an_edit",
     },
     "operating.md": {"ci.py": "test_a_proposal_is_tried_in_ci"},
+    "several_files.md": dict.fromkeys(
+        ("sources.py", "app.toml", "defaults.toml", "limits.toml"), "test_guide_several_files.py"
+    ),
     "three_a_m.md": {"app.toml": "test_guide_three_a_m.py"},
     "testing.md": {
         "test_app.py": "test_the_unit_tests_pass",

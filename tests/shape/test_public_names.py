@@ -31,6 +31,7 @@ NAMES = {
     "Dotenv",
     "Environment",
     "File",
+    "Files",
     "Layer",
     "Explanation",
     "Held",
@@ -146,7 +147,8 @@ SIGNATURES = {
     "allow_empty=False, shown='')",
     "Environment": "(prefix='', *, names=<factory>, files=False, lists='json', unknown='refuse')",
     "File": "(path, *, format=None, optional=False, allow_empty=False, table=None, nested=False, interpolate=False,"
-    " shown='')",
+    " references=None, includes=None, tags=(), shown='')",
+    "Files": "(pattern, *, format=None, allow_empty=False, shown='')",
     "Layer": "(name, data, fingerprint=None, places=None, notes=None, *, has_lines=False, warnings=(), secrets=())",
     "Source.read": "(self)",
     "NeedsRestart": "(why='', *, grow=False)",

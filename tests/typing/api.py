@@ -36,6 +36,7 @@ from confcast import (
     Environment,
     Explanation,
     File,
+    Files,
     Held,
     Layer,
     NeedsRestart,
@@ -130,6 +131,8 @@ def loading() -> None:
     File(Path("app.conf"), format="toml", optional=True, allow_empty=True)
     File("app.ini", table="app", nested=True, interpolate=True)
     File("app.json", format="jsonc")
+    File("app.yaml", references="env", includes="include", tags=("env", "file", "include"))
+    Files("conf.d/*.toml", format="toml", allow_empty=True)
     Environment("APP_", unknown="warn")
     Environment(names=MappingProxyType({"DATABASE_URL": "database.url"}), files=True, lists="comma")
 
@@ -146,6 +149,9 @@ def loading() -> None:
     Dotenv(unknown="ignore")  # type: ignore[arg-type]
     SecretsDir()  # type: ignore[call-arg]
     SecretsDir("/run/secrets", "app_")  # type: ignore[call-arg]
+    File("app.toml", references="shell")  # type: ignore[arg-type]
+    File("app.yaml", tags=("exec",))  # type: ignore[arg-type]
+    Files("conf.d/*.toml", optional=True)  # type: ignore[call-arg]
     Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
     Environment("APP_", lists="commas")  # type: ignore[arg-type]
     Environment(names={"DATABASE_URL": ("database", "url")})  # type: ignore[dict-item]

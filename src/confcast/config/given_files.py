@@ -1,40 +1,68 @@
-"""Files with contents that they do not have: what a dry run tries, which its caller has read, stands in their place."""
+"""Files with contents that they do not have: what a dry run tries, which its caller has read, stands in their place.
+
+A name may mean the file of a source, one that it includes or that a reference names, or a file of a folder; also one
+that is not there yet, if the folder's pattern takes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from confcast.config.sources.file import File
+from confcast.config.sources.file_reads import FileReads, ignore, is_called
+from confcast.config.sources.files import Files
 from confcast.config.sources.layer import Layer, Source
 from confcast.errors import ConfigError, Problem
 
 
 class GivenFile:
-    """A file with a content that it does not have."""
+    """A source that reads files, some of which have another content."""
 
-    def __init__(self, file: File, content: bytes) -> None:
-        self._file, self._given, self.shown = file, content, file.shown
-
-    def _content(self) -> bytes:
-        return self._given
+    def __init__(self, source: File | Files, given: Mapping[str, bytes]) -> None:
+        self._source, self._given = source, given
 
     def read(self) -> Layer:
-        """Parse the content. Raises ConfigError as `File.read` does."""
-        return self._file._layer_of(self._given)
+        """Read as the source does, and take the contents that were given. Raises ConfigError as the source does."""
+        return self._source._read_by(FileReads(ignore, self._given))
+
+    def _text_called(self, shown: str) -> bytes | None:
+        """The content of the file that messages call so; None if the source has no such file."""
+        return self._source._text_called(shown, self._given)
 
 
 def in_place(sources: Sequence[Source], contents: Mapping[str, bytes]) -> list[Source]:
     """The sources, with these contents in the place of their files', by their names or paths. Raises ConfigError."""
     found, problems = list(sources), []
-    files = {index: each for index, each in enumerate(sources) if isinstance(each, File)}
-    for name, content in contents.items():
-        called = [index for index, each in files.items() if each._is_called(name)]
-        if len(called) == 1:
-            found[called[0]] = GivenFile(files[called[0]], content)
-        else:
-            known = ", ".join(each.shown for each in files.values()) or "none"
-            none = f"is no file of the sources, which have: {known}"
-            problems.append(Problem("", f"{name} {'is the name of several files: give the path' if called else none}"))
+    files = {index: each for index, each in enumerate(sources) if isinstance(each, File | Files)}
+    given: dict[int, dict[str, bytes]] = {index: {} for index in files}
+    left = dict(contents)
+    for own in (True, False):  # what a source includes may depend on what is given for the source itself
+        for name in list(left):
+            called = [(index, path) for index, each in files.items() for path in _paths(each, name, given[index], own)]
+            if len(called) == 1:
+                index, path = called[0]
+                given[index][path] = left.pop(name)
+            elif called:
+                problems.append(Problem("", f"{name} is the name of several files: give the path"))
+                del left[name]
+    known = ", ".join(each.shown for each in files.values()) or "none"
+    problems += [Problem("", f"{name} is no file of the sources, which have: {known}") for name in left]
     if problems:
         raise ConfigError(problems)
+    for index, each in files.items():
+        if given[index]:
+            found[index] = GivenFile(each, given[index])
     return found
+
+
+def _paths(source: File | Files, name: str, given: Mapping[str, bytes], own: bool) -> Iterator[str]:
+    """The paths of the source's files that a person means by this name: its own files, or those that they name."""
+    if own:
+        yield from source._paths_called(name)
+        return
+    noted = dict[str, bytes]()
+    with contextlib.suppress(ConfigError):  # it is raised again when the given contents are loaded
+        source._read_by(FileReads(lambda path, fingerprint: noted.update({str(path): fingerprint}), given))
+    found = [path for path in noted if is_called(path, name)]
+    yield from found or source._paths_to_come(name)

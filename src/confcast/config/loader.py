@@ -43,6 +43,7 @@ from confcast.config.schema.spelling import Spelling, spelling_of
 from confcast.config.source_set import SourceSet, as_source
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
+from confcast.config.sources.files import Files
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
 from confcast.config.sources.merge import Merged
 from confcast.config.validation import shadowed
@@ -338,11 +339,10 @@ class ConfigLoader(Generic[T]):
     def _text_of(self, shown: str) -> str | None:
         """The content of the file that messages call so; None if no source is called so, or it can't be read."""
         for source in self.sources:
-            if isinstance(source, File | given_files.GivenFile) and source.shown == shown:
-                try:
-                    return source._content().removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-                except (OSError, disk.NotReadable):
-                    return None
+            if isinstance(source, File | Files | given_files.GivenFile):
+                content = source._text_called(shown)
+                if content is not None:
+                    return content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
         return None
 
     def _fingerprint(self) -> bytes:

@@ -106,8 +106,8 @@ class SourceSet:
     def still_being_written(self) -> Iterator[Path]:
         """The files that some process has open for writing now, as far as the system can tell."""
         for source, noted in zip(self.sources, self._noted, strict=True):
-            if getattr(source, "still_being_written", bool)():
-                yield from files_of(source)
+            writing = getattr(source, "still_being_written", bool)()
+            yield from files_of(source) if writing is True else writing or ()
             yield from filter(disk.is_being_written, noted)
 
 

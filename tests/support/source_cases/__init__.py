@@ -6,10 +6,11 @@ from tests.support.source_cases.case import SourceCase
 from tests.support.source_cases.dotenv import DotenvCase
 from tests.support.source_cases.environment import EnvironmentCase
 from tests.support.source_cases.file import JsonCase, JsoncCase, TableCase, TomlCase, YamlCase
+from tests.support.source_cases.files import FilesCase
 from tests.support.source_cases.ini import IniCase, InterpolatedIniCase
 from tests.support.source_cases.secret_files import NamedFilesCase, SecretsDirCase
 
 CASES: tuple[type[SourceCase], ...] = (
-    *(TomlCase, JsonCase, YamlCase, IniCase, InterpolatedIniCase, JsoncCase, TableCase),
+    *(TomlCase, JsonCase, YamlCase, IniCase, InterpolatedIniCase, JsoncCase, TableCase, FilesCase),
     *(EnvironmentCase, NamedFilesCase, SecretsDirCase, DotenvCase),
 )

@@ -8,10 +8,11 @@ order mark of UTF-8 is accepted (editors on Windows write one); the error for UT
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ import msgspec
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
+from confcast.config.sources.file_reads import FileReads, ignore, is_called
 from confcast.config.sources.formats.common import Note, Unparsable
 from confcast.config.sources.formats.in_table import NoTable, Reader, TableReader
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
@@ -36,6 +38,7 @@ _SUFFIXES: dict[str, Format] = {
     ".ini": "ini",
     ".cfg": "ini",
 }
+_TAGS = ("env", "file", "include")
 _FORMATS = "'toml', 'json', 'jsonc', 'yaml' or 'ini'"
 
 
@@ -49,6 +52,11 @@ def _as_path(path: str) -> tuple[Path, ...]:
     return (Path(path),)
 
 
+def form_of(path: str) -> Format | None:
+    """The format that the suffix of a path says; None if it says none."""
+    return _SUFFIXES.get(Path(path).suffix.lower())
+
+
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
     format: Format | None = None
     optional: bool = False
@@ -56,6 +64,9 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     table: str | None = None
     nested: bool = False
     interpolate: bool = False
+    references: Literal["env"] | None = None
+    includes: str | None = None
+    tags: tuple[str, ...] = ()
     shown: str = ""
 
 
@@ -74,6 +85,11 @@ class File(_Options, frozen=True):
         nested: Whether `[a.b]` and `[a:b]` in an INI file are a table `b` in the table `a`.
         interpolate: Whether `%(name)s` in an INI file stands for another value of the section or of `[DEFAULT]`, and
             `%%` for a percent sign, as configparser's `BasicInterpolation` has it.
+        references: `env`: in values, `${VAR}`, `${VAR:-default}` and `${file:/path}` are replaced by what they name,
+            and `$$` by a dollar. A value that is one reference is converted by the type of its key.
+        includes: A key at the top of what is read; its value is the path of a file to include, or a list of them. What
+            is included lies below this file. The path is relative to the file that names it.
+        tags: Of YAML, which of `env`, `file` and `include` to read: `!env VAR`, `!file path`, `!include path`.
 
     Attributes:
         shown: The path as it was given, which is how messages name the file.
@@ -96,6 +112,9 @@ class File(_Options, frozen=True):
             table: str | None = None,
             nested: bool = False,
             interpolate: bool = False,
+            references: Literal["env"] | None = None,
+            includes: str | None = None,
+            tags: Sequence[Literal["env", "file", "include"]] = (),
             shown: str = "",
         ) -> None: ...
 
@@ -107,20 +126,35 @@ class File(_Options, frozen=True):
             msgspec.structs.force_setattr(self, "shown", given)
         msgspec.structs.force_setattr(self, "path", str(Path(given).absolute()))
         suffix = Path(given).suffix
-        form = self.format or _SUFFIXES.get(suffix.lower())
+        form = self.format or form_of(given)
         if form not in _SUFFIXES.values():
             raise ValueError(
-                f"{given}: can't tell the format {'from ' + suffix if suffix else 'without a suffix'}:"
+                f"{self.shown}: can't tell the format {'from ' + suffix if suffix else 'without a suffix'}:"
                 f" give format={_FORMATS}"
                 if self.format is None
-                else f"{given}: unknown format {self.format!r}: it has to be {_FORMATS}"
+                else f"{self.shown}: unknown format {self.format!r}: it has to be {_FORMATS}"
             )
         msgspec.structs.force_setattr(self, "format", form)
-        for name in ("nested", "interpolate"):
-            if getattr(self, name) and form != "ini":
-                raise ValueError(f"{given}: {name}=True is for INI files, and the format is {form}")
+        self._check_options()
         if self.table is not None:
             self._table_path()
+
+    def _check_options(self) -> None:
+        tags = (self.tags,) if isinstance(self.tags, str) else tuple(self.tags)
+        msgspec.structs.force_setattr(self, "tags", tags)
+        for name in ("nested", "interpolate"):
+            if getattr(self, name) and self.format != "ini":
+                raise ValueError(f"{self.shown}: {name}=True is for INI files, and the format is {self.format}")
+        if self.references not in (None, "env"):
+            raise ValueError(f"{self.shown}: references={self.references!r}: it has to be 'env'")
+        if self.includes == "":
+            raise ValueError(f"{self.shown}: includes='': it has to be a key, such as 'include'")
+        if self.includes is not None and self.format == "ini" and self.table is None:
+            raise ValueError(f"{self.shown}: an INI file has its keys in sections: includes= needs table=, the section")
+        if unknown := set(tags) - set(_TAGS):
+            raise ValueError(f"{self.shown}: tags has {sorted(unknown)}: known are {', '.join(_TAGS)}")
+        if tags and self.format != "yaml":
+            raise ValueError(f"{self.shown}: tags={tags}: only YAML has tags, and the format is {self.format}")
 
     def _table_path(self) -> tuple[str, ...]:
         """The keys that lead to the table that is read; empty for the whole file. Raises ValueError."""
@@ -145,38 +179,93 @@ class File(_Options, frozen=True):
         Raises:
             ConfigError: The file can't be read, or is no document of its format.
         """
+        return self.read_noting(ignore)
+
+    def read_noting(self, note: Callable[[Path, bytes], None]) -> Layer:
+        """Read as `read` does, and call `note` with each included file and each file of a reference."""
+        return self._read_by(FileReads(note))
+
+    def _read_by(self, reads: FileReads) -> Layer:
+        """What the file gives, read in this way. Raises ConfigError as `read` does."""
         try:
-            content = disk.read_whole(self.path)
+            content = reads.own(self.path)
         except FileNotFoundError:
             if self.optional:
                 return Layer(self.shown, {}, disk.MISSING)
-            there = "" if self.shown == self.path else f": {self.path}"
-            raise self._error(f"there is no such file{there}", reason="file_not_found") from None
+            raise self._error(self._what_is_missing(), reason="file_not_found") from None
         except OSError as error:
             raise self._error(f"can't be read: {error.strerror}", reason="io_error") from None
         except disk.NotReadable as error:
             raise self._error(str(error)) from None
-        return self._layer_of(content)
+        if self._refers:
+            from confcast.config.sources import includes
 
-    def _is_called(self, name: str) -> bool:
-        """Whether a person means this file by this name: its path, as given or absolute, or the end of its path."""
-        return name in (self.shown, self.path) or self.path.endswith(f"/{name.removeprefix('./')}")
-
-    def _content(self) -> bytes:
-        """The file's content as it is now, unparsed. Raises OSError and NotReadable."""
-        return disk.read_now(self.path)
-
-    def _layer_of(self, content: bytes) -> Layer:
-        """What the file would give with this content. Raises ConfigError as `read` does."""
+            return includes.layer_of(self, content, reads)
         text = self._text(content)
-        data = self._parsed(text)
+        return self._layer_with(self._parsed(text), lambda: self._places(text), text, fingerprint_of(content))
+
+    def _beside(self, name: str) -> File:
+        """The file of this name in the file's folder, with the file's options. Raises ValueError."""
+        form = form_of(name) or self.format
+        return msgspec.structs.replace(
+            self,
+            path=str(Path(self.path).parent / name),
+            shown=str(Path(self.shown).parent / name),
+            format=form,
+            optional=False,
+            table=self.table if form == "ini" else None,
+            nested=self.nested and form == "ini",
+            interpolate=self.interpolate and form == "ini",
+            tags=self.tags if form == "yaml" else (),
+        )
+
+    def _what_is_missing(self) -> str:
+        there = "" if self.shown == self.path else f": {self.path}"
+        if Path(self.path).is_symlink():
+            return f"is a link to a file that does not exist: {Path(self.path).readlink()}"
+        return f"there is no such file{there}"
+
+    @property
+    def _refers(self) -> bool:
+        """Whether the file may name others, or variables."""
+        return self.references is not None or self.includes is not None or bool(self.tags)
+
+    def _paths_called(self, name: str) -> tuple[str, ...]:
+        """The file's path, if a person means it by this name: the path, as given or absolute, or the end of it."""
+        return (self.path,) if name == self.shown or is_called(self.path, name) else ()
+
+    def _paths_to_come(self, name: str) -> tuple[str, ...]:
+        """No path: a file of another name is never read."""
+        return ()
+
+    def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> bytes | None:
+        """The content of the file that messages call so: this one, or one that it names. None if it can't be had.
+
+        Contents that are `given`, by path, stand in the place of those that the files have.
+        """
+        reads, path = FileReads(ignore, given), self.path
+        if shown != self.shown:
+            if not self._refers:
+                return None
+            noted = set[str]()
+            with contextlib.suppress(ConfigError):
+                self._read_by(FileReads(lambda path, fingerprint: noted.add(str(path)), given))
+            path = next((each for each in noted if is_called(each, shown)), "")
+        with contextlib.suppress(OSError, disk.NotReadable):
+            return reads.own(path) if path else None
+        return None
+
+    def _layer_with(
+        self,
+        data: dict[str, Any],
+        places: Callable[[], Mapping[KeyPath, Place | str]],
+        text: str,
+        fingerprint: bytes,
+        secrets: Iterable[KeyPath] = (),
+    ) -> Layer:
+        """The layer of data that were made of a text."""
         return self._kind_of_layer()(
-            self.shown,
-            data,
-            fingerprint_of(content),
-            lambda: self._places(text),
-            lambda: self._notes(text),
-            has_lines=True,
+            self.shown, data, fingerprint, places, lambda: self._notes(text), has_lines=True, secrets=secrets
         )
 
     def _kind_of_layer(self) -> type[Layer]:
@@ -191,6 +280,10 @@ class File(_Options, frozen=True):
 
         A file that is missing, or can't be read, has a fingerprint of its own.
         """
+        if self._refers:
+            from confcast.config.sources import references
+
+            return references.fingerprint_now(self.path)
         return disk.fingerprint_now(self.path)
 
     def watched(self) -> tuple[Path, ...]:
@@ -202,14 +295,16 @@ class File(_Options, frozen=True):
         return disk.is_being_written(self.path)
 
     def _text(self, content: bytes) -> str:
+        """The text of a content. Raises ConfigError."""
         try:
             return decoded(content)
         except NotDecodable as error:
             raise self._error(error.message, error.line, error.column) from None
 
     def _parsed(self, text: str) -> dict[str, Any]:
+        """The data of a text; new at each call. Raises ConfigError."""
         try:
-            document = self._reader().parse(text)
+            document = self._reader().parse(text, self.tags) if self.tags else self._reader().parse(text)
         except NoTable as error:
             if self.optional:
                 return {}
@@ -259,6 +354,8 @@ class File(_Options, frozen=True):
         return notes(text) if notes is not None else {}
 
     def _places(self, text: str) -> Mapping[KeyPath, Place]:
+        """The positions of all values of a text that was parsed."""
+
         def shown(at: tuple[int, int]) -> str:
             return f"{self.shown}:{at[0]}:{at[1]}"
 

@@ -190,7 +190,8 @@ class Source(Protocol):
       It calls `note(path, fingerprint)` for each such file before it raises anything about it. The fingerprint is 16
       bytes that stand for the content, or for the reason why there is none. The owner watches these files, and counts
       their content beside `content_fingerprint()`.
-    - `still_being_written() -> bool`: whether a process is writing to the files, so that the owner should wait.
+    - `still_being_written() -> bool`: whether a process is writing to the files, so that the owner should wait. A
+      source that watches a directory returns a tuple of those files instead.
     """
 
     def read(self) -> Layer:

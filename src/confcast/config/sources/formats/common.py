@@ -52,6 +52,17 @@ class Spot(NamedTuple):
     value: tuple[int, int]
 
 
+class Tagged(str):
+    """A text of a YAML document under a tag of confcast's own: `!env NAME`. Whoever asked for the tag replaces it.
+
+    Attributes:
+        tag: Without the exclamation mark: `env`.
+    """
+
+    __slots__ = ("tag",)
+    tag: str
+
+
 class Unparsable(Exception):
     """The text is no document of its format.
 

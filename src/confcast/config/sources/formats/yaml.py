@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from confcast.config.schema.key_path import KeyPath
@@ -32,10 +32,14 @@ from confcast.config.sources.formats.common import (
     Lines,
     Note,
     Spot,
+    Tagged,
     Unparsable,
     too_deep,
 )
 from confcast.config.sources.formats.plain import NOT_PLAIN
+
+OWN_TAGS = ("env", "file", "include")
+"""The tags beyond YAML's plain types that a caller may ask for; `Tagged` says what becomes of them."""
 
 MAX_EXPANDED = 1_000_000
 """How many nodes the aliases of one document may stand for together, however large it is: two seconds' work.
@@ -79,17 +83,20 @@ _LONGEST = 4300  # characters of a value that is no text: the time to make an in
 _INDICATORS = 1000  # libyaml composes this many levels on any stack; 100,000 end in a segmentation fault
 
 
-def parse(text: str) -> Any:
-    """Parse a document; None if the text has none. Raises Unparsable, and ImportError if PyYAML is not installed."""
+def parse(text: str, tags: Sequence[str] = ()) -> Any:
+    """Parse a document; None if the text has none. A scalar with one of these tags becomes a `Tagged`.
+
+    Raises Unparsable, and ImportError if PyYAML is not installed.
+    """
     import yaml  # noqa: F401 - a plain document needs it as any other: the next edit may make it one that is not plain
 
     document = plain_yaml.parse(text)
-    return parse_any(text) if document is NOT_PLAIN else document
+    return parse_any(text, tags) if document is NOT_PLAIN else document
 
 
-def parse_any(text: str) -> Any:
+def parse_any(text: str, tags: Sequence[str] = ()) -> Any:
     """Parse a document by libyaml, plain or not, as `parse` does."""
-    return _read(text, _Builder.document)
+    return _read(text, lambda builder, root: builder.document(root, tags))
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
@@ -255,9 +262,11 @@ class _Builder:
         self._expanded = 0
         self._characters = 0
         self._depth = 0
+        self._tags: Sequence[str] = ()
 
-    def document(self, root: Any) -> Any:
-        """Turn the document into plain data."""
+    def document(self, root: Any, tags: Sequence[str] = ()) -> Any:
+        """Turn the document into plain data, and scalars with these tags into `Tagged`."""
+        self._tags = tags
         try:
             return self.value(root)
         except _BadNode as bad:
@@ -314,7 +323,7 @@ class _Builder:
     def _scalar(self, node: Any) -> Any:
         name = _SCALARS.get(node.tag)
         if name is None:
-            raise _unsupported_tag(node)
+            return self._tagged(node)
         try:
             if len(node.value) > _LONGEST and name != "binary":
                 raise ValueError("too long")
@@ -323,6 +332,14 @@ class _Builder:
             raise _BadNode(f"is no valid YAML: not a valid {name}; quote it if it is text", node) from None
         if name == "float" and math.isinf(made) and "inf" not in node.value.lower():
             raise _BadNode(TOO_LARGE, node)
+        return made
+
+    def _tagged(self, node: Any) -> Tagged:
+        name = node.tag.removeprefix("!")
+        if name not in self._tags or node.tag == name:
+            raise _unsupported_tag(node)
+        made = Tagged(node.value)
+        made.tag = name
         return made
 
     def _table(self, node: Any) -> dict[Any, Any]:
@@ -344,6 +361,8 @@ class _Builder:
 
     def _key(self, node: Any) -> Any:
         key = self.value(node) if node.id == "scalar" else None
+        if isinstance(key, Tagged):
+            raise _unsupported_tag(node)
         if node.id != "scalar" or not isinstance(key, Hashable):
             raise Unparsable("has a table or a list for a key", *_start(node))
         return key
@@ -376,6 +395,13 @@ def _start(node: Any) -> tuple[int, int]:
 
 
 def _unsupported_tag(node: Any) -> Unparsable:
+    own = node.tag.removeprefix("!")
+    if own != node.tag and own in OWN_TAGS:
+        return Unparsable(
+            f'has the tag !{own}, which is read only where File(…, tags=("{own}",)) asks for it,'
+            " and only before a single value",
+            *_start(node),
+        )
     return Unparsable(
         "has a tag that is not one of YAML's plain types; quote the value if it is a text that begins with '!'",
         *_start(node),

@@ -1,0 +1,177 @@
+"""Resolves references in texts: `${VAR}`, `${VAR:-default}` and `${file:/path}`; `$$` is a dollar.
+
+The forms are those that a shell and Compose have, as far as they mean one thing everywhere. `:-` gives its default also
+for a variable that is empty, as in a shell. Whatever else begins with `${` is refused, in words that quote nothing of
+it: a password may look like one. What a reference gives is never looked at for references, so that no secret can name
+another. A dollar that begins neither form stays.
+
+The variables are those of the process that reads: the config owner has those of the server's start. A variable whose
+name says that it holds a secret makes one of each text that it is put into, as does each `${file:…}`. The names are
+those that Django keeps out of its error reports, and a few more; a URL with a password in it counts, whatever its
+variable is called.
+
+Rejected: `$VAR` without braces (passwords and templates have dollars), `${VAR-default}` and `${VAR:?message}` (one
+character decides what they mean), references in a default (which of the two closes first?), and references in keys.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from confcast.config.sources import disk
+from confcast.config.sources.file_reads import FileReads
+from confcast.config.sources.layer import combined, fingerprint_of
+
+FORMS = "a reference is ${NAME}, ${NAME:-default} or ${file:/path}, and a dollar before a brace is written $$"
+MOST_BYTES = 1024 * 1024
+"""Bytes of the largest file that a reference may name: it holds one value."""
+
+_TOKEN = re.compile(r"\$(?:\$|\{([^{}]*)\}|(?=\{))")
+_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?|file:(?P<path>.+)", re.DOTALL)
+_NAMES = re.compile(rb"(?:\$\{|!env[ \t]+[\"']?)([A-Za-z_][A-Za-z0-9_]*)")
+_SECRET = re.compile("API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|COOKIE|CREDENTIAL|PRIVATE|_PWD|DSN", re.IGNORECASE)
+_URL_WITH_PASSWORD = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+
+
+class Resolved(NamedTuple):
+    """A text after its references were resolved.
+
+    Attributes:
+        text: The outcome.
+        origins: What was put in, in words; empty if the text had no references but only doubled dollars.
+        is_whole: Whether the text was one reference and nothing else, so that the schema's type decides what it is.
+        is_secret: Whether a secret was put in.
+    """
+
+    text: str
+    origins: tuple[str, ...]
+    is_whole: bool
+    is_secret: bool
+
+
+class Unresolved(Exception):
+    """A text has references that can't be resolved.
+
+    Args:
+        messages: One for each.
+        names: The variables among the words of the messages.
+    """
+
+    def __init__(self, messages: list[str], names: list[str]) -> None:
+        super().__init__("; ".join(messages))
+        self.messages, self.names = messages, names
+
+
+class _Part(NamedTuple):
+    """What one reference gives."""
+
+    text: str
+    origin: str
+    is_secret: bool
+
+
+class Resolver:
+    """Resolves the references of one file.
+
+    Args:
+        folder: The folder of the file: a relative path in `${file:…}` begins there.
+        reads: Reads the files that references name.
+    """
+
+    def __init__(self, folder: Path, reads: FileReads) -> None:
+        self._folder, self._reads = folder, reads
+
+    def resolve(self, text: str) -> Resolved:
+        """Resolve every reference in a text. Raises Unresolved, with all that is wrong with it."""
+        parts, wrong, names = list[_Part](), list[str](), list[str]()
+
+        def put_in(found: re.Match[str]) -> str:
+            if found[0] == "$$":
+                return "$"
+            try:
+                parts.append(self.part(found[1]))
+            except Unresolved as error:
+                wrong.extend(error.messages)
+                names.extend(error.names)
+                return ""
+            return parts[-1].text
+
+        outcome = _TOKEN.sub(put_in, text)
+        if wrong:
+            raise Unresolved(list(dict.fromkeys(wrong)), names)
+        first = _TOKEN.match(text)
+        is_whole = first is not None and first.end() == len(text) and first[0] != "$$"
+        origins = tuple(dict.fromkeys(part.origin for part in parts))
+        return Resolved(outcome, origins, is_whole, any(part.is_secret for part in parts))
+
+    def whole(self, body: str) -> Resolved:
+        """What stands for `${body}`. Raises Unresolved."""
+        part = self.part(body)
+        return Resolved(part.text, (part.origin,), True, part.is_secret)
+
+    def part(self, body: str | None) -> _Part:
+        """What the reference with this between its braces gives; None if they are not closed. Raises Unresolved."""
+        found = _BODY.fullmatch(body) if body is not None else None
+        if found is None:
+            raise Unresolved([f"has a reference that can't be read: {FORMS}"], [])
+        if found["path"] is not None:
+            return self._of_file(found["path"])
+        return self._of_variable(found["name"], found["default"])
+
+    def _of_variable(self, name: str, default: str | None) -> _Part:
+        value, secret = os.environ.get(name), _SECRET.search(name) is not None
+        if default is not None and not value:
+            return _Part(default, f"the default for environment variable {name}", secret or _is_url_with(default))
+        if value is None:
+            raise Unresolved([f"environment variable {name} is not set, and ${{{name}}} has no default"], [name])
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Unresolved([f"environment variable {name} is not UTF-8"], [name]) from None
+        return _Part(value, f"environment variable {name}", secret or _is_url_with(value))
+
+    def _of_file(self, named: str) -> _Part:
+        return _Part(self._text_of(str(self._folder / named)), f"file {named}", is_secret=True)
+
+    def _text_of(self, path: str) -> str:
+        try:
+            content = self._reads.other(path)
+        except FileNotFoundError:
+            raise Unresolved([f"there is no file {path}"], []) from None
+        except (OSError, ValueError) as error:  # ValueError: a null byte
+            why = getattr(error, "strerror", None) or str(error)
+            raise Unresolved([f"the file {path} can't be read by uid {os.geteuid()}: {why}"], []) from None
+        except disk.NotReadable as error:
+            raise Unresolved([f"the file {path} {error}"], []) from None
+        if len(content) > MOST_BYTES:
+            raise Unresolved([f"the file {path} is larger than {MOST_BYTES // 1024**2} MiB, and holds one value"], [])
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            raise Unresolved([f"the file {path} is not UTF-8"], []) from None
+        return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def fingerprint_with_variables(content: bytes) -> bytes:
+    """The fingerprint of a content together with the environment variables that it may refer to."""
+    own = fingerprint_of(content)
+    if b"$" not in content and b"!env" not in content:
+        return own
+    names = sorted({found.decode() for found in _NAMES.findall(content)} & os.environ.keys())
+    values = "\0".join(f"{name}={os.environ[name]}" for name in names)
+    return combined([own, fingerprint_of(values.encode(errors="surrogateescape"))]) if names else own
+
+
+def fingerprint_now(path: str) -> bytes:
+    """The same of a file as it is now; of one that can't be read, what `disk.fingerprint_now` gives. Never raises."""
+    try:
+        return fingerprint_with_variables(disk.read_now(path))
+    except (OSError, ValueError, disk.NotReadable):
+        return disk.fingerprint_now(path)
+
+
+def _is_url_with(text: str) -> bool:
+    return _URL_WITH_PASSWORD.search(text) is not None
