@@ -22,8 +22,8 @@ next generation takes over. Where the fallback's content runs already, its end o
 
 What was undone is refused as long as the sources have it: by the digest of the whole content, and by that of what the
 sources gave, since overrides of the window are gone with it. So is what was undone before it, as on trial: the sources
-may have that, or go back to it, until they have something else that is applied. Meanwhile `set` and `unset` build on what runs. Resume,
-`force` and a further `confirm_within` pass.
+may have that, or go back to it, until they have something else that is applied. Meanwhile `set` and `unset` build on
+what runs. Resume, `force` and a further `confirm_within` pass.
 
 Rejected: a deadline that is written before the vote (nothing runs yet that could need an undo), the version before as
 the fallback (that may be provisional itself), the sources' digest alone (`set` in a window brings content of its own),
