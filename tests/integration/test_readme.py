@@ -36,6 +36,7 @@ RUN = {
         "watch.py": "test_the_watching_program_receives_an_edit",
     },
     "operating.md": {"ci.py": "test_a_proposal_is_tried_in_ci"},
+    "references.md": dict.fromkeys(("sources.py", "app.toml"), "test_guide_references.py"),
     "several_files.md": dict.fromkeys(
         ("sources.py", "app.toml", "defaults.toml", "limits.toml"), "test_guide_several_files.py"
     ),

@@ -27,7 +27,7 @@ from confcast.errors import Problem
 _LONGEST = 200
 """Characters of a line that is shown; a longer one has no excerpt."""
 
-_PLACE = re.compile(r"(?P<file>.+):(?P<line>[1-9][0-9]*):(?P<column>[1-9][0-9]*)", re.DOTALL)
+_PLACE = re.compile(r"(?P<file>.+):(?P<line>[1-9][0-9]*):(?P<column>[1-9][0-9]*)(?:, from .+)?", re.DOTALL)
 _PLAIN_KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
 _SETS = re.compile(r"""(?P<before>\s*(?:-\s+)?(?P<quote>["']?)(?P<name>[\w.-]+)(?P=quote)\s*[=:]\s*)(?P<value>.*)""")
 _TEXT = re.compile(r"""(?P<quote>["']?)(?P<text>.*?)(?P<rest>(?P=quote)\s*,?\s*)""")

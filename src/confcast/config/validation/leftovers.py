@@ -6,8 +6,11 @@ and no error: once for each place and content, and again only after the placehol
 higher layer hides causes no warning. A placeholder in a value that may be a secret is not shown: a password may look
 like one.
 
-Rejected: filling placeholders in (from which process's variables, and how would a `$` be escaped?), and a mark for
-fields that hold templates (one line in a log costs less than a word in each schema).
+Where references are resolved (`File(…, references="env")`), only a `{{ x }}` is left over: a `${` that is still there
+was escaped.
+
+Rejected: filling placeholders in without being asked (a `$` would need an escape in files that have none), and a mark
+for fields that hold templates (one line in a log costs less than a word in each schema).
 """
 
 from __future__ import annotations
@@ -20,12 +23,14 @@ from confcast.config.schema.key_path import KeyPath, texts
 from confcast.config.schema.secret_paths import is_secret_at, is_url_at, shown_key
 from confcast.config.sources.layer import fingerprint_of
 from confcast.config.sources.merge import Merged
+from confcast.config.sources.resolved_layer import ResolvedLayer
 from confcast.texts import shortened
 
 MOST_WARNINGS = 20
 """How many warnings of one load are logged; of further ones only the number is: a whole file may be a template."""
 
-_PLACEHOLDER = re.compile(r"(?<!\$)\$\{[A-Za-z_][^{}\n]{0,200}\}|\{\{[^{}\n]{1,200}\}\}")
+_TEMPLATE = re.compile(r"\{\{[^{}\n]{1,200}\}\}")
+_PLACEHOLDER = re.compile(rf"(?<!\$)\$\{{[A-Za-z_][^{{}}\n]{{0,200}}\}}|{_TEMPLATE.pattern}")
 _LONGEST = 60
 
 
@@ -58,6 +63,8 @@ def _leftovers(merged: Merged) -> Iterator[tuple[Leftover, str]]:
     for path, text in texts(merged.data, _may_have_one):
         found = _PLACEHOLDER.search(text)
         layer = merged.origin(path) if found is not None else None
+        if isinstance(layer, ResolvedLayer):  # a `${` is meant there: it was written with two dollars
+            found = _TEMPLATE.search(text)
         if found is not None and layer is not None:
             content = fingerprint_of(text.encode(errors="surrogatepass"))
             yield Leftover(layer.name, path, content), found[0]
@@ -72,5 +79,7 @@ def _warning(path: KeyPath, placeholder: str, schema: Any, merged: Merged) -> st
         shown = "${…}" if placeholder[0] == "$" else "{{…}}"
     else:
         shown = shortened(placeholder, _LONGEST)
-    place, key = merged.where(path), shown_key(path, schema)
-    return f"{place}: {key}: has {shown} in it, which nothing fills in: a value is taken as it is written"
+    place, key, layer = merged.where(path), shown_key(path, schema), merged.origin(path)
+    is_of_file = placeholder[0] == "$" and layer is not None and layer.has_lines
+    advice = ' (File(…, references="env") fills such references in)' if is_of_file else ""
+    return f"{place}: {key}: has {shown} in it, which nothing fills in: a value is taken as it is written{advice}"
