@@ -22,13 +22,14 @@ import functools
 import math
 import operator
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar
 
 from confcast.config.codec import Codec
 from confcast.config.codec.leaves import SECRET_CODES, leaf_of
 from confcast.config.schema.kinds import fields_of
+from confcast.config.schema.masked_keys import MaskedKeys, masked_keys
 from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.pydantic_members import hidden_members
 from confcast.config.schema.secret_urls import is_url_class, secrets_of_url, shown_url
@@ -56,6 +57,7 @@ class _Member(NamedTuple):
         hides_keys: Whether the keys of a dict in it are secrets.
         urls: Whether texts in it are URLs, whose passwords are secrets.
         url_keys: Whether the keys of a dict in it are such URLs.
+        masked: The keys in it whose values are secrets by their source; None for none.
     """
 
     key: str
@@ -64,10 +66,22 @@ class _Member(NamedTuple):
     hides_keys: bool = False
     urls: bool = False
     url_keys: bool = False
+    masked: MaskedKeys | None = None
+
+    def inside(self, holder: _Member, *names: Any) -> _Member:
+        """This member as the part that a holder has by these names: a masked key is a secret as a whole."""
+        if holder.masked is None:
+            return self
+        found = holder.masked.below(*names)
+        return _MARKED._replace(key=self.key) if found is not None and found.is_whole else self._replace(masked=found)
 
     def of_items(self, cls: type) -> _Member:
         """The member that stands for the items of a list of this class, which may be a NamedTuple."""
         return self._replace(secret=self.secret or contains_secret(cls), urls=self.urls or contains_url(cls))
+
+    def of_set(self) -> _Member:
+        """The member that stands for the items of a set: in what order they were written is not known."""
+        return self if self.masked is None else _MARKED
 
     def of_keys(self) -> _Member:
         """The member that stands for the keys of a dict in it that are shown."""
@@ -99,8 +113,9 @@ def differences(codec: Codec[T], old: T, new: T, *, patched: bool = False) -> li
     Raises:
         NotCarried: One of them holds a value that the codec can't serialise.
     """
+    comparison = _Comparison(codec, operator.is_ if patched else codec.sameness.holds)
     try:
-        return list(_Comparison(codec, operator.is_ if patched else codec.sameness.holds).compare(old, new, _OPEN))
+        return list(comparison.compare(old, new, comparison.root))
     finally:
         codec.sameness.forget()
 
@@ -110,7 +125,8 @@ def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
 
     The secrets are collected once. Secrets of fewer than `masking.SHORTEST` characters are not masked.
     """
-    return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))
+    comparison = _Comparison(codec)
+    return masking(secret for config in configs for secret in comparison.secrets(config, comparison.root))
 
 
 def shown_value(codec: Codec[Any], config: Any, names: Sequence[Any]) -> Any:
@@ -124,7 +140,8 @@ def shown_value(codec: Codec[Any], config: Any, names: Sequence[Any]) -> Any:
     Raises:
         LookupError: There is no such value.
     """
-    comparison, value, member = _Comparison(codec), config, _OPEN
+    comparison, value = _Comparison(codec), config
+    member = comparison.root
     for name in names:
         value, member = comparison.inside(value, member, name)
     return cut(comparison.shown(value, member))
@@ -168,7 +185,7 @@ def shown_values(codec: Codec[Any], config: Any) -> Iterator[tuple[str, Callable
     or, if it is called with true, whole.
     """
     comparison, whole = _Comparison(codec), _Comparison(codec, longest=math.inf)
-    for value, member in comparison.leaves(config, _OPEN):
+    for value, member in comparison.leaves(config, comparison.root):
         yield member.key, functools.partial(_shown_leaf, comparison, whole, value, member)
 
 
@@ -194,6 +211,8 @@ class _Comparison:
         self._codec = codec
         self._are_same = same
         self._longest = longest
+        masked = masked_keys(codec.schema)
+        self.root = _MARKED if masked is not None and masked.is_whole else _OPEN._replace(masked=masked)
 
     def compare(self, old: Any, new: Any, member: _Member) -> Iterator[Change]:
         """Yield the changes at and below one key; `member.key` is the whole dotted key."""
@@ -212,7 +231,7 @@ class _Comparison:
             if was is not None and now is not None:
                 yield from self.compare(was[0], now[0], now[1])
             else:
-                yield from self._compare_objects(old, new, member.key)
+                yield from self._compare_objects(old, new, member)
         elif self._differ(old, new):
             yield self._change(old, new, member)
 
@@ -231,14 +250,14 @@ class _Comparison:
         if fields_of(cls) is not None:
             members = {"*": _MARKED} if member.marked else _members(cls)
             for name, part in (self._codec.parts(value) or {}).items():
-                yield from self.secrets(part, members.get(name) or members["*"])
+                found = members.get(name) or members["*"]
+                yield from self.secrets(part, found.inside(member, name, found.key))
         elif isinstance(value, dict):
             for key, item in value.items():
                 yield from self.secrets(key, member.of_keys()._replace(secret=member.hides_keys))
-                yield from self.secrets(item, member)
+                yield from self.secrets(item, member.inside(member, key))
         elif isinstance(value, list | tuple | set | frozenset | deque):
-            inside = member.of_items(cls)
-            for item in value:
+            for item, inside in _items(value, member):
                 yield from self.secrets(item, inside)
         elif _is_secret(cls):
             yield from self.secrets(value.get_secret_value(), _MARKED)
@@ -255,13 +274,14 @@ class _Comparison:
         prefix = f"{member.key}." if member.key else ""
         if type(value) is dict and not member.hides_keys and value:
             for key, item in value.items():
-                yield from self.leaves(item, member._replace(key=f"{prefix}{self.shown(key, member.of_keys())}"))
+                shown = f"{prefix}{self.shown(key, member.of_keys())}"
+                yield from self.leaves(item, member._replace(key=shown).inside(member, key))
         elif fields_of(type(value)) is not None and not member.marked:
             cls: Any = type(value)
             members = _members(cls)
             for name, part in (self._codec.parts(value) or {}).items():
                 found = members.get(name) or members["*"]._replace(key=encodable(name))
-                yield from self.leaves(part, found._replace(key=prefix + found.key))
+                yield from self.leaves(part, found._replace(key=prefix + found.key).inside(member, name, found.key))
         else:
             yield value, member
 
@@ -272,12 +292,13 @@ class _Comparison:
         cls: Any = type(value)
         if fields_of(cls) is not None:
             members = {"*": _MARKED} if member.marked else _members(cls)
-            return (self._codec.parts(value) or {})[name], members.get(name) or members["*"]
+            part = members.get(name) or members["*"]
+            return (self._codec.parts(value) or {})[name], part.inside(member, name, part.key)
         if isinstance(value, dict):
             found = name if name in value else next((key for key in value if str(key) == name), name)
-            return value[found], member
+            return value[found], member.inside(member, found)
         if isinstance(value, list | tuple | deque) and isinstance(name, int):
-            return value[name], member.of_items(cls)
+            return value[name], member.of_items(cls).inside(member, name)
         raise LookupError(name)
 
     def sought(self, value: Any, member: _Member, parts: Sequence[str]) -> Any:
@@ -303,9 +324,9 @@ class _Comparison:
         parts = self._codec.parts(value) or {}
         if parts.keys() != {"root"} or not (member.key or _has_keys(parts["root"])):
             return None
-        return parts["root"], _members(cls)["root"]._replace(key=member.key)
+        return parts["root"], _members(cls)["root"]._replace(key=member.key, masked=member.masked)
 
-    def _compare_objects(self, old: Any, new: Any, prefix: str) -> Iterator[Change]:
+    def _compare_objects(self, old: Any, new: Any, holder: _Member) -> Iterator[Change]:
         before, after = self._codec.parts(old) or {}, self._codec.parts(new) or {}
         cls: Any = type(old)
         members = _members(cls)
@@ -316,8 +337,8 @@ class _Comparison:
             if self._are_same(was, now):
                 continue
             member = members.get(name) or members["*"]._replace(key=encodable(name))
-            key = f"{prefix}.{member.key}" if prefix else member.key
-            yield from self.compare(was, now, member._replace(key=key))
+            key = f"{holder.key}.{member.key}" if holder.key else member.key
+            yield from self.compare(was, now, member._replace(key=key).inside(holder, name, member.key))
 
     def _compare_tables(self, old: dict[Any, Any], new: dict[Any, Any], member: _Member) -> Iterator[Change]:
         keys: dict[Any, Any] = {}  # by a form that equal keys share: True and 1 are two keys, two nan are one
@@ -330,7 +351,8 @@ class _Comparison:
             if self._are_same(left, right):
                 continue
             text = str(self.shown(keys.get(identity, identity), member.of_keys()))
-            yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
+            part = member._replace(key=f"{member.key}.{text}" if member.key else text)
+            yield from self.compare(left, right, part.inside(member, keys.get(identity, identity)))
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
         shown = cut(self.shown(old, member)), cut(self.shown(new, member))
@@ -343,43 +365,50 @@ class _Comparison:
             return None
         if fields_of(cls) is not None:
             root = self._root(value, member)
-            return self.shown(*root) if root else MASK if member.marked else self._shown_object(value)
+            return self.shown(*root) if root else MASK if member.marked else self._shown_object(value, member)
         if isinstance(value, dict):
             return MASK if member.hides_keys else self._shown_table(value, member)
         if isinstance(value, set | frozenset):
-            return self._shown_items(sorted(value, key=self._codec.comparable), member)
+            return self._shown_items(_items(sorted(value, key=self._codec.comparable), member.of_set()))
         if isinstance(value, list | tuple | deque):
-            return self._shown_items(value, member.of_items(cls))
+            return self._shown_items(_items(value, member))
         if member.secret or _is_secret(cls):
             return MASK
         shown = plain(value)
         is_url = isinstance(shown, str) and (member.urls or is_url_class(cls))
         return shown_url(shown) if is_url else shown
 
-    def _shown_object(self, value: Any) -> dict[str, Any]:
+    def _shown_object(self, value: Any, holder: _Member) -> dict[str, Any]:
         cls: Any = type(value)
         members, shown = _members(cls), {}
         for name, part in (self._codec.parts(value) or {}).items():
             member = members.get(name) or members["*"]._replace(key=encodable(name))
-            shown[member.key] = self.shown(part, member)
+            shown[member.key] = self.shown(part, member.inside(holder, name, member.key))
         return shown
 
     def _shown_table(self, table: dict[Any, Any], member: _Member) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for key, item in table.items():
-            shown[str(self.shown(key, member.of_keys()))] = self.shown(item, member)
+            shown[str(self.shown(key, member.of_keys()))] = self.shown(item, member.inside(member, key))
             if len(repr(shown)) > self._longest:
                 break
         return shown
 
-    def _shown_items(self, items: Sequence[Any], member: _Member) -> list[Any]:
+    def _shown_items(self, items: Iterable[tuple[Any, _Member]]) -> list[Any]:
         shown, length = [], 0
-        for item in items:
+        for item, member in items:
             shown.append(self.shown(item, member))
             length += len(repr(shown[-1]))
             if length > self._longest:
                 break
         return shown
+
+
+def _items(values: Collection[Any], member: _Member) -> Iterator[tuple[Any, _Member]]:
+    """The items of a list, tuple or set, each with what in it is secret."""
+    cls = type(values)
+    member = member.of_set() if issubclass(cls, set | frozenset) else member.of_items(cls)
+    return ((item, member.inside(member, index)) for index, item in enumerate(values))
 
 
 def _attribute_of(value: Any, name: str) -> str:

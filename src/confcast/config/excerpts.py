@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from confcast.config.schema.masked_keys import masked_keys
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import is_secret_at, is_url_at
 from confcast.config.schema.secret_urls import shown_url
@@ -64,7 +65,8 @@ def excerpt(line: str, column: int, key: str, schema: Any) -> str:
         key: The dotted key that the problem names; empty for none.
         schema: The class.
     """
-    shown = _masked(line, key, schema) if contains_secret(schema) or contains_url(schema) else line
+    has_secrets = contains_secret(schema) or contains_url(schema) or masked_keys(schema) is not None
+    shown = _masked(line, key, schema) if has_secrets else line
     fits = column <= len(shown) + 1 and len(shown) <= _LONGEST
     return shown.replace("\t", " ") if fits and shown.strip() else ""
 

@@ -22,17 +22,15 @@ from confcast.config.dotted_keys import LONGEST_KEY, no_such_key, too_long
 from confcast.config.field_facts import (
     UNKNOWN,
     SchemaField,
-    annotation_of,
     constraints_of,
     default_of,
     description_of,
     type_of,
 )
+from confcast.config.field_walk import walk
 from confcast.config.overrides import NONE, Overrides
-from confcast.config.schema.annotations import keys_of, members, written_children
 from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.secret_paths import shown_key
-from confcast.config.schema.spelling import is_ruled_out
 from confcast.config.shown_data import shown_data
 from confcast.config.sources.layer import Layer
 from confcast.errors import ConfigError, Problem
@@ -58,7 +56,7 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
         path = candidate._lookup.find(key)
     except KeyError:
         raise ConfigError([Problem(key, no_such_key(key, schema))]) from None
-    field, names = _walk(schema, candidate._merged.data, path)
+    field, names = walk(schema, candidate._merged.data, path)
     default, required = _default(candidate, field)
     return Explanation(
         key=shown_key(path, schema),
@@ -80,7 +78,7 @@ def with_pending(found: Explanation, candidate: Candidate[Any], key: str, runnin
     from confcast.config.codec import codec_of
 
     codec, schema = codec_of(candidate._schema), candidate._schema
-    _, names = _walk(schema, candidate._merged.data, candidate._lookup.find(key))
+    _, names = walk(schema, candidate._merged.data, candidate._lookup.find(key))
     kept = restart.kept(codec, running, candidate.config)
     if not any(restart.is_at(each, names) for each in kept):
         return found
@@ -94,7 +92,7 @@ def value_in(config: Any, candidate: Candidate[Any], key: str) -> Any:
     """The value of a key that `explain` knows in another configuration of the schema; None if that has no such key."""
     from confcast.config.codec import codec_of
 
-    _, names = _walk(candidate._schema, candidate._merged.data, candidate._lookup.find(key))
+    _, names = walk(candidate._schema, candidate._merged.data, candidate._lookup.find(key))
     try:
         return shown_value(codec_of(candidate._schema), config, names)
     except (LookupError, TypeError, AttributeError):
@@ -115,7 +113,7 @@ def since(candidate: Candidate[Any], key: str, versions: Iterable[tuple[int, Any
     from confcast.config.codec import codec_of
 
     codec, schema, found = codec_of(candidate._schema), candidate._schema, 0
-    _, names = _walk(schema, candidate._merged.data, candidate._lookup.find(key))
+    _, names = walk(schema, candidate._merged.data, candidate._lookup.find(key))
     newest = b""
     for number, config in versions:
         value = comparable_part(codec, config, names)
@@ -123,46 +121,6 @@ def since(candidate: Candidate[Any], key: str, versions: Iterable[tuple[int, Any
             break
         found, newest = number, value
     return found
-
-
-def _walk(schema: Any, data: Any, path: KeyPath) -> tuple[SchemaField, list[Any]]:
-    """The field at a path of the data; and the names by which the configuration has its value."""
-    field, names, done = SchemaField(schema), [], 0
-    while done < len(path):
-        found = _step(field.annotation, path[done:], value_at(data, path[:done]))
-        field, length = found or (_below(field.annotation, path[done]), 1)
-        names.append(field.name or path[done])
-        done += length
-    return field, names
-
-
-def _step(annotation: Any, rest: KeyPath, table: Any) -> tuple[SchemaField, int] | None:
-    """The field of a class that the rest of a path begins with, and how many parts of the path lead to it."""
-    classes = [kind for kind in members(annotation, written=True) if keys_of(kind) is not None]
-    for cls in sorted(classes, key=lambda each: _fit(each, table), reverse=True):
-        keys = keys_of(cls)
-        assert keys is not None
-        for name, sought in keys.sought.items():
-            length = next((len(path) for path in sought.paths if rest[: len(path)] == path), 0)
-            if length > 1 or (length and rest[0] in keys.indirect):
-                return SchemaField(sought.written, cls, name), length
-        if isinstance(rest[0], str) and rest[0] in keys.names and rest[0] not in keys.indirect:
-            name = keys.names[rest[0]]
-            return SchemaField(annotation_of(cls, name, keys.written[rest[0]]), cls, name), 1
-    return None
-
-
-def _fit(cls: Any, table: Any) -> int:
-    """How many keys of the data a class knows, -1 if a tag excludes it: of a union, the one that fits is explained."""
-    keys = keys_of(cls)
-    if keys is None or not isinstance(table, dict):
-        return 0
-    return -1 if is_ruled_out(cls, (table,)) else sum(key in keys.names for key in table)
-
-
-def _below(annotation: Any, part: Any) -> SchemaField:
-    kinds = written_children(annotation, part) if annotation is not UNKNOWN else ()
-    return SchemaField(kinds[0] if kinds else UNKNOWN)
 
 
 def _value(candidate: Candidate[Any], path: KeyPath, names: list[Any]) -> Any:

@@ -25,7 +25,9 @@ import msgspec
 
 from confcast.config import contents, given_files, guarding, restart
 from confcast.config.candidate import Candidate, Reading
+from confcast.config.codec.masked_header import with_masked, without_masked
 from confcast.config.excerpts import with_excerpts
+from confcast.config.field_walk import masked_in_configuration
 from confcast.config.guarding import Guard
 from confcast.config.import_loader import find_loader
 from confcast.config.left_out import LeftOut
@@ -37,6 +39,7 @@ from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.kinds import import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.mark_check import check_marks
+from confcast.config.schema.masked_keys import mask_keys, masked_keys
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in, shown_key
 from confcast.config.schema.spelling import Spelling, spelling_of
@@ -219,7 +222,7 @@ class ConfigLoader(Generic[T]):
     def _check_exact(self, payload: bytes) -> None:
         codec = self._codec
         try:
-            exact = codec.encode(codec.decode(payload)) == payload
+            exact = codec.encode(codec.decode(payload)) == without_masked(payload)
         except (NotCarried, ProtocolError) as error:  # a registered type whose decode does not undo its encode
             raise ConfigError([Problem("", f"can't be carried to the workers exactly: {error}")]) from None
         if not exact:
@@ -405,7 +408,9 @@ class ConfigLoader(Generic[T]):
             below = functools.cache(lambda: Merged([each.layer for each in fitted], spelling).data)
             fitted.append(layer.fit(self.schema, below))
         self._warn(warning for each in fitted for warning in each.warnings)
-        return Merged([each.layer for each in fitted], spelling), fitted
+        merged = Merged([each.layer for each in fitted], spelling)
+        mask_keys(self.schema, merged.secrets)
+        return merged, fitted
 
     def _warn(self, warnings: Iterable[str]) -> None:
         """Log warnings that were not logged before: each reload would log the same again."""
@@ -449,7 +454,9 @@ class ConfigLoader(Generic[T]):
         except UNDECODABLE as error:
             raise ProtocolError(f"what the sources gave can't be read: {type(error).__name__}") from None
         known = {} if config is None else contents.contents_in(config, self.schema)
-        return Reading([Layer(name, data, fingerprint_of(given))], overrides, known)
+        masked = masked_keys(self.schema)
+        secrets = masked.paths if masked is not None else ()  # which keys the version itself had is in its payload
+        return Reading([Layer(name, data, fingerprint_of(given), secrets=secrets)], overrides, known)
 
     def _with_sources(self, sources: Sequence[Source]) -> ConfigLoader[T]:
         """The same loader, which reads these sources."""
@@ -496,6 +503,8 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
         masked = masking(secrets_in(codec.schema, merged.data))  # a key of a table may be a secret
         lookup = Lookup(codec.schema, merged.data)
         raise ConfigError([_at(problem, lookup, merged, masked) for problem in error.problems]) from None
+    if merged.secrets:
+        payload = with_masked(payload, masked_in_configuration(codec.schema, merged))
     if len(payload) + _ENVELOPE > MAX_FRAME:
         size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])

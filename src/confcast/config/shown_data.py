@@ -6,17 +6,16 @@ masked. `diff.py` does the same for validated values, whose own types decide.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 from confcast.config.diff import LONGEST, cut, plain
 from confcast.config.schema.key_path import KeyPath, quoted
-from confcast.config.schema.secret_paths import below, shown_part, shown_scalar
+from confcast.config.schema.secret_paths import below, shown_part, shown_scalar, type_of_value
 
 
 def shown_data(schema: Any, path: KeyPath, value: Any) -> Any:
     """The value that a source has at a path, for a person."""
-    return cut(_shown(reduce(below, path, schema), value))
+    return cut(_shown(type_of_value(schema, path), value))
 
 
 def _shown(annotation: Any, value: Any) -> Any:

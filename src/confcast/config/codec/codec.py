@@ -23,13 +23,17 @@ import hashlib
 import threading
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+import msgspec
+
 from confcast.config.codec.explain import not_serialisable
 from confcast.config.codec.leaves import Unsupported
+from confcast.config.codec.masked_header import header_of, masked_of, without_masked
 from confcast.config.codec.patch import Patches
 from confcast.config.codec.reader import Decoder
 from confcast.config.codec.sameness import Sameness
 from confcast.config.codec.table import Table
 from confcast.config.codec.writers import Writers, encode
+from confcast.config.schema.masked_keys import mask_keys
 from confcast.errors import NotCarried, Problem, ProtocolError
 
 T = TypeVar("T")
@@ -46,8 +50,8 @@ class Patched(NamedTuple, Generic[T]):
 
 
 def digest(payload: bytes) -> bytes:
-    """The hash, 16 bytes, that stands for a payload."""
-    return hashlib.blake2b(payload, digest_size=16).digest()
+    """The hash, 16 bytes, that stands for a payload, whatever masked keys are before it."""
+    return hashlib.blake2b(without_masked(payload), digest_size=16).digest()
 
 
 def codec_of(schema: type[T]) -> Codec[T]:
@@ -104,7 +108,7 @@ class Codec(Generic[T]):
         return self._table.fields()
 
     def encode(self, config: T) -> bytes:
-        """Encode the configuration.
+        """Encode the configuration; without masked keys, which `with_masked` puts before the bytes.
 
         Raises:
             NotCarried: It holds values that can't be serialised; `problems` has their paths, not the values.
@@ -119,11 +123,16 @@ class Codec(Generic[T]):
             raise not_serialisable(config, self._table) from None
 
     def decode(self, payload: bytes) -> T:
-        """Rebuild the configuration without running any code of its classes.
+        """Rebuild the configuration without running any code of its classes; note the masked keys before the payload.
 
         Raises:
             ProtocolError: This codec did not write the payload.
         """
+        try:
+            mask_keys(self.schema, masked_of(payload))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise ProtocolError("the keys of secrets before these bytes can't be read") from None
+        payload = without_masked(payload)
         if payload[:8] != self._prefix:
             raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
         return self._of_the_schema(self._reader.read(payload[8:]))
@@ -141,9 +150,12 @@ class Codec(Generic[T]):
             new: The payload that is to be decoded elsewhere.
 
         Returns:
-            The patch, and the copy; None where the payload should travel whole: the schema is changeable, or a patch
-            saves too little.
+            The patch, and the copy; None where the payload should travel whole: the schema is changeable, a patch
+            saves too little, or other keys are masked.
         """
+        if header_of(old) != header_of(new):
+            return None
+        old, new = without_masked(old), without_masked(new)
         if self.changeable or len(new) < _PATCHED_FROM or not old[:8] == new[:8] == self._prefix:
             return None
         found = self._patches.find(old[8:], new[8:])

@@ -1,5 +1,7 @@
 """Finds the values and keys of plain data that are secrets by the types of a schema, and masks secret keys in a path.
 
+So are those that their source calls secrets (`masked_keys.py`).
+
 Guaranteed: if the types don't decide it (a misspelt key, a union of several classes), the value counts as a secret, or
 as a URL with one.
 """
@@ -14,6 +16,7 @@ from typing import Annotated, Any, Union
 from confcast.config.schema.annotations import child, keys_of, members
 from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import Secret, UrlSecret, fields_of
+from confcast.config.schema.masked_keys import masked_in, with_masked_keys
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_urls import secrets_of_url, shown_url
 from confcast.config.schema.secrets import (
@@ -35,12 +38,17 @@ def shown_key(path: KeyPath, schema: Any) -> str:
 
 def is_secret_at(schema: Any, path: KeyPath) -> bool:
     """Whether the value at a path is a secret, or may be one."""
-    return contains_secret(reduce(below, path, schema))
+    return contains_secret(type_of_value(schema, path))
 
 
 def is_url_at(schema: Any, path: KeyPath) -> bool:
     """Whether the value at a path is a URL that may have a secret in it, or may be one."""
-    return contains_url(reduce(below, path, schema))
+    return contains_url(type_of_value(schema, path))
+
+
+def type_of_value(schema: Any, path: KeyPath) -> Any:
+    """A type for the value at a path, with the same secrets; those that are masked by their source, too."""
+    return reduce(below, path, with_masked_keys(schema))
 
 
 def shown_scalar(annotation: Any, value: Any) -> Any:
@@ -53,6 +61,7 @@ def shown_scalar(annotation: Any, value: Any) -> Any:
 def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
     """The path with secret keys masked, as `diff.py` shows them: the keys of a `dict[SecretStr, …]`."""
     shown: KeyPath = ()
+    annotation = with_masked_keys(annotation)
     for part in path:
         shown = (*shown, shown_part(annotation, part))
         annotation = below(annotation, part)
@@ -72,8 +81,12 @@ def has_secret_keys(annotation: Any) -> bool:
     return any(map(hides_own_keys, (annotation, *members(annotation))))
 
 
-def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
-    """Every scalar and every key in the data that is a secret by its type, or may be one, for `masking`."""
+def secrets_in(schema: Any, data: Any) -> Iterator[Any]:
+    """Every scalar and every key in the data that is a secret, or may be one, for `masking`."""
+    return _secrets_in(with_masked_keys(schema), data)
+
+
+def _secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
     is_secret = contains_secret(annotation)
     if not is_secret and not contains_url(annotation):
         return
@@ -86,7 +99,7 @@ def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
     if not is_secret and isinstance(data, str):
         yield from secrets_of_url(data)
     for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        yield from secrets_in(below(annotation, part), value)
+        yield from _secrets_in(below(annotation, part), value)
 
 
 def is_scalar(value: Any) -> bool:
@@ -97,6 +110,13 @@ def is_scalar(value: Any) -> bool:
 
 def below(annotation: Any, part: Any) -> Any:
     """A type for the value under a key, with the same secrets; marked as a secret if the value may be one."""
+    annotation, masked = masked_in(annotation)
+    found = _below(annotation, part)
+    inside = None if masked is None else masked.below(part)
+    return found if inside is None else inside.around(found)
+
+
+def _below(annotation: Any, part: Any) -> Any:
     is_secret = contains_secret(annotation)
     if not is_secret and not contains_url(annotation):
         return Any

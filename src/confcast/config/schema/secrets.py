@@ -15,13 +15,14 @@ from typing import Annotated, Any, Generic, Literal
 
 from confcast.config.schema.generics import hints_of, is_alias, named_by, value_of
 from confcast.config.schema.kinds import fields_of, is_record, is_secret_mark, is_url_mark, loaded
+from confcast.config.schema.masked_keys import MaskedKeys
 from confcast.config.schema.pydantic_members import hidden_members
 from confcast.config.schema.secret_urls import is_url_class
 
 
 def contains_secret(annotation: Any) -> bool:
     """Whether an annotation has a secret type anywhere: in containers, unions and fields of classes too."""
-    return _contains(annotation, set(), is_secret_mark, _is_secret_class)
+    return _contains(annotation, set(), _is_secret_part, _is_secret_class)
 
 
 def contains_url(annotation: Any) -> bool:
@@ -122,6 +123,10 @@ def _is_generic_of_secrets(part: Any) -> bool:
     origin: Any = typing.get_origin(part)
     is_generic = isinstance(origin, type) and issubclass(origin, Generic)
     return is_generic and any(map(contains_secret, typing.get_args(part)))
+
+
+def _is_secret_part(part: Any) -> bool:
+    return is_secret_mark(part) or isinstance(part, MaskedKeys)
 
 
 def _is_secret_class(cls: type) -> bool:

@@ -79,6 +79,16 @@ class Merged:
             preferred = found[index].preferred
             self.preferred += (Preferred(path, low, own, layer) for path, own in preferred for low in below(path))
 
+    @functools.cached_property
+    def secrets(self) -> frozenset[KeyPath]:
+        """Where a layer says that a value is a secret whatever its type, in the spelling of each layer.
+
+        A higher layer's value counts as one, too: most often it is the same secret from another place.
+        """
+        found = frozenset(path for layer in self.layers for path in layer.secrets)
+        spelled_in = (self.data, *(layer.data for layer in self.layers)) if found else ()
+        return found | {self.spelling.as_in(data, path, self.data) for data in spelled_in for path in found}
+
     def in_layer(self, layer: Layer, path: KeyPath) -> KeyPath:
         """A path as a layer spells it. The tags of all layers together say of which class a table is."""
         return self.spelling.as_in(layer.data, path, self.data)

@@ -10,18 +10,17 @@ import datetime as dt
 import decimal
 import re
 from collections.abc import Callable, Iterable
-from functools import reduce
 from typing import Any, Literal, NamedTuple
 
 from confcast.config.schema.annotations import is_collection, members, type_at
 from confcast.config.schema.key_path import KeyPath, dotted, quoted
 from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.secret_paths import (
-    below,
     is_scalar,
     is_secret_at,
     secrets_in,
     shown_scalar,
+    type_of_value,
     without_secret_keys,
 )
 from confcast.config.sources.formats.common import Note
@@ -77,7 +76,7 @@ def _problem(field_error: FieldError, schema: Any, merged: Merged, masked: Calla
     is_secret_key = field_error.about == "key" and path[-1:] == (MASK,)
     if is_scalar(field_error.got) and not is_secret_key and not is_secret_at(schema, field_error.path):
         is_key = field_error.about == "key"
-        got = path[-1] if is_key else shown_scalar(reduce(below, field_error.path, schema), field_error.got)
+        got = path[-1] if is_key else shown_scalar(type_of_value(schema, field_error.path), field_error.got)
         about.append(f"got {quoted(got)}")
     if field_error.about == "value" and field_error.got is not NOTHING:
         about += filter(None, [_advice(type_at(schema, field_error.path), merged.note(field_error.path))])
