@@ -24,7 +24,7 @@ import msgspec
 import pydantic
 from pydantic import AnyUrl, BaseModel, PostgresDsn, SecretBytes, SecretStr
 
-from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Replica, Secret, UrlSecret
+from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Layer, Replica, Secret, UrlSecret
 from confcast.cli import main as confcast_command
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually
@@ -98,12 +98,42 @@ class Strong(BaseModel):
         return self
 
 
+class Plain(BaseModel):
+    """Plain types, whose values are secrets by their source."""
+
+    user: str = "u"
+    password: str = ""
+    code: int = 0
+    names: list[str] = []
+    tokens: dict[str, dict[str, str]] = {}
+
+    @pydantic.model_validator(mode="after")
+    def _judge(self) -> Plain:
+        if self.user == "nobody":
+            raise ValueError(f"nobody can't use {self.password}, {self.names}, {self.code} or {self.tokens}")
+        return self
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A source that says which of its values are secrets: two of its keys, an item of a list, and a table."""
+
+    path: str
+
+    def read(self) -> Layer:
+        content = json.loads(Path(self.path).read_text())
+        return Layer("sealed", {"plain": content["plain"]}, secrets=map(tuple, content["secrets"]))
+
+
+SECRET_KEYS = [("plain", "password"), ("plain", "code"), ("plain", "names", 1), ("plain", "tokens")]
+
+
 class ModelRoot(BaseModel):
     """Everything in a model."""
 
     number: int
     login: Login
     strong: Strong = Strong()
+    plain: Plain = Plain()
 
 
 @dataclasses.dataclass
@@ -113,6 +143,7 @@ class DataRoot:
     number: int
     login: Login
     strong: Strong = dataclasses.field(default_factory=Strong)
+    plain: Plain = dataclasses.field(default_factory=Plain)
 
 
 class StructRoot(msgspec.Struct):
@@ -122,6 +153,7 @@ class StructRoot(msgspec.Struct):
     login: Login
     vault: Vault | None = None
     strong: Strong = msgspec.field(default_factory=Strong)
+    plain: Plain = msgspec.field(default_factory=Plain)
 
 
 def values(root: str, number: int, **others: Any) -> dict[str, Any]:
@@ -147,6 +179,13 @@ def values(root: str, number: int, **others: Any) -> dict[str, Any]:
             "dsn": url,
             "urls": {"a": url},
         },
+        "plain": {
+            "user": "u",
+            "password": secret,
+            "code": NUMBER + number,
+            "names": ["shown", secret],
+            "tokens": {f"{secret}-key": {"a": secret}},
+        },
     }
     if root == "StructRoot":
         found["vault"] = {**marked, "inner": found["login"], "brokers": [url]}
@@ -164,7 +203,10 @@ def work(pipe: Connection, root: str, address: str) -> None:
     @replica.precommit
     def judge(old: Any, new: Any) -> None:
         if new.number == 13:
-            raise ValueError(f"not {new.login.password}, {new.login.code} nor {old.strong.password.get_secret_value()}")
+            raise ValueError(
+                f"not {new.login.password}, {new.login.code} nor {old.strong.password.get_secret_value()};"
+                f" {old.plain.password} nor {new.plain.names}"
+            )
 
     def complain(old: Any, new: Any) -> None:
         raise KeyError(f"{old.login.password} became {new.login.pins}")
@@ -176,6 +218,7 @@ def work(pipe: Connection, root: str, address: str) -> None:
         login = replica.latest.login
         if told == "write":
             login.password, login.user = f"{SENTINEL}-written", "written"
+            replica.latest.plain.password = f"{SENTINEL}-written"
         pipe.send((replica.latest.number, login.password, replica.latest.strong.code.get_secret_value()))
     replica.close()
 
@@ -185,13 +228,20 @@ class Show:
 
     def __init__(self, path: Path, root: str) -> None:
         self._path, self._root = path, root
-        self._loader: ConfigLoader[Any] = ConfigLoader(f"{__name__}:{root}", path, Environment("SECRETIVE_"))
+        self._sealed = path.with_suffix(".sealed")
+        self._loader: ConfigLoader[Any] = ConfigLoader(
+            f"{__name__}:{root}", path, Sealed(str(self._sealed)), Environment("SECRETIVE_")
+        )
 
     def write(self, number: int, **others: Any) -> None:
-        """Into the file."""
-        fresh = self._path.with_suffix(".fresh")
-        fresh.write_text(json.dumps(values(self._root, number, **others), indent=1))
-        fresh.replace(self._path)
+        """Into the files."""
+        found = values(self._root, number, **others)
+        self.seal(found.pop("plain"), SECRET_KEYS)
+        _replace(self._path, found)
+
+    def seal(self, plain: Any, secrets: list[Any]) -> None:
+        """Into the file of the source that says what is secret."""
+        _replace(self._sealed, {"plain": plain, "secrets": secrets})
 
     def refusals(self) -> None:
         """What a start in the master's own process says."""
@@ -243,9 +293,7 @@ class Show:
         self.questions(manager)
         for command in ([], ["--json"]):
             assert confcast_command(command) == 0
-        dead = manager.owner_pid
-        os.kill(dead, signal.SIGKILL)
-        eventually(lambda: not is_running(dead), "the owner's end")
+        _kill(manager.owner_pid)
         assert manager.reload(), "the next owner loads what the file says"
         print(manager.get_stats(), manager.status(), manager.workers(), sep="\n")
         print(manager.get_event_history(), manager.versions(), sep="\n")
@@ -278,10 +326,28 @@ class Show:
         assert confcast_command(["set", secret, "--json", *at]) == 0
         assert confcast_command(["unset", "strong.password", *at]) == 0
         print(manager.get_event_history(), manager.versions())
+        self.not_sealed_any_more(manager)
+
+    def not_sealed_any_more(self, manager: ConfigReloadManager[Any]) -> None:
+        """No source says any more what was secret; an owner that has never read that one shows older versions."""
+        before = manager.reload().version
+        self.seal({"password": "opened", "names": ["shown", "opened"]}, [])
+        print(manager.reload())
+        _kill(manager.owner_pid)
+        print(
+            manager.reload(), manager.diff(before, "running"), manager.diff("running", before), manager.explain("plain")
+        )
+        assert manager.rollback(before)
+        for command in (["show"], ["show", "plain.password", "--json"], ["explain", "plain.names"], ["diff"]):
+            assert confcast_command([*command, "--address", manager.address]) == 0
+        _kill(manager.owner_pid)
+        assert not manager.reload(), "held: the sources are not followed"
+        for command in (["show"], ["show", "plain.password", "--json"], ["explain", "plain.names"], ["diff"]):
+            assert confcast_command([*command, "--address", manager.address]) == 0
 
     def explained_while_held(self, manager: ConfigReloadManager[Any]) -> None:
         """What runs, and what the sources say beside it: another value, or why they are refused."""
-        keys = ("login", "login.password", "strong.password", "strong.raw", "number")
+        keys = ("login", "login.password", "strong.password", "strong.raw", "plain.password", "plain.names", "number")
         for others in (*wrong(), {}):
             self.write(12, **others)
             for key in keys:
@@ -310,6 +376,7 @@ class Show:
     def questions(self, manager: ConfigReloadManager[Any]) -> None:
         """Values set above the file's; then what is explained and compared, by the verbs and by the command."""
         event = manager.set({"strong.password": f"{SENTINEL}-set", "login.pins": [f"{SENTINEL}-pin"]}, reason="a test")
+        print(manager.set({"plain.password": f"{SENTINEL}-plain"}, reason=f"to {SENTINEL}-plain"), manager.status())
         print(event, event.changes, manager.get_stats(), manager.status())
         assert event
         refused = manager.set(
@@ -327,6 +394,9 @@ class Show:
             "strong.dsn",
             "strong.urls.a",
             "login.broker",
+            "plain",
+            "plain.password",
+            "plain.names[1]",
             "number",
         ):
             print(manager.explain(key))
@@ -338,7 +408,7 @@ class Show:
             for arguments in ([], ["--json"]):
                 assert confcast_command(["diff", *sides, *arguments, "--address", manager.address]) == 0
         assert confcast_command(["explain", "strong.pasword", "--address", manager.address]) == 1
-        for key in ("strong.password", "strong", "strong.dsn", "login.pins", "login"):
+        for key in ("strong.password", "strong", "strong.dsn", "login.pins", "login", "plain.password", "plain"):
             for arguments in ([], ["--json"]):
                 assert confcast_command(["show", key, *arguments, "--address", manager.address]) == 0
         assert confcast_command(["show", "strong.pasword", "--address", manager.address]) == 1
@@ -349,7 +419,18 @@ class Show:
         self.write(11, login_user="nobody")
         assert confcast_command(["diff", "--json", "--address", manager.address]) == 1
         self.write(10)
-        assert manager.unset(["strong", "login.pins"])
+        assert manager.unset(["strong", "login.pins", "plain"])
+
+
+def _kill(owner: int) -> None:
+    os.kill(owner, signal.SIGKILL)
+    eventually(lambda: not is_running(owner), "the owner's end")
+
+
+def _replace(path: Path, content: Any) -> None:
+    fresh = path.with_suffix(".fresh")
+    fresh.write_text(json.dumps(content, indent=1))
+    fresh.replace(path)
 
 
 def wrong() -> list[dict[str, Any]]:
@@ -368,12 +449,16 @@ def wrong() -> list[dict[str, Any]]:
         {"strong_dsn": f"postgres//svc:{SENTINEL}@db/x"},
         {"strong_urls": {"a": f"https://u:{SENTINEL}@h:port/"}},
         {"login_broker": [f"redis://:{SENTINEL}@queue/0"]},
+        {"plain_user": "nobody"},
+        {"plain_code": SENTINEL},
+        {"plain_names": ["shown", {"x": SENTINEL}]},
+        {"plain_tokens": {SENTINEL: SENTINEL}},
     ]
 
 
 def check_loader() -> ConfigLoader[Any]:
     """What `confcast check` loads."""
-    return ConfigLoader(f"{__name__}:{sys.argv[2]}", sys.argv[1])
+    return ConfigLoader(f"{__name__}:{sys.argv[2]}", sys.argv[1], Sealed(str(Path(sys.argv[1]).with_suffix(".sealed"))))
 
 
 if __name__ == "__main__":

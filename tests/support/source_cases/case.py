@@ -20,11 +20,13 @@ class SourceCase(ABC):
         file_is_the_source: Whether `path` alone is the source, so that what a file can be (empty, a directory, a loop
             of links) is asked of it.
         is_watched: Whether the config owner learns of a change by watching files.
+        gives_secrets: Whether all its values are secrets, whatever their types.
     """
 
     name: ClassVar[str]
     file_is_the_source: ClassVar[bool] = True
     is_watched: ClassVar[bool] = True
+    gives_secrets: ClassVar[bool] = False
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.monkeypatch = folder, monkeypatch
