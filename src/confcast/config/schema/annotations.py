@@ -300,9 +300,10 @@ class _Collected:
 
 def _spellings(name: str, alias: Any, config: Any) -> list[KeyPath]:
     """The paths at which pydantic finds a field; the first that exists counts."""
-    by_name = alias is None or config.get("populate_by_name") or config.get("validate_by_name")
+    by_alias = config.get("validate_by_alias", True)  # pydantic never does without both
+    by_name = alias is None or not by_alias or config.get("populate_by_name") or config.get("validate_by_name")
     found: list[KeyPath] = []
-    if config.get("validate_by_alias", True):
+    if by_alias:
         choices = getattr(alias, "choices", None) or ([] if alias is None else [alias])
         found = [tuple(getattr(choice, "path", [choice])) for choice in choices]
     return found + ([(name,)] if by_name else [])

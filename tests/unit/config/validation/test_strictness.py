@@ -144,3 +144,11 @@ def test_a_rule_is_made_once_for_a_type():
     data = {"trees": [{"leaf": {"size": n}, "by_name": {"a": {}}} for n in range(100)]}
     assert strictness.check(Tree, data) == []
     assert calls(lambda: strictness.check(Tree, data), of_file="annotations.py") == 0
+
+
+def test_a_class_that_ignores_aliases_has_its_fields_names_as_keys():
+    class ByName(BaseModel, validate_by_alias=False, extra="forbid"):
+        max_size: int = Field(1, alias="maxSize")
+
+    assert ByName.model_validate({"max_size": 2}).max_size == 2
+    assert [each.path for each in strictness.check(ByName, {"max_size": 2, "maxSize": 3})] == [("maxSize",)]
