@@ -42,7 +42,8 @@ ALLOWED = {
 FLOORS = [
     *("texts", "tracebacks", "errors"),
     *("wire", "wire.files"),
-    *("config.schema", "config.codec", "config.sources.formats", "config.sources", "config.validation", "config"),
+    *("config.schema", "config.codec", "config.sources.formats", "config.sources", "config.validation"),
+    *("config.base_settings", "config"),
     *("worker.async_library", "worker.derived.things", "worker.health.tally", "worker.snapshot"),
     *("worker.precommit", "worker.trials", "worker.pins", "worker.observers", "worker.derived", "worker.health"),
     *("worker.client", "worker.connection", "worker"),
@@ -70,14 +71,14 @@ DATA_TYPES = STANDARD | {"msgspec"}  # its Structs are data types, as the messag
 
 EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {
-    "config": {"pydantic", "pydantic_core", "yaml", "dotenv"},
+    "config": {"pydantic", "pydantic_core", "pydantic_settings", "dotenv", "yaml"},
     "owner": {"watchfiles"},
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},
     "testing": {"pytest"},
     "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
 }
-OPTIONAL = {"yaml", "dotenv"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
+OPTIONAL = {"yaml", "pydantic_settings", "dotenv"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
 ASKED_FOR_BY_ANYBODY = {"__init__", "__main__", "embedding", "launcher"}
 
 

@@ -13,6 +13,7 @@ keys are missing).
 from __future__ import annotations
 
 import codecs
+import contextlib
 import copy
 import functools
 import logging
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 import msgspec
 
 from confcast.config import contents, given_files, guarding, restart
+from confcast.config.base_settings.nested import has_own_sources
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.codec.masked_header import with_masked, without_masked
 from confcast.config.excerpts import with_excerpts
@@ -116,7 +118,7 @@ class ConfigLoader(Generic[T]):
         self._leftovers = Leftovers()
         self._contents: tuple[Path, ...] = ()  # the files whose contents count, as the latest load has found them
         self._content_paths: tuple[Path, ...] = ()
-        self._set_of_sources = SourceSet(list(map(as_source, sources)))
+        self._given_only = SourceSet(list(map(as_source, sources)))
         self._overrides = _plain(overrides or {})
         self._guards = guarding.checked(guards)
 
@@ -131,7 +133,24 @@ class ConfigLoader(Generic[T]):
     @property
     def sources(self) -> tuple[Source, ...]:
         """The sources as given, low to high, each str or Path as a `File`."""
-        return self._set_of_sources.sources
+        return self._given_only.sources
+
+    @property
+    def _set_of_sources(self) -> SourceSet:
+        """The sources that are read: those that were given, above the own ones of a BaseSettings class.
+
+        A schema by name is not imported for it: an owner has imported it before, and `load()` does.
+        """
+        return self._given_only if isinstance(self._schema, str) else self._with_own_sources
+
+    @functools.cached_property
+    def _with_own_sources(self) -> SourceSet:
+        if not has_own_sources(self.schema):
+            return self._given_only
+        from confcast.config.base_settings.source import OwnSources
+
+        self._codec  # noqa: B018 - what can't be serialised is named before a source of the class is called
+        return SourceSet([OwnSources(self.schema), *self.sources])
 
     def __repr__(self) -> str:
         return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"
@@ -181,6 +200,8 @@ class ConfigLoader(Generic[T]):
             ConfigError: The configuration is wrong; the error has every problem.
             NotCarried: The schema has fields that can't be serialised exactly, or that its library can't read.
         """
+        with contextlib.suppress(Exception, SystemExit):  # raised again when the configuration is built
+            self.schema  # noqa: B018 - a BaseSettings has sources of its own
         return self._build(self._read())
 
     def _read(self, overrides: Overrides = NONE) -> Reading:
@@ -461,7 +482,8 @@ class ConfigLoader(Generic[T]):
     def _with_sources(self, sources: Sequence[Source]) -> ConfigLoader[T]:
         """The same loader, which reads these sources."""
         found = copy.copy(self)
-        found._set_of_sources = SourceSet(sources)
+        vars(found).pop("_with_own_sources", None)
+        found._given_only = SourceSet(sources)
         return found
 
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:

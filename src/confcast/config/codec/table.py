@@ -169,12 +169,6 @@ def _kind(cls: Any) -> Kind | None:
 
 
 def _why_not(cls: type) -> str:
-    if any(base.__name__ == "BaseSettings" for base in cls.__mro__):
-        advice = (
-            "it is a pydantic-settings BaseSettings, which reads the environment by itself; derive it from"
-            " pydantic.BaseModel and give the environment as a source, Environment(prefix)"
-        )
-        return cannot(cls.__qualname__, advice)
     if _is_only_a_base(cls):
         return cannot(cls.__qualname__, "it is only a base; name the classes that may stand there, such as A | B")
     for base in cls.__mro__[1:]:
@@ -186,7 +180,8 @@ def _why_not(cls: type) -> str:
 
 def _is_only_a_base(cls: type) -> bool:
     """Whether no value is of exactly this class, so that each load would refuse a value there."""
-    return cls in _ONLY_BASES or cls is loaded("pydantic.main", "BaseModel")
+    bases = (loaded("pydantic.main", "BaseModel"), loaded("pydantic_settings.main", "BaseSettings"))
+    return cls in _ONLY_BASES or cls in bases
 
 
 def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:

@@ -30,6 +30,7 @@ TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
 
 _MAIN = ("__main__", "__mp_main__")
+_SETTINGS = ("pydantic_settings.main", "BaseSettings")
 
 
 class Secret:
@@ -80,15 +81,11 @@ class Field(NamedTuple):
 def kind_of(schema: Any) -> Kind:
     """Which kind of schema a class is. Raises TypeError for everything that can't be a schema."""
     if isinstance(schema, type):
-        if issubclass(schema, loaded("pydantic_settings.main", "BaseSettings")):
-            raise TypeError(
-                f"{schema.__qualname__} is a BaseSettings, which reads the environment by itself, behind the owner's"
-                " back: derive it from pydantic.BaseModel and give the loader an Environment(prefix)"
-            )
         if issubclass(schema, msgspec.Struct):
             return "struct"
         base = loaded("pydantic.main", "BaseModel")
-        if issubclass(schema, base) and schema is not base:  # pydantic never completes BaseModel itself
+        # pydantic never completes BaseModel itself, and neither base has a field
+        if issubclass(schema, base) and schema is not base and schema is not loaded(*_SETTINGS):
             return "pydantic"
         if dataclasses.is_dataclass(schema):
             return "pydantic_dataclass" if "__pydantic_fields__" in vars(schema) else "dataclass"
@@ -96,6 +93,11 @@ def kind_of(schema: Any) -> Kind:
         f"{schema!r} can't be a schema: it has to be a class that is a pydantic BaseModel, a dataclass"
         " or a msgspec.Struct"
     )
+
+
+def reads_by_itself(schema: Any) -> bool:
+    """Whether a class is a BaseSettings of pydantic-settings, whose constructor reads the environment and files."""
+    return isinstance(schema, type) and issubclass(schema, loaded(*_SETTINGS))
 
 
 def fields_of(cls: Any) -> tuple[Field, ...] | None:

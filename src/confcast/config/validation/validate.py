@@ -16,7 +16,7 @@ import enum
 import functools
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -24,7 +24,7 @@ import msgspec
 
 from confcast.config.schema.annotations import child, is_collection, keys_of, members, strip, type_at
 from confcast.config.schema.key_path import KeyPath, dotted, value_at
-from confcast.config.schema.kinds import kind_of
+from confcast.config.schema.kinds import kind_of, reads_by_itself
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import has_secret_keys, without_secret_keys
 from confcast.config.validation import infinite, strictness
@@ -70,13 +70,26 @@ def construct_pydantic(annotation: Any, data: Any) -> Any:
     """Make a value of any type that pydantic knows. Raises Invalid."""
     import pydantic
 
-    validator = adapter(annotation)
+    validate = _reader_of(annotation)
     try:
-        return validator.validate_python(data)
+        return validate(data)
     except pydantic.ValidationError as error:
         raise Invalid(_joined(_field_errors(error, annotation, data))) from None
     except Exception as error:  # the user's validators may raise anything
         raise Invalid([raised(error, annotation, data)]) from None
+
+
+def _reader_of(annotation: Any) -> Callable[[Any], Any]:
+    """The function that makes a value of a type from data, and from nothing else.
+
+    The constructor of a BaseSettings reads the environment and files, and lays the data over what it finds. Here the
+    data have all of that already, so the object is filled as `BaseModel.__init__` does it. Raises TypeError.
+    """
+    validator = adapter(annotation)
+    if not reads_by_itself(annotation):
+        return cast("Callable[[Any], Any]", validator.validate_python)
+    blank = annotation.__new__(annotation)
+    return functools.partial(annotation.__pydantic_validator__.validate_python, self_instance=blank)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ import pytest
 import typing_extensions
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from confcast.config.schema.kinds import Secret, fields_of, import_path, kind_of, resolve
+from confcast.config.schema.kinds import Secret, fields_of, import_path, kind_of, reads_by_itself, resolve
 from confcast.config.schema.secrets import contains_secret
 
 T = TypeVar("T")
@@ -101,9 +101,11 @@ def test_what_is_no_schema_is_refused_in_words(cls):
     assert fields_of(cls) is None
 
 
-def test_base_settings_is_refused_and_the_refusal_says_what_to_do():
-    with pytest.raises(TypeError, match=r"derive it from pydantic\.BaseModel and give the loader an Environment"):
-        kind_of(FromEnvironment)
+def test_base_settings_are_models_that_read_by_themselves_and_the_bare_class_is_only_a_base():
+    assert kind_of(FromEnvironment) == "pydantic"
+    assert [reads_by_itself(each) for each in (FromEnvironment, Model, Data, "Model")] == [True, False, False, False]
+    with pytest.raises(TypeError, match="can't be a schema: it has to be a class"):
+        kind_of(pydantic_settings.BaseSettings)
 
 
 def test_fields_have_the_attribute_the_key_in_files_and_whether_they_are_secret():
