@@ -5,10 +5,8 @@ it began. Each run has a deadline, `every`, whatever hangs; a program that misse
 Of what a program says some hundred characters are kept, and the rest is read and dropped. An answer that says no is
 posted to the loop; no answer is logged at the first time in a row, and counted. Without probes there is no thread.
 
-A program is started with the signals that the owner ignores or blocks as they are by default, since `timeout` and
-shells need them; so by posix_spawn. Rejected: `subprocess` (it resets only three signals; a function between fork and
-exec may hang where there are threads), one thread for all probes (one that hangs would delay the others), and
-`urllib.request` (it bounds each wait for a byte, and not an answer that comes byte by byte).
+Rejected: one thread for all probes (one that hangs would delay the others), and `urllib.request` (it bounds each wait
+for a byte, and not an answer that comes byte by byte).
 """
 
 from __future__ import annotations
@@ -17,8 +15,6 @@ import base64
 import contextlib
 import logging
 import os
-import selectors
-import signal
 import socket
 import string
 import threading
@@ -31,8 +27,8 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from confcast.owner.core.effects import Probed
 from confcast.owner.core.machine import Core, ProposalState
 from confcast.texts import shortened
+from confcast.wire import programs
 from confcast.wire.probes import AnyProbe, Command, Http
-from confcast.wire.processes import Death
 
 if TYPE_CHECKING:
     import http.client
@@ -46,7 +42,6 @@ _LONGEST_LINE = 300
 _UNANSWERED = "probe without an answer"
 _MOST_REDIRECTS = 3
 _USUAL_PORTS = {"http": 80, "https": 443}
-_DEFAULT_AGAIN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGIO)
 
 
 def provisional_version(core: Core) -> int:
@@ -157,76 +152,17 @@ def asked(probe: AnyProbe, over: Callable[[], bool] = lambda: False) -> Answer:
 
 
 def _run(probe: Command, deadline: float, over: Callable[[], bool]) -> Answer:
-    readable, writable = os.pipe()
     try:
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, writable, 1),
-            (os.POSIX_SPAWN_DUP2, writable, 2),
-        ]
-        pid = os.posix_spawnp(
-            probe.command[0],
-            list(probe.command),
-            os.environ,
-            file_actions=actions,
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=_DEFAULT_AGAIN,
-        )
-    except OSError as error:
-        os.close(readable)
+        ended = programs.run(probe.command, deadline, _MOST_KEPT, merged=True, over=over)
+    except programs.NotStarted as error:
         return Answer(none=f"it can't be started: {error.strerror}")
-    finally:
-        os.close(writable)
-    try:
-        said, status = _output_of(pid, readable, deadline, over)
-    finally:
-        os.close(readable)
-    if status is None:
+    if ended.status is None:
         return Answer(none=f"it has not ended within {probe.every:g} s, and was killed")
-    code = os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(ended.status)
     if code < 0:
         return Answer(none=f"signal {-code} has ended it")
-    return Answer(no=f"exited with status {code}{said}") if code else Answer()
-
-
-def _output_of(pid: int, readable: int, deadline: float, over: Callable[[], bool]) -> tuple[str, int | None]:
-    """What the program says first, as the end of a sentence; and how it ended, None if it was killed in time."""
-    try:
-        kept, ended = _followed(pid, readable, deadline, over)
-    finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # not permitted: another user's; on macOS, dead
-            os.killpg(pid, signal.SIGKILL)  # what it has started, too; it is not reaped, so the pid is its
-        _, status = os.waitpid(pid, 0)
-    line = next(iter(kept.decode(errors="replace").strip().splitlines()), "")
-    return f": {line}" if line else "", status if ended else None  # cut once its secrets are masked
-
-
-def _followed(pid: int, readable: int, deadline: float, over: Callable[[], bool]) -> tuple[bytes, bool]:
-    """What the program says first, and whether it has ended in time. Raises OSError, if it can't be watched."""
-    kept, ended = b"", False
-    os.set_blocking(readable, False)
-    with contextlib.closing(Death(pid)) as death, selectors.DefaultSelector() as selector:
-        selector.register(death, selectors.EVENT_READ)
-        selector.register(readable, selectors.EVENT_READ)
-        while not ended and not over() and (left := deadline - time.monotonic()) > 0:
-            ready = {key.fileobj for key, _ in selector.select(min(left, 0.5))}
-            ended = death in ready
-            if readable in ready and (read := _read(readable)) is not None:
-                kept = (kept + read)[:_MOST_KEPT]
-                if not read:
-                    selector.unregister(readable)
-        if ended:
-            kept = (kept + (_read(readable) or b""))[:_MOST_KEPT]
-    return kept, ended
-
-
-def _read(fd: int) -> bytes | None:
-    """What is there; nothing at its end; None if there is nothing now."""
-    try:
-        return os.read(fd, 65536)
-    except BlockingIOError:
-        return None
+    line = next(iter(ended.output.decode(errors="replace").strip().splitlines()), "")  # cut once it is masked
+    return Answer(no=f"exited with status {code}{f': {line}' if line else ''}") if code else Answer()
 
 
 # ---- a URL

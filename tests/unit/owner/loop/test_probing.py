@@ -22,6 +22,7 @@ from confcast.owner.core.effects import Probed
 from confcast.owner.loop import probing as module
 from confcast.owner.loop.probing import Answer, Probing, asked
 from confcast.probes import Command, Http
+from confcast.wire import programs
 from confcast.wire.options import Options, checked
 from confcast.wire.probes import probe_of_text
 from tests.support.waiting import eventually
@@ -78,7 +79,7 @@ def test_a_program_whose_end_can_t_be_watched_is_ended_all_the_same(monkeypatch:
         found.append(pid)
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(module, "Death", refused)
+    monkeypatch.setattr(programs, "Death", refused)
     assert "Too many open files" in asked(python("import time; time.sleep(600)")).none
     with pytest.raises(ChildProcessError):  # it is neither left running nor a zombie
         os.waitpid(found[0], os.WNOHANG)
