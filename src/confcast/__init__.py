@@ -12,6 +12,7 @@ _HOME = {
     "Candidate": "config.candidate",
     "Change": "wire.messages",
     "Client": "worker.client.client",
+    "Command": "config.sources.command",
     "ConfcastError": "errors",
     "ConfigError": "errors",
     "ConfigLoader": "config.loader",
@@ -24,6 +25,7 @@ _HOME = {
     "File": "config.sources.file",
     "Files": "config.sources.files",
     "Held": "wire.messages",
+    "Http": "config.sources.http",
     "Layer": "config.sources.layer",
     "NeedsRestart": "config.schema.marks",
     "NotAttached": "errors",
@@ -67,10 +69,12 @@ if TYPE_CHECKING:
     from confcast.config.schema.kinds import UrlSecret as UrlSecret
     from confcast.config.schema.marks import NeedsRestart as NeedsRestart
     from confcast.config.schema.marks import Watched as Watched
+    from confcast.config.sources.command import Command as Command
     from confcast.config.sources.dotenv import Dotenv as Dotenv
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
     from confcast.config.sources.files import Files as Files
+    from confcast.config.sources.http import Http as Http
     from confcast.config.sources.layer import Layer as Layer
     from confcast.config.sources.layer import Source as Source
     from confcast.config.sources.secrets_dir import SecretsDir as SecretsDir

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,18 @@ from tests.support.source_cases.case import SourceCase
 from tests.support.sourced import Sourced
 from tests.support.waiting import eventually, history_of
 
-WATCHED = [case for case in CASES if case.is_watched]
+FOLLOWED = [case for case in CASES if case.is_watched or case.is_polled]
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceCase:
+def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceCase]:
     monkeypatch.chdir(tmp_path)
     made: SourceCase = request.param(tmp_path, monkeypatch)
-    return made
+    yield made
+    made.close()
 
 
-@pytest.mark.parametrize("case", WATCHED, indirect=True, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", FOLLOWED, indirect=True, ids=lambda case: case.name)
 def test_it_is_followed_while_the_server_runs(case: SourceCase, nothing_is_left: None) -> None:
     case.put({"name": "first"})
     with EmbeddedManager(ConfigLoader(Sourced, case.source()), probation=0) as manager:

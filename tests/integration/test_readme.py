@@ -63,6 +63,10 @@ RUN = {
     ),
     "changing_safely.md": dict.fromkeys(("settings.py", "greeting.py"), "test_guide_changing_safely.py"),
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
+    "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
+    "own_sources.md": dict.fromkeys(
+        ("properties.py", "flags.py", "remote.py", "sources.py", "settings.py"), "test_guide_own_sources.py"
+    ),
     "an_application_you_did_not_write.md": dict.fromkeys(
         (
             "settings.py",

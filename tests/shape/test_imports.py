@@ -22,7 +22,7 @@ ALLOWED = {
     "tracebacks": (),
     "errors": ("texts",),
     "wire": ("texts", "errors"),
-    "config": ("texts", "errors", "wire.messages"),
+    "config": ("texts", "errors", "wire.messages", "wire.files.whole_files", "wire.programs"),
     "guards": ("config.guarding",),
     "probes": ("wire.probes",),
     "worker": ("texts", "tracebacks", "errors", "wire", "config.schema", "config.codec", "config.diff"),

@@ -22,6 +22,7 @@ NAMES = {
     "Candidate",
     "Change",
     "Client",
+    "Command",
     "ConfcastError",
     "ConfigError",
     "ConfigLoader",
@@ -35,6 +36,7 @@ NAMES = {
     "Layer",
     "Explanation",
     "Held",
+    "Http",
     "NeedsRestart",
     "NotAttached",
     "NotCarried",
@@ -145,6 +147,7 @@ SIGNATURES = {
     "optional=False, allow_empty=False, shown='')",
     "SecretsDir": "(path, *, prefix='', names=<factory>, lists='json', unknown=None, optional=False, "
     "allow_empty=False, shown='')",
+    "Command": "(command, *, every=30.0, timeout=5.0, format='toml', allow_empty=False)",
     "Environment": "(prefix='', *, names=<factory>, files=False, lists='json', unknown='refuse')",
     "File": "(path, *, format=None, optional=False, allow_empty=False, table=None, nested=False, interpolate=False,"
     " references=None, includes=None, tags=(), shown='')",
@@ -216,8 +219,8 @@ FIELDS = {
     "Override": ["key", "value", "since", "who", "expires", "needed", "reason", "applied", "why"],
     "Status": [
         *("version", "digest", "since", "origin", "who", "reason", "disk", "differs", "problems", "held"),
-        *("provisional", "deadline", "evidence", "overrides", "pending", "phase", "phase_since", "waiting_for"),
-        "workers",
+        *("provisional", "deadline", "evidence", "overrides", "pending", "stale", "phase", "phase_since"),
+        *("waiting_for", "workers"),
     ],
     "VersionInfo": ["version", "timestamp", "digest", "origin", "who", "reason", "good", "restorable"],
     "Waiting": ["pid", "since", "function", "source"],

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, assert_type
 
 import msgspec
+from pydantic import SecretStr
 
 import confcast
 from confcast import (
@@ -27,6 +28,7 @@ from confcast import (
     Candidate,
     Change,
     Client,
+    Command,
     ConfigError,
     ConfigLoader,
     ConfigObserver,
@@ -38,6 +40,7 @@ from confcast import (
     File,
     Files,
     Held,
+    Http,
     Layer,
     NeedsRestart,
     NotCarried,
@@ -155,6 +158,19 @@ def loading() -> None:
     Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
     Environment("APP_", lists="commas")  # type: ignore[arg-type]
     Environment(names={"DATABASE_URL": ("database", "url")})  # type: ignore[dict-item]
+
+
+def polling() -> None:
+    Http("https://config.example/app.toml", every=60, format="json", timeout=1.5, max_bytes=1000, allow_empty=True)
+    Http("https://config.example/app", token=SecretStr("x"), headers={"X-Team": "shop", "X-Key": SecretStr("y")})
+    Http("https://config.example/app", token=Path("token"))
+    Command(["bin/settings"], every=60, timeout=1.5, format="json", allow_empty=True)
+    assert_type(Http("https://config.example/app").read(), Layer)
+    assert_type(Command(("bin/settings", "-v")).poll(), float)
+
+    Http("https://config.example/app", format="xml")  # type: ignore[arg-type]
+    Http("https://config.example/app", headers={"X-Team": 5})  # type: ignore[dict-item]
+    Command(["bin/settings"], shell=True)  # type: ignore[call-arg]
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -575,6 +591,7 @@ def present(status: Status) -> None:
     assert_type(status.deadline, float | None)
     assert_type(status.overrides, list[Override])
     assert_type(status.pending, list[Change])
+    assert_type(status.stale, list[str])
     assert_type(status.waiting_for, list[Waiting])
     assert_type(status.workers, list[WorkerStatus])
 

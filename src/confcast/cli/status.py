@@ -155,6 +155,7 @@ def report(
         f"sources  {_sources(last, stats)}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
         *_differs(status),
+        *(f"stale    {line(each)}" for each in (() if status is None else status.stale)),
         *_provisional(stats),
         *([f"undone   {undone}"] if undone else []),
         *_operated(stats),

@@ -51,6 +51,7 @@ from confcast.config.sources.file import File
 from confcast.config.sources.files import Files
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
 from confcast.config.sources.merge import Merged
+from confcast.config.sources.polled import asked_once
 from confcast.config.validation import shadowed
 from confcast.config.validation.field_errors import FieldError, Invalid, problems_of
 from confcast.config.validation.leftovers import Leftovers
@@ -204,6 +205,7 @@ class ConfigLoader(Generic[T]):
             self.schema  # noqa: B018 - a BaseSettings has sources of its own
         return self._build(self._read())
 
+    @asked_once()
     def _read(self, overrides: Overrides = NONE) -> Reading:
         """Read every source at one moment, under these overrides. Raises ConfigError with the problems of all."""
         files, known = self._watched(), self._contents

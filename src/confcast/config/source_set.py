@@ -138,8 +138,14 @@ def _layer(source: Source, note: Callable[[Path, bytes], None], schema: Callable
     except (Exception, SystemExit) as error:
         raise _raised(error, source, "read") from error
     if not isinstance(layer, Layer):
-        raise ConfigError([Problem("", f"{type(source).__name__}.read() gave a {type(layer).__name__}, not a Layer")])
+        raise ConfigError([Problem("", _no_layer(type(source).__name__, layer))])
     return layer
+
+
+def _no_layer(name: str, given: object) -> str:
+    """What to do about a source that gives plain data."""
+    call = f'Layer("{name}", data)' if isinstance(given, dict) else f'Layer("{name}", {{"key": "value"}})'
+    return f"{name}.read() gave a {type(given).__name__}, not a Layer: `from confcast import Layer`, and return {call}"
 
 
 def files_of(source: Source) -> tuple[Path, ...]:

@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 
 from confcast.config.loader import ConfigLoader, LoaderSpec
+from confcast.config.sources import last_known
 from confcast.config.sources.environment import Environment
 from confcast.errors import ConfcastError, ConfigError, Problem
 from confcast.owner.core.effects import Input, MasterGone, Trigger
@@ -52,6 +53,7 @@ from confcast.owner.store.recovery import Recovered, recover, try_to_write
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.owner.watch.bind_mounts import warn_of_mounted_files
+from confcast.owner.watch.polling import Polling
 from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
 from confcast.wire.files.about import About, module_file
@@ -128,6 +130,9 @@ class Lifecycle:
         if self._paused:
             self._attempts.disable(Problem("", handover.PAUSED))
         self._watcher = self._make_watcher(loader)
+        self._polling = Polling(loader.sources, self._watcher.look)
+        self._polling.pause(on=self._paused)
+        last_known.keep_in(Path(self._startup.state_folder))
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # raised by a user's source: the load reports it
                 warn_of_mounted_files(loader._watched())
@@ -177,10 +182,12 @@ class Lifecycle:
             self._loop.hand_over(on=True)
         if watching:
             self._watcher.start()
+            self._polling.start()
         freeze()
         try:
             self._loop.run()
         finally:
+            self._polling.close()
             self._watcher.close()
             self._move_before_exit()
             self._loop.close()
@@ -336,6 +343,7 @@ class Lifecycle:
         """Disable loading, and send Paused once the current reload has ended, so that the copy has its version."""
         self._paused = True
         self._attempts.disable(Problem("", handover.PAUSED))
+        self._polling.pause(on=True)
         self._loop.hand_over(on=True)
         self._loop.when_idle(functools.partial(self._report_paused, number))
 
@@ -359,6 +367,7 @@ class Lifecycle:
         """Allow loads again, since the next generation was called off; load now if a load or a change was missed."""
         self._paused = False
         self._attempts.enable()
+        self._polling.pause(on=False)
         self._loop.hand_over(on=False)
         self._loop.take_back()
         self._loop.when_idle(self._move_to_state_folder)

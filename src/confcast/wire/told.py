@@ -376,6 +376,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         evidence: What was found against the version meanwhile.
         overrides: What was set above all sources, by key.
         pending: What the sources would change, and waits for a full reload of the server (`NeedsRestart`).
+        stale: Sentences on sources that do not answer, and since when; what they gave last is used.
         phase: What the owner is doing: `idle`, `loading`, `staging` (workers vote), `recording`, `committing`.
         phase_since: Since when, in seconds since 1970.
         waiting_for: What it waits for meanwhile; empty while it is idle.
@@ -397,6 +398,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[str] = []
     overrides: list[Override] = []
     pending: list[Change] = []
+    stale: list[str] = []
     phase: str = "idle"
     phase_since: float = 0.0
     waiting_for: list[Waiting] = []

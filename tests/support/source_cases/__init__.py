@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.source_cases.asked import CommandCase, HttpCase
 from tests.support.source_cases.case import SourceCase
 from tests.support.source_cases.dotenv import DotenvCase
 from tests.support.source_cases.environment import EnvironmentCase
@@ -12,5 +13,5 @@ from tests.support.source_cases.secret_files import NamedFilesCase, SecretsDirCa
 
 CASES: tuple[type[SourceCase], ...] = (
     *(TomlCase, JsonCase, YamlCase, IniCase, InterpolatedIniCase, JsoncCase, TableCase, FilesCase),
-    *(EnvironmentCase, NamedFilesCase, SecretsDirCase, DotenvCase),
+    *(EnvironmentCase, NamedFilesCase, SecretsDirCase, DotenvCase, HttpCase, CommandCase),
 )

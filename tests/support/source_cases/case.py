@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from confcast import Source
+from confcast import ConfigLoader, Source
 
 
 class SourceCase(ABC):
@@ -21,12 +21,14 @@ class SourceCase(ABC):
             of links) is asked of it.
         is_watched: Whether the config owner learns of a change by watching files.
         gives_secrets: Whether all its values are secrets, whatever their types.
+        is_polled: Whether it learns of one by polls.
     """
 
     name: ClassVar[str]
     file_is_the_source: ClassVar[bool] = True
     is_watched: ClassVar[bool] = True
     gives_secrets: ClassVar[bool] = False
+    is_polled: ClassVar[bool] = False
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.monkeypatch = folder, monkeypatch
@@ -55,6 +57,14 @@ class SourceCase(ABC):
     @abstractmethod
     def missing(self) -> str | None:
         """What a message says after `take_away`, as a regular expression; None where that is no error."""
+
+    def notice(self, loader: ConfigLoader[Any]) -> None:
+        """Have the loader's sources find out about a change, as the config owner does."""
+        for each in loader.sources:
+            getattr(each, "poll", float)()
+
+    def close(self) -> None:  # noqa: B027 - most have nothing beside it
+        """End what was set up beside the folder."""
 
     def can_say(self, value: str) -> bool:
         """Whether the source can hold this text at all; what it can't hold is not asked of it."""

@@ -229,7 +229,9 @@ def test_a_source_that_gives_no_layer_is_refused():
         def read(self) -> Any:
             return {"version": "1"}
 
-    assert problems(ConfigLoader(Settings, Odd())) == ["Odd.read() gave a dict, not a Layer"]
+    assert problems(ConfigLoader(Settings, Odd())) == [
+        'Odd.read() gave a dict, not a Layer: `from confcast import Layer`, and return Layer("Odd", data)'
+    ]
 
 
 def test_a_source_of_the_users_own_is_merged_and_has_positions():

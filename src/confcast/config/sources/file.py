@@ -39,7 +39,7 @@ _SUFFIXES: dict[str, Format] = {
     ".cfg": "ini",
 }
 _TAGS = ("env", "file", "include")
-_FORMATS = "'toml', 'json', 'jsonc', 'yaml' or 'ini'"
+FORMATS = "'toml', 'json', 'jsonc', 'yaml' or 'ini'"
 
 
 @functools.lru_cache(maxsize=64)
@@ -130,9 +130,9 @@ class File(_Options, frozen=True):
         if form not in _SUFFIXES.values():
             raise ValueError(
                 f"{self.shown}: can't tell the format {'from ' + suffix if suffix else 'without a suffix'}:"
-                f" give format={_FORMATS}"
+                f" give format={FORMATS}"
                 if self.format is None
-                else f"{self.shown}: unknown format {self.format!r}: it has to be {_FORMATS}"
+                else f"{self.shown}: unknown format {self.format!r}: it has to be {FORMATS}"
             )
         msgspec.structs.force_setattr(self, "format", form)
         self._check_options()
@@ -201,6 +201,10 @@ class File(_Options, frozen=True):
             from confcast.config.sources import includes
 
             return includes.layer_of(self, content, reads)
+        return self._layer_of(content)
+
+    def _layer_of(self, content: bytes) -> Layer:
+        """What the file would give with this content, if it names no others. Raises ConfigError as `read` does."""
         text = self._text(content)
         return self._layer_with(self._parsed(text), lambda: self._places(text), text, fingerprint_of(content))
 

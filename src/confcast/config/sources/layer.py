@@ -190,6 +190,10 @@ class Source(Protocol):
       It calls `note(path, fingerprint)` for each such file before it raises anything about it. The fingerprint is 16
       bytes that stand for the content, or for the reason why there is none. The owner watches these files, and counts
       their content beside `content_fingerprint()`.
+    - `poll() -> float`: for what can't be watched: looks whether the content has changed, and returns the seconds until
+      the next look. The owner calls it in a thread of its own, while it follows its sources, and compares fingerprints
+      afterwards. With it belongs a `content_fingerprint()` that says what the last look, or `read()`, has found, and
+      asks nobody; without that the owner calls `read()` after each poll.
     - `still_being_written() -> bool`: whether a process is writing to the files, so that the owner should wait. A
       source that watches a directory returns a tuple of those files instead.
     """

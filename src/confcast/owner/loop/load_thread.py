@@ -36,6 +36,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.sources.layer import combined, fingerprint_of
+from confcast.config.sources.polled import asked_once
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Probed, Received
 from confcast.owner.core.operations import LONGEST_REASON
@@ -456,11 +457,17 @@ class LoadThread:
     def _verdict(self, error: BaseException) -> tuple[ReloadResult, tuple[Problem, ...]]:
         """What an error means for the load. A validator of the user's may raise anything, SystemExit included."""
         if isinstance(error, ConfigError):
-            return ReloadResult(error.reason), tuple(first_of(error.problems))
+            problems = first_of(error.problems)
+            return ReloadResult(error.reason), tuple(map(self._masked, problems) if self._reading is None else problems)
         raised = Lines(self._raised(error))
         _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", raised)
         text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
         return ReloadResult.VALIDATION_FAILED, (Problem("", text),)
+
+    def _masked(self, problem: Problem) -> Problem:
+        """What a source says of itself, perhaps in a program's words, with the secrets that run masked."""
+        message = masked(problem.message, self._secrets, *self._with_secrets())
+        return Problem(problem.key, message, problem.location)
 
     def _raised(self, error: BaseException) -> str:
         """The traceback as text, from the application's frame on; secrets in the sources' values are masked."""
@@ -529,6 +536,7 @@ class LoadThread:
             )
             raise ConfigError([Problem("", text)], "io_error") from None
 
+    @asked_once()
     def _read(self) -> Reading:
         try:
             return self._loader._read()

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from confcast.config.sources.polled import stale
 from confcast.owner.core.machine import Core, OperatorState
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.loop.core_clock import date_of
@@ -58,6 +59,7 @@ def status_of(core: Core, journal: Journal, present: Present, provisional: Provi
         deadline=provisional.deadline,
         evidence=provisional.evidence,
         overrides=list(present.overrides),
+        stale=stale(),
         pending=list(people.pending),
         phase=present.phase.state.name.lower(),
         phase_since=date_of(present.phase.since),

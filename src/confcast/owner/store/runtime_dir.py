@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from confcast.config.sources import last_known
 from confcast.errors import ConfcastError
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.handover import NUMBER
@@ -123,7 +124,7 @@ class RuntimeDir:
             return
         paths = [self.address, *(self.folder / name for name in _IN_RUNTIME_DIR)]
         if self.folder == self.state_folder:
-            paths += [path for name in _IN_STATE_FOLDER for path in self.folder.glob(f"{name}*")]
+            paths += [path for name in (*_IN_STATE_FOLDER, last_known.PREFIX) for path in self.folder.glob(f"{name}*")]
         for path in paths:
             with contextlib.suppress(OSError):
                 path.unlink()

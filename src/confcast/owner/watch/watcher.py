@@ -116,6 +116,10 @@ class Watcher:
         """Start the thread; once only. At once it notices content that differs from the last attempted content."""
         self._thread.start()
 
+    def look(self) -> None:
+        """Compare content soon, though no file has changed. From any thread."""
+        self._wake.set()
+
     def close(self) -> None:
         """Stop watching and wait for the thread to end. May be called again, and from any thread."""
         self._closing = True

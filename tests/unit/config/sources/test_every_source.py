@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ class Lots(BaseModel):
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceCase:
+def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceCase]:
     monkeypatch.chdir(tmp_path)
     made: SourceCase = request.param(tmp_path, monkeypatch)
-    return made
+    yield made
+    made.close()
 
 
 every_source = pytest.mark.parametrize("case", CASES, indirect=True, ids=lambda case: case.name)
@@ -75,9 +77,11 @@ def test_an_equal_content_has_an_equal_fingerprint_and_another_has_another(case)
     first = loader.load()
     assert loader._fingerprint() == first.fingerprint
     case.put({"name": "b"})
+    case.notice(loader)
     assert loader._fingerprint() != first.fingerprint
     assert loader._fingerprint() == loader.load().fingerprint
     case.put({"name": "a"})
+    case.notice(loader)
     assert loader._fingerprint() == loader.load().fingerprint
     assert loader.load().digest == first.digest
 
@@ -154,6 +158,7 @@ def test_what_is_missing_is_said_and_its_return_is_a_change(case):
     away = loader._fingerprint()
     assert away != first.fingerprint
     case.put({"name": "a"})
+    case.notice(loader)
     assert loader._fingerprint() == loader.load().fingerprint == first.fingerprint
 
 

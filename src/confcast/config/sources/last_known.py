@@ -1,0 +1,127 @@
+"""The last content of each server that is a source, on disk: for a start while the server does not answer.
+
+A file in the folder that the config owner names, of mode 0600, replaced atomically, with a digest of itself: half a
+file, or a damaged one, counts as none. What is kept was parsed, and has been read later than what was kept before. A
+password in the URL is not in it. Where no folder is named (a program that checks, a worker) nothing is kept.
+
+Rejected: the journal (it keeps what was committed, merged of all sources, and not what one of them gave).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import msgspec
+
+from confcast.config.sources.layer import fingerprint_of
+from confcast.wire.files import whole_files
+from confcast.wire.messages import UNDECODABLE, WithSecrets
+
+PREFIX = "last_known-"
+"""What the names of the files begin with."""
+
+_MOST = 64  # files; of sources that are no longer used, the oldest are deleted
+_DIGEST = 16
+_log = logging.getLogger("confcast.loader")
+_lock = threading.Lock()
+_folder: Path | None = None
+_complained = False
+
+
+class Kept(WithSecrets, frozen=True):
+    """A content that a server has given.
+
+    Attributes:
+        name: The URL, without a user and a password; its query may be secret.
+        form: The format that it was parsed in.
+        body: The content.
+        tag: Its ETag; empty for none.
+        modified: Its Last-Modified; empty for none.
+        at: When it was read, in seconds since 1970.
+    """
+
+    SHOWN = ("form", "at")
+
+    name: str
+    form: str
+    body: bytes
+    tag: str
+    modified: str
+    at: float
+
+
+def keep_in(folder: Path | None) -> None:
+    """Keep contents in this folder from now on; None: nowhere."""
+    global _folder, _complained
+    _folder, _complained = folder, False
+
+
+def is_kept() -> bool:
+    """Whether contents are kept."""
+    return _folder is not None
+
+
+def save(kept: Kept, shown: str) -> None:
+    """Keep a content in the place of an earlier one of the same name. A failure is logged once, and says `shown`."""
+    global _complained
+    folder = _folder
+    if folder is None:
+        return
+    body = msgspec.msgpack.encode(kept)
+    with _lock:
+        try:
+            whole_files.put(folder, _file(kept.name), fingerprint_of(body) + body)
+            _prune(folder)
+        except OSError as error:
+            if not _complained:
+                _complained = True
+                _log.warning(
+                    "what %s gave can't be kept in %s, so no server starts on it while that is not reached: %s",
+                    shown,
+                    folder,
+                    error.strerror,
+                )
+
+
+def find(name: str, shown: str) -> Kept | None:
+    """The content that was kept under this name; None for none, or a damaged one. Messages say `shown`."""
+    folder = _folder
+    if folder is None:
+        return None
+    path = folder / _file(name)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("%s can't be read, so what %s gave last is not known: %s", path, shown, error.strerror)
+        return None
+    kept = _decoded(content)
+    if kept is None or kept.name != name:
+        _log.warning("%s is damaged, so what %s gave last is not known", path, shown)
+        return None
+    return kept
+
+
+def _decoded(content: bytes) -> Kept | None:
+    digest, body = content[:_DIGEST], content[_DIGEST:]
+    if fingerprint_of(body) != digest:
+        return None
+    try:
+        return msgspec.msgpack.decode(body, type=Kept)
+    except UNDECODABLE:
+        return None
+
+
+def _file(name: str) -> str:
+    return PREFIX + fingerprint_of(name.encode(errors="surrogatepass")).hex()
+
+
+def _prune(folder: Path) -> None:
+    """Delete the oldest files, if there are too many. Raises OSError."""
+    files = list(folder.glob(f"{PREFIX}*"))
+    if len(files) > _MOST:
+        for file in sorted(files, key=lambda each: each.stat().st_mtime)[:-_MOST]:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,213 @@
+"""What this process knows of sources that have to be asked: a server, a program.
+
+Guaranteed: a load asks anew, and once, though it reads its sources again where one has failed; what an earlier request
+answers late never replaces what a later one has found. A fingerprint asks nobody: it is that of the newest answer. So
+the watcher compares at each event of a file, and waits for no network.
+
+How. The answers stand in this module by their source, since a source is data that travels, and that two threads use at
+once: the one that loads, and the one that polls (`owner/watch/polling.py`). Rejected: to take an answer that is a
+second old for a load (a reload answers for what was there when it was called), and one request at a time (a poll that
+hangs would hold a reload).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import math
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.sources.file import File, Format
+from confcast.config.sources.layer import Layer, ValueRefused, fingerprint_of
+from confcast.errors import ConfigError, Problem
+
+LONGEST = 86400.0
+"""Seconds between two polls at the most."""
+
+NOT_ASKED = fingerprint_of(b"confcast: was not asked yet")
+
+_MOST = 256  # sources whose answers are kept
+_SPREAD = 0.1  # of the time between two polls: what starts together does not ask together for ever
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one request has found. Never changes.
+
+    Attributes:
+        fingerprint: 16 bytes, that equal answers have in common.
+        layer: The content; None if there is a fault.
+        problem: The fault; None if there is none.
+        reason: The fault's kind, as a `ConfigError` has it.
+        path: The keys of the value that the fault is about; empty if it is about the whole.
+        pause: Seconds for which the one who was asked does not want to be asked again.
+    """
+
+    fingerprint: bytes
+    layer: Layer | None = None
+    problem: Problem | None = None
+    reason: str = "validation_failed"
+    path: KeyPath = ()
+    pause: float = 0.0
+
+    def given(self) -> Layer:
+        """The layer. Raises ConfigError for a fault."""
+        if self.layer is not None:
+            return self.layer
+        assert self.problem is not None
+        if self.path:
+            raise ValueRefused(self.problem, self.path)
+        raise ConfigError([self.problem], self.reason)
+
+
+A = TypeVar("A", bound=Told)
+
+
+@dataclass
+class _Record:
+    newest: Any = None
+    of: int = 0  # the number of the request that has found it
+    requests: int = 0
+    due: float = field(default_factory=time.monotonic)
+
+
+_records: OrderedDict[Hashable, _Record] = OrderedDict()
+_lock = threading.Lock()
+_in_load: contextvars.ContextVar[dict[Hashable, Any] | None] = contextvars.ContextVar("confcast_asked", default=None)
+
+
+@contextlib.contextmanager
+def asked_once() -> Iterator[None]:
+    """In this block, and this thread, each source is asked once: it is one load. A block within a block counts not."""
+    if _in_load.get() is not None:
+        yield
+        return
+    token = _in_load.set({})
+    try:
+        yield
+    finally:
+        _in_load.reset(token)
+
+
+def ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
+    """Ask a source for a load.
+
+    Args:
+        source: The source.
+        every: Seconds from this request to the next poll.
+        how: Asks; gets what was known before. What it raises is raised.
+    """
+    found = _in_load.get()
+    if found is not None and source in found:
+        return found[source]  # type: ignore[no-any-return]  # of the same source
+    told = _ask(source, every, how)
+    if found is not None:
+        found[source] = told
+    return told
+
+
+def poll(source: Hashable, every: float, how: Callable[[A | None], A]) -> float:
+    """Ask a source if it is time, and return the seconds until the next poll. Arguments and errors as of `ask`.
+
+    The first poll of a source comes `every` seconds after it is first spoken of: the load of a start asks, too.
+    """
+    with _lock:
+        known = source in _records
+        record = _record(source)
+        if not known:
+            record.due = _next(every)
+        left = record.due - time.monotonic()
+    if left <= 0:
+        _ask(source, every, how)
+        left = record.due - time.monotonic()
+    return max(left, 0.0)
+
+
+def newest(source: Hashable) -> Any:
+    """What the newest request has found, or that of the load that this thread is in; None before the first one."""
+    found = _in_load.get() or {}
+    if source in found:
+        return found[source]
+    with _lock:
+        record = _records.get(source)
+        return None if record is None else record.newest
+
+
+def stale() -> list[str]:
+    """A sentence for each source of this process that gives no answer, while what it gave before is used."""
+    with _lock:
+        known: list[Any] = list(_records)
+    return [text for source in known if (text := getattr(source, "stale", str)())]
+
+
+def fingerprint(source: Hashable) -> bytes:
+    """The fingerprint of what is known of a source now."""
+    told = newest(source)
+    return NOT_ASKED if told is None else bytes(told.fingerprint)
+
+
+def layer_of(content: bytes, form: Format, shown: str, *, allow_empty: bool) -> Layer:
+    """A content as a layer, parsed as a file with it would be. Raises ConfigError as `File.read` does."""
+    return File("content", format=form, shown=shown, allow_empty=allow_empty)._layer_of(content)
+
+
+def mark_of(content: bytes, form: Format) -> bytes:
+    """The fingerprint of a content in a format."""
+    return fingerprint_of(form.encode() + b"\0" + content)
+
+
+def parsed(content: bytes, form: Format, shown: str, *, allow_empty: bool) -> Told:
+    """A content as an answer, also if it can't be parsed."""
+    mark = mark_of(content, form)
+    try:
+        layer = layer_of(content, form, shown, allow_empty=allow_empty)
+    except ConfigError as error:
+        path = error.path if isinstance(error, ValueRefused) else ()
+        return Told(mark, None, error.problems[0], error.reason, path)
+    layer.fingerprint = mark
+    return Told(mark, layer)
+
+
+def fault(text: str, shown: str, *, reason: str = "io_error", same: str = "") -> Told:
+    """A fault as an answer; `same`: what faults have in common that count as the same."""
+    return Told(fingerprint_of(f"confcast: {same or text}".encode()), None, Problem("", text, shown), reason)
+
+
+def checked_seconds(name: str, value: Any, most: float) -> None:
+    """Check a source's option. Raises ValueError."""
+    if type(value) not in (int, float) or not 0 < value <= most or math.isnan(value):
+        raise ValueError(f"{name}={value!r}: a number of seconds above 0, and at most {most:g}, is expected")
+
+
+def _ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
+    with _lock:
+        record = _record(source)
+        record.requests += 1
+        number, before = record.requests, record.newest
+        record.due = _next(every)  # a request beside this one need not be followed by a poll at once
+    told = how(before)
+    with _lock:
+        if number > record.of:  # no later request has answered
+            record.newest, record.of = told, number
+        record.due = max(_next(every), time.monotonic() + told.pause)
+    return told
+
+
+def _record(source: Hashable) -> _Record:
+    """The record of a source, the one that was used last from now on. Under the lock."""
+    record = _records.setdefault(source, _Record())
+    _records.move_to_end(source)
+    while len(_records) > _MOST:
+        _records.popitem(last=False)
+    return record
+
+
+def _next(every: float) -> float:
+    return time.monotonic() + every * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - no secret
