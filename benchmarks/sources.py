@@ -58,7 +58,50 @@ def environment(folder: Path) -> Case:
     return Case("Environment; peer: a dict of os.environ", Environment("BENCH_"), Flat, peer, bar=None)
 
 
-CASES: tuple[Callable[[Path], Case], ...] = (environment,)
+def dotenv(folder: Path) -> Case:
+    """A `.env` file."""
+    from dotenv import dotenv_values
+
+    from confcast import Dotenv
+
+    file = folder / ".env"
+    file.write_text("".join(f"APP_KEY_{n}='value {n}'\n" for n in range(COUNT)), encoding="utf-8")
+    return Case(
+        "Dotenv; peer: dotenv_values", Dotenv(file, "APP_"), Flat, lambda: dotenv_values(file, interpolate=False)
+    )
+
+
+def secrets_dir(folder: Path) -> Case:
+    """A folder of secrets, as Kubernetes mounts it; the peer finds a field's file, and reads it, one by one."""
+    from pydantic_settings import BaseSettings, SecretsSettingsSource
+
+    from confcast import SecretsDir
+
+    (folder / "..1").mkdir()
+    (folder / "..data").symlink_to("..1")
+    for n in range(COUNT):
+        (folder / "..1" / f"key_{n}").write_text(f"value {n}", encoding="utf-8")
+        (folder / f"key_{n}").symlink_to(f"..data/key_{n}")
+
+    class Settings(Flat, BaseSettings):  # type: ignore[valid-type,misc]
+        model_config = {"secrets_dir": str(folder)}
+
+    peer = SecretsSettingsSource(Settings)
+    return Case("SecretsDir; peer: pydantic-settings' source", SecretsDir(folder), Flat, peer)
+
+
+def bare_files(folder: Path) -> Case:
+    """The same; the peer only reads the files, whether somebody writes them, wherever links lead, and in any state."""
+    case = secrets_dir(folder)
+
+    def peer() -> object:
+        files = [file for file in sorted(folder.iterdir()) if not file.name.startswith("..")]
+        return {file.name: file.read_text(encoding="utf-8") for file in files}
+
+    return Case("SecretsDir; peer: read_text of each file", case.source, Flat, peer, bar=None)
+
+
+CASES: tuple[Callable[[Path], Case], ...] = (environment, dotenv, secrets_dir, bare_files)
 
 
 def measure(rounds: int) -> list[Row]:

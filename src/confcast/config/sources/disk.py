@@ -59,14 +59,19 @@ def read_whole(path: Path | str) -> bytes:
         StillChanging: A process still writes to the file.
         NotReadable: The path is a directory or a device, or too large.
     """
+    return read_with_stat(path)[0]
+
+
+def read_with_stat(path: Path | str) -> tuple[bytes, os.stat_result]:
+    """Read the content of a file as `read_whole` does, with what the system says of the file."""
     deadline = time.monotonic() + WRITER_GRACE
     while True:
         with _opened(path) as descriptor:
-            before = _identity(descriptor)
-            content = _read(descriptor)
+            before = os.fstat(descriptor)
+            content = _read(descriptor, before)
             written = being_written(descriptor)
-            if not written and _identity(descriptor) == before:
-                return content
+            if not written and _stat_fields(after := os.fstat(descriptor)) == _stat_fields(before):
+                return content, after
         if time.monotonic() >= deadline:
             raise StillChanging(
                 "is still open for writing by another process" if written else "changes while it is read"
@@ -116,7 +121,7 @@ def identity(path: Path) -> tuple[int, ...] | None:
 def read_now(path: Path | str) -> bytes:
     """Read the content of a file as it is now, without waiting for a writer. Raises OSError and NotReadable."""
     with _opened(path) as descriptor:
-        return _read(descriptor)
+        return _read(descriptor, os.fstat(descriptor))
 
 
 def fingerprint_now(path: Path | str) -> bytes:
@@ -164,8 +169,7 @@ def _opened(path: Path | str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _read(descriptor: int) -> bytes:
-    found = os.fstat(descriptor)
+def _read(descriptor: int, found: os.stat_result) -> bytes:
     if stat.S_ISDIR(found.st_mode):
         raise NotReadable("is a directory, not a file")
     if not stat.S_ISREG(found.st_mode):
@@ -177,10 +181,6 @@ def _read(descriptor: int) -> bytes:
         if len(content) > MAX_BYTES:
             raise NotReadable(f"is larger than {MAX_BYTES // 1024**2} MiB")
     return content
-
-
-def _identity(descriptor: int) -> tuple[int, ...]:
-    return _stat_fields(os.fstat(descriptor))
 
 
 def _stat_fields(found: os.stat_result) -> tuple[int, ...]:

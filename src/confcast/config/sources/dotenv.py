@@ -13,6 +13,7 @@ last line counts, as the parser has it, and that is said).
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
@@ -24,12 +25,13 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
-from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming
 from confcast.errors import ConfigError, Problem
 
 _BEGIN = re.compile(r"\s*(?:export[^\S\n]+)?")
 _NAME = re.compile(r"(?:'[^']+'|[^=#\s]+)[^\S\n]*(?:=[^\S\n]*)?")
+_END = "\n"
 _MOST_LISTED = 10
 
 
@@ -153,9 +155,9 @@ class Dotenv(_Options, frozen=True):
             found = [*_parsed(text, self.shown)]
         except ImportError:
             raise self._error('needs python-dotenv: pip install "confcast[dotenv]"') from None
-        wrong = [Problem("", _NO_LINE, line.where) for line in found if line.is_wrong]
+        wrong = [line for line in found if line.is_wrong]
         if wrong:
-            raise ConfigError(wrong)
+            raise ConfigError([Problem("", _NO_LINE, line.place.key) for line in wrong])
         return found
 
     def _texts(self, lines: Sequence[_Line]) -> tuple[list[Text], list[str]]:
@@ -168,11 +170,11 @@ class Dotenv(_Options, frozen=True):
             if prefix and not line.name.upper().startswith(prefix) and line.name not in self.names:
                 continue
             if value is None:
-                bare.append(line.where)
+                bare.append(line.place.key)
                 last.pop(line.name, None)
                 continue
-            again += [line.where] if line.name in last else []
-            last[line.name] = Text(line.name, value, line.where, line.value_where)
+            again += [line.place.key] if line.name in last else []
+            last[line.name] = Text(line.name, value, functools.partial(_place, line))
         warnings += [f"{_listed(again)}: the name is set before, and this last line counts"] if again else []
         warnings += [f"{_listed(bare)}: there is no = behind the name, so it is not set"] if bare else []
         return list(last.values()), warnings
@@ -187,16 +189,30 @@ class _Line(NamedTuple):
     Attributes:
         name: The name; empty if the line is none.
         value: The value; None if there is no `=`.
-        where: The position of the name.
-        value_where: The position of the value.
+        text: The text of the line, or lines, from the end of the line before.
+        line: The number of the first of these lines.
+        shown: The file, as messages name it.
         is_wrong: Whether the parser can't read the line.
     """
 
     name: str
     value: str | None
-    where: str
-    value_where: str
+    text: str
+    line: int
+    shown: str
     is_wrong: bool
+
+    @property
+    def place(self) -> Place:
+        """The positions of the name and of the value."""
+        begin = _BEGIN.match(self.text)
+        assert begin is not None, "the pattern matches the empty text"
+        name = _NAME.match(self.text, begin.end())
+        return Place(self._at(begin.end()), self._at(name.end() if name is not None else begin.end()))
+
+    def _at(self, offset: int) -> str:
+        before = self.text[:offset]
+        return f"{self.shown}:{self.line + before.count(_END)}:{offset - before.rfind(_END)}"
 
 
 _NO_LINE = "is no line of a .env file: NAME=value, NAME='value' or NAME=\"value\" is, where a quotation ends"
@@ -210,18 +226,11 @@ def _parsed(text: str, shown: str) -> Iterator[_Line]:
     for key, value, original, is_wrong in parse_stream(lines):
         if key is None and not is_wrong:
             continue  # a comment, or blank lines
-        begin = _BEGIN.match(original.string)
-        assert begin is not None, "the pattern matches the empty text"
-        name = _NAME.match(original.string, begin.end())
-        ends = begin.end(), name.end() if name is not None else begin.end()
-        where, value_where = (_position(shown, original.line, original.string[:end]) for end in ends)
-        yield _Line(key or "", value, where, value_where, is_wrong)
+        yield _Line(key or "", value, original.string, original.line, shown, is_wrong)
 
 
-def _position(shown: str, line: int, before: str) -> str:
-    """The position behind a text that begins at a line's first column."""
-    last = before.rfind("\n")
-    return f"{shown}:{line + before.count(chr(10))}:{len(before) - last}"
+def _place(line: _Line) -> Place:
+    return line.place
 
 
 def _interpolated(lines: Sequence[_Line]) -> tuple[list[str | None], list[str]]:
@@ -236,7 +245,7 @@ def _interpolated(lines: Sequence[_Line]) -> tuple[list[str | None], list[str]]:
         if value is not None:
             atoms = list(parse_variables(value))
             missing = (each for each in atoms if isinstance(each, Variable) and each.default is None)
-            unset += [line.value_where] if any(each.name not in known for each in missing) else []
+            unset += [line.place.value] if any(each.name not in known for each in missing) else []
             value = "".join(atom.resolve(known) for atom in atoms)
         known[line.name] = value
         found.append(value)

@@ -14,6 +14,7 @@ watched), and taking a text for a path if a file of that name exists.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from confcast.config.sources.disk import as_path
-from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Fitting, Lists, NamedTexts, Naming, Text, Unknown, check_naming
 from confcast.config.sources.secret_file import SecretFile, read_secret
+from confcast.config.sources.variable_targets import Target
 
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
@@ -155,15 +157,15 @@ class EnvironmentLayer(NamedTexts):
     def __init__(self, source: Environment, found: Mapping[str, str], files: Mapping[str, SecretFile]) -> None:
         shown = f"environment {source.prefix}*" if source.prefix else "environment"
         texts = [
-            _of_file(name, files[name]) if name in files else Text(name, text, f"environment variable {name}")
+            _of_file(name, files[name]) if name in files else Text(name, text, functools.partial(_place, name))
             for name, text in found.items()
         ]
         super().__init__(shown, texts, source.naming, fingerprint(found))
         self._names, self._reads_files = found, source.files
 
-    def _is_foreign(self, each: Text, *, known: bool) -> bool:
+    def _is_foreign(self, each: Text, found: tuple[Target, ...]) -> bool:
         # The pattern begins at an underscore: the prefix may be a service's name.
-        upper = each.name.upper()
+        known, upper = any(target.without is None for target in found), each.name.upper()
         if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(each.text):
             return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._names
         return not known and _SERVICE.fullmatch(upper) is not None
@@ -185,4 +187,9 @@ class EnvironmentLayer(NamedTexts):
 def _of_file(name: str, file: SecretFile) -> Text:
     where = f"environment variable {name}"
     value = f"{where} ({file.path})" if file.fingerprint else where
-    return Text(name[: -len(_FILE)], file.text, where, value, file)
+    return Text(name[: -len(_FILE)], file.text, Place(where, value), file)
+
+
+def _place(name: str) -> Place:
+    where = f"environment variable {name}"
+    return Place(where, where)

@@ -50,27 +50,36 @@ _MOST_HINTS = 10
 _MOST_LISTED = 20  # positions that one warning lists
 
 
-class Text(NamedTuple):
+class Text:
     """One text of a source.
 
-    Attributes:
+    Args:
         name: What says which key it is for.
         text: The value.
-        where: The position of the name, for a person: `environment variable APP_NAME`, `.env:3:1`.
-        value: The position of the value; empty if it is the same.
+        place: The positions of the name and of the value, for a person (`environment variable APP_NAME`, `.env:3:1`);
+            or what computes them, if a message needs them.
         file: The file of its own that holds the value, so that it is a secret whatever type the schema gives it.
     """
 
-    name: str
-    text: str
-    where: str
-    value: str = ""
-    file: SecretFile | None = None
+    __slots__ = ("_place", "file", "name", "text")
+
+    def __init__(
+        self, name: str, text: str, place: Place | Callable[[], Place], file: SecretFile | None = None
+    ) -> None:
+        self.name, self.text, self.file = name, text, file
+        self._place = place
 
     @property
-    def value_where(self) -> str:
-        """The position of the value."""
-        return self.value or self.where
+    def place(self) -> Place:
+        """The positions of the name and of the value."""
+        if not isinstance(self._place, Place):
+            self._place = self._place()
+        return self._place
+
+    @property
+    def where(self) -> str:
+        """The position of the name."""
+        return self.place.key
 
 
 class Naming(NamedTuple):
@@ -150,7 +159,7 @@ class NamedTexts(Layer):
         foreign: list[Text] = []
         for each in self._found:
             found = fitting.targets(each.name)
-            if self._is_foreign(each, known=any(target.without is None for target in found)):
+            if self._is_foreign(each, found):
                 foreign.append(each)
             elif found:
                 known.append((found, each))
@@ -162,8 +171,8 @@ class NamedTexts(Layer):
             fitting.set(fitting.chosen(found, below), each)
         return fitting.fitted(self)
 
-    def _is_foreign(self, each: Text, *, known: bool) -> bool:
-        """Whether a text is none of the application's; `known`: whether the schema has a key of its name."""
+    def _is_foreign(self, each: Text, found: tuple[Target, ...]) -> bool:
+        """Whether a text is none of the application's; `found`: what its name may mean in the schema."""
         return False
 
     def _warning_of(self, foreign: Sequence[Text]) -> str:
@@ -187,8 +196,10 @@ class Fitting:
 
     def __init__(self, naming: Naming, schema: Any) -> None:
         self._naming, self._schema, self._spelling = naming, schema, spelling_of(schema)
+        self._prefix, self._length = naming.prefix.upper(), len(naming.prefix)
+        self._commas = naming.lists == "comma"
         self.data: dict[str, Any] = {}
-        self._places: dict[KeyPath, Place] = {}
+        self._texts: dict[KeyPath, Text] = {}
         self._secrets: dict[KeyPath, SecretFile] = {}
         self._set: dict[KeyPath, _Set] = {}
         self._problems: list[Problem] = []
@@ -207,7 +218,7 @@ class Fitting:
             layer.name,
             self.data,
             layer.fingerprint,
-            lambda: self._places,
+            lambda: {path: each.place for path, each in self._texts.items()},
             has_lines=layer.has_lines,
             secrets=self._secrets,
         )
@@ -233,7 +244,7 @@ class Fitting:
         key = self._naming.names.get(name)
         if key is not None:
             return targets_of_key(self._schema, parts_of(key))
-        return targets(self._schema, self._after_prefix(name).lower()) if self._has_prefix(name) else ()
+        return targets(self._schema, name[self._length :].lower()) if self._has_prefix(name) else ()
 
     def is_suffixed(self, name: str, suffix: str) -> bool:
         """Whether a name is that of a key with this suffix, and no key of the schema is called so with the suffix."""
@@ -262,12 +273,12 @@ class Fitting:
             message = f"{target.without} has no such field, so only a validator of its own can use it"
             self.warn(f"{each.where} sets {self._key(target.path)}: {message}{self._hint(each.name)}")
         if each.file is not None and each.file.fault:
-            self._refuse(target.path, f"the file {each.file.fault}", each.value_where)
+            self._refuse(target.path, f"the file {each.file.fault}", each.place.value)
             return
         try:
-            value = from_text(each.text, target.annotation, opaque=target.opaque, commas=self._naming.lists == "comma")
+            value = from_text(each.text, target.annotation, opaque=target.opaque, commas=self._commas)
         except NotConvertible as error:
-            self._refuse(target.path, str(error), each.value_where)
+            self._refuse(target.path, str(error), each.place.value)
             return
         path = self._spelling.as_in(self.data, target.path)  # as spelled by the text that set a table around it
         table = self.data
@@ -280,19 +291,19 @@ class Fitting:
                 return
         if each.file is not None:
             self._secrets[path] = each.file
-        self._put(table, path, value, Place(each.where, each.value_where))
+        self._put(table, path, value, each)
 
-    def _put(self, table: dict[str, Any], path: KeyPath, value: Any, place: Place) -> None:
+    def _put(self, table: dict[str, Any], path: KeyPath, value: Any, each: Text) -> None:
         """Set a value; merge a table into a table key by key, as layers are merged."""
         before = table.get(path[-1])
         if isinstance(value, dict) and isinstance(before, dict):
             for key, item in value.items():
                 there = self._spelling.as_in(self.data, (*path, key))
                 # If a text's table sets one field by two keys, both stay, and are refused as in a file.
-                self._put(before, (*path, key) if there[-1] in value else there, item, place)
+                self._put(before, (*path, key) if there[-1] in value else there, item, each)
             return
         table[path[-1]] = value
-        self._places[path] = place
+        self._texts[path] = each
 
     def _key(self, path: KeyPath) -> str:
         return shown_key(path, self._schema)
@@ -310,8 +321,8 @@ class Fitting:
 
     def _setter(self, path: KeyPath) -> str:
         """The position of the text that set the value at a path, or the table around it."""
-        found = (self._places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self._places)
-        return next(found).key
+        found = (self._texts[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self._texts)
+        return next(found).where
 
     def unknown(self, each: Text, advice: str = "") -> None:
         """Refuse a text whose name the schema does not know, or warn of it.
@@ -357,7 +368,7 @@ class Fitting:
         return self._naming.spelled(self._naming.prefix + "__".join(map(in_shell, path)))
 
     def _has_prefix(self, name: str) -> bool:
-        return name.upper().startswith(self._naming.prefix.upper())
+        return name[: self._length].upper() == self._prefix
 
     def _after_prefix(self, name: str) -> str:
-        return name[len(self._naming.prefix) :] if self._has_prefix(name) else name
+        return name[self._length :] if self._has_prefix(name) else name

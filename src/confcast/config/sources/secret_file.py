@@ -44,27 +44,23 @@ class SecretFile(NamedTuple):
     mode: int = 0
 
 
-def read_secret(path: str, *, at_once: bool = False) -> SecretFile:
-    """Read one file. Never raises.
-
-    Args:
-        path: The file.
-        at_once: Whether to read it as it is now; otherwise this waits a quarter of a second for a process that writes.
-    """
+def read_secret(path: str, shown: str = "") -> SecretFile:
+    """Read one file, which messages name as `shown`. May wait a quarter of a second for a writer. Never raises."""
+    shown = shown or path
     try:
-        content = disk.read_now(path) if at_once else disk.read_whole(path)
-        mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - of many files, at each load
+        content, found = disk.read_with_stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return SecretFile(path, "", "does not exist", disk.MISSING)
+        return SecretFile(shown, "", "does not exist", disk.MISSING)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         text = getattr(error, "strerror", None) or str(error)
-        return _fault(path, f"can't be read by uid {_uid()}, as which the config owner runs: {text}")
+        fault = f"can't be read by uid {_uid()}, as which the config owner runs: {text}"
+        return SecretFile(shown, "", fault, disk.fingerprint_now(path))
     except disk.NotReadable as error:
-        return _fault(path, str(error))
+        return SecretFile(shown, "", str(error), disk.fingerprint_now(path))
     text, fault = _value_of(content)
     had_newline = text.endswith("\n")
     value = text.removesuffix("\n").removesuffix("\r") if had_newline else text
-    return SecretFile(path, value, fault, fingerprint_of(content), had_newline, mode)
+    return SecretFile(shown, value, fault, fingerprint_of(content), had_newline, found.st_mode & 0o777)
 
 
 def warnings_of(files: Sequence[SecretFile]) -> Iterator[str]:
@@ -91,14 +87,10 @@ def _value_of(content: bytes) -> tuple[str, str]:
     if not content:
         return "", "is empty: nothing is written in it yet (an empty text is a file with one newline)"
     try:
-        text = content.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
+        text = content.decode().removeprefix("\ufeff")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError:
         return "", "is not UTF-8: a secret in bytes has to be written as text, in base64 or hex"
     return (text, "") if "\0" not in text else ("", "has a NUL in it: a secret in bytes has to be written as text")
-
-
-def _fault(path: str, fault: str) -> SecretFile:
-    return SecretFile(path, "", fault, disk.fingerprint_now(path))
 
 
 def _uid() -> int:

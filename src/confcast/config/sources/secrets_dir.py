@@ -16,20 +16,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from confcast.config.sources import disk
-from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming
 from confcast.config.sources.secret_file import SecretFile, read_secret
 from confcast.errors import ConfigError, Problem
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})(?=/|\Z)")
 _OF_SYSTEMD = "CREDENTIALS_DIRECTORY"
+_OUTSIDE = "is a link that leads out of the folder: a secret has to lie in it"
+_MOST_LINKS = 40  # as the kernel follows
+_POLL = 0.005
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +129,8 @@ class SecretsDir(_Options, frozen=True):
             raise self._error("is no folder: each file in a folder is a value") from None
         except OSError as error:
             raise self._error(f"can't be read: {error.strerror}", "io_error") from None
-        except disk.StillChanging:
-            raise self._error("changes while it is read") from None
+        except disk.StillChanging as error:
+            raise self._error(str(error)) from None
         return self._layer_of(folder, files)
 
     def content_fingerprint(self) -> bytes:
@@ -135,7 +139,8 @@ class SecretsDir(_Options, frozen=True):
         if folder is None:
             return disk.MISSING
         try:
-            return _fingerprint(self._read_all(folder, at_once=True))
+            links = _Links(folder)
+            return _fingerprint((_name(path), links.fingerprint_now(path)) for path in self._files(folder))
         except FileNotFoundError:
             return disk.MISSING
         except OSError as error:
@@ -164,35 +169,38 @@ class SecretsDir(_Options, frozen=True):
 
     def _read_together(self, folder: str) -> list[SecretFile]:
         """Every file at a moment at which none changes. Raises OSError and StillChanging."""
-        files = map(disk.as_path, (folder, *self._files(folder)))
-        return disk.at_one_moment(list(files), lambda: self._read_all(folder))
-
-    def _read_all(self, folder: str, *, at_once: bool = False) -> list[SecretFile]:
-        """Every file as it is now. Raises OSError: the folder can't be read."""
-        root = os.path.realpath(folder)
-        return [_read(path, root, self._shown(path), at_once=at_once) for path in self._files(folder)]
+        deadline = time.monotonic() + disk.WRITER_GRACE
+        while True:
+            links = _Links(folder)
+            files = [links.read(path, self._shown(path)) for path in self._files(folder)]
+            if links.have_stayed():
+                return files
+            if time.monotonic() >= deadline:
+                raise disk.StillChanging("changes while it is read")
+            time.sleep(_POLL)
 
     def _files(self, folder: str) -> list[str]:
         """The paths of the files that may be the application's. Raises OSError."""
         prefix = self.prefix.upper()
         return [
-            os.path.join(folder, name)  # noqa: PTH118 - of many files, at each load
+            f"{folder}/{name}"
             for name in sorted(os.listdir(folder))  # noqa: PTH208
             if not name.startswith(".") and (name.upper().startswith(prefix) or name in self.names)
         ]
 
     def _shown(self, path: str) -> str:
         """A file's path as messages write it."""
-        return os.path.join(self.shown, os.path.basename(path))  # noqa: PTH118, PTH119
+        return f"{self.shown.rstrip('/')}/{_name(path)}"
 
     def _layer_of(self, folder: str, files: Sequence[SecretFile]) -> Layer:
         if not files and not self.allow_empty:
             raise self._error("is empty: there is no file in it (allow_empty=True accepts that)")
         if folder == os.environ.get(_OF_SYSTEMD):  # its rights are an access list's, whose mask the mode shows
             files = [each._replace(mode=0) for each in files]
-        texts = [Text(os.path.basename(each.path), each.text, each.path, file=each) for each in files]  # noqa: PTH119
+        texts = [Text(_name(each.path), each.text, Place(each.path, each.path), each) for each in files]
         naming = Naming(self.prefix, self.names, self.lists, self._unknown, str.lower, "SecretsDir(names")
-        return NamedTexts(self.shown, texts, naming, _fingerprint(files))
+        found = _fingerprint((_name(each.path), each.fingerprint) for each in files)
+        return NamedTexts(self.shown, texts, naming, found)
 
     @property
     def _unknown(self) -> Unknown:
@@ -202,16 +210,66 @@ class SecretsDir(_Options, frozen=True):
         return ConfigError([Problem("", message, self.shown)], reason)
 
 
-def _read(path: str, root: str, shown: str, *, at_once: bool) -> SecretFile:
-    """Read one file, which a link within the folder `root` may lead to. Never raises."""
-    if os.path.islink(path):  # noqa: PTH114 - of many files, at each load
-        path = os.path.realpath(path)
-        if not path.startswith(os.path.join(root, "")):  # noqa: PTH118
-            fault = "is a link that leads out of the folder: a secret has to lie in it"
-            return SecretFile(shown, fault=fault, fingerprint=fingerprint_of(f"confcast: {fault}: {path}".encode()))
-    return read_secret(path, at_once=at_once)._replace(path=shown)
+class _Links:
+    """Reads the files of one folder, and follows links within it only. Each folder on the way is resolved once.
+
+    Args:
+        folder: The path of the folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._known: dict[str, str] = {}
+        self._seen: list[tuple[str, tuple[int, ...] | None]] = []
+        self._root = self._resolved(folder)
+
+    def read(self, path: str, shown: str) -> SecretFile:
+        """Read one file, which messages name as `shown`. Never raises."""
+        real = self._real(path)
+        if real.startswith(f"{self._root}/"):
+            return read_secret(real, shown)
+        return SecretFile(shown, "", _OUTSIDE, _fingerprint([(real, disk.MISSING)]))
+
+    def fingerprint_now(self, path: str) -> bytes:
+        """The fingerprint that `read` would return, as the file is now. Never raises."""
+        real = self._real(path)
+        inside = real.startswith(f"{self._root}/")
+        return disk.fingerprint_now(real) if inside else _fingerprint([(real, disk.MISSING)])
+
+    def _real(self, path: str) -> str:
+        """The path without links; of a loop of links, one of them."""
+        for _ in range(_MOST_LINKS):
+            folder, _, name = path.rpartition("/")
+            if name in ("", ".", ".."):
+                return os.path.realpath(path)
+            real = self._resolved(folder)
+            path = f"{real}/{name}"
+            try:
+                target = os.readlink(path)  # noqa: PTH115 - of many files, at each load
+            except OSError:  # no link, or nothing
+                return path
+            path = target if target.startswith("/") else f"{real}/{target}"
+        return path
+
+    def _resolved(self, folder: str) -> str:
+        """The path of a folder without links; the first time, what its stat says of it is kept."""
+        found = self._known.get(folder)
+        if found is None:
+            self._seen.append((folder, disk.identity(disk.as_path(folder))))
+            found = self._known[folder] = os.path.realpath(folder)
+        return found
+
+    def have_stayed(self) -> bool:
+        """Whether nothing was renamed in a folder that was on the way, nor the folder itself, since it was met first.
+
+        A swap renames something in the folder of the secrets, or a link on the way to one: its folder then is another.
+        """
+        return all(disk.identity(disk.as_path(folder)) == before for folder, before in self._seen)
 
 
-def _fingerprint(files: Sequence[SecretFile]) -> bytes:
-    """The fingerprint of the files' names and contents."""
-    return fingerprint_of(b"\0".join(os.fsencode(each.path) + b"\0" + each.fingerprint for each in files))
+def _name(path: str) -> str:
+    return path[path.rindex("/") + 1 :]
+
+
+def _fingerprint(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """The fingerprint of files, by their names and the fingerprints of their contents."""
+    return fingerprint_of(b"\0".join(os.fsencode(name) + b"\0" + content for name, content in files))

@@ -57,6 +57,8 @@ def from_text(text: str, annotation: Any, *, opaque: bool = False, commas: bool 
         NotConvertible: The type is a list or a table, the text is no JSON, and none of the user's code may parse it; or
             an item between commas is empty; or the type is a float, and the number is too large.
     """
+    if annotation is str:  # as most are
+        return text
     kinds = members(annotation, written=True)
     if commas and _has_commas(text.lstrip(), annotation, kinds):
         return _items(text.strip(), annotation, optional=type(None) in kinds)

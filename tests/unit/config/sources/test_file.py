@@ -209,8 +209,8 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(monkeypatch):
     path.write_text('{"a": 1}')
     reads = []
 
-    def torn(descriptor: int) -> bytes:
-        content = read(descriptor)
+    def torn(descriptor: int, found: os.stat_result) -> bytes:
+        content = read(descriptor, found)
         if not reads:
             path.write_text('{"a": 2, "b": 2}')
         reads.append(content)
@@ -225,7 +225,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(monkeypatch):
 def test_a_file_that_never_rests_is_refused(monkeypatch):
     Path("a.json").write_text("{}")
     sizes = iter(range(1000))
-    monkeypatch.setattr(disk, "_identity", lambda _: (next(sizes),))
+    monkeypatch.setattr(disk, "_stat_fields", lambda _: (next(sizes),))
     monkeypatch.setattr(disk, "WRITER_GRACE", 0.02)
     assert refused(File("a.json")) == ("a.json: changes while it is read", "validation_failed")
 
