@@ -69,6 +69,7 @@ def test_a_mounted_secret_is_followed_swap_by_swap_and_never_shown(start: Start,
     swap(folder, 3, db_password="hunter2-3", name="two", key="hunter2-key")
     eventually(lambda: manager.current.key == "hunter2-key", "a file that comes is a value")
     told = [repr(manager.explain("token")), repr(manager.explain("key"))]
+    assert manager.explain("name").value == "**********", "a plain text, but in a file of its own"
     swap(folder, 4, db_password="hunter2-3", name="two")
     eventually(lambda: manager.current.key == "", "a file that goes is none")
     swap(folder, 5, db_password="hunter2-3", name="two", pin="hunter2-no-number")

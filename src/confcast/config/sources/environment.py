@@ -26,7 +26,7 @@ import msgspec
 from confcast.config.sources.disk import as_path
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Fitting, Lists, NamedTexts, Naming, Text, Unknown, check_naming
-from confcast.config.sources.secret_file import SecretFile, read_secret
+from confcast.config.sources.secret_file import SecretFile, can_enter, read_secret
 from confcast.config.sources.variable_targets import Target
 
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
@@ -132,7 +132,7 @@ class Environment(_Options, frozen=True):
             return {}
         fitting = Fitting(self.naming, schema)
         named = [name for name in found if fitting.is_suffixed(name, _FILE)]
-        return {name: read_secret(str(Path(path).absolute())) if (path := found[name]) else _NO_FILE for name in named}
+        return {name: _read(str(Path(path).absolute())) if (path := found[name]) else _NO_FILE for name in named}
 
     @property
     def naming(self) -> Naming:
@@ -182,6 +182,11 @@ class EnvironmentLayer(NamedTexts):
         if self._reads_files or not fitting.is_suffixed(each.name, _FILE):
             return ""
         return f"; with files=True the file that {each.name} names would set it"
+
+
+def _read(path: str) -> SecretFile:
+    file = read_secret(path)
+    return file._replace(mode=0) if file.mode and not can_enter(os.path.dirname(path)) else file  # noqa: PTH120
 
 
 def _of_file(name: str, file: SecretFile) -> Text:

@@ -33,7 +33,7 @@ class SecretFile(NamedTuple):
         fault: Why there is none, as the predicate of a sentence about the file; empty if there is one.
         fingerprint: 16 bytes that differ for each content, and for each reason why there is none.
         had_newline: Whether one newline was taken off the end.
-        mode: The permission bits of the file; 0 if there is a fault.
+        mode: The permission bits of the file, if others than its owner may read it who need not; otherwise 0.
     """
 
     path: str
@@ -60,7 +60,15 @@ def read_secret(path: str, shown: str = "") -> SecretFile:
     text, fault = _value_of(content)
     had_newline = text.endswith("\n")
     value = text.removesuffix("\n").removesuffix("\r") if had_newline else text
-    return SecretFile(shown, value, fault, fingerprint_of(content), had_newline, found.st_mode & 0o777)
+    return SecretFile(shown, value, fault, fingerprint_of(content), had_newline, _open_mode(found))
+
+
+def can_enter(folder: str) -> bool:
+    """Whether others than its owner may enter a folder, and so reach the files in it. True if that can't be known."""
+    try:
+        return bool(os.stat(folder).st_mode & (stat.S_IXGRP | stat.S_IXOTH))  # noqa: PTH116 - at each load
+    except OSError:
+        return True
 
 
 def warnings_of(files: Sequence[SecretFile]) -> Iterator[str]:
@@ -68,8 +76,8 @@ def warnings_of(files: Sequence[SecretFile]) -> Iterator[str]:
     taken = [each.path for each in files if each.had_newline]
     if taken:
         yield f"one newline at the end was taken off {_listed(taken)}"
-    opened = [each for each in files if each.mode & (stat.S_IRGRP | stat.S_IROTH)]
-    if opened and os.name != "nt":  # Windows has no such bits
+    opened = [each for each in files if each.mode]
+    if opened:
         modes = ", ".join(dict.fromkeys(f"{each.mode:04o}" for each in opened))
         names = _listed([each.path for each in opened])
         yield f"others than the owner may read {names} (mode {modes}): 0400 keeps a secret to its owner"
@@ -91,6 +99,15 @@ def _value_of(content: bytes) -> tuple[str, str]:
     except UnicodeDecodeError:
         return "", "is not UTF-8: a secret in bytes has to be written as text, in base64 or hex"
     return (text, "") if "\0" not in text else ("", "has a NUL in it: a secret in bytes has to be written as text")
+
+
+def _open_mode(found: os.stat_result) -> int:
+    """The permission bits, if they let others read who need not; otherwise 0.
+
+    A group that may read is how a file of root's is given to a user: that counts only for a file of this user's own.
+    """
+    opened = found.st_mode & stat.S_IROTH or (found.st_mode & stat.S_IRGRP and found.st_uid == _uid())
+    return stat.S_IMODE(found.st_mode) if opened and os.name != "nt" else 0  # Windows has no such bits
 
 
 def _uid() -> int:

@@ -26,7 +26,7 @@ import msgspec
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming
-from confcast.config.sources.secret_file import SecretFile, read_secret
+from confcast.config.sources.secret_file import SecretFile, can_enter, read_secret
 from confcast.errors import ConfigError, Problem
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})(?=/|\Z)")
@@ -195,7 +195,8 @@ class SecretsDir(_Options, frozen=True):
     def _layer_of(self, folder: str, files: Sequence[SecretFile]) -> Layer:
         if not files and not self.allow_empty:
             raise self._error("is empty: there is no file in it (allow_empty=True accepts that)")
-        if folder == os.environ.get(_OF_SYSTEMD):  # its rights are an access list's, whose mask the mode shows
+        # The rights in systemd's folder are those of an access list, whose mask the mode shows.
+        if any(each.mode for each in files) and (folder == os.environ.get(_OF_SYSTEMD) or not can_enter(folder)):
             files = [each._replace(mode=0) for each in files]
         texts = [Text(_name(each.path), each.text, Place(each.path, each.path), each) for each in files]
         naming = Naming(self.prefix, self.names, self.lists, self._unknown, str.lower, "SecretsDir(names")

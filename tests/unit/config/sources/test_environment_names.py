@@ -374,6 +374,7 @@ def test_one_newline_is_taken_off_and_nothing_else(monkeypatch, content, value):
 @pytest.mark.parametrize(("mode", "shown"), [(0o444, "0444"), (0o640, "0640")])
 def test_rights_of_others_are_warned_of_once(monkeypatch, caplog, mode, shown):
     path = secret("db", "x", mode)
+    Path.cwd().chmod(0o755)
     monkeypatch.setenv("APP_NAME_FILE", path)
     loader = ConfigLoader(Settings, FILES)
     loader.load()

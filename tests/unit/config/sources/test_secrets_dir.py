@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigError, ConfigLoader, SecretsDir
-from confcast.config.sources import disk, secrets_dir
+from confcast.config.sources import disk, secret_file, secrets_dir
 from confcast.config.sources.secret_file import SecretFile
 from confcast.errors import Problem
 from tests.support.leaks import descriptors
@@ -135,6 +135,26 @@ def test_a_newline_that_was_taken_off_and_rights_of_others_are_logged_once(caplo
         f"others than the owner may read {opened} (mode 0640, 0444): 0400 keeps a secret to its owner",
         "secrets/other is ignored: the schema has no such key",
     ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "owner", "told"),
+    [
+        (0o755, 0o644, True, True),
+        (0o755, 0o640, True, True),
+        (0o711, 0o444, False, True),
+        (0o755, 0o640, False, False),  # the group is how this user may read it
+        (0o700, 0o644, True, False),  # nobody else gets there
+        (0o755, 0o600, True, False),
+    ],
+)
+def test_rights_are_warned_of_where_others_get_at_a_file_who_need_not(folder, file, owner, told, caplog, monkeypatch):
+    put(name="a")
+    (FOLDER / "name").chmod(file)
+    FOLDER.chmod(folder)
+    monkeypatch.setattr(secret_file, "_uid", lambda: os.geteuid() + (not owner))
+    loader().load()
+    assert bool(caplog.messages) is told
 
 
 def _bytes(path: Path) -> str:
