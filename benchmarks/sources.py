@@ -101,7 +101,47 @@ def bare_files(folder: Path) -> Case:
     return Case("SecretsDir; peer: read_text of each file", case.source, Flat, peer, bar=None)
 
 
-CASES: tuple[Callable[[Path], Case], ...] = (environment, dotenv, secrets_dir, bare_files)
+def ini(folder: Path) -> Case:
+    """Four sections of texts; the peer is a RawConfigParser, and a dict of each section."""
+    import configparser
+
+    from confcast import File
+
+    file = folder / "app.ini"
+    sections = [f"[part_{part}]\n" + "".join(f"key_{n} = value {n}\n" for n in range(10)) for part in range(4)]
+    file.write_text("# settings\n" + "\n".join(sections))
+
+    def peer() -> object:
+        parser = configparser.RawConfigParser()
+        parser.read(file, encoding="utf-8")
+        return {name: dict(parser.items(name)) for name in parser.sections()}
+
+    parts = {f"part_{part}": (Flat, Flat()) for part in range(4)}
+    schema: type[BaseModel] = create_model("Parts", **parts)  # type: ignore[call-overload]
+    return Case("File in INI; peer: configparser", File(file), schema, peer)
+
+
+def jsonc(folder: Path) -> Case:
+    """JSON with a comment on each line; the peer takes comments out by an expression, and then parses JSON."""
+    import json
+    import re
+
+    from confcast import File
+
+    file = folder / "app.jsonc"
+    lines = "".join(f'  // the key {n}\n  "key_{n}": "value {n}",\n' for n in range(COUNT))
+    file.write_text(f"{{\n{lines}}}\n")
+    comments = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+    commas = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[\]}])')
+
+    def peer() -> object:
+        text = comments.sub(lambda found: found[1] or " ", file.read_text(encoding="utf-8"))
+        return json.loads(commas.sub(lambda found: found[1] or "", text))
+
+    return Case("File in JSON with comments; peer: two expressions and json", File(file), Flat, peer)
+
+
+CASES: tuple[Callable[[Path], Case], ...] = (environment, dotenv, secrets_dir, bare_files, ini, jsonc)
 
 
 def measure(rounds: int) -> list[Row]:

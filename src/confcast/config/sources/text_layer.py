@@ -1,9 +1,12 @@
 """A layer of texts in sections, as INI has them: the schema says which keys they set, and of which type.
 
 Guaranteed: keys match the schema's in any case, and with a dash for an underscore; a text becomes what a variable of
-the environment becomes of it, but a list may also be written one item a line, or with commas. A key that the schema
-does not have stays, and is refused with its position as in any other file. What a section only inherits sets nothing
-where the schema does not have it; if no section of the schema has it, and no value refers to it, it is refused.
+the environment becomes of it with `lists="comma"`, but a list may also have an item a line. A key that the schema does
+not have stays, and is refused with its position as in any other file. What a section only inherits sets nothing where
+the schema does not have it; if no section of the schema has it, and no value refers to it, it is refused.
+
+What a key of a section means depends on the schema alone, so it is worked out once: most loads then cost a look-up and
+a conversion for each value.
 
 Rejected: to refuse an inherited key where one section lacks it (configparser gives every section all of them), and to
 guess types without the schema (`"1e3"`, `"no"`, a password of digits).
@@ -11,11 +14,12 @@ guess types without the schema (`"1e3"`, `"no"`, a password of digits).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, NamedTuple, get_origin
 
-from confcast.config.schema.annotations import members, written_children
+from confcast.config.schema.annotations import members
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.secret_paths import is_secret_at, shown_key
 from confcast.config.schema.spelling import spelling_of
@@ -23,10 +27,19 @@ from confcast.config.sources.formats.common import Note
 from confcast.config.sources.formats.ini import DEFAULT, is_inherited
 from confcast.config.sources.formats.ini_interpolation import Text
 from confcast.config.sources.layer import Fitted, Layer, Place
-from confcast.config.sources.variable_targets import Target, chosen, is_list, targets_in_any_case
-from confcast.config.sources.variable_values import NotConvertible, from_text
+from confcast.config.sources.variable_targets import Target, chosen, targets_in_any_case
+from confcast.config.sources.variable_values import (
+    NotConvertible,
+    between_commas,
+    from_text,
+    item_type,
+    may_have_commas,
+    scalar_of,
+)
 from confcast.errors import Problem
 
+_SCALARS = (int, float, bool, type(None))
+_FAR = 1_000_000  # an index that no type has anything of its own for
 _TABLE_AND_KEY = "is a table in one place of this file and a value in another"
 
 
@@ -51,13 +64,65 @@ class TextLayer(Layer):
         return Fitted(layer, fitting.problems, list(self.warnings), fitting.refused)
 
 
+class _Meaning(NamedTuple):
+    """What a key of a table of the file means.
+
+    Attributes:
+        found: The targets of the key.
+        written: The path in the file.
+        path: The path in the data, as the schema spells it as far as it has it.
+        around: The path of the table around it; one object for all keys of a table.
+        convert: Makes a value of a text, if the key has one target; may raise NotConvertible.
+    """
+
+    found: tuple[Target, ...]
+    written: tuple[str, ...]
+    path: KeyPath
+    around: KeyPath
+    convert: Callable[[str], Any]
+
+
+class _Meanings(dict[str, _Meaning]):
+    """The meanings of the keys of one table, each worked out when it is first asked for."""
+
+    _MOST = 4096  # keys that change with each version of a file are not kept for ever
+
+    def __init__(self, schema: Any, at: tuple[str, ...]) -> None:
+        super().__init__()
+        self._schema, self._at = schema, at
+        self._around: dict[KeyPath, KeyPath] = {}
+
+    def __missing__(self, key: str) -> _Meaning:
+        if len(self) >= self._MOST:
+            self.clear()
+        written = (*self._at, key)
+        found = targets_in_any_case(self._schema, written)
+        path = found[0].path if found else self._unknown(written)
+        convert = _converter(found[0].annotation, opaque=found[0].opaque) if len(found) == 1 else str
+        around = self._around.setdefault(path[:-1], path[:-1])
+        meaning = self[key] = _Meaning(found, written, path, around, convert)
+        return meaning
+
+    def _unknown(self, path: tuple[str, ...]) -> KeyPath:
+        """A path that the schema does not have, with the tables that it does have in the schema's spelling."""
+        for length in range(len(path) - 1, 0, -1):
+            if found := targets_in_any_case(self._schema, path[:length]):
+                return (*found[0].path, *path[length:])
+        return path
+
+
+@functools.lru_cache(1024)
+def _meanings(schema: Any, at: tuple[str, ...]) -> _Meanings:
+    return _Meanings(schema, at)
+
+
 class _Fitting:
     """Applies one schema to one layer."""
 
     def __init__(self, layer: TextLayer, schema: Any) -> None:
         self._layer, self._schema = layer, schema
         self._written: dict[KeyPath, tuple[str, ...]] = {}  # by path in the data: the path in the file
-        self._deferred: list[tuple[tuple[Target, ...], tuple[str, ...], str]] = []
+        self._deferred: list[tuple[_Meaning, str]] = []
         self._inherited: dict[str, tuple[str, ...] | None] = {}  # by key: a path in the file, or None if it is of use
         self.data: dict[str, Any] = {}
         self.problems: list[Problem] = []
@@ -66,26 +131,33 @@ class _Fitting:
 
     def table(self, table: Mapping[str, Any], at: tuple[str, ...]) -> None:
         """Set what a table of the file has."""
+        meanings, has_secrets = _meanings(self._schema, at), bool(self._layer.secrets)
+        around: KeyPath | None = None
         for key, value in table.items():
-            path = (*at, key)
-            found = targets_in_any_case(self._schema, path)
-            if isinstance(value, dict):
-                self._put(found[0].path if found else self._unknown(path), path, {})
-                self.table(value, path)
-            elif len(found) > 1:  # a tag decides, which another key may set
-                self._deferred.append((found, path, value))
-            elif found:
-                self._set(found[0], path, value)
-            elif is_inherited(value):
-                if value.for_all:
-                    self._inherited.setdefault(key, path)
+            meaning = meanings[key]
+            found, written, path, around_it, convert = meaning
+            if type(value) is not str or len(found) > 1 or has_secrets:
+                self._set_special(meaning, value)
+                continue
+            try:
+                value = convert(value)
+            except NotConvertible as error:
+                self._refuse(path, str(error), written)
+                continue
+            if around_it is not around:  # mostly the table of the key before
+                around, here = around_it, self._table_at(around_it)
+            if here is None or path[-1] in here:
+                self._put(path, written, value)
             else:
-                self._put(self._unknown(path), path, str(value))
+                here[path[-1]] = value
+                self._written[path] = written
 
     def set_deferred(self, below: Callable[[], dict[str, Any]]) -> None:
         """Set the keys that depend on a tag. `below` gives the merged data of the lower layers."""
-        for found, path, text in sorted(self._deferred, key=lambda each: not _may_be_tag(each[0])):
-            self._set(chosen(found, spelling_of(self._schema), below(), self.data), path, text)
+        for meaning, text in sorted(self._deferred, key=lambda each: not _may_be_tag(each[0].found)):
+            target = chosen(meaning.found, spelling_of(self._schema), below(), self.data)
+            convert = _converter(target.annotation, opaque=target.opaque)
+            self._set_text(meaning._replace(found=(target,), path=target.path, convert=convert), text)
 
     def check_inherited(self) -> None:
         """Refuse each key that sections only inherit if it is of no use to any of them."""
@@ -107,45 +179,56 @@ class _Fitting:
         """The advice by path in the data."""
         return {path: self._layer.note(there) for path, there in self._written.items()}
 
-    def _unknown(self, path: tuple[str, ...]) -> KeyPath:
-        """A path that the schema does not have, with the tables that it does have in the schema's spelling."""
-        for length in range(len(path) - 1, 0, -1):
-            if found := targets_in_any_case(self._schema, path[:length]):
-                return (*found[0].path, *path[length:])
-        return path
+    def _set_special(self, meaning: _Meaning, value: Any) -> None:
+        """Set a key to a table, or to a text that may be inherited, made of others, or a secret."""
+        if isinstance(value, dict):
+            self._put(meaning.path, meaning.written, {})
+            self.table(value, meaning.written)
+        elif len(meaning.found) > 1:  # a tag decides, which another key may set
+            self._deferred.append((meaning, value))
+        elif meaning.found or not is_inherited(value):
+            self._set_text(meaning, value)
+        elif value.for_all:
+            self._inherited.setdefault(meaning.written[-1], meaning.written)
 
-    def _set(self, target: Target, path: tuple[str, ...], text: str) -> None:
+    def _set_text(self, meaning: _Meaning, text: str) -> None:
         """Set a key to a converted text, or record a problem."""
+        _, written, path, _, convert = meaning
         if isinstance(text, Text):
             if text.inherited:
-                self._inherited[path[-1]] = None
+                self._inherited[written[-1]] = None
             if text.fault:
-                self._refuse(target.path, text.fault, path)
+                self._refuse(path, text.fault, written)
                 return
-            self._keep_secret(target.path, path, text)
-        if self._layer.secrets and any(path[:length] in self._layer.secrets for length in range(1, len(path) + 1)):
-            self.secrets.add(target.path)
+            self._keep_secret(path, written, text)
+        if any(written[:length] in self._layer.secrets for length in range(1, len(written) + 1)):
+            self.secrets.add(path)
         try:
-            value = value_of(str(text), target.annotation, opaque=target.opaque)
+            value = convert(str(text))
         except NotConvertible as error:
-            self._refuse(target.path, str(error), path)
+            self._refuse(path, str(error), written)
             return
-        self._put(target.path, path, value, inherited=is_inherited(text))
+        self._put(path, written, value, inherited=is_inherited(text))
 
     def _put(self, path: KeyPath, written: tuple[str, ...], value: Any, *, inherited: bool = False) -> None:
         """Set a value, or record a problem; a table that is there stays."""
-        table = self.data
-        for part in path[:-1]:
-            table = table.setdefault(part, {})
-            if not isinstance(table, dict):
-                self._refuse(path, _TABLE_AND_KEY, written)
-                return
-        last = path[-1]
-        if last in table:
+        table = self._table_at(path[:-1])
+        if table is None:
+            self._refuse(path, _TABLE_AND_KEY, written)
+        elif path[-1] in table:
             self._meet(table, path, written, value, inherited=inherited)
         else:
-            table[last] = value
+            table[path[-1]] = value
             self._written[path] = written
+
+    def _table_at(self, path: KeyPath) -> dict[str, Any] | None:
+        """The table at a path, made if it is not there; None if something else is."""
+        table: Any = self.data
+        for part in path:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                return None
+        return table  # type: ignore[no-any-return]  # just tested
 
     def _meet(
         self, table: dict[str, Any], path: KeyPath, written: tuple[str, ...], value: Any, *, inherited: bool
@@ -197,34 +280,47 @@ def _texts(table: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def value_of(text: str, annotation: Any, *, opaque: bool = False) -> Any:
-    """The value of a text, as in the environment; a list may be without JSON: an item a line, or with commas.
+def _converter(annotation: Any, *, opaque: bool = False) -> Callable[[str], Any]:
+    """The function that makes the value of a text for a type, as in the environment with commas.
 
-    Raises:
-        NotConvertible: The text looks like JSON and is none, or can't be what the type wants.
+    It raises NotConvertible if the text looks like JSON and is none, or has an item that is empty.
     """
-    if not opaque and not _looks_like_json(text):
-        kinds = members(annotation, written=True)
-        if any(map(is_list, kinds)) and not any(kind is str or kind is Any for kind in kinds):
-            if type(None) in kinds and text.strip().lower() == "null":
-                return None
-            return [from_text(item, _item_type(annotation, index)) for index, item in enumerate(items_of(text))]
-    return from_text(text, annotation, opaque=opaque)
+    if opaque:
+        return lambda text: from_text(text, annotation, opaque=True)
+    kinds = members(annotation, written=True)
+    if kinds == (str,):
+        return str
+    if all(kind in _SCALARS for kind in kinds):
+        return lambda text: scalar_of(text.strip(), kinds, text)
+    if may_have_commas("", annotation, kinds):
+        return _list_converter(annotation, optional=type(None) in kinds)
+    return lambda text: from_text(text, annotation)
 
 
-def items_of(text: str) -> list[str]:
-    """The items of a list that is no JSON: the lines of a text of several lines, or else what commas separate."""
-    if "\n" in text:
-        lines = (line.strip().removesuffix(",").rstrip() for line in text.split("\n"))
-        return [line for line in lines if line]
-    return [item for item in map(str.strip, text.split(",")) if item]
+def _list_converter(annotation: Any, *, optional: bool) -> Callable[[str], Any]:
+    """The function that makes the list of a text: in JSON, an item a line, or with commas."""
+    of_all = _converter(first) if (first := item_type(annotation, 0)) == item_type(annotation, _FAR) else None
+
+    def convert(text: str) -> Any:
+        if _looks_like_json(text):
+            return from_text(text, annotation, commas=True)
+        bare = text.strip()
+        if optional and bare.lower() == "null":
+            return None
+        items = _lines(text) if "\n" in text else between_commas(bare) if bare else []
+        if of_all is not None:
+            return [of_all(item) for item in items]
+        return [from_text(item, item_type(annotation, index)) for index, item in enumerate(items)]
+
+    return convert
+
+
+def _lines(text: str) -> list[str]:
+    lines = (line.strip().removesuffix(",").rstrip() for line in text.split("\n"))
+    return [line for line in lines if line]
 
 
 def _looks_like_json(text: str) -> bool:
     """Whether a text means a list in JSON, or a table: `[::1]:80, [::2]:80` does not."""
     bare = text.strip()
     return bare.startswith("{") or (bare.startswith("[") and (bare.endswith("]") or bare[1:].lstrip()[:1] in '"[{'))
-
-
-def _item_type(annotation: Any, index: int) -> Any:
-    return next(iter(written_children(annotation, index)), Any)

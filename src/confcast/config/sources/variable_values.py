@@ -60,7 +60,7 @@ def from_text(text: str, annotation: Any, *, opaque: bool = False, commas: bool 
     if annotation is str:  # as most are
         return text
     kinds = members(annotation, written=True)
-    if commas and _has_commas(text.lstrip(), annotation, kinds):
+    if commas and may_have_commas(text.lstrip(), annotation, kinds):
         return _items(text.strip(), annotation, optional=type(None) in kinds)
     if any(map(is_collection, kinds)) and (text.lstrip()[:1] in ("[", "{") or not _takes_text(kinds)):
         try:
@@ -75,10 +75,11 @@ def from_text(text: str, annotation: Any, *, opaque: bool = False, commas: bool 
             return next((choice for choice in typing.get_args(kind) if _same(choice, text)), text)
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             return next((member.value for member in kind if _same(member.value, text)), text)
-    return text if _takes_text(kinds) else _scalar(text.strip(), kinds, text)
+    return text if _takes_text(kinds) else scalar_of(text.strip(), kinds, text)
 
 
-def _scalar(stripped: str, kinds: tuple[Any, ...], text: str) -> Any:
+def scalar_of(stripped: str, kinds: tuple[Any, ...], text: str) -> Any:
+    """The number, boolean or None of one of these types; the text itself if it is none. Raises NotConvertible."""
     word = stripped.lower()
     if type(None) in kinds and word == "null":
         return None
@@ -96,16 +97,17 @@ def _scalar(stripped: str, kinds: tuple[Any, ...], text: str) -> Any:
     return text
 
 
-def _has_commas(text: str, annotation: Any, kinds: tuple[Any, ...]) -> bool:
+def may_have_commas(text: str, annotation: Any, kinds: tuple[Any, ...]) -> bool:
     """Whether a text for this type is a list that is written with commas."""
     is_listed = [is_list(kind) for kind in kinds]
     if not any(is_listed) or text.startswith("[") or _takes_text(kinds):
         return False
     is_table = any(is_collection(kind) for kind, listed in zip(kinds, is_listed, strict=True) if not listed)
-    return not (is_table and text.startswith("{")) and not any(map(is_collection, members(_item_type(annotation, 0))))
+    return not (is_table and text.startswith("{")) and not any(map(is_collection, members(item_type(annotation, 0))))
 
 
-def _item_type(annotation: Any, index: int) -> Any:
+def item_type(annotation: Any, index: int) -> Any:
+    """The type of an item of a list, as it is written."""
     found = written_children(annotation, index)
     return Union[found] if found else Any  # noqa: UP007 - of a tuple
 
@@ -113,11 +115,16 @@ def _item_type(annotation: Any, index: int) -> Any:
 def _items(text: str, annotation: Any, *, optional: bool) -> list[Any] | None:
     if not text or (optional and text.lower() == "null"):
         return [] if not text else None
+    return [from_text(item, item_type(annotation, index)) for index, item in enumerate(between_commas(text))]
+
+
+def between_commas(text: str) -> list[str]:
+    """The items of a text with commas. Raises NotConvertible."""
     items = [item.strip() for item in text.split(",")]
     if "" in items:
         at = items.index("") + 1
         raise NotConvertible(f"item {at} of {len(items)} between the commas is empty: remove a comma, or write JSON")
-    return [from_text(item, _item_type(annotation, index)) for index, item in enumerate(items)]
+    return items
 
 
 def _from_json(text: str, *, optional: bool, commas: bool) -> Any:

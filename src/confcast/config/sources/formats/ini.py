@@ -29,7 +29,8 @@ _HEADER = configparser.RawConfigParser.SECTCRE
 _TO_VALUE = re.compile(r"\s*[=:]\s*")
 _COMMENT = ("#", ";")
 _BEHIND = re.compile(r"\s[#;]")
-_BLANKS = re.compile(r"(?<![^\S\n])[^\S\n]{250,}+\S")  # configparser takes time by the square of their number
+_MOST_BLANKS = 250  # configparser takes time by the square of their number
+_BLANKS = re.compile(rf"(?<![^\S\n])[^\S\n]{{{_MOST_BLANKS},}}+\S")
 _TABLE_AND_KEY = "is a table here and a key elsewhere in this file: with nested=True the name of a section is a path"
 
 _LINES_BELOW = "the lines below are indented, which makes them part of this value: indent no key"
@@ -157,10 +158,12 @@ def is_inherited(value: Any) -> bool:
 def _read(text: str) -> Document:
     """Parse a text by configparser. Raises Unparsable."""
     text = _with_newlines(text)
-    _check_blanks(text)
+    lines = text.split("\n")
+    if max(map(len, lines)) > _MOST_BLANKS:
+        _check_blanks(text)
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(text)
+        parser.read_file(lines)
     except configparser.Error as error:
         raise _unparsable(text, error) from None
     live = parser.defaults()
@@ -182,7 +185,7 @@ def _check_blanks(text: str) -> None:
         start = text.rfind("\n", 0, found.start()) + 1
         before = text[start : found.start()].lstrip()
         if before and not before.startswith(_COMMENT) and not ("=" in before or ":" in before):
-            raise Unparsable("has more than 250 blanks before any = or :", *Lines(text).at(found.start()))
+            raise Unparsable(f"has more than {_MOST_BLANKS} blanks before any = or :", *Lines(text).at(found.start()))
 
 
 def _unparsable(text: str, error: configparser.Error) -> Unparsable:
