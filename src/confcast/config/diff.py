@@ -77,6 +77,8 @@ class _Member(NamedTuple):
 
     def of_items(self, cls: type) -> _Member:
         """The member that stands for the items of a list of this class, which may be a NamedTuple."""
+        if cls in (list, tuple, deque):
+            return self
         return self._replace(secret=self.secret or contains_secret(cls), urls=self.urls or contains_url(cls))
 
     def of_set(self) -> _Member:
@@ -84,8 +86,8 @@ class _Member(NamedTuple):
         return self if self.masked is None else _MARKED
 
     def of_keys(self) -> _Member:
-        """The member that stands for the keys of a dict in it that are shown."""
-        return _Member("", urls=self.url_keys)
+        """The member that stands for the keys of a dict in it."""
+        return _Member("", secret=self.hides_keys, urls=self.url_keys) if self.hides_keys or self.url_keys else _OPEN
 
 
 class _Absent:
@@ -253,8 +255,9 @@ class _Comparison:
                 found = members.get(name) or members["*"]
                 yield from self.secrets(part, found.inside(member, name, found.key))
         elif isinstance(value, dict):
+            keys = member.of_keys()
             for key, item in value.items():
-                yield from self.secrets(key, member.of_keys()._replace(secret=member.hides_keys))
+                yield from self.secrets(key, keys)
                 yield from self.secrets(item, member.inside(member, key))
         elif isinstance(value, list | tuple | set | frozenset | deque):
             for item, inside in _items(value, member):
@@ -263,7 +266,7 @@ class _Comparison:
             yield from self.secrets(value.get_secret_value(), _MARKED)
         elif member.secret and value is not None and cls is not bool:
             yield value if cls is bytes else _text(value)
-        elif is_url_class(cls) or (member.urls and value is not None and cls is not bool):
+        elif (member.urls and value is not None and cls is not bool) or _is_url(cls):
             yield from secrets_of_url(_text(value))
 
     def leaves(self, value: Any, member: _Member) -> Iterator[tuple[Any, _Member]]:
@@ -273,8 +276,9 @@ class _Comparison:
             return
         prefix = f"{member.key}." if member.key else ""
         if type(value) is dict and not member.hides_keys and value:
+            keys = member.of_keys()
             for key, item in value.items():
-                shown = f"{prefix}{self.shown(key, member.of_keys())}"
+                shown = f"{prefix}{self.shown(key, keys)}"
                 yield from self.leaves(item, member._replace(key=shown).inside(member, key))
         elif fields_of(type(value)) is not None and not member.marked:
             cls: Any = type(value)
@@ -346,11 +350,12 @@ class _Comparison:
         if not _STR.issuperset(map(type, [*old, *new])):
             keys = {self._codec.comparable(key): key for key in [*new, *old]}
             before, after = ({self._codec.comparable(key): value for key, value in each.items()} for each in (old, new))
+        shown_keys = member.of_keys()
         for identity in dict.fromkeys([*before, *after]):
             left, right = before.get(identity, _ABSENT), after.get(identity, _ABSENT)
             if self._are_same(left, right):
                 continue
-            text = str(self.shown(keys.get(identity, identity), member.of_keys()))
+            text = str(self.shown(keys.get(identity, identity), shown_keys))
             part = member._replace(key=f"{member.key}.{text}" if member.key else text)
             yield from self.compare(left, right, part.inside(member, keys.get(identity, identity)))
 
@@ -375,7 +380,7 @@ class _Comparison:
         if member.secret or _is_secret(cls):
             return MASK
         shown = plain(value)
-        is_url = isinstance(shown, str) and (member.urls or is_url_class(cls))
+        is_url = isinstance(shown, str) and (member.urls or _is_url(cls))
         return shown_url(shown) if is_url else shown
 
     def _shown_object(self, value: Any, holder: _Member) -> dict[str, Any]:
@@ -388,8 +393,9 @@ class _Comparison:
 
     def _shown_table(self, table: dict[Any, Any], member: _Member) -> dict[str, Any]:
         shown: dict[str, Any] = {}
+        keys = member.of_keys()
         for key, item in table.items():
-            shown[str(self.shown(key, member.of_keys()))] = self.shown(item, member.inside(member, key))
+            shown[str(self.shown(key, keys))] = self.shown(item, member.inside(member, key))
             if len(repr(shown)) > self._longest:
                 break
         return shown
@@ -408,6 +414,8 @@ def _items(values: Collection[Any], member: _Member) -> Iterator[tuple[Any, _Mem
     """The items of a list, tuple or set, each with what in it is secret."""
     cls = type(values)
     member = member.of_set() if issubclass(cls, set | frozenset) else member.of_items(cls)
+    if member.masked is None:
+        return ((item, member) for item in values)
     return ((item, member.inside(member, index)) for index, item in enumerate(values))
 
 
@@ -440,6 +448,10 @@ def _member(key: str, annotation: Any) -> _Member:
 def _is_secret(cls: type) -> bool:
     leaf = leaf_of(cls)
     return leaf is not None and leaf.code in SECRET_CODES
+
+
+def _is_url(cls: type) -> bool:
+    return cls not in _COMPARED_BY_EQ and is_url_class(cls)
 
 
 def plain(value: Any) -> Any:

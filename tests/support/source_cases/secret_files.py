@@ -21,6 +21,7 @@ def write(path: Path, value: str | int) -> None:
 
 class SecretsDirCase(SourceCase):
     name = "secrets dir"
+    gives_secrets = True
     file_is_the_source = False
 
     @property
@@ -53,6 +54,7 @@ class SecretsDirCase(SourceCase):
 
 class NamedFilesCase(SourceCase):
     name = "files of variables"
+    gives_secrets = True
 
     @property
     def path(self) -> Path:
