@@ -59,7 +59,7 @@ def test_each_of_its_sources_is_followed_and_no_worker_reads_them(sources: Path,
             eventually(lambda wanted=wanted: shown(manager.current) == wanted, f"{file} is followed")  # type: ignore[misc]
         assert manager.explain("limits.low").origin == "served.toml:2:7"
         assert manager.explain("limits.high").origin == "environment variable SERVED_LIMITS__HIGH"
-        assert manager.explain("cache.size").origin == "cache.env:1"
+        assert manager.explain("cache.size").origin == "cache.env:1:12"
 
         Path("served.toml").write_text("[limits\n")
         eventually(lambda: history_of(manager)[0].problems, "a broken file is refused")

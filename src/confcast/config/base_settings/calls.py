@@ -8,6 +8,7 @@ keeps two threads from exchanging them at the same time.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import warnings
@@ -140,10 +141,23 @@ def updated(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def caught_warnings() -> Iterator[Callable[[], list[str]]]:
-    """Catch what is warned of inside; gives a function that returns the texts."""
+    """Catch what is warned of inside; gives a function that returns the texts.
+
+    python-dotenv logs a line that it can't parse each time that it reads a file, which is twice a minute here, and
+    `files.ignored_lines` says it once, with its place.
+    """
+    parser = logging.getLogger("dotenv.main")
     with _CATCHING, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield lambda: list(dict.fromkeys(str(each.message) for each in caught))
+        parser.addFilter(_nothing)
+        try:
+            yield lambda: list(dict.fromkeys(str(each.message) for each in caught))
+        finally:
+            parser.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def problem_of(failure: SourceFailed, cls: Any, where: Callable[[Any, str], str]) -> Problem:

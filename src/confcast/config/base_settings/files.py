@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from confcast.config.sources import disk
+from confcast.config.sources.dotenv import NO_LINE, lines_in
 from confcast.config.sources.formats.common import MAX_BYTES
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfigError, Problem
+
+_MOST = 20  # sentences about lines of one file
 
 Note = Callable[[Path, bytes], None]
 
@@ -122,6 +125,13 @@ def ignored(cls: Any, file: NamedFile, content: bytes | None) -> Iterator[str]:
     else:
         return
     yield f"{cls.__qualname__} names the file {file.shown}, which {what}: it sets nothing"
+
+
+def ignored_lines(file: NamedFile, content: bytes | None, encoding: str | None) -> Iterator[str]:
+    """A sentence for each line of an .env file that pydantic-settings ignores, since it is none."""
+    text = (content or b"").decode(encoding or "utf-8", errors="replace")
+    wrong = [line.place.key for line in lines_in(text, file.shown) if line.is_wrong]
+    yield from (f"{where}: {NO_LINE}: it is ignored" for where in wrong[:_MOST])
 
 
 def _content(shown: str, path: Path, note: Note) -> bytes:

@@ -6,7 +6,6 @@ reads a document that ours refuse (a key twice in YAML), the file's name is the 
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from confcast.config.base_settings.calls import Called
 from confcast.config.base_settings.files import files_of, folders_of
 from confcast.config.base_settings.names import keys_of_field, name_of, normal
 from confcast.config.schema.key_path import KeyPath
+from confcast.config.sources.dotenv import lines_in
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 
 _Places = Mapping[KeyPath, Place | str]
@@ -118,19 +118,14 @@ def _variable(name: str | None) -> str | None:
     return None if name is None else f"environment variable {name}"
 
 
-def _lines(source: Any, read: list[ReadFile]) -> dict[str, str]:
+def _lines(source: Any, read: list[ReadFile]) -> dict[str, Place]:
     """The place of each name of .env files, by its normal form; of a name that is there twice the last counts."""
-    from dotenv.parser import parse_stream
-
     found = {}
     for file in read:
         text = file.content.decode(source.env_file_encoding or "utf-8", errors="replace")
-        for binding in parse_stream(io.StringIO(text)):
-            if binding.key is None or (source.env_ignore_empty and not binding.value):
-                continue
-            start = binding.original.string
-            line = binding.original.line + start[: len(start) - len(start.lstrip())].count("\n")
-            found[normal(source, binding.key)] = f"{file.shown}:{line}"
+        for line in lines_in(text, file.shown):
+            if not (line.is_wrong or line.value is None or (source.env_ignore_empty and not line.value)):
+                found[normal(source, line.name)] = line.place
     return found
 
 

@@ -128,6 +128,8 @@ class _OneRead:
             content = files.note_file(file, self._note)
             read += [] if content is None else [ReadFile(file.shown, content)]
             ignored += files.ignored(self._cls, file, content)
+            if hasattr(source, "env_file"):
+                ignored += files.ignored_lines(file, content, source.env_file_encoding)
         for folder in files.folders_of(source):
             files.note_folder(folder, self._note)
 

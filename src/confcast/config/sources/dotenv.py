@@ -149,18 +149,18 @@ class Dotenv(_Options, frozen=True):
     def _unknown(self) -> Unknown:
         return self.unknown or ("refuse" if self.prefix else "warn")
 
-    def _lines(self, text: str) -> list[_Line]:
+    def _lines(self, text: str) -> list[Line]:
         """The names of the file with their values. Raises ConfigError with each line that is none."""
         try:
-            found = [*_parsed(text, self.shown)]
+            found = [*lines_in(text, self.shown)]
         except ImportError:
             raise self._error('needs python-dotenv: pip install "confcast[dotenv]"') from None
         wrong = [line for line in found if line.is_wrong]
         if wrong:
-            raise ConfigError([Problem("", _NO_LINE, line.place.key) for line in wrong])
+            raise ConfigError([Problem("", NO_LINE, line.place.key) for line in wrong])
         return found
 
-    def _texts(self, lines: Sequence[_Line]) -> tuple[list[Text], list[str]]:
+    def _texts(self, lines: Sequence[Line]) -> tuple[list[Text], list[str]]:
         """The texts that may be the application's, and sentences about what was read."""
         values, warnings = _interpolated(lines) if self.interpolate else ([line.value for line in lines], [])
         last: dict[str, Text] = {}
@@ -183,7 +183,7 @@ class Dotenv(_Options, frozen=True):
         return ConfigError([Problem("", message, f"{self.shown}:{line}:{column}" if line else self.shown)], reason)
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """A name with its value, as the parser has found it.
 
     Attributes:
@@ -215,10 +215,10 @@ class _Line(NamedTuple):
         return f"{self.shown}:{self.line + before.count(_END)}:{offset - before.rfind(_END)}"
 
 
-_NO_LINE = "is no line of a .env file: NAME=value, NAME='value' or NAME=\"value\" is, where a quotation ends"
+NO_LINE = "is no line of a .env file: NAME=value, NAME='value' or NAME=\"value\" is, where a quotation ends"
 
 
-def _parsed(text: str, shown: str) -> Iterator[_Line]:
+def lines_in(text: str, shown: str) -> Iterator[Line]:
     """Each name of the text, and each line that is none. Raises ImportError: python-dotenv is not installed."""
     from dotenv.parser import parse_stream
 
@@ -226,14 +226,14 @@ def _parsed(text: str, shown: str) -> Iterator[_Line]:
     for key, value, original, is_wrong in parse_stream(lines):
         if key is None and not is_wrong:
             continue  # a comment, or blank lines
-        yield _Line(key or "", value, original.string, original.line, shown, is_wrong)
+        yield Line(key or "", value, original.string, original.line, shown, is_wrong)
 
 
-def _place(line: _Line) -> Place:
+def _place(line: Line) -> Place:
     return line.place
 
 
-def _interpolated(lines: Sequence[_Line]) -> tuple[list[str | None], list[str]]:
+def _interpolated(lines: Sequence[Line]) -> tuple[list[str | None], list[str]]:
     """The values with what they refer to in its place, as python-dotenv puts it there, and sentences about nothing."""
     from dotenv.variables import Variable, parse_variables
 

@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from confcast import ConfigError, ConfigLoader, NotCarried
+from confcast.config.explain import explain
 from confcast.config.sources.formats.common import MAX_BYTES
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -66,7 +67,7 @@ def refusal(schema: Any = App) -> str:
 def test_a_refused_value_is_reported_at_its_place(monkeypatch):
     Path(".env").write_text("\nAPP_WORKERS=many\n")
     assert refusal() == (
-        ".env:2: workers: Input should be a valid integer, unable to parse string as an integer (got 'many')"
+        ".env:2:13: workers: Input should be a valid integer, unable to parse string as an integer (got 'many')"
     )
     monkeypatch.setenv("APP_WORKERS", "lots")
     assert refusal().startswith("environment variable APP_WORKERS: workers: Input should be")
@@ -76,13 +77,23 @@ def test_what_is_no_json_is_reported_with_field_source_and_place_but_not_quoted(
     Path(".env").write_text(f"\nAPP_HOSTS=[{SENTINEL},\n")
     text = refusal()
     assert text == (
-        ".env:2: hosts: a list or a table has to be written as JSON here; the text is no valid JSON: Expecting value"
+        ".env:2:11: hosts: a list or a table has to be written as JSON here; the text is no valid JSON: Expecting value"
         " (line 1, column 2) (read by DotEnvSettingsSource)"
     )
     monkeypatch.setenv("APP_HOSTS", SENTINEL)
     text = refusal()
     assert text.startswith("environment variable APP_HOSTS: hosts: a list")
     assert SENTINEL not in text
+
+
+def test_a_value_of_a_secrets_directory_is_masked_whatever_type_it_has():
+    Path("sec/app_workers").write_text(SENTINEL)
+    text = refusal()
+    assert text.startswith("sec/app_workers: workers: Input should be a valid integer")
+    assert SENTINEL not in text
+    Path("sec/app_workers").unlink()
+    Path("sec/app_name").write_text(SENTINEL)
+    assert SENTINEL not in repr(explain(ConfigLoader(App).load(), "name"))
 
 
 def test_every_mistake_is_reported_at_once(monkeypatch):
@@ -99,7 +110,7 @@ def test_an_unknown_key_of_an_env_file_is_refused_where_the_class_forbids_it():
         model_config = SettingsConfigDict(extra="forbid")
 
     Path(".env").write_text("APP_NAME=a\nAPP_NMAE=b\n")
-    assert refusal(Closed).startswith(".env:2: app_nmae: unknown key")
+    assert refusal(Closed).startswith(".env:2:1: app_nmae: unknown key")
 
 
 # ---- files

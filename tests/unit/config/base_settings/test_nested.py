@@ -44,7 +44,7 @@ def test_its_values_have_their_own_origins_beneath_those_of_the_table(monkeypatc
     monkeypatch.setenv("APP_DB__PORT", "2")
     found = ConfigLoader(App).load()
     assert found.config == App()
-    assert found.origin_of("db.host") == "db.env:1"
+    assert found.origin_of("db.host") == "db.env:1:9"
     assert found.origin_of("db.port") == "environment variable APP_DB__PORT"
 
 
@@ -74,7 +74,7 @@ def test_what_is_given_to_the_loader_lies_above_it(monkeypatch):
 
 def test_a_mistake_in_what_it_reads_has_its_place():
     Path("db.env").write_text("\nDB_PORT=many")
-    with pytest.raises(ConfigError, match=r"^db\.env:2: db\.port: Input should be a valid integer"):
+    with pytest.raises(ConfigError, match=r"^db\.env:2:9: db\.port: Input should be a valid integer"):
         ConfigLoader(App).load()
 
 

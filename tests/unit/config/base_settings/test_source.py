@@ -105,13 +105,13 @@ def test_a_table_in_json_and_a_variable_for_one_of_its_keys_are_told_apart(monke
 
 def test_a_line_of_an_env_file_is_the_origin_the_last_of_two_and_of_two_files():
     Path(".env").write_text("# one\n\nexport APP_NAME=a\nAPP_DB__HOST='h\ni'\nAPP_NAME=b\n")
-    assert origins(App, "name", "db.host") == [".env:6", ".env:4"]
+    assert origins(App, "name", "db.host") == [".env:6:10", ".env:4:14"]
 
     class Two(App):
         model_config = config(env_file=(".env", "local.env"))
 
     Path("local.env").write_text("\nAPP_NAME=c\n")
-    assert origins(Two, "name", "db.host") == ["local.env:2", ".env:4"]
+    assert origins(Two, "name", "db.host") == ["local.env:2:10", ".env:4:14"]
 
 
 @since(2, 16)
@@ -123,7 +123,7 @@ def test_an_env_file_is_sought_upwards_as_far_as_the_class_says(tmp_path, monkey
     Path(".env").write_text("APP_NAME=up")
     monkeypatch.chdir("a/b")
     loader = ConfigLoader(Deep)
-    assert (loader.load().config.name, loader.load().origin_of("name")) == ("up", ".env:1")
+    assert (loader.load().config.name, loader.load().origin_of("name")) == ("up", ".env:1:10")
     assert list(loader._watched()) == [tmp_path / "a/b/.env", tmp_path / "a/.env", tmp_path / ".env"]
     Path(".env").write_text("APP_NAME=near")
     assert loader._fingerprint() != loader.load().fingerprint or loader.load().config.name == "near"
@@ -247,7 +247,7 @@ def test_explain_says_over_what_a_source_has_won(monkeypatch):
     monkeypatch.setenv("APP_NAME", "variable")
     found = explain(ConfigLoader(App).load(), "name")
     assert (found.value, found.origin) == ("variable", "environment variable APP_NAME")
-    assert [(each.origin, each.value) for each in found.shadowed] == [(".env:1", "file")]
+    assert [(each.origin, each.value) for each in found.shadowed] == [(".env:1:10", "file")]
 
 
 def test_what_is_given_to_the_loader_lies_above_all_that_the_class_reads(monkeypatch):
@@ -332,6 +332,15 @@ def test_a_file_that_is_missing_empty_or_a_directory_is_said_once(caplog):
     ]
     Path("no.toml").write_text("name = 'back'")
     assert loader.load().config.name == "back"
+
+
+def test_a_line_of_an_env_file_that_is_none_is_said(caplog):
+    Path(".env").write_text("APP_NAME=a\nAPP_TOKEN='hunter2\n")
+    assert ConfigLoader(App).load().config.workers == 1
+    (text,) = warned(caplog)
+    assert text.startswith(".env:2:1: is no line of a .env file")
+    assert text.endswith("where a quotation ends: it is ignored")
+    assert "hunter2" not in caplog.text
 
 
 def test_what_pydantic_settings_warns_of_is_logged_and_warns_nobody_else(caplog):
