@@ -9,7 +9,11 @@ To add a source: a function that writes its files into a folder and returns a `C
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
+import tomllib
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,7 +145,51 @@ def jsonc(folder: Path) -> Case:
     return Case("File in JSON with comments; peer: two expressions and json", File(file), Flat, peer)
 
 
-CASES: tuple[Callable[[Path], Case], ...] = (environment, dotenv, secrets_dir, bare_files, ini, jsonc)
+def http(folder: Path) -> Case:
+    """A server on loopback, in a process of its own; the peer asks it by urllib."""
+    from confcast import Http
+
+    (folder / "app.toml").write_text(_TOML, encoding="utf-8")
+    command = [sys.executable, "-c", _SERVER, os.fspath(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    url = f"http://127.0.0.1:{int(server.stdout.readline())}/app.toml"
+
+    def peer() -> object:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return tomllib.loads(answer.read().decode())
+
+    return Case("Http; peer: urllib and tomllib", Http(url), Flat, peer)
+
+
+def command(folder: Path) -> Case:
+    """A program that prints a file; the peer runs it by subprocess."""
+    from confcast import Command
+
+    (folder / "app.toml").write_text(_TOML, encoding="utf-8")
+    words = ["cat", str(folder / "app.toml")]
+
+    def peer() -> object:
+        done = subprocess.run(words, capture_output=True, check=True, timeout=5)
+        return tomllib.loads(done.stdout.decode())
+
+    return Case("Command; peer: subprocess and tomllib", Command(words), Flat, peer)
+
+
+_TOML = "".join(f'key_{n} = "value {n}"\n' for n in range(COUNT))
+_SERVER = """
+import functools, http.server, sys, threading
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *about): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=sys.argv[1]))
+print(server.server_port, flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.read()
+"""
+"""It ends with its input, which ends with this process."""
+
+
+CASES: tuple[Callable[[Path], Case], ...] = (environment, dotenv, secrets_dir, bare_files, ini, jsonc, http, command)
 
 
 def measure(rounds: int) -> list[Row]:

@@ -75,7 +75,9 @@ def test_a_start_needs_the_server_unless_its_last_document_is_kept(
     server.script = says(503)
     with pytest.raises(ConfigError) as raised:
         managed(source).start()
-    assert str(raised.value) == (f"{server.url()}: answers with status 503; what it gave before is not known")
+    assert str(raised.value) == (
+        f"{server.url()}: answers with status 503; what it gave before is not known (state_dir keeps it)"
+    )
     with managed(source, state_dir=state) as manager:
         assert manager.current.name == "first"
         assert "stale since" in manager.status().stale[0]

@@ -132,7 +132,8 @@ class Lifecycle:
         self._watcher = self._make_watcher(loader)
         self._polling = Polling(loader.sources, self._watcher.look)
         self._polling.pause(on=self._paused)
-        last_known.keep_in(Path(self._startup.state_folder))
+        state = self._startup.state_folder
+        last_known.keep_in(Path(state), outlives=state != self._startup.folder)
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # raised by a user's source: the load reports it
                 warn_of_mounted_files(loader._watched())

@@ -116,6 +116,9 @@ class Command(_Options, frozen=True):
         """Run the program again, if it is time; returns the seconds until the next run."""
         return polled.poll(self, self.every, self._asked)
 
+    def _asked_now(self) -> Told:
+        return polled.asked(self, self.every, self._asked)
+
     def _asked(self, before: Told | None) -> Told:
         try:
             ended = programs.run(self.command, time.monotonic() + self.timeout, MAX_BYTES)

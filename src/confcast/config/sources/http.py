@@ -193,7 +193,7 @@ class Http(_Options, frozen=True):
             ConfigError: There is none, or it is none of its format, or the server does not answer and has given none
                 before.
         """
-        return polled.ask(self, self.every, lambda before: self._asked(before, whole=True)).given()
+        return polled.ask(self, self.every, self._for_a_load).given()
 
     def content_fingerprint(self) -> bytes:
         """The fingerprint of what the last request has found; nothing is asked. Never raises."""
@@ -211,7 +211,13 @@ class Http(_Options, frozen=True):
         since, at = _when(answer.stale_since), _when(answer.last.at)
         return f"{self.shown}: stale since {since}: {answer.why}; what it gave at {at} is used"
 
+    def _asked_now(self) -> _Answer:
+        return polled.asked(self, self.every, self._for_a_load)
+
     # ---- one request
+
+    def _for_a_load(self, before: _Answer | None) -> _Answer:
+        return self._asked(before, whole=True)
 
     def _asked(self, before: _Answer | None, *, whole: bool) -> _Answer:
         """Ask, and say what is known then; `whole`: for the document, though it is the one that is known."""
@@ -271,7 +277,7 @@ class Http(_Options, frozen=True):
         last = last or self._kept()
         if last is None:
             text = f"can't be reached: {why}" if not why.startswith("it answers") else why.removeprefix("it ")
-            hint = "" if last_known.is_kept() else " (state_dir keeps it)"
+            hint = "" if last_known.outlives_a_stop() else " (state_dir keeps it)"
             told = polled.fault(f"{text}; what it gave before is not known{hint}", self.shown, same="unanswered")
             return _as_answer(told, None, pause=pause)
         since = before.stale_since if before is not None and before.stale_since else time.time()

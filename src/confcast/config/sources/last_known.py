@@ -27,6 +27,7 @@ _DIGEST = 16
 _log = logging.getLogger("confcast.loader")
 _lock = threading.Lock()
 _folder: Path | None = None
+_outlives = True
 _complained = False
 
 
@@ -52,15 +53,15 @@ class Kept(WithSecrets, frozen=True):
     at: float
 
 
-def keep_in(folder: Path | None) -> None:
-    """Keep contents in this folder from now on; None: nowhere."""
-    global _folder, _complained
-    _folder, _complained = folder, False
+def keep_in(folder: Path | None, *, outlives: bool = True) -> None:
+    """Keep contents in this folder from now on; None: nowhere. `outlives`: whether it is there after a stop."""
+    global _folder, _complained, _outlives
+    _folder, _complained, _outlives = folder, False, outlives
 
 
-def is_kept() -> bool:
-    """Whether contents are kept."""
-    return _folder is not None
+def outlives_a_stop() -> bool:
+    """Whether contents are kept for a start after a stop."""
+    return _folder is not None and _outlives
 
 
 def save(kept: Kept, shown: str) -> None:

@@ -1,8 +1,9 @@
 """What this process knows of sources that have to be asked: a server, a program.
 
 Guaranteed: a load asks anew, and once, though it reads its sources again where one has failed; what an earlier request
-answers late never replaces what a later one has found. A fingerprint asks nobody: it is that of the newest answer. So
-the watcher compares at each event of a file, and waits for no network.
+answers late never replaces what a later one has found. The sources of a load are asked at the same time, so that it
+takes as long as the slowest. A fingerprint asks nobody: it is that of the newest answer. So the watcher compares at
+each event of a file, and waits for no network.
 
 How. The answers stand in this module by their source, since a source is data that travels, and that two threads use at
 once: the one that loads, and the one that polls (`owner/watch/polling.py`). Rejected: to take an answer that is a
@@ -19,7 +20,8 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -80,7 +82,9 @@ class _Record:
 
 _records: OrderedDict[Hashable, _Record] = OrderedDict()
 _lock = threading.Lock()
-_in_load: contextvars.ContextVar[dict[Hashable, Any] | None] = contextvars.ContextVar("confcast_asked", default=None)
+_in_load: contextvars.ContextVar[dict[Hashable, Future[Any]] | None] = contextvars.ContextVar(
+    "confcast_asked", default=None
+)
 
 
 @contextlib.contextmanager
@@ -105,12 +109,28 @@ def ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
         how: Asks; gets what was known before. What it raises is raised.
     """
     found = _in_load.get()
-    if found is not None and source in found:
-        return found[source]  # type: ignore[no-any-return]  # of the same source
-    told = _ask(source, every, how)
-    if found is not None:
-        found[source] = told
-    return told
+    if found is None:
+        return asked(source, every, how)
+    if source not in found:
+        found[source] = Future()
+        _fill(found[source], lambda: asked(source, every, how))
+    return found[source].result()  # type: ignore[no-any-return]  # of the same source
+
+
+def ask_together(sources: Iterable[Any]) -> None:
+    """Begin to ask these sources, each in a thread of its own, if that saves time; `ask` waits for the answer."""
+    found = _in_load.get()
+    if found is None:
+        return
+    several = [each for each in dict.fromkeys(filter(_is_asked, sources)) if each not in found]
+    for source in several if len(several) > 1 else ():
+        future = Future[Any]()
+        ask_it = threading.Thread(target=_fill, args=(future, source._asked_now), name="confcast-ask", daemon=True)
+        try:
+            ask_it.start()
+        except RuntimeError:  # `ask` does it in its own thread
+            continue
+        found[source] = future
 
 
 def poll(source: Hashable, every: float, how: Callable[[A | None], A]) -> float:
@@ -125,7 +145,7 @@ def poll(source: Hashable, every: float, how: Callable[[A | None], A]) -> float:
             record.due = _next(every)
         left = record.due - time.monotonic()
     if left <= 0:
-        _ask(source, every, how)
+        asked(source, every, how)
         left = record.due - time.monotonic()
     return max(left, 0.0)
 
@@ -134,7 +154,7 @@ def newest(source: Hashable) -> Any:
     """What the newest request has found, or that of the load that this thread is in; None before the first one."""
     found = _in_load.get() or {}
     if source in found:
-        return found[source]
+        return found[source].result()
     with _lock:
         record = _records.get(source)
         return None if record is None else record.newest
@@ -186,7 +206,19 @@ def checked_seconds(name: str, value: Any, most: float) -> None:
         raise ValueError(f"{name}={value!r}: a number of seconds above 0, and at most {most:g}, is expected")
 
 
-def _ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
+def _is_asked(source: Any) -> bool:
+    return hasattr(source, "_asked_now")
+
+
+def _fill(future: Future[Any], how: Callable[[], Any]) -> None:
+    try:
+        future.set_result(how())
+    except BaseException as error:  # whoever waits for it gets it
+        future.set_exception(error)
+
+
+def asked(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
+    """Ask a source, whatever the load that this thread is in has asked already. Arguments and errors as of `ask`."""
     with _lock:
         record = _record(source)
         record.requests += 1

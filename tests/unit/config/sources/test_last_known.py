@@ -30,14 +30,16 @@ def test_what_was_saved_is_found_by_its_name(folder: Path) -> None:
     (file,) = folder.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "hunter2" not in repr(KEPT) + file.name
-    assert last_known.is_kept()
+    assert last_known.outlives_a_stop()
+    keep_in(folder, outlives=False)
+    assert not last_known.outlives_a_stop()
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
     keep_in(None)
     save(KEPT, "h")
     assert find(KEPT.name, "h") is None
-    assert not last_known.is_kept()
+    assert not last_known.outlives_a_stop()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from confcast import Command, ConfigError, ConfigLoader, Layer
 from confcast.config.sources import polled
 from confcast.config.sources.polled import Told, ask, asked_once, fault, newest, parsed, poll
-from tests.support.waiting import in_thread
+from tests.support.waiting import eventually, in_thread
 
 LONG = 1000.0
 
@@ -122,6 +122,72 @@ def test_a_fault_is_raised_with_its_reason_and_a_value_s_with_its_keys() -> None
 def test_equal_contents_of_another_format_differ() -> None:
     both = [parsed(b"{}", form, "it", allow_empty=True).fingerprint for form in ("json", "yaml")]  # type: ignore[arg-type]
     assert len(set(both)) == 2
+
+
+class Slow:
+    """A source that is asked only once another one is being asked."""
+
+    def __init__(self, me: threading.Event, other: threading.Event, number: int) -> None:
+        self.me, self.other, self.times, self.number = me, other, 0, number
+
+    def _asked_now(self) -> Told:
+        return polled.asked(self, LONG, self.how)
+
+    def how(self, before: Told | None) -> Told:
+        self.times += 1
+        self.me.set()
+        assert self.other.wait(20)
+        return parsed(f"number = {self.number}".encode(), "toml", "it", allow_empty=False)
+
+
+def test_the_sources_of_a_load_are_asked_at_the_same_time() -> None:
+    events = threading.Event(), threading.Event()
+    one, two = Slow(*events, 1), Slow(*events[::-1], 2)
+    with asked_once():
+        polled.ask_together([one, object(), [], two, one])
+        assert [number(ask(each, LONG, each.how)) for each in (one, two)] == [1, 2]
+        polled.ask_together([one, two])
+        assert (one.times, two.times) == (1, 1)
+        assert polled.fingerprint(one) != polled.fingerprint(two)
+    eventually(lambda: "confcast-ask" not in [each.name for each in threading.enumerate()], "their end")
+
+
+def test_outside_of_a_load_and_for_one_source_nothing_is_begun() -> None:
+    free = threading.Event()
+    free.set()
+    one = Slow(threading.Event(), free, 1)
+    polled.ask_together([one, Slow(free, free, 2)])
+    with asked_once():
+        polled.ask_together([one])
+    assert one.times == 0
+
+
+def test_what_asking_raises_reaches_the_load() -> None:
+    class Raises(Slow):
+        def how(self, before: Told | None) -> Told:
+            raise ValueError("it")
+
+    free = threading.Event()
+    free.set()
+    one, two = Raises(free, free, 1), Slow(free, free, 2)
+    with asked_once():
+        polled.ask_together([one, two])
+        with pytest.raises(ValueError, match="it"):
+            ask(one, LONG, one.how)
+        assert number(ask(two, LONG, two.how)) == 2
+
+
+def test_without_threads_each_is_asked_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    free = threading.Event()
+    free.set()
+    both = [Slow(free, free, 1), Slow(free, free, 2)]
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with asked_once():
+        polled.ask_together(both)
+        assert [number(ask(each, LONG, each.how)) for each in both] == [1, 2]
 
 
 def test_a_loader_asks_once_though_the_files_beside_it_change(tmp_path: Path) -> None:
