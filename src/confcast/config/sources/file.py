@@ -265,11 +265,20 @@ class File(_Options, frozen=True):
         places: Callable[[], Mapping[KeyPath, Place | str]],
         text: str,
         fingerprint: bytes,
+        *,
         secrets: Iterable[KeyPath] = (),
+        warnings: Iterable[str] = (),
     ) -> Layer:
         """The layer of data that were made of a text."""
         return self._kind_of_layer()(
-            self.shown, data, fingerprint, places, lambda: self._notes(text), has_lines=True, secrets=secrets
+            self.shown,
+            data,
+            fingerprint,
+            places,
+            lambda: self._notes(text),
+            has_lines=True,
+            secrets=secrets,
+            warnings=warnings,
         )
 
     def _kind_of_layer(self) -> type[Layer]:

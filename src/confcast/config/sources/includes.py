@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -25,9 +25,12 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
 from confcast.config.sources.file_reads import FileReads
 from confcast.config.sources.formats.common import MAX_BYTES, Tagged
+from confcast.config.sources.formats.ini_interpolation import Text
 from confcast.config.sources.layer import Layer, Layers, Place, combined, fingerprint_of
 from confcast.config.sources.references import Resolved, Resolver, Unresolved, fingerprint_with_variables
 from confcast.config.sources.resolved_layer import ResolvedLayer
+from confcast.config.sources.text_layer import items_of
+from confcast.config.sources.variable_values import NotConvertible
 from confcast.errors import ConfigError, Problem
 
 
@@ -41,6 +44,10 @@ class Referring(Protocol):
     @property
     def shown(self) -> str:
         """How messages name it."""
+
+    @property
+    def format(self) -> str | None:
+        """How it is read."""
 
     @property
     def includes(self) -> str | None:
@@ -67,7 +74,14 @@ class Referring(Protocol):
         """The positions of all values of a text that was parsed."""
 
     def _layer_with(
-        self, data: dict[str, Any], places: Callable[[], Mapping[KeyPath, Place | str]], text: str, fingerprint: bytes
+        self,
+        data: dict[str, Any],
+        places: Callable[[], Mapping[KeyPath, Place | str]],
+        text: str,
+        fingerprint: bytes,
+        *,
+        secrets: Iterable[KeyPath] = (),
+        warnings: Iterable[str] = (),
     ) -> Layer:
         """The layer of data that were made of a text."""
 
@@ -116,6 +130,7 @@ class _Document(NamedTuple):
         resolved: What the references gave, by path.
         unresolved: What could not be resolved, by path.
         included: The documents in the place of values, by path.
+        warnings: Sentences about the files of references.
     """
 
     file: Referring
@@ -125,6 +140,7 @@ class _Document(NamedTuple):
     resolved: dict[KeyPath, Resolved]
     unresolved: dict[KeyPath, Unresolved]
     included: dict[KeyPath, _Document]
+    warnings: list[str]
 
     def places(self) -> dict[KeyPath, Place | str]:
         """The positions of all values, with what references put into them."""
@@ -138,7 +154,8 @@ class _Document(NamedTuple):
 
     def place(self, path: KeyPath) -> str:
         """The position of one value in the file's own text."""
-        found = self.where().get(path, self.file.shown)
+        known = (self.where().get(path[:length]) for length in range(len(path), 0, -1))
+        found = next((each for each in known if each is not None), self.file.shown)
         return found.value if isinstance(found, Place) else found
 
 
@@ -171,10 +188,12 @@ class _Reading:
     def _document(self, file: Referring, content: bytes, chain: tuple[_Link, ...]) -> _Document:
         text = file._text(content)
         data = file._parsed(text)
-        document = _Document(file, text, data, functools.cache(lambda: file._places(text)), {}, {}, {})
+        document = _Document(file, text, data, functools.cache(lambda: file._places(text)), {}, {}, {}, [])
         if _may_refer(file, text):
             here = (*chain, _Link(os.path.realpath(file.path), file.shown))
-            self._resolve(document, Resolver(Path(file.path).parent, self._reads), here)
+            resolver = Resolver(Path(file.path).parent, self._reads)
+            self._resolve(document, resolver, here)
+            document.warnings.extend(resolver.warnings())
         return document
 
     def _resolve(self, document: _Document, resolver: Resolver, chain: tuple[_Link, ...]) -> None:
@@ -188,10 +207,12 @@ class _Reading:
                     found = resolver.resolve(text) if references and "$" in text else None
             except Unresolved as error:
                 document.unresolved[path] = error
+                if document.file.format == "ini":  # whose own layer refuses the value
+                    table[part] = _instead_of(text, "", "; ".join(error.messages))
                 continue
             if found is not None:
                 document.resolved[path] = found
-                table[part] = found.text
+                table[part] = _instead_of(text, found.text)
             elif path in document.included:
                 table[part] = document.included[path].data
 
@@ -219,6 +240,12 @@ class _Reading:
         if key is None or key not in document.data:
             return
         value = document.data.pop(key)
+        if document.file.format == "ini" and isinstance(value, str) and (key,) not in document.unresolved:
+            try:
+                value = items_of(value)
+            except NotConvertible as error:
+                self.errors.append(_error(str(error), document, (key,)))
+                return
         listed = [((key, n), each) for n, each in enumerate(value)] if isinstance(value, list) else [((key,), value)]
         for path, each in listed:
             if path in document.unresolved:
@@ -234,7 +261,8 @@ class _Reading:
     def _below(self, document: _Document, path: KeyPath, name: str, chain: tuple[_Link, ...]) -> list[Layer]:
         if self._count > MOST_FILES:  # said already
             return []
-        named = document.resolved.pop(path, Resolved(name, (), False, False))
+        known = document.resolved.pop(path, None) or document.resolved.get(path[:1])
+        named = Resolved(name, (), False, known is not None and known.is_secret)
         try:
             other, content = self._included(document, path, named, chain)
         except ConfigError as error:
@@ -287,18 +315,33 @@ class _Reading:
 
 
 def _as_layer(document: _Document, content: bytes) -> Layer:
-    plain = document.file._layer_with(document.data, document.places, document.text, fingerprint_of(content))
-    every = list(_every(document, ()))
+    every, file = list(_every(document, ())), document.file
     resolved = {(*above, *path): each for above, one in every for path, each in one.resolved.items()}
     unresolved = {(*above, *path): error for above, one in every for path, error in one.unresolved.items()}
-    plain.secrets = frozenset(path for path, each in resolved.items() if each.is_secret)
-    texts = [each.text for each in resolved.values()]
+    fingerprint, texts = fingerprint_of(content), [each.text for each in resolved.values()]
     if texts or len(every) > 1:
         below = repr((texts, [one.data for _, one in every[1:]]))
-        plain.fingerprint = combined([plain.fingerprint, fingerprint_of(below.encode(errors="surrogatepass"))])
-    if document.file.references is None and not document.file.tags:
-        return plain
-    return ResolvedLayer(plain, {path: each.text for path, each in resolved.items() if each.is_whole}, unresolved)
+        fingerprint = combined([fingerprint, fingerprint_of(below.encode(errors="surrogatepass"))])
+    layer = file._layer_with(
+        document.data,
+        document.places,
+        document.text,
+        fingerprint,
+        secrets=(path for path, each in resolved.items() if each.is_secret),
+        warnings=(each for _, one in every for each in one.warnings),
+    )
+    if file.references is None and not file.tags:
+        return layer
+    if file.format == "ini":  # every value of it is converted, and its own layer refuses what could not be resolved
+        return ResolvedLayer(layer, {}, {})
+    return ResolvedLayer(layer, {path: each.text for path, each in resolved.items() if each.is_whole}, unresolved)
+
+
+def _instead_of(text: str, found: str, fault: str = "") -> str:
+    """A text that stands for another one; of INI, with what is known of that value, and why it can't be used."""
+    if isinstance(text, Text):
+        return Text(found, inherited=text.inherited, made_of=text.made_of, fault=fault)
+    return Text(found, fault=fault) if fault else found
 
 
 def _every(document: _Document, above: KeyPath) -> Iterator[tuple[KeyPath, _Document]]:

@@ -18,17 +18,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from confcast.config.sources import disk
 from confcast.config.sources.file_reads import FileReads
 from confcast.config.sources.layer import combined, fingerprint_of
+from confcast.config.sources.secret_file import SecretFile, read_secret, warnings_of
 
 FORMS = "a reference is ${NAME}, ${NAME:-default} or ${file:/path}, and a dollar before a brace is written $$"
-MOST_BYTES = 1024 * 1024
-"""Bytes of the largest file that a reference may name: it holds one value."""
-
 _TOKEN = re.compile(r"\$(?:\$|\{([^{}]*)\}|(?=\{))")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?|file:(?P<path>.+)", re.DOTALL)
 _NAMES = re.compile(rb"(?:\$\{|!env[ \t]+[\"']?)([A-Za-z_][A-Za-z0-9_]*)")
@@ -83,6 +82,7 @@ class Resolver:
 
     def __init__(self, folder: Path, reads: FileReads) -> None:
         self._folder, self._reads = folder, reads
+        self._files: dict[str, SecretFile] = {}
 
     def resolve(self, text: str) -> Resolved:
         """Resolve every reference in a text. Raises Unresolved, with all that is wrong with it."""
@@ -134,25 +134,15 @@ class Resolver:
         return _Part(value, f"environment variable {name}", secret or _is_url_with(value))
 
     def _of_file(self, named: str) -> _Part:
-        return _Part(self._text_of(str(self._folder / named)), f"file {named}", is_secret=True)
+        file = read_secret(str(self._folder / named), read=self._reads.other)
+        if file.fault:
+            raise Unresolved([f"the file {file.path} {file.fault}"], [])
+        self._files[named] = file._replace(path=named)
+        return _Part(file.text, f"file {named}", is_secret=True)
 
-    def _text_of(self, path: str) -> str:
-        try:
-            content = self._reads.other(path)
-        except FileNotFoundError:
-            raise Unresolved([f"there is no file {path}"], []) from None
-        except (OSError, ValueError) as error:  # ValueError: a null byte
-            why = getattr(error, "strerror", None) or str(error)
-            raise Unresolved([f"the file {path} can't be read by uid {os.geteuid()}: {why}"], []) from None
-        except disk.NotReadable as error:
-            raise Unresolved([f"the file {path} {error}"], []) from None
-        if len(content) > MOST_BYTES:
-            raise Unresolved([f"the file {path} is larger than {MOST_BYTES // 1024**2} MiB, and holds one value"], [])
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            raise Unresolved([f"the file {path} is not UTF-8"], []) from None
-        return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+    def warnings(self) -> Iterator[str]:
+        """Sentences about the files that were read."""
+        return warnings_of(list(self._files.values()))
 
 
 def fingerprint_with_variables(content: bytes) -> bytes:

@@ -52,12 +52,13 @@ class ResolvedLayer(Layer):
             warnings=layer.warnings,
             secrets=layer.secrets,
         )
-        self._wholes, self._unresolved = dict(wholes), dict(unresolved)
+        self._layer, self._wholes, self._unresolved = layer, dict(wholes), dict(unresolved)
 
     def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
         """Convert the texts of whole values by the schema's types, and refuse what could not be resolved."""
+        fitted = self._layer.fit(schema, below)
         if not self._wholes and not self._unresolved:
-            return super().fit(schema, below)
+            return fitted._replace(layer=ResolvedLayer(fitted.layer, {}, {}))
         refused = {path: list(_messages(error, schema, path)) for path, error in self._unresolved.items()}
         data = _copied(self.data)
         for path, text in self._wholes.items():
@@ -67,19 +68,16 @@ class ResolvedLayer(Layer):
             except NotConvertible as error:
                 refused[path] = [str(error)]
                 continue
-            _at(data, path[:-1])[path[-1]] = value
+            value_at(data, path[:-1])[path[-1]] = value
         problems = [
             (path, Problem(shown_key(path, schema), message, self.where(path)))
             for path, messages in refused.items()
             for message in messages
         ]
         taken = [_take(data, path) for path, _ in problems]
-        return Fitted(self._with(data), [problem for _, problem in problems], list(self.warnings), taken)
-
-    def _with(self, data: dict[str, Any]) -> Layer:
-        fitted = ResolvedLayer(self, {}, {})
-        fitted.data = data
-        return fitted
+        found = ResolvedLayer(self._layer, {}, {})
+        found.data = data
+        return Fitted(found, [problem for _, problem in problems], fitted.warnings, taken)
 
 
 def wanted_at(schema: Any, path: KeyPath, data: Any) -> Wanted | None:
@@ -87,7 +85,7 @@ def wanted_at(schema: Any, path: KeyPath, data: Any) -> Wanted | None:
     found: Sequence[Any] = (schema,)
     opaque = is_opaque(schema)
     for length, part in enumerate(path):
-        table = value_at(data, path[:length]) if length else data
+        table = value_at(data, path[:length])
         kinds = (kind for each in found for kind in members(each, written=True))
         left = [kind for kind in kinds if not is_ruled_out(kind, (table,) if isinstance(table, dict) else ())]
         found = [below for kind in left for below in written_children(kind, part)]
@@ -114,14 +112,10 @@ def _messages(error: Unresolved, schema: Any, path: KeyPath) -> Iterator[str]:
 def _take(data: dict[str, Any], path: KeyPath) -> KeyPath:
     """Remove the value at a path, or the list that it is an item of: other items would move up. Returns its path."""
     length = next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))
-    _at(data, path[: length - 1]).pop(path[length - 1], None)
+    table = value_at(data, path[: length - 1])
+    if isinstance(table, dict):
+        table.pop(path[length - 1], None)
     return path[:length]
-
-
-def _at(data: Any, path: KeyPath) -> Any:
-    for part in path:
-        data = data.get(part, {}) if isinstance(data, dict) else data[part]
-    return data
 
 
 def _copied(value: Any) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from confcast.config.sources import disk
@@ -44,11 +44,17 @@ class SecretFile(NamedTuple):
     mode: int = 0
 
 
-def read_secret(path: str, shown: str = "") -> SecretFile:
-    """Read one file, which messages name as `shown`. May wait a quarter of a second for a writer. Never raises."""
+def read_secret(path: str, shown: str = "", *, read: Callable[[str], bytes] | None = None) -> SecretFile:
+    """Read one file. May wait a quarter of a second for a process that writes it. Never raises.
+
+    Args:
+        path: The file.
+        shown: How messages name it; by its path if not given.
+        read: Reads the content in the place of `disk.read_with_stat`, and raises what that raises.
+    """
     shown = shown or path
     try:
-        content, found = disk.read_with_stat(path)
+        content, found = disk.read_with_stat(path) if read is None else (read(path), os.stat(path))  # noqa: PTH116 - at each load
     except (FileNotFoundError, NotADirectoryError):
         return SecretFile(shown, "", "does not exist", disk.MISSING)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path

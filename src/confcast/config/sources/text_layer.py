@@ -307,7 +307,7 @@ def _list_converter(annotation: Any, *, optional: bool) -> Callable[[str], Any]:
         bare = text.strip()
         if optional and bare.lower() == "null":
             return None
-        items = _lines(text) if "\n" in text else between_commas(bare) if bare else []
+        items = items_of(text)
         if of_all is not None:
             return [of_all(item) for item in items]
         return [from_text(item, item_type(annotation, index)) for index, item in enumerate(items)]
@@ -315,7 +315,11 @@ def _list_converter(annotation: Any, *, optional: bool) -> Callable[[str], Any]:
     return convert
 
 
-def _lines(text: str) -> list[str]:
+def items_of(text: str) -> list[str]:
+    """The items of a list that is no JSON: its lines, or what commas separate. Raises NotConvertible."""
+    if "\n" not in text:
+        bare = text.strip()
+        return between_commas(bare) if bare else []
     lines = (line.strip().removesuffix(",").rstrip() for line in text.split("\n"))
     return [line for line in lines if line]
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 
 from confcast import ConfigError, ConfigLoader, File, Layer
 from confcast.config.explain import explain
-from confcast.config.sources import references
+from confcast.config.sources import references, secret_file
 from tests.support.leaks import descriptors
 
 SENTINEL = "hunter2"
@@ -146,6 +146,7 @@ def test_a_file_is_found_beside_the_file_that_names_it_or_by_its_absolute_path(f
         ("a.yaml", "port: ${PORT}\nhosts: ['${HOST}', b]\n"),
         ("a.json", '{"port": "\\u0024{PORT}", "hosts": ["\\u0024\\u007bHOST}", "b"]}'),
         ("a.toml", 'port = "\\u0024{PORT}"\nhosts = ["\\U00000024{HOST}", "b"]\n'),
+        ("a.jsonc", '{"port": "${PORT}", // a comment\n "hosts": ["${HOST}", "b"],}'),
         ("a.yaml", 'port: "\\x24{PORT}"\nhosts: ["\\x24{HOST}", b]\n'),
     ],
 )
@@ -263,24 +264,25 @@ def test_everything_that_can_t_be_resolved_is_said_at_once_with_what_else_is_wro
     os.mkfifo("fifo")
     Path("dir").mkdir()
     Path("bytes").write_bytes(b"\xff")
-    Path("large").write_bytes(b"x" * (references.MOST_BYTES + 1))
+    Path("large").write_bytes(b"x" * (secret_file.MOST + 1))
     app = loader(
         "name: ${NOPE} ${ALSO_NOPE} ${NOPE}\nport: ${NOPE}\nhosts: ['${NOPE}', '${file:gone}']\nlevel: none\n"
         "models:\n- rpm: ${file:fifo}\n  name: ${file:dir}\n"
         "limits: {a: '${file:bytes}', b: '${file:large}'}\nextra: {c: '${BAD}'}\nunknown: ${NOPE}\n"
     )
     found = refused(app)
+    bytes_ = "a secret in bytes has to be written as text, in base64 or hex"
     unset = "is not set, and ${{{0}}} has no default".format
     assert found[1:] == [
         f"app.yaml:1:7: name: environment variable NOPE {unset('NOPE')}",
         f"app.yaml:1:7: name: environment variable ALSO_NOPE {unset('ALSO_NOPE')}",
         f"app.yaml:2:7: port: environment variable NOPE {unset('NOPE')}",
         f"app.yaml:3:9: hosts.0: environment variable NOPE {unset('NOPE')}",
-        f"app.yaml:3:20: hosts.1: there is no file {folder}/gone",
+        f"app.yaml:3:20: hosts.1: the file {folder}/gone does not exist",
         f"app.yaml:6:8: models.0.rpm: the file {folder}/fifo is not a regular file",
         f"app.yaml:7:9: models.0.name: the file {folder}/dir is a directory, not a file",
-        f"app.yaml:8:13: limits.a: the file {folder}/bytes is not UTF-8",
-        f"app.yaml:8:33: limits.b: the file {folder}/large is larger than 1 MiB, and holds one value",
+        f"app.yaml:8:13: limits.a: the file {folder}/bytes is not UTF-8: {bytes_}",
+        f"app.yaml:8:33: limits.b: the file {folder}/large is larger than 1 MiB, which is no secret",
         "app.yaml:9:12: extra.c: environment variable BAD is not UTF-8",
         f"app.yaml:10:10: unknown: environment variable NOPE {unset('NOPE')}",
     ]
@@ -410,6 +412,66 @@ def test_no_message_quotes_what_may_be_part_of_a_password():
         "app.yaml:2:20: models.0.api_key: has a reference to an environment variable that is not set",
         "app.yaml:3:7: name: environment variable lower is not set, and ${lower} has no default",
     ]
+
+
+def test_the_newline_and_the_rights_of_a_file_are_said_once(folder, caplog):
+    Path("db").write_text("s\n")
+    Path("db").chmod(0o640)
+    app = loader("name: ${file:db}\n")
+    app.load()
+    app.load()
+    assert [record.getMessage() for record in caplog.records] == [
+        "one newline at the end was taken off db",
+        "others than the owner may read db (mode 0640): 0400 keeps a secret to its owner",
+    ]
+
+
+# ---- INI
+
+
+class Section(BaseModel):
+    port: int = 0
+    url: str = ""
+    hosts: list[str] = []
+    token: str = ""
+
+
+class Ini(BaseModel):
+    web: Section = Section()
+    app: Section = Section()
+
+
+def test_references_in_an_ini_file_are_resolved_and_converted_as_its_texts_are(variables, folder):
+    variables(PORT="8080", HOSTS="a, b", API_TOKEN=SENTINEL)
+    text = "[web]\nport = ${PORT}\nurl = http://h:${PORT}/$$\nhosts = ${HOSTS}\ntoken = x${API_TOKEN}\n"
+    app = loader(text, Ini, "app.ini")
+    candidate = app.load()
+    assert candidate.config.web == Section(port=8080, url="http://h:8080/$", hosts=["a", "b"], token=f"x{SENTINEL}")
+    assert candidate.origin_of("web.port") == "app.ini:2:8, from environment variable PORT"
+    (part,) = app.sources[0].read().parts
+    assert secrets(part.fit(Ini).layer) == {("web", "token")}
+
+
+def test_what_an_ini_file_can_t_resolve_is_said_at_its_key_and_interpolation_comes_first(variables):
+    variables(HOST="h")
+    text = "[DEFAULT]\nhost = ${HOST}\n[web]\nport = ${NOPE}\nurl = http://%(host)s/%%\ntoken = $${HOST}\n"
+    found = refused(loader(text, Ini, "app.ini", interpolate=True))
+    assert found == ["app.ini:4:8: web.port: environment variable NOPE is not set, and ${NOPE} has no default"]
+    app = loader(text.replace("NOPE", "NOPE:-5"), Ini, "app.ini", interpolate=True)
+    assert app.load().config.web == Section(port=5, url="http://h/%", token="${HOST}")
+
+
+def test_an_ini_file_includes_by_a_key_of_the_section_that_is_read(variables, folder, caplog):
+    variables(STAGE="prod")
+    Path("prod.ini").write_text("[web]\nport = 1\nurl = u\n")
+    Path("more.ini").write_text("[web]\nport = 2\n[app]\nport = 5\n")
+    app = loader(
+        "[web]\ninclude = ${STAGE}.ini, more.ini\ntoken = $${X}\n", Section, "app.ini", table="web", includes="include"
+    )
+    assert app.load().config == Section(port=2, url="u", token="${X}")
+    assert caplog.records == []
+    with pytest.raises(ValueError, match=r"app\.ini: an INI file has its keys in sections: includes= needs table="):
+        File("app.ini", includes="include")
 
 
 # ---- together with includes

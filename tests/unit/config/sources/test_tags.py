@@ -113,7 +113,7 @@ def test_what_can_t_be_resolved_or_included_is_said_with_its_position(folder):
     assert found[0].startswith("sub/wrong.yaml:1:4: limits.a: ")
     assert found[1:] == [
         "app.yaml:2:7: port: environment variable NOPE is not set, and ${NOPE} has no default",
-        f"app.yaml:3:11: password: there is no file {folder}/gone",
+        f"app.yaml:3:11: password: the file {folder}/gone does not exist",
         "sub/wrong.yaml:2:4: limits.b: environment variable NOPE is not set, and ${NOPE} has no default",
         f"sub/wrong.yaml:3:4: limits.c: has a reference that can't be read: {FORMS}",
     ]
