@@ -7,6 +7,7 @@ place of those that the files have (a dry run), and are noted as well: their fil
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from confcast.config.sources.layer import fingerprint_of
 
 Note = Callable[[Path, bytes], None]
 """Called with a file and the fingerprint of its content."""
+
+_NOTHING = os.stat_result((0,) * 10)
 
 
 class FileReads:
@@ -30,7 +33,7 @@ class FileReads:
 
     def __init__(self, note: Note, given: Mapping[str, bytes] | None = None) -> None:
         self._note = note
-        self._known: dict[str, bytes] = {}
+        self._known: dict[str, tuple[bytes, os.stat_result]] = {}
         self.given: Mapping[str, bytes] = given or {}
 
     def own(self, path: str) -> bytes:
@@ -45,13 +48,18 @@ class FileReads:
             ValueError: The path has a null byte in it.
             NotReadable: The path leads to no file, or to one that is too large or still written to.
         """
+        return self.with_stat(path)[0]
+
+    def with_stat(self, path: str) -> tuple[bytes, os.stat_result]:
+        """The same, with what the system says of the file; of a content that was given, nothing."""
         if path not in self._known:
             try:
-                self._known[path] = self.own(path)
+                given = self.given.get(path)
+                self._known[path] = disk.read_with_stat(path) if given is None else (given, _NOTHING)
             except (OSError, ValueError, disk.NotReadable):
                 self._note(Path(path), disk.fingerprint_now(path))
                 raise
-            self._note(Path(path), fingerprint_of(self._known[path]))
+            self._note(Path(path), fingerprint_of(self._known[path][0]))
         return self._known[path]
 
 

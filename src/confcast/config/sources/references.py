@@ -134,10 +134,11 @@ class Resolver:
         return _Part(value, f"environment variable {name}", secret or _is_url_with(value))
 
     def _of_file(self, named: str) -> _Part:
-        file = read_secret(str(self._folder / named), read=self._reads.other)
+        path = str(self._folder / named)
+        file = read_secret(path, named, self._reads.with_stat)
         if file.fault:
-            raise Unresolved([f"the file {file.path} {file.fault}"], [])
-        self._files[named] = file._replace(path=named)
+            raise Unresolved([f"the file {path} {file.fault}"], [])
+        self._files[named] = file
         return _Part(file.text, f"file {named}", is_secret=True)
 
     def warnings(self) -> Iterator[str]:

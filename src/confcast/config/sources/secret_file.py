@@ -44,17 +44,16 @@ class SecretFile(NamedTuple):
     mode: int = 0
 
 
-def read_secret(path: str, shown: str = "", *, read: Callable[[str], bytes] | None = None) -> SecretFile:
-    """Read one file. May wait a quarter of a second for a process that writes it. Never raises.
+def read_secret(
+    path: str, shown: str = "", read: Callable[[str], tuple[bytes, os.stat_result]] | None = None
+) -> SecretFile:
+    """Read one file, which messages name as `shown`. May wait a quarter of a second for a writer. Never raises.
 
-    Args:
-        path: The file.
-        shown: How messages name it; by its path if not given.
-        read: Reads the content in the place of `disk.read_with_stat`, and raises what that raises.
+    `read` stands in the place of `disk.read_with_stat`, and raises what that raises.
     """
     shown = shown or path
     try:
-        content, found = disk.read_with_stat(path) if read is None else (read(path), os.stat(path))  # noqa: PTH116 - at each load
+        content, found = (read or disk.read_with_stat)(path)
     except (FileNotFoundError, NotADirectoryError):
         return SecretFile(shown, "", "does not exist", disk.MISSING)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
