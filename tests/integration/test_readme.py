@@ -62,6 +62,9 @@ RUN = {
         "test_guide_derived.py",
     ),
     "changing_safely.md": dict.fromkeys(("settings.py", "greeting.py"), "test_guide_changing_safely.py"),
+    "coming_from.md": dict.fromkeys(
+        ("settings.py", "sources.py", "show.py", "test_shop.py"), "test_guide_coming_from.py"
+    ),
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
     "own_sources.md": dict.fromkeys(
@@ -129,7 +132,7 @@ def test_every_snippet_is_run_or_says_why_not(page: Path) -> None:
     name = "confcast/README.md" if page.parent == GUIDE.parent else page.name
     assert sorted(files(page)) == sorted(RUN.get(name, {}))
     assert len([each for each in snippets(page) if each.not_run]) == NOT_RUN.get(name, 0)
-    assert {each.language for each in snippets(page)} <= {"", "python", "toml", "sh"}
+    assert {each.language for each in snippets(page)} <= {"", "python", "toml", "dotenv", "sh"}
 
 
 def test_what_is_said_to_run_a_snippet_exists() -> None:
@@ -145,7 +148,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "check|reload|rollback|resume|confirm|set|unset|status|history|versions|show|wait|explain|diff|schema|--version"
     )
     known = ["python -m confcast", r"python -m confcast\.servers\.\w+ .+", rf"python -m confcast ({verbs}|--version).*"]
-    typed = ("three_a_m.md", "changing_safely.md")  # by tests of their own, which have the pages' names
+    typed = ("three_a_m.md", "changing_safely.md", "coming_from.md")  # by tests of their own, which have the pages' names
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
     unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]
