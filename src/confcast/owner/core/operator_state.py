@@ -133,10 +133,10 @@ class Unconfirmed(WithSecrets, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, earlier=others[:_MOST_REFUSED])
 
     def found_in(self, sources: bytes, digest: bytes, refused: bytes) -> Unconfirmed | None:
-        """Which of it has this digest of the sources, or of the whole content, in whose place `refused` may stand."""
+        """Which of it, alone, has this digest of the sources, or of the whole content: for that `refused` may stand."""
         for each in (self, *self.earlier):
             if digest == (each.digest or refused) or (sources and sources == each.sources):
-                return each
+                return msgspec.structs.replace(each, earlier=())
         return None
 
 
