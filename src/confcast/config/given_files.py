@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
+from confcast.config.sources.dotenv import Dotenv
 from confcast.config.sources.file import File
 from confcast.config.sources.file_reads import FileReads, ignore, is_called
 from confcast.config.sources.files import Files
 from confcast.config.sources.layer import Layer, Source
 from confcast.errors import ConfigError, Problem
 
+ReadsFiles: TypeAlias = File | Files | Dotenv
+"""The sources whose files may be given."""
+
 
 class GivenFile:
     """A source that reads files, some of which have another content."""
 
-    def __init__(self, source: File | Files, given: Mapping[str, bytes]) -> None:
+    def __init__(self, source: ReadsFiles, given: Mapping[str, bytes]) -> None:
         self._source, self._given = source, given
 
     def read(self) -> Layer:
@@ -34,7 +39,7 @@ class GivenFile:
 def in_place(sources: Sequence[Source], contents: Mapping[str, bytes]) -> list[Source]:
     """The sources, with these contents in the place of their files', by their names or paths. Raises ConfigError."""
     found, problems = list(sources), []
-    files = {index: each for index, each in enumerate(sources) if isinstance(each, File | Files)}
+    files = {index: each for index, each in enumerate(sources) if isinstance(each, ReadsFiles)}
     given: dict[int, dict[str, bytes]] = {index: {} for index in files}
     left = dict(contents)
     for own in (True, False):  # what a source includes may depend on what is given for the source itself
@@ -56,7 +61,7 @@ def in_place(sources: Sequence[Source], contents: Mapping[str, bytes]) -> list[S
     return found
 
 
-def _paths(source: File | Files, name: str, given: Mapping[str, bytes], own: bool) -> Iterator[str]:
+def _paths(source: ReadsFiles, name: str, given: Mapping[str, bytes], own: bool) -> Iterator[str]:
     """The paths of the source's files that a person means by this name: its own files, or those that they name."""
     if own:
         yield from source._paths_called(name)

@@ -25,6 +25,7 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
+from confcast.config.sources.file_reads import FileReads, ignore, is_called
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming
 from confcast.errors import ConfigError, Problem
@@ -108,8 +109,12 @@ class Dotenv(_Options, frozen=True):
         Raises:
             ConfigError: The file can't be read, or a line of it is none.
         """
+        return self._read_by(FileReads(ignore))
+
+    def _read_by(self, reads: FileReads) -> Layer:
+        """What the file gives, read in this way. Raises ConfigError as `read` does."""
         try:
-            content = disk.read_whole(self.path)
+            content = reads.own(self.path)
         except FileNotFoundError:
             if self.optional:
                 return Layer(self.shown, {}, disk.MISSING)
@@ -132,6 +137,17 @@ class Dotenv(_Options, frozen=True):
     def still_being_written(self) -> bool:
         """Whether a process has the file open for writing, as far as a lease on it shows. Never raises."""
         return disk.is_being_written(self.path)
+
+    def _paths_called(self, name: str) -> tuple[str, ...]:
+        """The file's path, if a person means it by this name: the path, as given or absolute, or the end of it."""
+        return (self.path,) if name == self.shown or is_called(self.path, name) else ()
+
+    def _paths_to_come(self, name: str) -> tuple[str, ...]:
+        """No path: a file of another name is never read."""
+        return ()
+
+    def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> None:
+        """No text: messages show no line of a file whose values are secrets as often as not."""
 
     def _layer_of(self, content: bytes) -> Layer:
         try:

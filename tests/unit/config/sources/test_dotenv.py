@@ -147,6 +147,19 @@ def test_without_python_dotenv_it_is_said_what_to_install(monkeypatch):
     assert problem.message == 'needs python-dotenv: pip install "confcast[dotenv]"'
 
 
+@pytest.mark.parametrize("name", [".env", "./.env"])
+def test_another_content_is_tried_in_its_place_and_no_line_of_it_is_shown(name):
+    write("NAME=a")
+    loader = ConfigLoader(Settings, Dotenv())
+    assert loader._with_contents({name: b"NAME=b"}).load().config.name == "b"
+    with pytest.raises(ConfigError) as caught:
+        loader._with_contents({name: b"\nDEBUG=s3cret"}).load()
+    (problem,) = loader._with_excerpts(caught.value.problems)
+    assert (problem.location, problem.excerpt) == (".env:2:7", "")
+    with pytest.raises(ConfigError, match=r"other\.env is no file of the sources, which have: \.env"):
+        loader._with_contents({"other.env": b""})
+
+
 # ---- names
 
 
