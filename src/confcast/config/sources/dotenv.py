@@ -218,6 +218,9 @@ class Line(NamedTuple):
     shown: str
     is_wrong: bool
 
+    def __repr__(self) -> str:
+        return f"<line {self.line} of {self.shown}>"  # without the value, as everywhere
+
     @property
     def place(self) -> Place:
         """The positions of the name and of the value."""

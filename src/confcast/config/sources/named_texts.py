@@ -69,6 +69,9 @@ class Text:
         self.name, self.text, self.file = name, text, file
         self._place = place
 
+    def __repr__(self) -> str:
+        return f"<Text at {self.where}>"  # without the value: error trackers send the variables of a frame
+
     @property
     def place(self) -> Place:
         """The positions of the name and of the value."""

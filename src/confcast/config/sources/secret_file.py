@@ -43,6 +43,9 @@ class SecretFile(NamedTuple):
     had_newline: bool = False
     mode: int = 0
 
+    def __repr__(self) -> str:
+        return f"<SecretFile {self.path}>"  # without the value: error trackers send the variables of a frame
+
 
 def read_secret(
     path: str, shown: str = "", read: Callable[[str], tuple[bytes, os.stat_result]] | None = None

@@ -78,6 +78,11 @@ def test_a_prefix_and_names_say_which_are_the_application_s():
     assert load("NAME=a\nDATABASE_URL=u", names=names).config == candidate.config
 
 
+def test_no_repr_shows_a_value():
+    lines = Dotenv()._lines("NAME=s3cret")
+    assert repr([lines, Dotenv()._texts(lines)]) == "[[<line 1 of .env>], ([<Text at .env:1:1>], [])]"
+
+
 def test_the_columns_are_characters_and_the_ends_of_lines_are_any():
     candidate = load('\ufeffNAME="é\r\né"\r\n\r\nDEBUG=on\rHOSTS=[]')
     assert candidate.config == Settings(name="é\né", debug=True)

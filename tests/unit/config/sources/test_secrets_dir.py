@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigError, ConfigLoader, SecretsDir
 from confcast.config.sources import disk, secret_file, secrets_dir
+from confcast.config.sources.named_texts import NamedTexts
 from confcast.config.sources.secret_file import SecretFile
 from confcast.errors import Problem
 from tests.support.leaks import descriptors
@@ -83,6 +84,15 @@ def test_every_value_is_a_secret_whatever_its_type():
     put(name="a", database='{"url": "u"}', api_key="k")
     (layer,) = loader()._read().layers
     assert layer.fit(Settings).layer.secrets == {("name",), ("database",), ("api_key",)}
+
+
+def test_no_repr_shows_a_value():
+    put(api_key="s3cret")
+    (layer,) = loader()._read().layers
+    assert isinstance(layer, NamedTexts)
+    shown = repr([layer, layer._found, layer._found[0].file, layer.fit(Settings)])
+    assert "secrets/api_key" in shown
+    assert "s3cret" not in shown
 
 
 def test_files_of_others_are_ignored_and_logged_without_a_prefix_and_refused_with_one(caplog):
