@@ -1,4 +1,4 @@
-"""The same text means the same by every door: a variable, `set` on the command line, `set` by a call.
+"""The same text means the same by every door: a variable, a line of a `.env`, a secret's file, `set`, a call.
 
 For each type that a schema may have, in each kind of schema: the configuration is equal type for type, as its bytes
 are, or it is refused for the same reason.
@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 from typing_extensions import TypedDict
 
-from confcast import ConfigError, ConfigLoader, Environment, NotCarried, Secret
+from confcast import ConfigError, ConfigLoader, Dotenv, Environment, NotCarried, Secret, SecretsDir
 from confcast.cli.arguments import assignment
 from confcast.config.overrides import Call, Overrides
 from confcast.wire.plain_values import plain_values
@@ -194,7 +194,7 @@ def outcome(loader: ConfigLoader[Any], overrides: Overrides | None = None) -> An
     """The bytes of the configuration, or the reasons why there is none."""
     try:
         reading = loader._read() if overrides is None else loader._read(overrides)
-        return loader._build(reading).payload
+        return loader._codec.encode(loader._build(reading).config)  # without the paths that a source calls secret
     except (ConfigError, NotCarried) as error:
         return [(problem.key, problem.message) for problem in getattr(error, "problems", [error])]
 
@@ -205,6 +205,18 @@ def by_variable(schema: Any, text: str) -> Any:
         return outcome(ConfigLoader(schema, Environment("DOOR_")))
     finally:
         del os.environ["DOOR_VALUE"]
+
+
+def by_dotenv(schema: Any, text: str) -> Any:
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    pathlib.Path(".env").write_bytes(f"VALUE='{quoted}'".encode())
+    return outcome(ConfigLoader(schema, Dotenv()))
+
+
+def by_file(schema: Any, text: str) -> Any:
+    pathlib.Path("secrets").mkdir(exist_ok=True)
+    pathlib.Path("secrets/value").write_bytes(f"{text}\n".encode())
+    return outcome(ConfigLoader(schema, SecretsDir("secrets")))
 
 
 def by_call(schema: Any, value: Any) -> Any:
@@ -247,7 +259,13 @@ def test_each_known_text_means_the_same_by_each_door(schema: Any) -> None:
 @given(st.sampled_from(SCHEMAS), texts)
 @example(SCHEMAS[0], "\r\n")
 @example(SCHEMAS[0], "@@x")
+@pytest.mark.usefixtures("here")
 def test_any_text_means_the_same_by_each_door(schema: Any, text: str) -> None:
     expected = by_variable(schema, text)
     assert by_call(schema, text) == expected
     assert by_command(schema, text) == expected
+    if "\r" not in text:  # in a .env it is the end of a line
+        assert by_dotenv(schema, text) == expected
+    if not text.startswith("\ufeff") and not text.endswith("\r"):  # of a file, that is no part of the value
+        found = by_file(schema, text)
+        assert found == expected if isinstance(expected, bytes) else isinstance(found, list), "refused, and masked"
