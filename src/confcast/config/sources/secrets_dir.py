@@ -172,7 +172,7 @@ class SecretsDir(_Options, frozen=True):
         deadline = time.monotonic() + disk.WRITER_GRACE
         while True:
             links = _Links(folder)
-            files = [links.read(path, self._shown(path)) for path in self._files(folder)]
+            files = [links.file_at(path, self._shown(path)) for path in self._files(folder)]
             if links.have_stayed():
                 return files
             if time.monotonic() >= deadline:
@@ -223,7 +223,7 @@ class _Links:
         self._seen: list[tuple[str, tuple[int, ...] | None]] = []
         self._root = self._resolved(folder)
 
-    def read(self, path: str, shown: str) -> SecretFile:
+    def file_at(self, path: str, shown: str) -> SecretFile:
         """Read one file, which messages name as `shown`. Never raises."""
         real = self._real(path)
         if real.startswith(f"{self._root}/"):
@@ -231,7 +231,7 @@ class _Links:
         return SecretFile(shown, "", _OUTSIDE, _fingerprint([(real, disk.MISSING)]))
 
     def fingerprint_now(self, path: str) -> bytes:
-        """The fingerprint that `read` would return, as the file is now. Never raises."""
+        """The fingerprint that `file_at` would return, as the file is now. Never raises."""
         real = self._real(path)
         inside = real.startswith(f"{self._root}/")
         return disk.fingerprint_now(real) if inside else _fingerprint([(real, disk.MISSING)])
