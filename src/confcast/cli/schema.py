@@ -36,7 +36,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "key", nargs="?", default="", metavar="KEY", help="dotted, for this key and those below: memory, servers[].host"
     )
-    parser.add_argument("--example", choices=("toml", "yaml", "json"), help="print a file in this format")
+    parser.add_argument(
+        "--example", choices=("toml", "yaml", "json", "jsonc", "ini"), help="print a file in this format"
+    )
     owners.add_to(parser)
     parser.add_argument(
         "--loader",

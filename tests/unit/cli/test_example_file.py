@@ -20,7 +20,7 @@ from pydantic import AliasPath, BaseModel, Field, SecretStr
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
-from confcast import ConfigError, ConfigLoader, NeedsRestart, Secret
+from confcast import ConfigError, ConfigLoader, File, NeedsRestart, Secret
 from confcast.cli.example_file import example_file
 from confcast.config.codec import codec_of
 from confcast.config.described import described
@@ -180,14 +180,32 @@ def example(schema: Any, language: str, key: str = "") -> str:
     return example_file(described(codec_of(schema), key), language)
 
 
-def filled(text: str, mark: str) -> str:
+MARKS = {"toml": " = ", "yaml": ": ", "ini": " = "}
+
+
+def filled(text: str, language: str) -> str:
     """The file with the placeholders of what is required filled in."""
+    if language == "jsonc":
+        for key, value in FILL.items():
+            text = re.sub(rf'(?m)^( *)// "{key}": <.*>,$', rf'\1"{key}": {value},', text)
+        return text
+    mark = MARKS[language]
     for key, value in FILL.items():
+        if language == "ini":
+            value = value.strip('"')
         text = re.sub(rf"(?m)^( *)# {key}{mark}<.*>$", rf"\1{key}{mark}{value}", text)
     return re.sub(r"(?m)^( *)# (db|inner):$", r"\1\2:", text)
 
 
-@pytest.mark.parametrize("language", ["toml", "yaml"])
+def source(path: Path, text: str) -> File:
+    """The file, with the options that its first line says if it is INI."""
+    path.write_text(text)
+    said = re.match(r'# Read by File\("app\.ini"(?:, table="(?P<table>.+?)")?(?P<nested>, nested=True)?\)\n', text)
+    assert (said is not None) is (path.suffix == ".ini")
+    return File(path, table=said["table"], nested=said["nested"] is not None) if said else File(path)
+
+
+@pytest.mark.parametrize("language", ["toml", "yaml", "jsonc", "ini"])
 @pytest.mark.parametrize(
     ("schema", "defaults"),
     [
@@ -202,12 +220,10 @@ def test_an_example_gives_the_defaults(schema: Any, defaults: Any, language: str
     text = example(schema, language)
     assert SENTINEL not in text
     path = tmp_path / f"app.{language}"
-    path.write_text(text)
     with pytest.raises(ConfigError) as refused:
-        ConfigLoader(schema, path).load()
+        ConfigLoader(schema, source(path, text)).load()
     assert {problem.key.split(".")[0] for problem in refused.value.problems} <= {"needed", "db", "must", "inner"}
-    path.write_text(filled(text, " = " if language == "toml" else ": "))
-    loaded = ConfigLoader(schema, path).load().config
+    loaded = ConfigLoader(schema, source(path, filled(text, language))).load().config
     codec = codec_of(schema)
     assert differences(codec, defaults, loaded) == [], text
     assert codec.comparable(loaded) == codec.comparable(defaults), text
@@ -244,6 +260,47 @@ def test_comments_say_what_the_schema_says() -> None:
     assert "# [maybe]\n\n# Megabytes for all of it." in example(Model, "toml")
 
 
+def test_an_ini_file_has_sections_for_tables_and_one_around_all_if_a_key_has_none() -> None:
+    class Deep(BaseModel):
+        memory: Memory = Memory()
+
+    class Deeper(BaseModel):
+        deep: Deep = Deep()
+
+    assert example(Deep, "ini").splitlines()[:4] == ['# Read by File("app.ini")', "", "# Memory", "[memory]"]
+    assert example(Deeper, "ini").startswith('# Read by File("app.ini", nested=True)\n')
+    assert "\n[deep.memory]\n" in example(Deeper, "ini")
+    assert example(Memory, "ini").startswith('# Read by File("app.ini", table="app")\n\n[app]\n')
+    assert example(Section, "ini").endswith('names = ["a", "b"]')
+
+
+def test_what_a_text_in_an_ini_file_does_not_stand_for_is_a_comment() -> None:
+    class Odd(BaseModel):
+        either: int | str = 5
+        anything: Any = 1.5
+        lines: str = "a\nb"
+        blank: str = " x"
+        empty: str = ""
+        far: list[float] = [math.inf]
+        odd: int = Field(1, alias="a = b")
+        table: Memory = Field(Memory(), alias="a.b")
+
+    found = example(Odd, "ini").splitlines()
+    assert [line for line in found if line.startswith(("#", "[")) and ("=" in line or "[" in line)][1:] == [
+        *("[app]", "# either = 5", "# anything = 1.5", r"# lines = a\nb", "# blank =  x", "# list[float]"),
+        *(
+            "# far = [Infinity]",
+            "# a = b = 1",
+            "# [app.a.b]",
+            "# int, >= 1, <= 4096",
+            "# total = 512",
+            "# str, matches ^[a-z]+$",
+        ),
+        "# name = small",
+    ]
+    assert "empty = " in found
+
+
 def test_no_text_of_a_schema_begins_a_line_of_its_own() -> None:
     said = "ok\nrm = 1\x1b[2J\u2028rm = 2\x0brm = 3"
     fields = [
@@ -251,7 +308,8 @@ def test_no_text_of_a_schema_begins_a_line_of_its_own() -> None:
             key="a", type="int", description=said, constraints=[said], path=("a\nb = 1",), form="value", value=said
         )
     ]
-    for language in ("toml", "yaml", "json"):
+    for language in ("toml", "yaml", "json", "jsonc", "ini"):
         text = example_file(fields, language)
-        assert not [line for line in text.splitlines() if not line.startswith(("#", '"a', "{", "}", '  "a'))], text
+        known = ("#", '"a', "{", "}", '  "a', "  //", "[app]")
+        assert not [line for line in text.splitlines() if line and not line.startswith(known)], text
         assert text.replace("\n", "").isprintable()
