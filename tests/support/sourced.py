@@ -6,14 +6,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, SecretStr
 
-from confcast import Secret
+from confcast import Secret, UrlSecret
 
 
 class Sourced(BaseModel):
-    """Two values that show, and a secret of each kind."""
+    """Two values that show, a secret of each kind, and a URL with one in it."""
 
     name: str = ""
     port: int = 80
     token: SecretStr = SecretStr("")
     key: Annotated[str, Secret] = ""
     pin: Annotated[int, Secret] = 0
+    broker: Annotated[str, UrlSecret] = ""

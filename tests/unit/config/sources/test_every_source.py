@@ -164,15 +164,15 @@ def test_what_is_missing_is_said_and_its_return_is_a_change(case):
 
 @every_source
 def test_no_secret_is_shown_of_what_is_refused_or_explained(case, caplog):
-    secrets = {"token": SENTINEL, "key": f"{SENTINEL}-key"}
+    secrets = {"token": SENTINEL, "key": f"{SENTINEL}-key", "broker": f"redis://:{SENTINEL}@queue/0"}
     case.put({**secrets, "pin": SENTINEL, "port": "many"})
     source = case.source()
     shown = [refusal(ConfigLoader(Sourced, source)), repr(source), repr(ConfigLoader(Sourced, source))]
     case.put({**secrets, "pin": 424242})
     candidate = ConfigLoader(Sourced, source).load()
     assert candidate.config.key == f"{SENTINEL}-key"
-    shown += [repr(explain(candidate, key)) for key in ("token", "key", "pin")]
-    shown += [candidate.origin_of(key) for key in ("token", "key", "pin")]
+    shown += [repr(explain(candidate, key)) for key in ("token", "key", "pin", "broker")]
+    shown += [candidate.origin_of(key) for key in ("token", "key", "pin", "broker")]
     shown += [repr(candidate), repr(ConfigLoader(Sourced, source)._read().layers), caplog.text]
     assert [each for each in shown if SENTINEL in each or "424242" in each] == []
 
