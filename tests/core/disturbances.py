@@ -24,7 +24,7 @@ from confcast.wire.messages import (
     Vote,
 )
 from tests.core.simulation import Process, World
-from tests.core.trial_disturbances import TRIALS, living
+from tests.core.trial_disturbances import TRIALS, a_deadline_comes, living
 from tests.core.trial_disturbances import goes_on as _goes_on
 
 Disturb = Callable[[World, Process | None, bytes], None]
@@ -269,15 +269,27 @@ def what_is_on_probation_is_spoken_against_amid_a_vote(world, process, content):
     state = {b"A": ProposalState.LOADING, b"B": ProposalState.STAGING, b"C": ProposalState.RECORDING}[content]
     if process and content == b"B":
         world.stop(process, stuffed=False)
-    world.next_write = "absent" if content == b"C" and world.now % 2 else world.next_write
+    world.next_write = "absent" if content == b"C" and process and process.pid % 2 else world.next_write
     _goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
     a_probe_says_no(world, process, b"A")
+    if world.owner:
+        world.owner.inputs.rotate()  # before the outcome of the write
 
 
 def what_is_on_probation_is_spoken_against_and_can_not_be_undone(world, process, content):
     a_probation_begins(world)
     world.next_write = "absent"
     a_probe_says_no(world, process, content)
+
+
+def what_is_on_probation_is_spoken_against_as_its_barrier_ends(world, process, content):
+    """Or it is not; and its time is over before the owner knows that all connections are accepted."""
+    a_probation_begins(world)
+    _goes_on(world, lambda: world.owner and world.owner.awaited is not None)
+    if content != b"C":
+        a_probe_says_no(world, process, content)
+    _goes_on(world, lambda: not (world.owner and world.owner.inputs))
+    a_probation_ends(world, process, b"A")
 
 
 def something_supersedes_what_is_on_probation(world, process, content):
@@ -301,6 +313,20 @@ def a_probation_ends(world, process, content):
         world.kill_owner()
     if (window := world.journal.operator.window) is not None:
         world.time_passes(max(0.0, window.proves - world.now))
+
+
+def a_probation_ends_amid_the_write_of_what_supersedes_it(world, process, content):
+    """Which is spoken against, or not."""
+    a_probation_begins(world)
+    _goes_on(world, lambda: not world.moves())
+    runs = world.journal.rows.get(_newest(world))
+    sources_change_and_hup(world, process, next(each for each in (b"C", b"B", b"A") if each != runs))
+    _goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.RECORDING)
+    _goes_on(world, lambda: not (world.owner and world.owner.effects))
+    a_probation_ends(world, process, b"A")
+    _goes_on(world, lambda: not (world.owner and (world.owner.effects or world.owner.inputs)))
+    if content != b"C":
+        a_probe_says_no(world, process, b"A")
 
 
 def the_owner_is_killed_in_a_probation(world, process, content):
@@ -438,9 +464,7 @@ def worker_becomes_slow_or_fast(world, process, content):
 
 def a_vote_takes_long_and_another_follows(world, process, content):
     """In which one worker votes first. It dies or loses its pipe; or nobody agrees, in a dry run or not."""
-    while len(living(world)) < 3:
-        world.start_worker()
-    _votes_for_long(world, content)
+    _all_vote_for_long(world, content)
     if content == b"A":
         sources_change_and_somebody_calls(world, process, content)
         _goes_on(world, lambda: _voting(world))
@@ -453,8 +477,25 @@ def a_vote_takes_long_and_another_follows(world, process, content):
     world.ask(Check) if content == b"C" else world.call()
 
 
-def _votes_for_long(world, content):
+def a_first_vote_takes_longer_than_it_has(world, process, content):
+    """Its function does, or it is stopped before it has begun."""
+    _all_vote_for_long(world, content)
+    sources_change_and_somebody_calls(world, process, content)
+    _goes_on(world, lambda: _asked(world) if content == b"C" else _voting(world))
+    for each in _asked(world) if content == b"C" else ():
+        world.stop(each, stuffed=False)
+        _goes_on(world, lambda: not world.moves())
+    a_deadline_comes(world, fx.Timer.STAGE)
+
+
+def _asked(world):
+    return [each for each in living(world) if any(isinstance(frame, Prepare) for frame in _unread(each))]
+
+
+def _all_vote_for_long(world, content):
     """Everybody is slow, and votes for another content than this one, as far as it gets."""
+    while len(living(world)) < 3:
+        world.start_worker()
     for each in living(world):
         each.slow = True
     sources_change_and_hup(world, None, b"B" if content == b"A" else b"A")
@@ -638,9 +679,11 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     *(what_is_on_probation_is_spoken_against,) * 2,
     what_is_on_probation_is_spoken_against_amid_a_vote,
     what_is_on_probation_is_spoken_against_and_can_not_be_undone,
+    what_is_on_probation_is_spoken_against_as_its_barrier_ends,
     something_supersedes_what_is_on_probation,
     somebody_ends_a_probation,
     a_probation_ends,
+    a_probation_ends_amid_the_write_of_what_supersedes_it,
     the_owner_is_killed_in_a_probation,
     a_server_starts_anew_in_a_probation,
     time_passes,
@@ -663,6 +706,7 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     refusal_comes_too_late,
     worker_becomes_slow_or_fast,
     a_vote_takes_long_and_another_follows,
+    a_first_vote_takes_longer_than_it_has,
     worker_changes_in_place_what_it_holds,
     everyone_stops_at_the_vote_or_resumes,
     *(everyone_refuses_what_is_committed,) * 4,  # which seldom finds the workers that it needs

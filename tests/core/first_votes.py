@@ -37,6 +37,7 @@ class FirstVotes:
         self.alone, self.deadlines, self._asked, self._agreed = False, 0, [], set()
 
     def refused_by_silence(self) -> None:
+        assert not self.alone, "refused for the silence of workers that have not been asked"
         self._silences += 1
 
     def decided(self) -> None:

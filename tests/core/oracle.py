@@ -95,7 +95,7 @@ class Oracle(TrialOracle):
         self.connecting: set[int] = set()
         self.knows_trials: set[int] = set()  # by their Hellos to this owner
         self._open_calls, self._asked = {}, {}
-        self._loading = self._checked = 0
+        self._loading = self._checked = self.load_number = 0
         self.dry = False
         self.waiting: set[fx.Call] = set()
         self._closes: list[tuple[Any, int, set[int]]] = []  # events, when, and who had the version then
@@ -124,6 +124,8 @@ class Oracle(TrialOracle):
         self.refuted: set[int] = set()  # the versions to which somebody has said no, once for good
         self.seen: Counter[int] = Counter()  # by version, what this owner has seen that may speak against it
         self.refused_here: dict[int, int] = {}
+        self.given: dict[int, int] = {}  # by process, the version that it was sent last
+        self._deaths: list[int] = []  # for each that speaks against a version, which; 0: perhaps another one
         self.ran_here: dict[int, int] = {}  # by process, the newest version that it has applied
 
     def owner_began(self, newest: Any, *, first: bool = False) -> None:
@@ -180,6 +182,9 @@ class Oracle(TrialOracle):
                 self._load_begins(effect)
             case fx.Send(pipe, frame):
                 self._owner_sends(pipe, frame)
+            case fx.NoteState(_, _, operator):
+                forgotten = self.against == self.newest_row > 0 and operator.window is None
+                assert not forgotten, "U6: spoken against, and forgotten"
             case fx.Record() | fx.RecordState():
                 self._is_no_load(effect)
                 self._a_no_goes_first(effect)
@@ -202,6 +207,8 @@ class Oracle(TrialOracle):
     def _time_is_set(self, effect: fx.WakeAt) -> None:
         if effect.timer is fx.Timer.STAGE:
             self._votes_have_until(effect.token, effect.when)
+            if self.first_vote.deadlines == 1 and not self.dry:
+                self.promotion_begins()
         elif effect.timer is fx.Timer.TRIAL:
             self.trial_time_is_set()
 
@@ -209,6 +216,7 @@ class Oracle(TrialOracle):
         boots = isinstance(effect, fx.Restore) and effect.boot
         assert self._falls_back or not boots, "the last good version is put back, and no first load was refused"
         self.dry = isinstance(effect, fx.Load) and effect.dry
+        self.load_number = effect.number
         self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
         self.disturbed = set()
         self.loads_begun += 1
@@ -220,18 +228,18 @@ class Oracle(TrialOracle):
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
         if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
-            other = self.read_values not in self.undone_sources or self._is_open(_resumes)
-            if other or self._asks_for_a_window():
-                self.undone_sources.clear()
+            asked = self._is_open(_resumes) or self._asks_for_a_window()
+            self.undone_sources &= set() if asked else {self.read_values}
+        self.trial_event(event)
         self._judge(event)
         self._closes.append((event, self._tick(), self.world.known()))
         no_vote_ends = self._late_no and event.result is ReloadResult.REJECTED  # it was of an earlier load, and owed
         if event.origin != "late" and not no_vote_ends:
-            self._vote_ends()
             if any(problem.message == OWED for problem in event.problems):
                 self.first_vote.refused_by_silence()
             elif event.result is ReloadResult.REJECTED:
                 self.first_vote.decided()
+            self._vote_ends()
             self._barrier(event)
             self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
 
@@ -263,7 +271,10 @@ class Oracle(TrialOracle):
                 self.asked.add((pipe, round))
             case Settled(version=version):
                 assert version in self.closed | self.trials, "settled before its barrier was closed"
+            case Commit(version=version):
+                self.given[self.world.pipes[pipe].pid] = version
             case Install(version=version, digest=content):
+                self.given[self.world.pipes[pipe].pid] = version
                 assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
 
     def _write_ordered(self, effect: fx.Record | fx.RecordState) -> None:
@@ -323,7 +334,7 @@ class Oracle(TrialOracle):
             self.waiting.add(call)
 
     def load_read(self, number: int, content: bytes | None, values: bytes | None) -> None:
-        if number > self._loading:  # else one that was given up, after a way back that no load is needed for
+        if number == self.load_number:  # else one that was given up
             self.read, self._loading, self.read_values = content, number, values
             good = content is not None and self.world.journal.was_good(content)
             self.read_was_good = content if good else None
@@ -336,6 +347,8 @@ class Oracle(TrialOracle):
         assert call in self._open_calls, "G5: answered twice, or never asked"
         begun, asked = self._open_calls.pop(call), self._asked.pop(call)
         self.last_outcome = event
+        if call not in self.waiting:
+            self.trial_outcome(asked, event)
         if call not in self.waiting:  # or others have asked for something since
             self._operated(asked, event)
         unserved = event.result in (ReloadResult.OWNER_UNAVAILABLE, ReloadResult.CONFLICT)
@@ -384,6 +397,8 @@ class Oracle(TrialOracle):
         if after is not None:
             assert after.fallback == before.fallback, "F2: another fallback"
             assert after.deadline == before.deadline or undo or asks, "F2: another deadline"
+        elif undo and effect.undo and effect.takes_back:
+            assert effect.payload == self.rows[before.fallback], "U4: not what the row says is put back"
         elif undo and effect.undo:
             good = {content for version, content in journal.rows.items() if not self._is_provisional(version)}
             assert effect.payload in good, "U4: what is put back is provisional itself"
@@ -485,6 +500,14 @@ class Oracle(TrialOracle):
             few = len(since) <= 3  # of more, some are not kept
             assert effect.payload in since or not few, "A4: put back, and something newer has run"
 
+    def _dies_of(self, pid: int) -> None:
+        """As many as may die of the version that they were sent last, answered or not, where nobody else has died."""
+        self._deaths.append(self.given.get(pid, 0) if self.open_trial is None else 0)
+        version, most = self.newest_row, self.world.rules.max_deaths
+        if pid not in self.refused_here and set(self._deaths) == {version} and len(self._deaths) >= most:
+            self.refuted.add(version)
+            self._must_be_undone(version)
+
     def _hears(self, pid: int, message: Unhealthy | Counts) -> None:
         if isinstance(message, Unhealthy):
             self._is_spoken_against(message.version, 2)
@@ -511,7 +534,8 @@ class Oracle(TrialOracle):
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
             over = before is not None and 0.0 < before.deadline <= self._undo_due[1]
-            ends = effect.operator.unconfirmed is not None or over
+            refused = effect.operator.unconfirmed
+            ends = over or (refused is not None and refused.version == self.newest_row)
             if back and effect.origin == "undo" and ends:  # else nobody has run it, within the window
                 given, self.window_sources = self.window_sources, None
                 if given != self.world.journal.values[before.fallback]:
@@ -657,6 +681,7 @@ class Oracle(TrialOracle):
     def owner_turns(self, given: fx.Input) -> None:
         """An input is about to be handed over: who connects later is too late for what comes of it."""
         said = given.message if isinstance(given, fx.Received) else None
+        self.trial_is_loaded(given)
         self._late_no = isinstance(said, Vote) and not said.ok and said.round != self.open_round
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
@@ -685,7 +710,8 @@ class Oracle(TrialOracle):
             self.timed_out |= self.overdue
 
     def _vote_ends(self) -> None:
-        self.open_round, self.proven = 0, True  # nothing is loaded now; and a promotion needs no load
+        self.load_number = self.open_round = 0
+        self.proven = True  # nothing is loaded now; and a promotion needs no load
         self.first_vote.over()
 
     def _votes_have_until(self, token: int, when: float) -> None:
@@ -728,6 +754,7 @@ class Oracle(TrialOracle):
                 self._observed[pipe.pid] = self._tick()
             case Goodbye():
                 self.first_vote.ends(pipe.number)
+                self.has_lost_trial(pipe.pid, present=present)
             case Vote(round=round) if present and (pipe.number, round) in self.asked:
                 self._owner_receives_vote(pipe, message)
 
@@ -745,6 +772,7 @@ class Oracle(TrialOracle):
         else:
             self.knows_trials.add(pipe.pid)
         self.first_vote.ends(self.pipe_of.get(pipe.pid, 0))
+        self.has_lost_trial(pipe.pid)
         self.pipe_of[pipe.pid] = pipe.number
         self.working.discard(pipe.pid)
         self.applied_here.setdefault(hello.version, set()).add(pipe.pid)
@@ -763,6 +791,7 @@ class Oracle(TrialOracle):
     def pipe_ended(self, pipe: Any) -> None:
         if self.pipe_of.get(pipe.pid) == pipe.number:
             self.first_vote.ends(pipe.number)
+            self.has_lost_trial(pipe.pid)
             del self.pipe_of[pipe.pid]
             self.working.discard(pipe.pid)
             self._while_recording(pipe.pid)
@@ -777,6 +806,7 @@ class Oracle(TrialOracle):
         self.trial_buries(next(process for process in self.world.processes if process.pid == pid))
         if failed:
             self.seen[self.newest_row] += 1
+            self._dies_of(pid)
 
     # ---- workers
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.wire.canary import Canary
-from confcast.wire.messages import Check, Confirm, Reload, Resume, Rollback, Set
+from confcast.wire.messages import Check, Confirm, Reload, Resume, Rollback, Set, Try
 from tests.core.simulation import Process, World
 
 BY_WORKER = Canary(1, seconds=4.0, min_requests=6)
@@ -73,8 +73,13 @@ def a_trial_has_evidence_and_ends(world: World, process: Process | None, content
 
 def a_trial_ends(world: World, process: Process | None, content: bytes) -> None:
     """Its deadline comes, wherever the owner is."""
+    a_deadline_comes(world, fx.Timer.TRIAL)
+
+
+def a_deadline_comes(world: World, kind: fx.Timer) -> None:
+    """The last one of this kind, and with it those before, wherever the owner is."""
     owner = world.owner
-    timers = [timer for timer in owner.timers if timer.timer is fx.Timer.TRIAL] if owner is not None else []
+    timers = [timer for timer in owner.timers if timer.timer is kind] if owner is not None else []
     if timers and not owner.effects:
         world.time_passes(max(0.0, max(timer.when for timer in timers) - world.now))
         for timer in timers:
@@ -193,8 +198,22 @@ def a_probe_says_no(world: World, process: Process | None, content: bytes) -> No
 def a_canary_is_stopped_before_it_tries(world: World, process: Process | None, content: bytes) -> None:
     somebody_reloads_with_a_trial(world, process, content)
     goes_on(world, lambda: world.journal.operator.trial is not None)
-    if process:
-        world.stop(process, stuffed=content == b"A")
+    goes_on(world, lambda: world.journal.operator.trial is None or _are_to_try(world))
+    for each in _are_to_try(world) or ([process] if process else []):
+        world.stop(each, stuffed=content == b"A")
+
+
+def nobody_takes_up_a_trial_and_it_ends_twice(world: World, process: Process | None, content: bytes) -> None:
+    a_canary_is_stopped_before_it_tries(world, process, OTHER[content] if content == b"A" else content)
+    for _ in range(2):
+        a_trial_ends(world, process, content)
+        goes_on(world, lambda: world.owner and not (world.owner.inputs or world.owner.effects))
+
+
+def _are_to_try(world: World) -> list[Process]:
+    """Those that were sent Try, and have not read it."""
+    awake = [process for process in living(world) if process.pipe is not None]
+    return [each for each in awake if any(isinstance(frame, Try) for frame in (*each.pipe.down, each.pipe.leaving))]
 
 
 def a_canary_votes_late(world: World, process: Process | None, content: bytes) -> None:
@@ -272,6 +291,7 @@ TRIALS = (
     a_canary_speaks_amid_a_load,
     a_probe_says_no,
     a_canary_is_stopped_before_it_tries,
+    nobody_takes_up_a_trial_and_it_ends_twice,
     a_canary_votes_late,
     a_trial_can_not_be_undone,
     the_owner_is_killed_in_a_trial,

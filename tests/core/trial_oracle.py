@@ -10,7 +10,7 @@ from typing import Any
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Trial
-from confcast.wire.messages import Confirm, Counts, Install, Reload, Settled, Tried, Try, Unhealthy
+from confcast.wire.messages import Confirm, Counts, Install, Reload, ReloadResult, Settled, Tried, Try, Unhealthy
 from confcast.worker.connection import machine as worker
 
 _NEW = ("start", "restart", "signal", "watch", "call", "command", "set", "unset", "resume")
@@ -32,6 +32,9 @@ class TrialOracle:
     def __init__(self) -> None:
         self.trials: set[int] = set()  # every number that was ever on trial
         self.renewals: set[int] = set()  # versions by which a trial was undone
+        self._last_trial = 0  # the number of the trial that was undone last
+        self._own_content = False  # a load has given what is on trial, and nothing was done about that yet
+        self._ended_by = "", 0  # what a call has ended, and begins anew: by which origin, and the number on trial
         self._forget_trial()
 
     def _forget_trial(self) -> None:
@@ -43,6 +46,8 @@ class TrialOracle:
         self._extends = False  # it is to go on, by the write that is under way
         self._decided_at = 0.0  # when its end is looked at again, since it could not be written that it goes on
         self._have_had_it: set[int] = set()
+        self._have_it: set[int] = set()  # by what they have said on their present pipes
+        self._promotion_began = False
         self._heard: dict[int, Counts] = {}
         self._spoken: list[str] = []
         self._used = False
@@ -66,6 +71,8 @@ class TrialOracle:
 
     def trial_written(self, effect: Any) -> None:
         """The owner orders this write."""
+        assert not self._own_content, "E6: the content on trial was loaded, and something is written"
+        self.load_number = 0
         before, after = self.open_trial, effect.operator.trial
         self._must_end, self._extends = self._must_end or after is None, False
         if self.world.journal.deleted:  # with its folder; the next write makes it anew
@@ -114,13 +121,20 @@ class TrialOracle:
             return
         assert effect.payload == trial.digest, "E5: something else was promoted"
         assert not self._spoken, f"promoted, though {self._spoken}"
-        if not self._is_open(lambda asked: isinstance(asked, Confirm)):
-            self._has_evidence(trial)
+        assert self._promotion_began, "E5: promoted, and put to nobody"
+
+    def promotion_begins(self) -> None:
+        """A round begins that no dry run has asked for; while a version is on trial, there is no other."""
+        trial = self.open_trial
+        if trial is not None:
+            self._promotion_began = True
+            if not self._is_open(lambda asked: isinstance(asked, Confirm)):
+                self._has_evidence(trial)
 
     def _has_evidence(self, trial: Trial) -> None:
         canary, by_entity = trial.canary, trial.canary.by == "entity"
         ended = sum(each.entities if by_entity else each.answered for each in self._heard.values())
-        assert self._have_had_it, "E3: nobody has taken it up"
+        assert self._have_it, "E3: nobody has taken it up"
         enough = ended >= canary.min_requests or (trial.extended and canary.inconclusive == "promote")
         assert enough, f"promoted on {ended} of {canary.min_requests} requests"
         assert self.world.now >= (trial.opened + canary.time if by_entity else trial.deadline), (
@@ -145,6 +159,27 @@ class TrialOracle:
         if self._extends:
             self._decided_at = self.world.now + 1.0
 
+    def trial_is_loaded(self, given: fx.Input) -> None:
+        """E6: the same content leaves a trial alone."""
+        trial = self.open_trial
+        present = isinstance(given, fx.Loaded) and given.number == self.load_number and not self.dry
+        self._own_content = present and trial is not None and given.digest == trial.digest
+
+    def trial_event(self, event: Any) -> None:
+        """E6 and D6: what has ended a trial begins anew, and finds nothing else than what it has asked for."""
+        if event.result is ReloadResult.ON_TRIAL:
+            self._own_content = False
+        ended = [why.partition(" ")[0] for why in event.evidence if "ended the trial of" in why]
+        if event.result is ReloadResult.UNDONE and ended:
+            self._ended_by = ended[0], self._last_trial
+
+    def trial_outcome(self, asked: Any, event: Any) -> None:
+        """The first call that is answered since is the one that has ended the trial, where a call has."""
+        (origin, number), self._ended_by = self._ended_by, ("", 0)
+        mine = origin == type(asked).__name__.lower()
+        conflict = event.result is ReloadResult.CONFLICT and getattr(asked, "expect", None) == number
+        assert not (mine and conflict), "D6: what it expected was compared before the trial was undone"
+
     def trial_ended(self, effect: fx.Record) -> None:
         """This write, which ends a trial, is about to be in the journal."""
         trial = self.open_trial
@@ -152,6 +187,7 @@ class TrialOracle:
             return
         if self.ends_trial(effect):
             self.renewals.add(effect.version)
+            self._last_trial = trial.version
             mine = self.world.journal.values.get(self.newest_row)
             if effect.origin == "undo" and self.trial_values not in (None, mine):
                 self.undone_sources.add(self.trial_values)
@@ -179,12 +215,15 @@ class TrialOracle:
         if isinstance(frame, Install) and frame.trial is not None:
             given = frame.trial.version
             assert trial is None or trial.canary.by == "entity", "E9: by worker, a newcomer was given the trial"
+        if isinstance(frame, Try):
+            assert (pipe, frame.round) in self.yes, f"E2: {pid} is to try what it has not agreed to on this pipe"
         if given:
             assert trial is not None, "tried, and not in the journal"
             assert given == trial.version, "tried, and something else is on trial"
             assert pid in self.knows_trials, f"{pid} knows no trials, and was sent one"
         if isinstance(frame, Install) and self._here_at_use is not None and not self._must_end:
-            late = frame.trial is None and pid in self.knows_trials and pid not in self.refused_here
+            known = pid in self._here_at_use or pid in self.refused_here
+            late = frame.trial is None and pid in self.knows_trials and not known
             assert not late, f"E9: {pid} comes when others use the trial, and is given what is committed alone"
         if isinstance(frame, Settled) and trial is not None and frame.version == trial.version and not self._used:
             self._used = True
@@ -203,12 +242,18 @@ class TrialOracle:
         match message:
             case Tried():
                 self._have_had_it.add(pid)
+                self._have_it.add(pid)
             case Counts():
                 self._heard[pid] = message
             case Unhealthy():
                 self._spoken.append(f"{pid} says that it is unhealthy")
 
+    def has_lost_trial(self, pid: int, *, present: bool = True) -> None:
+        """The pipe on which it has said that it has it is not its present one any more."""
+        self._have_it -= {pid} if present else set()
+
     def trial_buries(self, process: Any) -> None:
+        self.has_lost_trial(process.pid)
         if process.failed and process.pid in self._have_had_it:
             self._spoken.append(f"{process.pid} died of it")
 
