@@ -41,6 +41,7 @@ class Crowd:
         self.processes: list[Process] = []
         self._by_pid: dict[int, Process] = {}
         self.pipes: dict[int, Pipe] = {}
+        self.open_pipes: list[Pipe] = []  # at the owner's end, and perhaps some that were closed since
         self.notes: set[int] = set()
         self.calls = 0
         self._pids = 0
@@ -71,6 +72,7 @@ class Crowd:
     def _open(self, pid: int) -> Pipe:
         pipe = Pipe(len(self.pipes) + 1, pid)
         self.pipes[pipe.number] = pipe
+        self.open_pipes.append(pipe)
         return pipe
 
     def _read(self, process: Process, pipe: Pipe) -> None:

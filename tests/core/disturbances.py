@@ -318,7 +318,7 @@ def a_probation_ends(world, process, content):
 def a_probation_ends_amid_the_write_of_what_supersedes_it(world, process, content):
     """Which is spoken against, or not."""
     a_probation_begins(world)
-    _goes_on(world, lambda: not world.moves())
+    _goes_on(world, lambda: world.first_move() is None)
     runs = world.journal.rows.get(_newest(world))
     sources_change_and_hup(world, process, next(each for each in (b"C", b"B", b"A") if each != runs))
     _goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.RECORDING)
@@ -484,7 +484,7 @@ def a_first_vote_takes_longer_than_it_has(world, process, content):
     _goes_on(world, lambda: _asked(world) if content == b"C" else _voting(world))
     for each in _asked(world) if content == b"C" else ():
         world.stop(each, stuffed=False)
-        _goes_on(world, lambda: not world.moves())
+        _goes_on(world, lambda: world.first_move() is None)
     a_deadline_comes(world, fx.Timer.STAGE)
 
 
@@ -499,7 +499,7 @@ def _all_vote_for_long(world, content):
     for each in living(world):
         each.slow = True
     sources_change_and_hup(world, None, b"B" if content == b"A" else b"A")
-    _goes_on(world, lambda: not world.moves())
+    _goes_on(world, lambda: world.first_move() is None)
 
 
 def _voting(world):

@@ -852,7 +852,7 @@ class Oracle(TrialOracle):
 
     def check(self) -> None:
         for process in self.world.processes:
-            if process.held is not None:
+            if process.alive and process.held is not None:
                 self._one_content(process.held.version, process.held.digest)
 
     def check_rest(self) -> None:

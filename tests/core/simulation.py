@@ -7,7 +7,7 @@ first in, first out; between pipes, processes and deadlines every order can happ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
@@ -58,8 +58,17 @@ class World(Crowd):
 
     def moves(self) -> list[Move]:
         """Everything that may happen next without anybody's doing."""
-        moves = [move for process in self.processes for move in self._moves_of(process)]
-        return moves + self._moves_of_owner()
+        return list(self._each_move())
+
+    def first_move(self) -> Move | None:
+        """The first of them, for which the others are not looked for."""
+        return next(self._each_move(), None)
+
+    def _each_move(self) -> Iterator[Move]:
+        for process in self.processes:
+            if process.alive:
+                yield from self._moves_of(process)
+        yield from self._moves_of_owner()
 
     def _moves_of(self, process: Process) -> list[Move]:
         awake = process.alive and not process.stopped
@@ -84,30 +93,33 @@ class World(Crowd):
             moves.append(lambda: self._serve_without(process))
         return moves
 
-    def _moves_of_owner(self) -> list[Move]:
+    def _moves_of_owner(self) -> Iterator[Move]:
         owner = self.owner
         if owner is None:
-            return []
-        moves: list[Move] = []
-        pipes = [pipe for pipe in self.pipes.values() if pipe.owner_open]
+            return
+        if owner.effects:
+            yield self.perform
+        pipes = self.open_pipes = [pipe for pipe in self.open_pipes if pipe.owner_open]
         for pipe in pipes:
             if pipe.leaving is not None and self._takes(pipe):
-                moves.append(lambda pipe=pipe: self._drain(pipe))
-        if owner.effects:
-            return [self.perform, *moves]
+                yield lambda pipe=pipe: self._drain(pipe)
+        if not owner.effects:
+            yield from self._inputs_of_owner(owner, pipes)
+
+    def _inputs_of_owner(self, owner: OwnerProcess, pipes: list[Pipe]) -> Iterator[Move]:
         for pipe in pipes:
             if pipe.up:
-                moves.append(lambda pipe=pipe: self._receive(pipe))
+                yield lambda pipe=pipe: self._receive(pipe)
             elif not pipe.peer_open:
-                moves.append(lambda pipe=pipe: self._end(pipe))
-        moves += [lambda given=given: self._take(given) for given in owner.inputs]
-        moves += [self.finish_restore] if owner.restores else []
+                yield lambda pipe=pipe: self._end(pipe)
+        yield from [lambda given=given: self._take(given) for given in owner.inputs]
+        if owner.restores:
+            yield self.finish_restore
         if owner.awaited is not None and not any(p.up and p.owner_open and not p.received for p in owner.awaited):
-            moves.append(self._say_accepted)
-        moves += [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
+            yield self._say_accepted
+        yield from [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
         if not self.hangs and (owner.unchecked or owner.loads):  # one thread: a check comes before the next load
-            moves.append(self.finish_check if owner.unchecked else self.finish_load)
-        return moves
+            yield self.finish_check if owner.unchecked else self.finish_load
 
     def _takes(self, pipe: Pipe) -> bool:
         """A stopped process may leave its pipe full."""
@@ -495,9 +507,8 @@ class World(Crowd):
         """Everything is delivered; deadlines come only where nothing else moves."""
         for _ in range(5000):
             self.start_owner()
-            moves = self.moves()
-            if moves:
-                moves[0]()
+            if (move := self.first_move()) is not None:
+                move()
             elif self.owner.timers:
                 self.next_deadline()
             elif self.owner.core.state is ProposalState.IDLE:

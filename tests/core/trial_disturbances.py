@@ -22,8 +22,8 @@ def goes_on(world: World, until: Callable[[], object]) -> None:
     for _ in range(80):
         if until():
             return
-        if moves := world.moves():
-            moves[0]()
+        if (move := world.first_move()) is not None:
+            move()
         elif world.owner and world.owner.timers:
             world.next_deadline()
         else:
