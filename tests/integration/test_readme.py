@@ -148,7 +148,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "check|reload|rollback|resume|confirm|set|unset|status|history|versions|show|wait|explain|diff|schema|--version"
     )
     known = ["python -m confcast", r"python -m confcast\.servers\.\w+ .+", rf"python -m confcast ({verbs}|--version).*"]
-    typed = ("three_a_m.md", "changing_safely.md", "coming_from.md")  # by tests of their own, which have the pages' names
+    typed = ("three_a_m.md", "changing_safely.md", "coming_from.md")  # by tests with the pages' names
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
     unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]
