@@ -37,6 +37,9 @@ RUN = {
     },
     "operating.md": {"ci.py": "test_a_proposal_is_tried_in_ci"},
     "references.md": dict.fromkeys(("sources.py", "app.toml"), "test_guide_references.py"),
+    "ini_and_other_files.md": dict.fromkeys(
+        ("app.ini", "settings.py", "app.jsonc", "pyproject.toml", "sources.py"), "test_guide_ini.py"
+    ),
     "several_files.md": dict.fromkeys(
         ("sources.py", "app.toml", "defaults.toml", "limits.toml"), "test_guide_several_files.py"
     ),
@@ -132,7 +135,7 @@ def test_every_snippet_is_run_or_says_why_not(page: Path) -> None:
     name = "confcast/README.md" if page.parent == GUIDE.parent else page.name
     assert sorted(files(page)) == sorted(RUN.get(name, {}))
     assert len([each for each in snippets(page) if each.not_run]) == NOT_RUN.get(name, 0)
-    assert {each.language for each in snippets(page)} <= {"", "python", "toml", "dotenv", "sh"}
+    assert {each.language for each in snippets(page)} <= {"", "python", "toml", "ini", "jsonc", "dotenv", "sh"}
 
 
 def test_what_is_said_to_run_a_snippet_exists() -> None:

@@ -1,7 +1,7 @@
 """The snippets of the README and of the guide's pages, as a reader would put them into files and a shell.
 
-A snippet in Python or TOML is a file, named in its first line. Each line of a snippet in `sh` is a command. One that
-can't be run here says so, and why, in a line before it: `<!-- not run: … -->`.
+A snippet in Python, TOML, INI or JSON with comments is a file, named in its first line. Each line of a snippet in `sh`
+is a command. One that can't be run here says so, and why, in a line before it: `<!-- not run: … -->`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAGES = (README, *sorted(GUIDE.glob("*.md")), ROOT / "src" / "confcast" / "READM
 _FENCED = re.compile(
     r"(?:^<!-- not run: (?P<why>\S.*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_FILE = re.compile(r"# (?P<name>\S+)\n(?P<text>.*)", re.DOTALL)
+_FILE = re.compile(r"(?:#|//) (?P<name>\S+)\n(?P<text>.*)", re.DOTALL)
 
 
 class Snippet(NamedTuple):
@@ -43,7 +43,7 @@ def files(page: Path) -> dict[str, str]:
     """Of each file that a page shows, the text. Raises AssertionError: one has no name, or the same as another."""
     found = {}
     for snippet in snippets(page):
-        if snippet.language in ("python", "toml") and not snippet.not_run:
+        if snippet.language in ("python", "toml", "ini", "jsonc") and not snippet.not_run:
             named = _FILE.fullmatch(snippet.text)
             assert named is not None, f"{page.name}: the first line names no file:\n{snippet.text}"
             assert named["name"] not in found, f"{page.name}: {named['name']} is shown twice"
