@@ -101,6 +101,6 @@ def test_a_gateway_s_keys_from_variables_and_files_are_followed_and_never_shown(
 
         eventually(lambda: not history_of(manager)[0].problems, "it is back")
         assert SENTINEL not in repr([manager.explain(f"models.{n}.api_key") for n in (0, 1)])
-        (folder / "app.yaml").write_text(GATEWAY.replace("rpm: 5", "rpm: '${MASTER_KEY}'"))
+        (folder / "app.yaml").write_text(GATEWAY.replace("rpm: 5", "rpm: '${OTHER_KEY}'"))
         eventually(lambda: any(each.key.endswith("rpm") for each in history_of(manager)[0].problems), "no number")
         assert SENTINEL not in repr(history_of(manager)) + caplog.text

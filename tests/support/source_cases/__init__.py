@@ -9,9 +9,11 @@ from tests.support.source_cases.environment import EnvironmentCase
 from tests.support.source_cases.file import JsonCase, JsoncCase, TableCase, TomlCase, YamlCase
 from tests.support.source_cases.files import FilesCase
 from tests.support.source_cases.ini import IniCase, InterpolatedIniCase
+from tests.support.source_cases.referring import EscapedCase, IncludedCase, NamedInFileCase
 from tests.support.source_cases.secret_files import NamedFilesCase, SecretsDirCase
 
 CASES: tuple[type[SourceCase], ...] = (
-    *(TomlCase, JsonCase, YamlCase, IniCase, InterpolatedIniCase, JsoncCase, TableCase, FilesCase),
+    *(TomlCase, JsonCase, YamlCase, IniCase, InterpolatedIniCase, JsoncCase, TableCase),
+    *(FilesCase, IncludedCase, EscapedCase, NamedInFileCase),
     *(EnvironmentCase, NamedFilesCase, SecretsDirCase, DotenvCase, HttpCase, CommandCase),
 )
