@@ -233,3 +233,102 @@ def test_a_load_that_is_refused_for_a_missing_file_names_it(folder: Path) -> Non
     with pytest.raises(ConfigError):
         loader._propose(reading)
     assert reading.named == (Path("c.pem"),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    certificates: tuple[Annotated[Path, Watched], ...] = ()
+    by_name: dict[str, Annotated[Path | None, Watched]] = dataclasses.field(default_factory=dict)
+
+
+class Listener(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    chain: Annotated[list[Path], Watched] = []
+    pair: tuple[str, Annotated[Path, Watched]] | None = None
+
+
+class Front(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    authorities: set[Annotated[Path, Watched]] = set()
+    frozen: Annotated[frozenset[Path], Watched] = frozenset()
+    sites: dict[str, Site] = {}
+    listeners: list[Listener] = []
+    tables: dict[str, list[Annotated[Path, Watched]]] = {}
+    maybe: list[Annotated[Path, Watched]] | None = None
+
+
+class ListenerStruct(msgspec.Struct, frozen=True):
+    chain: Annotated[list[Path], Watched] = []
+    pair: tuple[str, Annotated[Path, Watched]] | None = None
+
+
+class FrontStruct(msgspec.Struct, frozen=True):
+    authorities: set[Annotated[Path, Watched]] = set()
+    frozen: Annotated[frozenset[Path], Watched] = frozenset()
+    sites: dict[str, Site] = {}
+    listeners: list[ListenerStruct] = []
+    tables: dict[str, list[Annotated[Path, Watched]]] = {}
+    maybe: list[Annotated[Path, Watched]] | None = None
+
+
+FRONT = {
+    "authorities": ["1.pem"],
+    "frozen": ["2.pem"],
+    "sites": {"a": {"certificates": ["3.pem"], "by_name": {"x": "4.pem"}}},
+    "listeners": [{"chain": ["5.pem"], "pair": ["name", "6.pem"]}],
+    "tables": {"t": ["7.pem"]},
+    "maybe": ["8.pem"],
+}
+AT = {
+    1: "authorities",
+    2: "frozen",
+    3: "sites.a.certificates",
+    4: "sites.a.by_name.x",
+    5: "listeners",
+    6: "listeners",
+    7: "tables.t",
+    8: "maybe",
+}
+
+
+@pytest.fixture(params=[Front, FrontStruct])
+def front(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConfigLoader[Any]:
+    monkeypatch.chdir(tmp_path)
+    for number in AT:
+        (tmp_path / f"{number}.pem").write_text("one")
+    return ConfigLoader(request.param, overrides=FRONT)
+
+
+@pytest.mark.parametrize("number", AT)
+def test_a_path_counts_wherever_it_stands_in_lists_sets_tables_and_classes_of_each_kind(front, number: int) -> None:
+    one = front.load()
+    named = [each.file for each in contents.named_in(one.config, front.schema)]
+    assert sorted(map(str, named)) == [f"{each}.pem" for each in AT]
+    front._follow(tuple(named))
+    assert front._fingerprint() == front.load().fingerprint
+    Path(f"{number}.pem").write_text("two")
+    two = front.load()
+    assert two.digest != one.digest
+    assert front._fingerprint() == two.fingerprint
+    changes = differences(front._codec, one.config, two.config)
+    assert [(change.key, change.note) for change in changes] == [(AT[number], "content changed")]
+    Path(f"{number}.pem").write_text("one")
+    assert front.load().digest == one.digest
+
+
+@pytest.mark.parametrize("number", [number for number in AT if number != 4])
+def test_a_missing_path_is_a_problem_of_its_own_key_wherever_it_stands(front, number: int) -> None:
+    Path(f"{number}.pem").unlink()
+    (found,) = problems(front)
+    assert f"the file does not exist (got '{number}.pem')" in found
+    assert AT[number].split("[")[0].split(".")[0] in found
+
+
+def test_it_may_be_missing_in_a_table_whose_values_may_be_none(front) -> None:
+    Path("4.pem").unlink()
+    one = front.load()
+    Path("4.pem").write_text("back")
+    (change,) = differences(front._codec, one.config, front.load().config)
+    assert (change.key, change.note) == ("sites.a.by_name.x", "the file has appeared")

@@ -17,8 +17,12 @@ returns an equal path of another field).
 from __future__ import annotations
 
 import sys
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from confcast.config.schema.kinds import fields_of
 
 if sys.platform == "win32":
     from pathlib import WindowsPath as _Base
@@ -68,12 +72,44 @@ def taken_apart(path: WatchedPath) -> list[Any]:
 
 def changed_content(old: Any, new: Any) -> str:
     """What has changed between two values that are equal as paths, in words; empty if they hold no watched path."""
-    if isinstance(old, WatchedPath) and isinstance(new, WatchedPath):
-        if old != new or content_of(old) == content_of(new):
+    if type(old) is not type(new) or not _has_watched(old):
+        return ""
+    try:
+        if old != new:
             return ""
-        if not content_of(new):
-            return "the file is gone"
-        return "content changed" if content_of(old) else "the file has appeared"
-    if type(old) is type(new) and isinstance(old, list | tuple) and list(old) == list(new):
-        return next(filter(None, map(changed_content, old, new)), "")
-    return ""
+    except Exception:  # of a comparison that is the user's
+        return ""
+    return next((_change(*each) for each in _watched(old, new) if content_of(each[0]) != content_of(each[1])), "")
+
+
+def _change(old: WatchedPath, new: WatchedPath) -> str:
+    if not content_of(new):
+        return "the file is gone"
+    return "content changed" if content_of(old) else "the file has appeared"
+
+
+def _has_watched(value: Any) -> bool:
+    if isinstance(value, list | tuple | deque | set | frozenset):
+        return any(map(_has_watched, value))
+    if isinstance(value, dict):
+        return any(map(_has_watched, value.values()))
+    fields = () if isinstance(value, WatchedPath) else fields_of(type(value)) or ()
+    return isinstance(value, WatchedPath) or any(_has_watched(getattr(value, each.name, None)) for each in fields)
+
+
+def _watched(old: Any, new: Any) -> Iterator[tuple[WatchedPath, WatchedPath]]:
+    """The watched paths in two equal values, wherever they are: in lists, sets, tables and fields."""
+    if isinstance(old, WatchedPath) and isinstance(new, WatchedPath):
+        yield old, new
+    elif isinstance(old, list | tuple | deque):
+        for pair in zip(old, new, strict=True):
+            yield from _watched(*pair)
+    elif isinstance(old, set | frozenset):
+        for pair in zip(sorted(old, key=str), sorted(new, key=str), strict=True):
+            yield from _watched(*pair)
+    elif isinstance(old, dict):
+        for key in old:
+            yield from _watched(old[key], new[key])
+    else:
+        for field in fields_of(type(old)) or ():
+            yield from _watched(getattr(old, field.name, None), getattr(new, field.name, None))
