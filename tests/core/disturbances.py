@@ -249,7 +249,8 @@ def two_workers_die_of_what_they_run(world, process, content):
 
 
 def a_probation_begins(world):
-    """Something new is committed, where there is anything to fall back to."""
+    """Something new is committed, where there is anything to fall back to, or will be."""
+    _goes_on(world, lambda: world.journal.good)
     runs = world.journal.rows.get(_newest(world))
     others = [each for each in (b"A", b"B", b"C") if each != runs and not world.journal.was_good(each)]
     sources_change_and_somebody_calls(world, None, next(iter(others), b"B"))
@@ -265,6 +266,7 @@ def what_is_on_probation_is_spoken_against(world, process, content):
 def what_is_on_probation_is_spoken_against_amid_a_vote(world, process, content):
     """Or amid a load, or amid the write of what supersedes it, which fails or does not."""
     a_probation_begins(world)
+    _goes_on(world, lambda: world.first_move() is None)
     sources_change_and_hup(world, process, content)
     state = {b"A": ProposalState.LOADING, b"B": ProposalState.STAGING, b"C": ProposalState.RECORDING}[content]
     if process and content == b"B":
@@ -319,11 +321,13 @@ def a_probation_ends_amid_the_write_of_what_supersedes_it(world, process, conten
     """Which is spoken against, or not."""
     a_probation_begins(world)
     _goes_on(world, lambda: world.first_move() is None)
+    window = world.journal.operator.window
+    world.time_passes(1.0)
     runs = world.journal.rows.get(_newest(world))
     sources_change_and_hup(world, process, next(each for each in (b"C", b"B", b"A") if each != runs))
     _goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.RECORDING)
     _goes_on(world, lambda: not (world.owner and world.owner.effects))
-    a_probation_ends(world, process, b"A")
+    world.time_passes(max(0.0, window.proves - world.now) if window is not None else 0.0)
     _goes_on(world, lambda: not (world.owner and (world.owner.effects or world.owner.inputs)))
     if content != b"C":
         a_probe_says_no(world, process, b"A")

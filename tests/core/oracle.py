@@ -502,9 +502,10 @@ class Oracle(TrialOracle):
 
     def _dies_of(self, pid: int) -> None:
         """As many as may die of the version that they were sent last, answered or not, where nobody else has died."""
-        self._deaths.append(self.given.get(pid, 0) if self.open_trial is None else 0)
+        perhaps = self.open_trial is not None or pid in self.refused_here
+        self._deaths.append(0 if perhaps else self.given.get(pid, 0))
         version, most = self.newest_row, self.world.rules.max_deaths
-        if pid not in self.refused_here and set(self._deaths) == {version} and len(self._deaths) >= most:
+        if set(self._deaths) == {version} and len(self._deaths) >= most:
             self.refuted.add(version)
             self._must_be_undone(version)
 

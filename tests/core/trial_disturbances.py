@@ -191,8 +191,9 @@ def a_canary_speaks_amid_a_load(world: World, process: Process | None, content: 
 
 def a_probe_says_no(world: World, process: Process | None, content: bytes) -> None:
     a_trial_is_taken_up(world, process, content)
-    trial = world.journal.operator.trial
-    world.probe(trial.version if trial is not None else max(world.journal.rows, default=0))
+    if world.owner is not None:  # whose loop knows of no write before the core does, and begins the probe
+        trial = world.owner.core.operator.trial
+        world.probe(trial.version if trial is not None else world.owner.core.committed.version)
 
 
 def a_canary_is_stopped_before_it_tries(world: World, process: Process | None, content: bytes) -> None:
