@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # python-dotenv 1.2.4 (Python 3.11.7): a line `export NAME` below `NAME=value` takes the value away again.
 #
-# One would guess that it does what it does in a shell, from which such files come and in which they are often sourced as
-# well: the variable that was set above is exported. The parser takes `export` for a prefix of an assignment, so the
+# One would guess that it does what it does in a shell, from which such files come and in which they are often sourced
+# as well: the variable that was set above is exported. The parser takes `export` for a prefix of an assignment, so the
 # second line is a second, empty definition of the name, and of two definitions the last one counts: the value is None.
 # "A variable can have no value", says the documentation, and "`load_dotenv` simply ignores such variables": but it is
-# the first line that is ignored. `load_dotenv` sets no variable at all, without a word in its log, and `dotenv run` starts a program that lacks the
-# password which the same file gives it under `. ./.env`. The way around: `export NAME=value` on one line.
+# the first line that is ignored. `load_dotenv` sets no variable at all, without a word in its log, and `dotenv run`
+# starts a program that lacks the password which the same file gives it under `. ./.env`. The way around: `export
+# NAME=value` on one line.
 #
 # Output seen:
 #   sh: 'secret'

@@ -234,7 +234,7 @@ class Line(NamedTuple):
         return f"{self.shown}:{self.line + before.count(_END)}:{offset - before.rfind(_END)}"
 
 
-NO_LINE = "is no line of a .env file: NAME=value, NAME='value' or NAME=\"value\" is, where a quotation ends"
+NO_LINE = "is no line of a .env file: that is NAME=value, and a quotation in it has to end"
 
 
 def lines_in(text: str, shown: str) -> Iterator[Line]:
