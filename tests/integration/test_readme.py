@@ -36,6 +36,8 @@ RUN = {
         "watch.py": "test_the_watching_program_receives_an_edit",
     },
     "operating.md": {"ci.py": "test_a_proposal_is_tried_in_ci"},
+    "environment.md": dict.fromkeys(("settings.py", "sources.py", "show.py"), "test_guide_environment.py"),
+    "secret_files.md": dict.fromkeys(("settings.py", "sources.py", "show.py"), "test_guide_environment.py"),
     "references.md": dict.fromkeys(("sources.py", "app.toml"), "test_guide_references.py"),
     "ini_and_other_files.md": dict.fromkeys(
         ("app.ini", "settings.py", "app.jsonc", "pyproject.toml", "sources.py"), "test_guide_ini.py"
@@ -151,7 +153,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "check|reload|rollback|resume|confirm|set|unset|status|history|versions|show|wait|explain|diff|schema|--version"
     )
     known = ["python -m confcast", r"python -m confcast\.servers\.\w+ .+", rf"python -m confcast ({verbs}|--version).*"]
-    typed = ("three_a_m.md", "changing_safely.md", "coming_from.md")  # by tests with the pages' names
+    typed = ("three_a_m.md", "changing_safely.md", "coming_from.md", "environment.md", "secret_files.md")  # by RUN's
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
     unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]

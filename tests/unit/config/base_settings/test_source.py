@@ -339,7 +339,7 @@ def test_a_line_of_an_env_file_that_is_none_is_said(caplog):
     assert ConfigLoader(App).load().config.workers == 1
     (text,) = warned(caplog)
     assert text.startswith(".env:2:1: is no line of a .env file")
-    assert text.endswith("where a quotation ends: it is ignored")
+    assert text.endswith("a quotation in it has to end: it is ignored")
     assert "hunter2" not in caplog.text
 
 
