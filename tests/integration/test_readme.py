@@ -71,6 +71,7 @@ RUN = {
         ("settings.py", "sources.py", "show.py", "test_shop.py"), "test_guide_coming_from.py"
     ),
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
+    "secrets.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_secrets.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
     "own_sources.md": dict.fromkeys(
         ("properties.py", "flags.py", "remote.py", "sources.py", "settings.py"), "test_guide_own_sources.py"
