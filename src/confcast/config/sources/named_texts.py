@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.secret_paths import shown_key
-from confcast.config.schema.spelling import spelling_of
+from confcast.config.schema.spelling import PLAIN, spelling_of
 from confcast.config.sources.layer import Fitted, Layer, Place
 from confcast.config.sources.secret_file import SecretFile, warnings_of
 from confcast.config.sources.variable_targets import (
@@ -187,13 +187,6 @@ class NamedTexts(Layer):
         return ""
 
 
-class _Set(NamedTuple):
-    """A path that a text has set, and the text."""
-
-    path: KeyPath
-    text: Text
-
-
 class Fitting:
     """Applies one schema to the texts of one source."""
 
@@ -204,7 +197,7 @@ class Fitting:
         self.data: dict[str, Any] = {}
         self._texts: dict[KeyPath, Text] = {}
         self._secrets: dict[KeyPath, SecretFile] = {}
-        self._set: dict[KeyPath, _Set] = {}
+        self._set: dict[KeyPath, tuple[KeyPath, Text]] = {}  # by canonical path, the text that has set it first
         self._problems: list[Problem] = []
         self._refused: list[KeyPath] = []
         self._warnings: list[str] = []
@@ -266,11 +259,12 @@ class Fitting:
 
     def set(self, target: Target, each: Text) -> None:
         """Set a path to a text's converted value, or record a problem."""
-        own = _Set(target.path, each)
-        first = self._set.setdefault(self._spelling.canonical(target.path), own)
-        if first.text is not each:
-            message = f"is set twice: {first.text.where} {self._likeness(first, own)}"
-            self._refuse(target.path, message, each.where)
+        path, is_plain = target.path, self._spelling is PLAIN
+        first_path, first = self._set.setdefault(path if is_plain else self._spelling.canonical(path), (path, each))
+        if first is not each:
+            self._refuse(
+                path, f"is set twice: {first.where} {self._likeness(first, first_path, each, path)}", each.where
+            )
             return
         if target.without is not None:
             message = f"{target.without} has no such field, so only a validator of its own can use it"
@@ -283,7 +277,8 @@ class Fitting:
         except NotConvertible as error:
             self._refuse(target.path, str(error), each.place.value)
             return
-        path = self._spelling.as_in(self.data, target.path)  # as spelled by the text that set a table around it
+        if not is_plain:
+            path = self._spelling.as_in(self.data, path)  # as spelled by the text that set a table around it
         table = self.data
         for length, part in enumerate(path[:-1], 1):
             table = table.setdefault(part, {})
@@ -311,11 +306,11 @@ class Fitting:
     def _key(self, path: KeyPath) -> str:
         return shown_key(path, self._schema)
 
-    def _likeness(self, first: _Set, second: _Set) -> str:
-        """In which way the first of two texts sets the same field as the second, in words."""
-        if first.text.where.upper() == second.text.where.upper():
+    def _likeness(self, first: Text, path: KeyPath, second: Text, second_path: KeyPath) -> str:
+        """In which way the first of two texts, which sets this path, sets the same field as the second, in words."""
+        if first.where.upper() == second.where.upper():
             return "has the same name"
-        return "sets the same" if first.path == second.path else f"sets the same, as {self._key(first.path)}"
+        return "sets the same" if path == second_path else f"sets the same, as {self._key(path)}"
 
     def _refuse(self, path: KeyPath, message: str, where: str) -> None:
         """Record a problem with the value of a text."""
