@@ -145,6 +145,86 @@ def jsonc(folder: Path) -> Case:
     return Case("File in JSON with comments; peer: two expressions and json", File(file), Flat, peer)
 
 
+def several_files(folder: Path) -> Case:
+    """A folder of 20 files; the peer reads them in the order of their names."""
+    from confcast import Files
+
+    for n in range(20):
+        text = "".join(f'key_{key} = "value {n}"\n' for key in range(n, COUNT))
+        (folder / f"{n:02}.toml").write_text(f"# of file {n}\n{text}", encoding="utf-8")
+
+    def peer() -> object:
+        return [tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.toml"))]
+
+    return Case("Files, 20 in TOML; peer: tomllib", Files(folder / "*.toml"), Flat, peer)
+
+
+def included_files(folder: Path) -> Case:
+    """A file that includes four others; the peer reads the same five."""
+    from confcast import File
+
+    names = [f"part_{n}.toml" for n in range(4)]
+    for name in names:
+        (folder / name).write_text(_TOML, encoding="utf-8")
+    file = folder / "app.toml"
+    file.write_text(f"include = {names}\n{_TOML}", encoding="utf-8")
+
+    def peer() -> object:
+        return [tomllib.loads((folder / name).read_text(encoding="utf-8")) for name in (*names, "app.toml")]
+
+    return Case("File with four included; peer: tomllib", File(file, includes="include"), Flat, peer)
+
+
+def references(folder: Path) -> Case:
+    """TOML in which every fourth value names a variable; the peer puts them in by an expression."""
+    from confcast import File
+
+    os.environ["BENCH_HOST"] = "host"
+    return _with_references(folder / "app.toml", "".join(_line(n) for n in range(COUNT)), tomllib.loads, File)
+
+
+def tags(folder: Path) -> Case:
+    """YAML in which every fourth value has a tag; the peer has a constructor for the tag."""
+    import yaml
+
+    from confcast import File
+
+    class Loader(yaml.CSafeLoader):  # type: ignore[misc]
+        """PyYAML's, with one tag more."""
+
+    Loader.add_constructor("!env", lambda loader, node: os.environ[loader.construct_scalar(node)])
+    os.environ["BENCH_HOST"] = "host"
+    file = folder / "app.yaml"
+    lines = (f"key_{n}: {'!env BENCH_HOST' if n % 4 == 0 else f'value {n}'}\n" for n in range(COUNT))
+    file.write_text("".join(lines), encoding="utf-8")
+
+    def peer() -> object:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader)
+
+    return Case("File with tags of YAML; peer: PyYAML", File(file, tags=("env",)), Flat, peer)
+
+
+def _line(number: int) -> str:
+    return f'key_{number} = "{"x ${BENCH_HOST} y" if number % 4 == 0 else f"value {number}"}"\n'
+
+
+def _with_references(file: Path, text: str, parse: Callable[[str], object], made: Any) -> Case:
+    import re
+
+    file.write_text(text, encoding="utf-8")
+    reference = re.compile(r"\$\{(\w+)\}")
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        return reference.sub(lambda found: os.environ[found[1]], value)
+
+    def peer() -> object:
+        return filled(parse(file.read_text(encoding="utf-8")))
+
+    return Case("File with references; peer: tomllib, an expression", made(file, references="env"), Flat, peer)
+
+
 def http(folder: Path) -> Case:
     """A server on loopback, in a process of its own; the peer asks it by urllib."""
     from confcast import Http
@@ -189,7 +269,10 @@ sys.stdin.read()
 """It ends with its input, which ends with this process."""
 
 
-CASES: tuple[Callable[[Path], Case], ...] = (environment, dotenv, secrets_dir, bare_files, ini, jsonc, http, command)
+CASES: tuple[Callable[[Path], Case], ...] = (
+    *(environment, dotenv, secrets_dir, bare_files, ini, jsonc, http, command),
+    *(several_files, included_files, references, tags),
+)
 
 
 def measure(rounds: int) -> list[Row]:
@@ -211,8 +294,9 @@ def _folder(around: str, name: str) -> Path:
 
 def _row(case: Case, rounds: int) -> Row:
     source, schema = case.source, case.schema
-    assert source.read().fit(schema).problems == []
+    assert [part.fit(schema).problems for part in source.read().parts if part.fit(schema).problems] == []
+    load = "for part in read().parts: part.fit(schema)"
     ours, theirs = alternate(
-        rounds, [statement("read().fit(schema)", read=source.read, schema=schema), statement("peer()", peer=case.peer)]
+        rounds, [statement(load, read=source.read, schema=schema), statement("peer()", peer=case.peer)]
     )
     return against_peer(f"a load of {case.name} (µs)", ours / 1000, theirs / 1000, case.bar)

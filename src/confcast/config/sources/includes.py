@@ -19,7 +19,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
@@ -107,44 +107,42 @@ def layer_of(file: Referring, content: bytes, reads: FileReads) -> Layer:
     return Layers(file.shown, layers, fingerprint_with_variables(content))
 
 
-class _Link(NamedTuple):
-    """A file in the chain of those that are being read.
-
-    Attributes:
-        real: Its path without links.
-        shown: How messages name it.
-    """
-
-    real: str
-    shown: str
-
-
-class _Document(NamedTuple):
+class _Document:
     """The data of one file, with the positions of its values.
 
-    Attributes:
+    Args:
         file: The file.
-        text: Its text.
+        content: Its content.
+
+    Attributes:
+        file: As given.
+        text: The content as text.
         data: The data, which are changed in place.
-        where: Returns the positions of the file's text.
         resolved: What the references gave, by path.
         unresolved: What could not be resolved, by path.
         included: The documents in the place of values, by path.
         warnings: Sentences about the files of references.
+
+    Raises:
+        ConfigError: The content is no document.
     """
 
-    file: Referring
-    text: str
-    data: dict[str, Any]
-    where: Callable[[], Mapping[KeyPath, Place | str]]
-    resolved: dict[KeyPath, Resolved]
-    unresolved: dict[KeyPath, Unresolved]
-    included: dict[KeyPath, _Document]
-    warnings: list[str]
+    def __init__(self, file: Referring, content: bytes) -> None:
+        self.file, self.text = file, file._text(content)
+        self.data = file._parsed(self.text)
+        self.resolved: dict[KeyPath, Resolved] = {}
+        self.unresolved: dict[KeyPath, Unresolved] = {}
+        self.included: dict[KeyPath, _Document] = {}
+        self.warnings: list[str] = []
+
+    @functools.cached_property
+    def where(self) -> Mapping[KeyPath, Place | str]:
+        """The positions of the file's text."""
+        return self.file._places(self.text)
 
     def places(self) -> dict[KeyPath, Place | str]:
         """The positions of all values, with what references put into them."""
-        found = dict(self.where())
+        found = dict(self.where)
         for path, each in self.resolved.items():
             if each.origins and path in found:
                 found[path] = _with_origins(found[path], each.origins)
@@ -154,7 +152,7 @@ class _Document(NamedTuple):
 
     def place(self, path: KeyPath) -> str:
         """The position of one value in the file's own text."""
-        known = (self.where().get(path[:length]) for length in range(len(path), 0, -1))
+        known = (self.where.get(path[:length]) for length in range(len(path), 0, -1))
         found = next((each for each in known if each is not None), self.file.shown)
         return found.value if isinstance(found, Place) else found
 
@@ -174,50 +172,54 @@ class _Reading:
         self._reads = reads
         self._count = self._bytes = 0
 
-    def layers(self, file: Referring, content: bytes, chain: tuple[_Link, ...]) -> list[Layer]:
+    def layers(self, file: Referring, content: bytes, chain: tuple[Referring, ...]) -> list[Layer]:
         """The layers of a file, low to high: those of the files that it includes, and its own."""
+        here = (*chain, file)
         try:
-            document = self._document(file, content, chain)
+            document = self._document(file, content, here)
         except ConfigError as error:
             self.errors.append(error)
             return []
-        here = (*chain, _Link(os.path.realpath(file.path), file.shown))
         below = [layer for path, name in self._named(document) for layer in self._below(document, path, name, here)]
         return [*below, _as_layer(document, content)]
 
-    def _document(self, file: Referring, content: bytes, chain: tuple[_Link, ...]) -> _Document:
-        text = file._text(content)
-        data = file._parsed(text)
-        document = _Document(file, text, data, functools.cache(lambda: file._places(text)), {}, {}, {}, [])
-        if _may_refer(file, text):
-            here = (*chain, _Link(os.path.realpath(file.path), file.shown))
+    def _document(self, file: Referring, content: bytes, chain: tuple[Referring, ...]) -> _Document:
+        document = _Document(file, content)
+        found = list(_referring(document.data, (), references=file.references is not None))
+        if found:
             resolver = Resolver(Path(file.path).parent, self._reads)
-            self._resolve(document, resolver, here)
+            for table, part, path in found:
+                self._resolve(document, table, part, path, resolver, chain)
             document.warnings.extend(resolver.warnings())
         return document
 
-    def _resolve(self, document: _Document, resolver: Resolver, chain: tuple[_Link, ...]) -> None:
-        references = document.file.references is not None
-        for table, part, path in list(_texts(document.data, ())):
-            text = table[part]
-            try:
-                if isinstance(text, Tagged):
-                    found = self._tagged(document, text, path, resolver, chain)
-                else:
-                    found = resolver.resolve(text) if references and "$" in text else None
-            except Unresolved as error:
-                document.unresolved[path] = error
-                if document.file.format == "ini":  # whose own layer refuses the value
-                    table[part] = _instead_of(text, "", "; ".join(error.messages))
-                continue
-            if found is not None:
-                document.resolved[path] = found
-                table[part] = _instead_of(text, found.text)
-            elif path in document.included:
-                table[part] = document.included[path].data
+    def _resolve(
+        self,
+        document: _Document,
+        table: Any,
+        part: Any,
+        path: KeyPath,
+        resolver: Resolver,
+        chain: tuple[Referring, ...],
+    ) -> None:
+        """Replace the text at a key or index of a table or list, which is at this path."""
+        text = table[part]
+        try:
+            is_tagged = isinstance(text, Tagged)
+            found = self._tagged(document, text, path, resolver, chain) if is_tagged else resolver.resolve(text)
+        except Unresolved as error:
+            document.unresolved[path] = error
+            if document.file.format == "ini":  # whose own layer refuses the value
+                table[part] = _instead_of(text, "", "; ".join(error.messages))
+            return
+        if found is not None:
+            document.resolved[path] = found
+            table[part] = _instead_of(text, found.text)
+        elif path in document.included:
+            table[part] = document.included[path].data
 
     def _tagged(
-        self, document: _Document, text: Tagged, path: KeyPath, resolver: Resolver, chain: tuple[_Link, ...]
+        self, document: _Document, text: Tagged, path: KeyPath, resolver: Resolver, chain: tuple[Referring, ...]
     ) -> Resolved | None:
         """What a tagged text gives; None for what is included, or can't be. Raises Unresolved."""
         if text.tag != "include":
@@ -229,7 +231,7 @@ class _Reading:
             named = resolver.resolve(text)
         try:
             other, content = self._included(document, path, named, chain)
-            document.included[path] = self._document(other, content, chain)
+            document.included[path] = self._document(other, content, (*chain, other))
         except ConfigError as error:
             self.errors.append(error)
         return None
@@ -258,7 +260,7 @@ class _Reading:
                     _error("has to be the path of a file to include, or a list of paths", document, path)
                 )
 
-    def _below(self, document: _Document, path: KeyPath, name: str, chain: tuple[_Link, ...]) -> list[Layer]:
+    def _below(self, document: _Document, path: KeyPath, name: str, chain: tuple[Referring, ...]) -> list[Layer]:
         if self._count > MOST_FILES:  # said already
             return []
         known = document.resolved.pop(path, None) or document.resolved.get(path[:1])
@@ -271,7 +273,7 @@ class _Reading:
         return self.layers(other, content, chain)
 
     def _included(
-        self, document: _Document, path: KeyPath, named: Resolved, chain: tuple[_Link, ...]
+        self, document: _Document, path: KeyPath, named: Resolved, chain: tuple[Referring, ...]
     ) -> tuple[Referring, bytes]:
         """The file that a value names, and its content. Raises ConfigError at the position of the value."""
 
@@ -301,12 +303,12 @@ class _Reading:
             raise error(f"includes more than {MOST_BYTES // 1024**2} MiB with the files before")
         return other, content
 
-    def _check_chain(self, other: Referring, chain: tuple[_Link, ...], error: Callable[[str], ConfigError]) -> None:
+    def _check_chain(self, other: Referring, chain: tuple[Referring, ...], error: Callable[[str], ConfigError]) -> None:
         self._count += 1
         if self._count > MOST_FILES:
             raise error(f"includes a file after {MOST_FILES} others: no more are allowed")
         real = os.path.realpath(other.path)
-        start = next((index for index, link in enumerate(chain) if link.real == real), None)
+        start = next((index for index, link in enumerate(chain) if os.path.realpath(link.path) == real), None)
         if start is not None:
             names = " → ".join([*(link.shown for link in chain[start:]), other.shown])
             raise error(f"closes a circle of files that include each other: {names}")
@@ -351,18 +353,14 @@ def _every(document: _Document, above: KeyPath) -> Iterator[tuple[KeyPath, _Docu
         yield from _every(each, (*above, *path))
 
 
-def _texts(value: Any, path: KeyPath) -> Iterator[tuple[Any, Any, KeyPath]]:
-    """Each text in plain data: what holds it, its key or index there, and its path."""
+def _referring(value: Any, path: KeyPath, *, references: bool) -> Iterator[tuple[Any, Any, KeyPath]]:
+    """Each text that may refer to something: what holds it, its key or index there, and its path."""
     for part, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(item, str):
-            yield value, part, (*path, part)
+            if (references and "$" in item) or isinstance(item, Tagged):
+                yield value, part, (*path, part)
         elif isinstance(item, dict | list):
-            yield from _texts(item, (*path, part))
-
-
-def _may_refer(file: Referring, text: str) -> bool:
-    """Whether a value of this text may have a reference in it: an escape may stand for the dollar."""
-    return (file.references is not None and ("$" in text or "\\" in text)) or (bool(file.tags) and "!" in text)
+            yield from _referring(item, (*path, part), references=references)
 
 
 def _with_origins(place: Place | str, origins: tuple[str, ...]) -> Place | str:

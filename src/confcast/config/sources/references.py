@@ -29,6 +29,7 @@ from confcast.config.sources.secret_file import SecretFile, read_secret, warning
 
 FORMS = "a reference is ${NAME}, ${NAME:-default} or ${file:/path}, and a dollar before a brace is written $$"
 _TOKEN = re.compile(r"\$(?:\$|\{([^{}]*)\}|(?=\{))")
+_WHOLE = re.compile(r"\$\{[^{}]*\}")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?|file:(?P<path>.+)", re.DOTALL)
 _NAMES = re.compile(rb"(?:\$\{|!env[ \t]+[\"']?)([A-Za-z_][A-Za-z0-9_]*)")
 _SECRET = re.compile("API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|COOKIE|CREDENTIAL|PRIVATE|_PWD|DSN", re.IGNORECASE)
@@ -49,6 +50,9 @@ class Resolved(NamedTuple):
     origins: tuple[str, ...]
     is_whole: bool
     is_secret: bool
+
+    def __repr__(self) -> str:
+        return f"<Resolved from {self.origins}>"  # without the text: error trackers send the variables of a frame
 
 
 class Unresolved(Exception):
@@ -71,6 +75,9 @@ class _Part(NamedTuple):
     origin: str
     is_secret: bool
 
+    def __repr__(self) -> str:
+        return f"<_Part from {self.origin}>"
+
 
 class Resolver:
     """Resolves the references of one file.
@@ -83,6 +90,7 @@ class Resolver:
     def __init__(self, folder: Path, reads: FileReads) -> None:
         self._folder, self._reads = folder, reads
         self._files: dict[str, SecretFile] = {}
+        self._known: dict[str, _Part] = {}
 
     def resolve(self, text: str) -> Resolved:
         """Resolve every reference in a text. Raises Unresolved, with all that is wrong with it."""
@@ -92,7 +100,7 @@ class Resolver:
             if found[0] == "$$":
                 return "$"
             try:
-                parts.append(self.part(found[1]))
+                parts.append(self._part(found[1]))
             except Unresolved as error:
                 wrong.extend(error.messages)
                 names.extend(error.names)
@@ -102,24 +110,26 @@ class Resolver:
         outcome = _TOKEN.sub(put_in, text)
         if wrong:
             raise Unresolved(list(dict.fromkeys(wrong)), names)
-        first = _TOKEN.match(text)
-        is_whole = first is not None and first.end() == len(text) and first[0] != "$$"
-        origins = tuple(dict.fromkeys(part.origin for part in parts))
+        is_whole = len(parts) == 1 and _WHOLE.fullmatch(text) is not None
+        origins = (parts[0].origin,) if len(parts) == 1 else tuple(dict.fromkeys(part.origin for part in parts))
         return Resolved(outcome, origins, is_whole, any(part.is_secret for part in parts))
 
     def whole(self, body: str) -> Resolved:
         """What stands for `${body}`. Raises Unresolved."""
-        part = self.part(body)
+        part = self._part(body)
         return Resolved(part.text, (part.origin,), True, part.is_secret)
 
-    def part(self, body: str | None) -> _Part:
+    def _part(self, body: str | None) -> _Part:
         """What the reference with this between its braces gives; None if they are not closed. Raises Unresolved."""
+        if body in self._known:
+            return self._known[body]
         found = _BODY.fullmatch(body) if body is not None else None
-        if found is None:
+        if found is None or body is None:
             raise Unresolved([f"has a reference that can't be read: {FORMS}"], [])
-        if found["path"] is not None:
-            return self._of_file(found["path"])
-        return self._of_variable(found["name"], found["default"])
+        path = found["path"]
+        made = self._of_variable(found["name"], found["default"]) if path is None else self._of_file(path)
+        self._known[body] = made
+        return made
 
     def _of_variable(self, name: str, default: str | None) -> _Part:
         value, secret = os.environ.get(name), _SECRET.search(name) is not None

@@ -7,6 +7,7 @@ What could not be resolved is refused when the schema is applied, together with 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
@@ -30,6 +31,9 @@ class Wanted(NamedTuple):
 
     annotation: Any
     opaque: bool
+
+
+_BY_TAGS = Wanted(None, False)
 
 
 class ResolvedLayer(Layer):
@@ -82,6 +86,27 @@ class ResolvedLayer(Layer):
 
 def wanted_at(schema: Any, path: KeyPath, data: Any) -> Wanted | None:
     """The type at a path; None if the schema does not say. Of a union, classes that the data's tags exclude are out."""
+    found = _wanted(schema, path)
+    return _by_tags(schema, path, data) if found is _BY_TAGS else found
+
+
+@functools.lru_cache(4096)  # each load asks for the same
+def _wanted(schema: Any, path: KeyPath) -> Wanted | None:
+    """The type at a path; `_BY_TAGS` if there is a union of classes on the way."""
+    found: Any = schema
+    opaque = is_opaque(schema)
+    for part in path:
+        if len(members(found, written=True)) > 1:
+            return _BY_TAGS
+        below = written_children(found, part)
+        if not below:
+            return None
+        found = below[0]
+        opaque = opaque or is_opaque(found)
+    return Wanted(found, opaque)
+
+
+def _by_tags(schema: Any, path: KeyPath, data: Any) -> Wanted | None:
     found: Sequence[Any] = (schema,)
     opaque = is_opaque(schema)
     for length, part in enumerate(path):

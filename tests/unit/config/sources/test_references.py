@@ -12,11 +12,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, SecretStr
 
 from confcast import ConfigError, ConfigLoader, File, Layer
 from confcast.config.explain import explain
 from confcast.config.sources import references, secret_file
+from confcast.config.sources.file_reads import FileReads, ignore
 from tests.support.leaks import descriptors
 
 SENTINEL = "hunter2"
@@ -424,6 +427,32 @@ def test_the_newline_and_the_rights_of_a_file_are_said_once(folder, caplog):
         "one newline at the end was taken off db",
         "others than the owner may read db (mode 0640): 0400 keeps a secret to its owner",
     ]
+
+
+def test_no_repr_shows_what_was_put_in(variables):
+    variables(HOST=SENTINEL)
+    resolver = references.Resolver(Path(), FileReads(ignore))
+    assert SENTINEL not in repr([resolver.resolve("a ${HOST}"), resolver.whole("HOST"), resolver._part("HOST")])
+
+
+@given(text=st.text(st.sampled_from("$${}:-aF \n\0é")))
+def test_any_text_whose_dollars_are_doubled_is_itself(text):
+    found = references.Resolver(Path(), FileReads(ignore)).resolve(text.replace("$", "$$"))
+    assert (found.text, found.origins, found.is_whole, found.is_secret) == (text, (), False, False)
+
+
+@given(text=st.text(st.sampled_from("$${}:-aF \n\0é")))
+def test_any_text_is_resolved_or_refused_in_words_that_quote_nothing(text):
+    known = (references.FORMS, "is not set, and ${")
+    assert [each for each in faults(text) if not any(word in each for word in known)] == []
+
+
+def faults(text: str) -> list[str]:
+    try:
+        references.Resolver(Path(), FileReads(ignore)).resolve(text)
+    except references.Unresolved as error:
+        return error.messages
+    return []
 
 
 # ---- INI

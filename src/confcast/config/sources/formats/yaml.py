@@ -90,7 +90,7 @@ def parse(text: str, tags: Sequence[str] = ()) -> Any:
     """
     import yaml  # noqa: F401 - a plain document needs it as any other: the next edit may make it one that is not plain
 
-    document = plain_yaml.parse(text)
+    document = NOT_PLAIN if tags and "!" in text else plain_yaml.parse(text)
     return parse_any(text, tags) if document is NOT_PLAIN else document
 
 
