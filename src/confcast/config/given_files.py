@@ -6,7 +6,6 @@ that is not there yet, if the folder's pattern takes it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -66,8 +65,5 @@ def _paths(source: ReadsFiles, name: str, given: Mapping[str, bytes], own: bool)
     if own:
         yield from source._paths_called(name)
         return
-    noted = dict[str, bytes]()
-    with contextlib.suppress(ConfigError):  # it is raised again when the given contents are loaded
-        source._read_by(FileReads(lambda path, fingerprint: noted.update({str(path): fingerprint}), given))
-    found = [path for path in noted if is_called(path, name)]
+    found = [path for path in source._named(given) if is_called(path, name)]
     yield from found or source._paths_to_come(name)

@@ -146,6 +146,10 @@ class Dotenv(_Options, frozen=True):
         """No path: a file of another name is never read."""
         return ()
 
+    def _named(self, given: Mapping[str, bytes] | None = None) -> list[str]:
+        """No path: the file names no others."""
+        return []
+
     def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> None:
         """No text: messages show no line of a file whose values are secrets as often as not."""
 

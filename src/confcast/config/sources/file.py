@@ -242,6 +242,13 @@ class File(_Options, frozen=True):
         """No path: a file of another name is never read."""
         return ()
 
+    def _named(self, given: Mapping[str, bytes] | None = None) -> list[str]:
+        """The paths of the files that this one names now, directly or not; with contents in the place of its own."""
+        noted = dict[str, bytes]()
+        with contextlib.suppress(ConfigError):  # it is raised again when the file is loaded
+            self._read_by(FileReads(lambda path, fingerprint: noted.update({str(path): fingerprint}), given))
+        return list(noted)
+
     def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> bytes | None:
         """The content of the file that messages call so: this one, or one that it names. None if it can't be had.
 
@@ -251,10 +258,7 @@ class File(_Options, frozen=True):
         if shown != self.shown:
             if not self._refers:
                 return None
-            noted = set[str]()
-            with contextlib.suppress(ConfigError):
-                self._read_by(FileReads(lambda path, fingerprint: noted.add(str(path)), given))
-            path = next((each for each in noted if is_called(each, shown)), "")
+            path = next((each for each in self._named(given) if is_called(each, shown)), "")
         with contextlib.suppress(OSError, disk.NotReadable):
             return reads.own(path) if path else None
         return None

@@ -155,17 +155,18 @@ class Files(_Options, frozen=True):
 
     def still_being_written(self) -> tuple[Path, ...]:
         """The files that a process has open for writing, as far as leases show. Never raises."""
+        return tuple(Path(path) for path in self._paths() if disk.is_being_written(path))
+
+    def _paths(self) -> tuple[str, ...]:
+        """The paths of the present files, in their order; none if there is no folder."""
         try:
-            return tuple(Path(each.path) for each in self._entries() if disk.is_being_written(each.path))
+            return tuple(each.path for each in self._entries())
         except ConfigError:
             return ()
 
     def _paths_called(self, name: str) -> tuple[str, ...]:
         """The paths of the present files that a person means by this name."""
-        try:
-            return tuple(each.path for each in self._entries() if is_called(each.path, name))
-        except ConfigError:
-            return ()
+        return tuple(path for path in self._paths() if is_called(path, name))
 
     def _paths_to_come(self, name: str) -> tuple[str, ...]:
         """The path of a file that is not there, if this name means the folder and matches the pattern."""
@@ -173,6 +174,10 @@ class Files(_Options, frozen=True):
         there = Path(folder, path.name)
         is_of_folder = str(path.parent) not in ("", ".") and is_called(folder, str(path.parent))
         return (str(there),) if is_of_folder and self._matches(path.name) and not there.exists() else ()
+
+    def _named(self, given: Mapping[str, bytes] | None = None) -> list[str]:
+        """No path: the files name no others."""
+        return []
 
     def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> bytes | None:
         """The content of the file that messages call so; None if it can't be had.
