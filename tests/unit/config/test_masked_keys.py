@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from confcast.config.schema.masked_keys import MaskedKeys, mask_keys, masked_key
 from confcast.config.schema.masking import MASK
 from confcast.config.shown_data import shown_data
 from confcast.errors import ProtocolError
+from tests.support.forking import holds_in_child
 
 SENTINEL = "hunter2"
 
@@ -326,3 +329,27 @@ def test_of_any_data_the_secrets_are_masked_and_nothing_else(tree: dict[str, Any
 
 def test_a_key_below_another_one_says_nothing_more() -> None:
     assert MaskedKeys([("a",), ("a", "b")]).paths == {("a",)}
+
+
+def test_a_child_that_is_forked_while_a_key_is_noted_notes_its_own() -> None:
+    class Root(BaseModel):
+        password: str = ""
+
+    def notes() -> bool:
+        signal.alarm(20)  # a lock that nobody releases would be waited for without an end
+        mask_keys(Root, [("password",)])
+        return masked_keys(Root) is not None
+
+    with module._change:  # as another thread of the parent does
+        assert holds_in_child(notes)
+
+
+def test_many_threads_note_keys_at_once_and_none_is_lost() -> None:
+    class Root(BaseModel):
+        table: dict[str, str] = {}
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: mask_keys(Root, [("table", str(number))]), range(200)))
+    found = masked_keys(Root)
+    assert found is not None
+    assert len(found.paths) == 200

@@ -16,6 +16,7 @@ secret), and to forget them with the version that had them (the next change show
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -66,11 +67,12 @@ _change = threading.Lock()
 def mask_keys(schema: Any, paths: Iterable[KeyPath]) -> None:
     """Have the values at these paths masked in this process from now on. Any thread may call it."""
     new = frozenset(tuple(map(str, path)) for path in paths)
+    if not new or _has_all(_known.get(schema), new):  # as after every load but the first
+        return
     with _change:
         before = _known.get(schema)
-        if not new or (before is not None and new <= before.paths):
-            return
-        _known[schema] = MaskedKeys(_bounded(new if before is None else new | before.paths))
+        if not _has_all(before, new):
+            _known[schema] = MaskedKeys(_bounded(new if before is None else new | before.paths))
 
 
 def masked_keys(schema: Any) -> MaskedKeys | None:
@@ -96,6 +98,22 @@ def masked_in(annotation: Any) -> tuple[Any, MaskedKeys | None]:
     others = tuple(mark for mark in marks if mark is not found)
     inner = annotation.__origin__
     return (Annotated[(inner, *others)] if others else inner), found
+
+
+def _has_all(known: MaskedKeys | None, paths: frozenset[TextPath]) -> bool:
+    if known is None:
+        return False
+    return all(any(path[:length] in known.paths for length in range(len(path) + 1)) for path in paths - known.paths)
+
+
+def _in_child() -> None:
+    """Another thread of the parent may have held the lock when it forked; it is not there to release it."""
+    global _change
+    _change = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def _bounded(paths: frozenset[TextPath]) -> frozenset[TextPath]:
