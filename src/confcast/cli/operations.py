@@ -143,7 +143,7 @@ def assignments(words: list[str]) -> dict[str, str]:
 
 def warn_of_secrets(event: ReloadEvent, words: list[str]) -> None:
     """Warn of secrets that stand on the command line; which keys are secret, the owner's schema says."""
-    secret = {change.key for change in event.changes if MASK in f"{change.old} {change.new}"}
+    secret = {change.key for change in event.changes if MASK in str(change.new)}
     given = on_the_command_line(words)
     if shown := sorted(key for key in secret if any(_is_within(key, each) or _is_within(each, key) for each in given)):
         keys = line(", ".join(shown))

@@ -22,6 +22,7 @@ from confcast.config.overrides import SetValue
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import is_scalar
+from confcast.config.schema.secret_urls import secrets_of_url
 from confcast.config.schema.spelling import Spelling
 from confcast.config.sources.layer import Fitted
 from confcast.config.validation.field_errors import FieldError
@@ -94,5 +95,6 @@ def _without(value: SetValue, message: str) -> str:
 def _scalars(value: object) -> Iterator[object]:
     if is_scalar(value) and not isinstance(value, bool | None):
         yield value
+        yield from secrets_of_url(value) if isinstance(value, str) else ()
     for item in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _scalars(item)

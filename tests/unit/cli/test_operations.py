@@ -67,6 +67,14 @@ def test_a_secret_on_the_command_line_is_warned_of_and_not_shown(capsys):
     assert "user" not in told
 
 
+def test_a_url_with_a_password_is_one_and_a_url_that_has_none_any_more_is_none(capsys):
+    masked, plain = "redis://:**********@queue", "redis://queue"
+    operations.warn_of_secrets(event(changes=[Change("broker", masked, plain)]), ["broker=redis://queue"])
+    assert not capsys.readouterr().err
+    operations.warn_of_secrets(event(changes=[Change("broker", plain, masked)]), ["broker=redis://:hunter2@queue"])
+    assert "list of processes: broker;" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("word", "changed", "shown"),
     [

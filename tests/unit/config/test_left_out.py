@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from confcast import ConfigError, ConfigLoader, Who
+from confcast import ConfigError, ConfigLoader, UrlSecret, Who
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.explain import explain
 from confcast.config.overrides import Call, Overrides
@@ -111,6 +111,23 @@ def test_no_value_stands_in_a_reason_not_even_of_a_field_that_was_a_secret(caplo
     said = [*caplog.messages, *(each.why for each in layer.listed(After, {})), *layer.left_out(After)]
     assert len(said) == 6
     assert not [each for each in said if "hunter2" in each or "4321" in each]
+
+
+def test_nor_the_password_of_a_url_that_was_set() -> None:
+    class Strict(BaseModel):
+        broker: Annotated[str, UrlSecret] = ""
+
+        @model_validator(mode="after")
+        def _judge(self) -> Strict:
+            if self.broker:
+                raise ValueError(f"not with {self.broker.partition('@')[0]}")
+            return self
+
+    loader = ConfigLoader(Strict)
+    reading = read(loader, set_({"broker": "redis://:hunter2@queue"}, Strict))
+    loader._build(reading)
+    [why] = reading.overrides.left_out(Strict)
+    assert "not with redis://:**********" in why
 
 
 def test_what_this_process_has_accepted_is_refused_as_a_source_is() -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from pydantic import AmqpDsn, AnyUrl, BaseModel, HttpUrl, MongoDsn, PostgresDsn, RedisDsn
 
 from confcast import ConfigError, ConfigLoader, Secret, UrlSecret
-from confcast.config.codec import Codec
+from confcast.cli.example_file import example_file
+from confcast.config.codec import Codec, codec_of
+from confcast.config.described import described
 from confcast.config.diff import differences, secrets_masked
 from confcast.config.excerpts import excerpt
 from confcast.config.schema.masking import MASK, masking
@@ -292,3 +294,25 @@ def test_a_path_names_a_url_without_its_password() -> None:
     assert not is_url_at(root, ("field", "https://u:hunter2@h/", "a"))
     data = {"field": {"https://u:hunter2@h/": {"a": 1}}}
     assert masking(secrets_in(root, data))("hunter2") == MASK
+
+
+class Defaults(BaseModel):
+    plain: AnyUrl = AnyUrl("https://h/x")
+    dsn: PostgresDsn = PostgresDsn("postgres://svc:hunter2@db/x")
+    text: Url = "redis://:hunter2@r/0"
+    open: Url = "redis://r/0"
+    several: list[Url] = ["redis://:hunter2@r/0"]
+    section: Section = Section("redis://:hunter2@r/0")
+
+
+def test_the_keys_of_a_schema_say_that_they_are_urls_and_no_default_shows_its_password() -> None:
+    fields = described(codec_of(Defaults))
+    rows = {each.key: each for each in fields}
+    assert {key for key, each in rows.items() if "a URL, shown without its password" in each.marks} == {
+        "plain", "dsn", "text", "open", "several", "section.url",
+    }  # fmt: skip
+    assert rows["dsn"].default == f"postgres://svc:{MASK}@db/x"
+    assert "hunter2" not in str(rows)
+    files = [example_file(fields, each) for each in ("toml", "yaml", "json", "jsonc", "ini")]
+    assert not [text for text in files if "hunter2" in text]
+    assert all("redis://r/0" in text for text in files)
