@@ -94,6 +94,25 @@ def secrets_dir(folder: Path) -> Case:
     return Case("SecretsDir; peer: pydantic-settings' source", SecretsDir(folder), Flat, peer)
 
 
+def base_settings(folder: Path) -> Case:
+    """The variables, the .env file and the TOML file of a BaseSettings class; the peer is its constructor."""
+    from pydantic_settings import BaseSettings, TomlConfigSettingsSource
+
+    from confcast.config.base_settings.source import OwnSources
+
+    (folder / ".env").write_text("".join(f"key_{n}='value {n}'\n" for n in range(COUNT)), encoding="utf-8")
+    (folder / "app.toml").write_text("".join(f"key_{n} = 'value {n}'\n" for n in range(COUNT)), encoding="utf-8")
+
+    class Settings(Flat, BaseSettings):  # type: ignore[valid-type,misc]
+        model_config = {"env_file": str(folder / ".env"), "toml_file": str(folder / "app.toml")}
+
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: Any, **given: Any) -> Any:
+            return given["env_settings"], given["dotenv_settings"], TomlConfigSettingsSource(settings_cls)
+
+    return Case("a BaseSettings class; peer: its constructor", OwnSources(Settings), Settings, Settings)
+
+
 def bare_files(folder: Path) -> Case:
     """The same; the peer only reads the files, whether somebody writes them, wherever links lead, and in any state."""
     case = secrets_dir(folder)
@@ -270,7 +289,7 @@ sys.stdin.read()
 
 
 CASES: tuple[Callable[[Path], Case], ...] = (
-    *(environment, dotenv, secrets_dir, bare_files, ini, jsonc, http, command),
+    *(environment, dotenv, base_settings, secrets_dir, bare_files, ini, jsonc, http, command),
     *(several_files, included_files, references, tags),
 )
 

@@ -22,6 +22,7 @@ from confcast.errors import ConfigError, Problem
 
 _OF_A_FIELD = re.compile(r'error (getting|parsing) value for field "(?P<field>.*?)" from source "(?P<source>.*?)"')
 _CATCHING = threading.Lock()
+_WAITS_FOR_ANOTHER = 1.0  # seconds
 
 
 class Called(NamedTuple):
@@ -139,25 +140,46 @@ def updated(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-@contextmanager
-def caught_warnings() -> Iterator[Callable[[], list[str]]]:
-    """Catch what is warned of inside; gives a function that returns the texts.
+class Caught:
+    """What the libraries have warned of in one read.
 
-    python-dotenv logs a line that it can't parse each time that it reads a file, which is twice a minute here, and
-    `files.ignored_lines` says it once, with its place.
+    Attributes:
+        texts: The texts of warnings.
+        skipped_lines: Whether python-dotenv has skipped a line that it can't parse.
     """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.skipped_lines = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep a record of python-dotenv's parser, its only ones, out of the log."""
+        self.skipped_lines = True
+        return False
+
+
+@contextmanager
+def caught_warnings() -> Iterator[Caught]:
+    """Catch what is warned of inside; the texts are there afterwards.
+
+    python-dotenv logs a line that it can't parse each time that it reads a file, which is twice a minute here;
+    `files.ignored_lines` says it with its place, and is logged once. A source that hangs in one thread must not keep
+    another from reading: that one soon goes on without catching.
+    """
+    found = Caught()
+    if not _CATCHING.acquire(timeout=_WAITS_FOR_ANOTHER):
+        yield found
+        return
     parser = logging.getLogger("dotenv.main")
-    with _CATCHING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        parser.addFilter(_nothing)
-        try:
-            yield lambda: list(dict.fromkeys(str(each.message) for each in caught))
-        finally:
-            parser.removeFilter(_nothing)
-
-
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
+    parser.addFilter(found)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield found
+        found.texts += dict.fromkeys(str(each.message) for each in caught)
+    finally:
+        parser.removeFilter(found)
+        _CATCHING.release()
 
 
 def problem_of(failure: SourceFailed, cls: Any, where: Callable[[Any, str], str]) -> Problem:

@@ -39,11 +39,11 @@ def layer_of(cls: Any, one: Called, read: list[ReadFile], data: dict[str, Any], 
         warnings: Sentences about it.
     """
     secrets = list(paths_in(data, tables=False)) if folders_of(one.source) else []
-    where = finder_of(one.source, read)
     name = name_of_source(cls, one.source) if data or warnings or _is_named(one.source) else ""
     fingerprint = fingerprint_of(revealed(data).encode(errors="surrogatepass"))
 
     def places() -> _Places:
+        where = finder_of(one.source, read)
         return {path: place for path in paths_in(data) if (place := where(path)) is not None}
 
     return Layer(name, data, fingerprint, places, has_lines=bool(read), warnings=warnings, secrets=secrets)

@@ -36,10 +36,13 @@ class OwnSources:
 
     Args:
         schema: The class.
+
+    Attributes:
+        shown: How messages name it while it hangs.
     """
 
     def __init__(self, schema: Any) -> None:
-        self._schema = schema
+        self._schema, self.shown = schema, f"the sources of {schema.__qualname__}"
         self._nested = nested_in(schema)
         frozen = list(dict.fromkeys(filter(None, map(frozen_default, self._nested))))
         self._frozen = frozen
@@ -60,9 +63,9 @@ class OwnSources:
             raise ConfigError(refused)
         named = [file for cls in classes for file in files.env_files(cls.model_config)]
         places = [place for file in named for place in file.places]
-        with calls.caught_warnings() as texts:
-            layers = disk.at_one_moment(places, lambda: self._read(note))
-            said = [*self._frozen, *texts()]
+        with calls.caught_warnings() as caught:
+            layers = disk.at_one_moment(places, lambda: self._read(note, caught))
+        said = [*self._frozen, *caught.texts]
         name, fingerprint = self._schema.__qualname__, combined([layer.fingerprint for layer in layers])
         shown = [layer for layer in layers if layer.name]
         return Layers(name, [Layer(name, {}, warnings=said), *shown] if said else shown, fingerprint)
@@ -71,15 +74,15 @@ class OwnSources:
         """The fingerprint that `read()` would return; the sources are called for it. Raises as `read()` does."""
         return self.read().fingerprint
 
-    def _read(self, note: files.Note) -> list[Layer]:
-        own = _OneRead(self._schema, note).layers() if reads_by_itself(self._schema) else []
+    def _read(self, note: files.Note, caught: calls.Caught) -> list[Layer]:
+        own = _OneRead(self._schema, note, caught).layers() if reads_by_itself(self._schema) else []
         tables = {key for layer in own for key, value in layer.data.items() if isinstance(value, dict)}
         below = []
         for each in self._nested:
             key = each.field.key
             made = each.owner is self._schema and (each.factory is each.cls or key in tables)
             try:
-                found = _OneRead(each.cls, note).layers()
+                found = _OneRead(each.cls, note, caught).layers()
             except ConfigError:
                 if made:
                     raise
@@ -91,8 +94,8 @@ class OwnSources:
 class _OneRead:
     """One read of all sources of one class. Raises ConfigError."""
 
-    def __init__(self, cls: Any, note: files.Note) -> None:
-        self._cls, self._note = cls, note
+    def __init__(self, cls: Any, note: files.Note, caught: calls.Caught) -> None:
+        self._cls, self._note, self._caught = cls, note, caught
         self._read: dict[int, list[ReadFile]] = {}  # by the id of the source
         self._ignored: dict[int, list[str]] = {}
         for file in files.env_files(cls.model_config):  # before their source is made, which reads them at once
@@ -128,7 +131,7 @@ class _OneRead:
             content = files.note_file(file, self._note)
             read += [] if content is None else [ReadFile(file.shown, content)]
             ignored += files.ignored(self._cls, file, content)
-            if hasattr(source, "env_file"):
+            if self._caught.skipped_lines and hasattr(source, "env_file"):
                 ignored += files.ignored_lines(file, content, source.env_file_encoding)
         for folder in files.folders_of(source):
             files.note_folder(folder, self._note)
