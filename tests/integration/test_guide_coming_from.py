@@ -279,7 +279,9 @@ TRIED: dict[str, dict[str, Callable[[], None] | str]] = {
         "`db: Db = Field(default_factory=Db)`": (
             _IN_THE_CLASS + "test_nested.py::test_its_files_are_read_at_each_load_and_watched"
         ),
-        'one field under two of its names, in a class with `extra="allow"`': _IN_THE_CLASS
+        "a field of a nested model under its name in one source, and under its alias in another": _IN_THE_CLASS
+        + "test_source.py::test_a_value_that_a_lower_source_would_win_by_its_alias_is_refused_with_both_places",
+        "one field under two of its names, in a class that does not ignore others": _IN_THE_CLASS
         + "test_source.py::test_of_two_keys_of_one_field_in_two_sources_that_counts_which_pydantic_prefers",
     },
     "From pydantic-settings, name by name": {

@@ -439,3 +439,25 @@ def test_values_of_init_sources_may_be_no_plain_data():
     found = ConfigLoader(cls).load()
     assert found.config == cls()
     assert found.config.token.get_secret_value() == "t"
+
+
+class Dsn(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+    url: str = Field("", alias="dsn")
+
+
+class WithDsn(BaseSettings):
+    model_config = config(env_prefix="APP_", env_nested_delimiter="__", toml_file="a.toml")
+    db: Dsn = Dsn()
+
+
+def test_a_value_that_a_lower_source_would_win_by_its_alias_is_refused_with_both_places(monkeypatch):
+    Path("a.toml").write_text("[db]\ndsn = 'file'\n")
+    monkeypatch.setenv("APP_DB__URL", "variable")
+    cls = with_sources(WithDsn, TomlConfigSettingsSource)
+    assert cls().db.url == "file", "pydantic-settings takes the lower source's"
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(cls).load()
+    assert str(caught.value) == (
+        "environment variable APP_DB__URL: db.url: sets the same as 'dsn' (a.toml:2:1): remove one of them"
+    )
