@@ -77,8 +77,10 @@ def test_one_that_says_too_much_is_killed_and_one_that_may_is_read_on() -> None:
     assert (os.waitstatus_to_exitcode(ended.status or 0), ended.output) == (7, b"x" * MOST)
 
 
-def test_output_that_is_there_when_it_ends_is_whole() -> None:
+def test_output_that_is_there_when_it_ends_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(python("print('x' * 3_000_000)", most=4_000_000).output) == 3_000_001
+    monkeypatch.setattr(programs, "_CHUNK", 10)  # it has ended long before it is read
+    assert len(python("print('x' * 30_000)", most=4_000_000).output) == 30_001
 
 
 def test_the_end_of_its_errors_is_kept() -> None:

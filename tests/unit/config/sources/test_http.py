@@ -340,6 +340,31 @@ def test_a_server_that_never_answered_is_an_error(server: ConfigServer, tmp_path
     assert str(problem(Http(url))).endswith("; what it gave before is not known")
 
 
+def test_no_answer_is_no_change_whatever_the_reason(server: ConfigServer) -> None:
+    """Else a server that is down would make a load, and a refusal, at each other error."""
+    source = Http(server.url(), every=SOON)
+    server.script = says(503)
+    problem(source)
+    before = source.content_fingerprint()
+    server.script = says(500)
+    polls(source)
+    server.close()
+    polls(source)
+    assert source.content_fingerprint() == before
+
+
+def test_a_server_that_is_restarted_is_found_again(server: ConfigServer) -> None:
+    source = Http(server.url(), every=SOON)
+    source.read()
+    server.close()
+    assert source.read().data == {"number": 1}
+    assert "Connection refused" in source.stale()
+    with config_server("number = 2\n", port=server.server_port):
+        polls(source)
+        assert source.stale() == ""
+        assert source.read().data == {"number": 2}
+
+
 @pytest.mark.parametrize("status", [503, 500, 429, 408])
 def test_while_it_gives_no_answer_the_last_document_is_used_and_that_is_said_once(
     server: ConfigServer, status: int, caplog: pytest.LogCaptureFixture

@@ -30,7 +30,11 @@ def server() -> Iterator[ConfigServer]:
 @pytest.fixture(autouse=True)
 def all_threads_end() -> Iterator[None]:
     yield
-    eventually(lambda: not [each for each in threading.enumerate() if each.name == "confcast-http"], "their end")
+    eventually(_nobody_asks, "their end")
+
+
+def _nobody_asks() -> bool:
+    return "confcast-http" not in [each.name for each in threading.enumerate()]
 
 
 def ask(server: ConfigServer, path: str = "/app.toml", *, timeout: float = LONG, most: int = MOST) -> Reply:
@@ -89,6 +93,7 @@ def test_a_server_that_hangs_or_drips_is_left_at_the_deadline(server: ConfigServ
     with pytest.raises(Unanswered, match=r"no whole answer within 0\.3 s"):
         ask(server, timeout=0.3, most=10**9)
     assert time.monotonic() - began < LONG / 2
+    eventually(_nobody_asks, "the end of the thread, though the server goes on")
     server.over.set()
 
 
@@ -203,7 +208,7 @@ def test_what_connects_after_its_deadline_sends_nothing(server: ConfigServer, mo
     with pytest.raises(Unanswered):
         ask(server, timeout=0.01)
     may_go_on.set()
-    eventually(lambda: not [each for each in threading.enumerate() if each.name == "confcast-http"], "its end")
+    eventually(_nobody_asks, "its end")
     assert server.asked == []
 
 

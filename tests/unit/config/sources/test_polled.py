@@ -190,6 +190,18 @@ def test_without_threads_each_is_asked_in_its_turn(monkeypatch: pytest.MonkeyPat
         assert [number(ask(each, LONG, each.how)) for each in both] == [1, 2]
 
 
+def test_a_loader_asks_all_at_the_same_time(tmp_path: Path) -> None:
+    """Two that take as long as a load may would end it together."""
+
+    def waits_for(other: Path, mine: Path, number: int) -> Command:
+        script = f"touch {mine}; while ! test -e {other}; do sleep 0.01; done; echo number = {number}"
+        return Command(["/bin/sh", "-c", script], timeout=20)
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    loader = ConfigLoader("tests.support.number:Settings", waits_for(two, one, 1), waits_for(one, two, 2))
+    assert loader.load().config.number == 2
+
+
 def test_a_loader_asks_once_though_the_files_beside_it_change(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     changes = f"echo x >> {runs}; echo '# more' >> {tmp_path}/app.toml; echo '# more' >> {tmp_path}/b.toml; echo"

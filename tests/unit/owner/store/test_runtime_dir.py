@@ -66,7 +66,7 @@ def test_all_that_is_missing_is_made_and_for_this_user_alone(enter: Callable[...
 
 def test_leaving_takes_away_all_that_is_its_own(enter: Callable[..., RuntimeDir], home: Path) -> None:
     runtime_dir = enter()
-    for name in ("journal", "journal-wal", "snapshot", "loading", "notes/left-1-2", "notes/here-1-2"):
+    for name in ("journal", "journal-wal", "snapshot", "loading", "last_known-1", "notes/left-1-2", "notes/here-1-2"):
         (home / name).touch()
 
     runtime_dir.remove_files()
@@ -80,12 +80,13 @@ def test_leaving_leaves_a_state_folder_and_what_is_not_its_own(
     state = tmp_path / "state"
     runtime_dir = enter(state)
     (state / "journal").touch()
+    (state / "last_known-1").touch()
     (home / "of-somebody-else").touch()
 
     runtime_dir.remove_files()
 
     assert names(home) == {"of-somebody-else"}
-    assert names(state) == {"journal", "lock"}
+    assert names(state) == {"journal", "lock", "last_known-1"}
 
 
 def test_leaving_takes_nothing_away_once_another_lives_there(enter: Callable[..., RuntimeDir], home: Path) -> None:

@@ -26,11 +26,11 @@ class Polled:
         self.called: queue.Queue[str] = queue.Queue()
 
     def poll(self) -> Any:
+        if self.contents:
+            self.content = self.contents.pop(0)
         self.called.put(threading.current_thread().name)
         if self.hangs is not None:
             self.hangs.wait(DEADLINE)
-        if self.contents:
-            self.content = self.contents.pop(0)
         found = self.pauses.pop(0) if self.pauses else LONG
         if isinstance(found, BaseException):
             raise found
@@ -82,6 +82,18 @@ def test_a_poll_that_finds_other_content_has_the_watcher_compare(start: Start, c
 def test_what_others_have_read_between_two_polls_is_a_change_too(start: Start, changes: queue.Queue[None]) -> None:
     """A question reads, and no load: the next poll finds nothing new, and the watcher has not compared."""
     source = Polled(0.06, LONG)
+    polling = Polling([source], lambda: changes.put(None))
+    polling.start()
+    source.called.get(timeout=DEADLINE)
+    source.content = b"1"
+    source.called.get(timeout=DEADLINE)
+    changes.get(timeout=DEADLINE)
+    polling.close()
+
+
+def test_what_a_poll_finds_after_a_load_has_read_otherwise_is_a_change(changes: queue.Queue[None]) -> None:
+    """It is what the poll before has found, and the watcher compares with what the load has read."""
+    source = Polled(0.06, LONG, contents=[b"0", b"0"])
     polling = Polling([source], lambda: changes.put(None))
     polling.start()
     source.called.get(timeout=DEADLINE)
