@@ -43,6 +43,7 @@ override        A value that was set at run time, above all sources.
 owed load       A load that was refused because workers timed out; it is tried again when a worker answers.
 owner           The one process that loads, commits and hands out the configuration of a generation.
 pin             The hold of a request on one snapshot: the request sees that one until it ends.
+poll            A look whether a source that can't be watched has changed; each such source has a thread of its own.
 precommit       A function of the application that may refuse a candidate, in each worker, before it votes.
 prepare         The message that puts a candidate to the vote.
 promotion       The commit of what was on trial, under its own number, after a vote of its own.
@@ -58,6 +59,7 @@ runtime directory  The folder of one generation, with its control socket, snapsh
 settled         Said of a version whose barrier is closed.
 snapshot        One version of the configuration, immutable: number, digest and payload.
 snapshot file   The committed snapshot on disk, on which a worker starts when no owner answers.
+stale           Said of a server that is a source, and does not answer: its last document stays in use.
 state folder    The folder with the lock, the journal and the in-progress file, which outlive a master (`state_dir`).
 supervisor      The thread of a master that starts a new owner when one has died.
 timed out       Said of a worker that a deadline excused, until it has answered the committed version.
