@@ -11,7 +11,7 @@ import pytest
 from confcast import ConfigLoader
 from confcast.master.embedded import EmbeddedManager
 from tests.support.config_server import config_server, says
-from tests.support.snippets import GUIDE, files
+from tests.support.snippets import GUIDE, files, imported_from
 from tests.support.waiting import eventually
 
 PAGE = GUIDE / "http_and_commands.md"
@@ -23,7 +23,6 @@ def test_its_loader_follows_both_and_says_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_left: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
     Path("app.toml").write_text("limit = 1\n")
     Path("token").write_text("t0ken\n")
     Path("bin").mkdir()
@@ -31,7 +30,7 @@ def test_its_loader_follows_both_and_says_what_the_page_says(
     Path("bin/password").chmod(0o700)
     password = Path("password")
     password.write_text(json.dumps({"password": "hunter2"}))
-    with config_server('greeting = "hi"\n') as server:
+    with config_server('greeting = "hi"\n') as server, imported_from(tmp_path):
         place = f"127.0.0.1:{server.server_port}"
         for name, text in files(PAGE).items():
             Path(name).write_text(text.replace("127.0.0.1:8600", place))

@@ -12,7 +12,7 @@ import pytest
 from confcast import ConfigLoader
 from confcast.master.embedded import EmbeddedManager
 from tests.support.config_server import config_server
-from tests.support.snippets import GUIDE, files
+from tests.support.snippets import GUIDE, files, imported_from
 from tests.support.waiting import eventually
 
 PAGE = GUIDE / "own_sources.md"
@@ -27,9 +27,8 @@ def test_each_of_its_sources_is_followed(
             database.execute("replace into flags values ('fast', ?)", [enabled])
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
     properties = Path("app.properties")
-    with config_server('{"limit": 20}') as server:
+    with config_server('{"limit": 20}') as server, imported_from(tmp_path):
         for name, text in files(PAGE).items():
             text = text.replace("http://127.0.0.1:8600/", server.url("/"))
             Path(name).write_text(text.replace("return 30.0", "return 0.1").replace("return 5.0", "return 0.1"))

@@ -132,6 +132,22 @@ def _is_at_its_end(fd: int) -> bool:
         return False
 
 
+def test_a_paused_owner_polls_nothing_and_goes_on_with_what_it_missed(
+    server: ConfigServer, nothing_is_left: None
+) -> None:
+    with managed(Http(server.url(), every=SOON)) as manager:
+        server.await_requests(3)
+        manager.pause()
+        eventually(lambda: manager.status() and manager.reload().problems, "the pause")
+        asked = len(server.asked)
+        server.body, server.tag = 'name = "second"\n', '"2"'
+        assert_rests(manager.get_stats()["owner_pid"])
+        assert len(server.asked) <= asked + 1  # a poll may have been under way
+        manager.unpause()
+        eventually(lambda: manager.current.name == "second", "what was missed")
+        server.await_requests(len(server.asked) + 2)
+
+
 def test_without_watching_nothing_is_polled(server: ConfigServer, nothing_is_left: None) -> None:
     with managed(Http(server.url(), every=SOON), watch=False) as manager:
         assert_rests(manager.get_stats()["owner_pid"])

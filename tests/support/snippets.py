@@ -7,6 +7,9 @@ is a command. One that can't be run here says so, and why, in a line before it: 
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +58,19 @@ def commands(page: Path) -> list[str]:
     """Each line that a page has a reader type, without its comment."""
     shells = [each for each in snippets(page) if each.language == "sh" and not each.not_run]
     return [line.partition("  # ")[0].strip() for each in shells for line in each.text.splitlines() if line.strip()]
+
+
+@contextmanager
+def imported_from(folder: Path) -> Iterator[None]:
+    """Modules are found in this folder, in this block; the next page has others of the same names."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(f"{folder}/"):
+                del sys.modules[name]
 
 
 def write_files(page: Path, folder: Path) -> None:
