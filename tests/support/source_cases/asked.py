@@ -1,4 +1,7 @@
-"""`Http` and `Command`: nothing to watch; the owner polls them, as often as it polls at all."""
+"""`Http` and `Command`: nothing to watch; the owner polls them, as often as it polls at all.
+
+They have secrets of their own, too: a user, a password, a query, a header; an argument, which the program even says.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ class HttpCase(SourceCase):
         self._server.close()
 
     def source(self) -> Http:
-        return Http(self._server.url("/app.json?key=hunter2"), every=_ALWAYS_DUE)
+        url = self._server.url("/app.json?key=hunter2").replace("//", "//hunter2:hunter2@")
+        return Http(url, every=_ALWAYS_DUE, headers={"X-Key": "hunter2"})
 
     def put(self, values: Mapping[str, str | int]) -> None:
         self._server.body, self._server.script = json.dumps(dict(values), indent=1), self._server.document
@@ -37,7 +41,7 @@ class HttpCase(SourceCase):
         self._server.script = says(404)
 
     def where(self, key: str) -> str:
-        return re.escape(f"{self._server.url('/app.json')}?***") + r":\d+:\d+"
+        return re.escape(self._server.url("/app.json?***").replace("//", "//***@")) + r":\d+:\d+"
 
     def missing(self) -> str:
         return "answers with status 404"
@@ -53,7 +57,8 @@ class CommandCase(SourceCase):
         return self.folder / "printed.json"
 
     def source(self) -> Command:
-        return Command(["cat", str(self.path)], every=_ALWAYS_DUE, format="json")
+        script = 'echo "$0" >&2; cat "$1"'
+        return Command(["sh", "-c", script, "hunter2", str(self.path)], every=_ALWAYS_DUE, format="json")
 
     def put(self, values: Mapping[str, str | int]) -> None:
         fresh = self.folder / "fresh"
@@ -64,7 +69,7 @@ class CommandCase(SourceCase):
         self.path.unlink()
 
     def where(self, key: str) -> str:
-        return r"cat …:\d+:\d+"
+        return r"sh …:\d+:\d+"
 
     def missing(self) -> str:
-        return "exited with status 1: cat: .*: No such file or directory"
+        return r"exited with status 1: \*+ \| cat: .*: No such file or directory"
