@@ -41,6 +41,11 @@ def is_secret_at(schema: Any, path: KeyPath) -> bool:
     return contains_secret(type_of_value(schema, path))
 
 
+def is_declared_secret_at(schema: Any, path: KeyPath) -> bool:
+    """The same by the schema alone, whatever a source has called a secret."""
+    return contains_secret(reduce(below, path, schema))
+
+
 def is_url_at(schema: Any, path: KeyPath) -> bool:
     """Whether the value at a path is a URL that may have a secret in it, or may be one."""
     return contains_url(type_of_value(schema, path))

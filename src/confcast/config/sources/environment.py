@@ -4,9 +4,9 @@ Which key a name means, and what a text means, is `named_texts.py`'s. A name wit
 know is refused, or logged once (`unknown="warn"`). Names that Kubernetes injects for services (`APP_SERVICE_HOST`,
 `APP_PORT=tcp://…`) are skipped: no person wrote them. Variables of other names count only where they are named.
 
-With `files=True`, a variable may name the file that holds the value: `APP_DB_PASSWORD_FILE=/run/secrets/db`. The schema
-decides, since a path may be a value: a key of the schema that ends in `_file` itself is that key. So such a source is
-read with the schema (`read_for`), and notes the files that it reads.
+A variable may name the file that holds a secret: `APP_DB_PASSWORD_FILE=/run/secrets/db`; with `files=True`, any value.
+The schema decides, since a path may be a value: a key of the schema that ends in `_file` itself is that key. So such a
+source is read with the schema (`read_for`), and notes the files that it reads.
 
 Rejected: reading each file that a variable of such a name names, and deciding afterwards (a log file would be read and
 watched), and taking a text for a path if a file of that name exists.
@@ -59,9 +59,10 @@ class Environment(_Options, frozen=True):
         prefix: Such as `APP_`, in any case. If it is empty, `names` alone are read.
         names: For variables without the prefix, such as `DATABASE_URL`, the key that each sets, as messages write keys.
             They are found as they are written here, in this case only.
-        files: Whether a variable may name the file that holds the value: `APP_DB_PASSWORD_FILE=/run/secrets/db` sets
-            `db_password`, unless the schema has a key `db_password_file`. The file is watched, its value counts as a
-            secret, and one newline at its end is no part of it. The path is relative to the current directory.
+        files: Whether a variable of any key may name the file that holds the value: `APP_DB_HOST_FILE=/etc/app/host`
+            sets `db_host`, unless the schema has a key `db_host_file`. One whose key is a secret in the schema, such as
+            `APP_DB_PASSWORD_FILE=/run/secrets/db`, may always. The file is watched, its value counts as a secret, and
+            one newline at its end is no part of it. The path is relative to the current directory.
         lists: With `comma`, a list of single values is also written with commas, `APP_HOSTS=a, b`: a text that does not
             begin with `[` is split at its commas, blanks around an item are dropped, an item is converted by its type,
             an empty text is the empty list, an empty item is refused. What begins with `[` stays JSON, and so do tables
@@ -107,7 +108,8 @@ class Environment(_Options, frozen=True):
             note: Called with each file, and the fingerprint of its content.
         """
         found = self._found()
-        named = self._files(found, schema() if self.files else None)
+        may_name = self.files or any(name.upper().endswith(_FILE) for name in found)
+        named = self._files(found, schema() if may_name else None)
         for each in named.values():
             if each.fingerprint:
                 note(as_path(each.path), each.fingerprint)
@@ -131,7 +133,11 @@ class Environment(_Options, frozen=True):
         if schema is None:
             return {}
         fitting = Fitting(self.naming, schema)
-        named = [name for name in found if fitting.is_suffixed(name, _FILE)]
+        named = [
+            name
+            for name in found
+            if fitting.is_suffixed(name, _FILE) and (self.files or fitting.is_secret(name[: -len(_FILE)]))
+        ]
         return {name: _read(str(Path(path).absolute())) if (path := found[name]) else _NO_FILE for name in named}
 
     @property

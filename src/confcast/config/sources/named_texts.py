@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from confcast.config.schema.key_path import KeyPath
-from confcast.config.schema.secret_paths import shown_key
+from confcast.config.schema.secret_paths import is_declared_secret_at, shown_key
 from confcast.config.schema.spelling import PLAIN, spelling_of
 from confcast.config.sources.layer import Fitted, Layer, Place
 from confcast.config.sources.secret_file import SecretFile, warnings_of
@@ -252,6 +252,10 @@ class Fitting:
         if any(is_field(self._schema, each.path) for each in self.targets(name)):
             return False
         return any(is_field(self._schema, each.path, entries=True) for each in self.targets(without))
+
+    def is_secret(self, name: str) -> bool:
+        """Whether the schema has a secret for the key that a name means, or may have one."""
+        return any(is_declared_secret_at(self._schema, each.path) for each in self.targets(name))
 
     def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
         """The one of these targets that a text sets."""

@@ -274,13 +274,30 @@ def test_a_key_that_ends_so_is_the_schema_s_and_its_file_is_not_read(monkeypatch
     assert loader._watched() == ()
 
 
-def test_without_the_option_nothing_is_read_and_it_is_said_what_is_missing(monkeypatch):
-    (problem,) = refused(monkeypatch, Environment("APP_"), APP_DATABASE__PASSWORD_FILE="/nonexistent")
-    told = "the schema has no such key; with files=True the file that APP_DATABASE__PASSWORD_FILE names would set it"
-    assert problem == Problem("", told, "environment variable APP_DATABASE__PASSWORD_FILE")
+def test_without_the_option_a_secret_s_file_is_read_and_of_another_value_it_is_said_what_is_missing(monkeypatch):
+    path = secret("db", "hunter2")
+    candidate = load(monkeypatch, Environment("APP_"), APP_DATABASE__PASSWORD_FILE=path)
+    assert candidate.config.database.password.get_secret_value() == "hunter2"
     monkeypatch.delenv("APP_DATABASE__PASSWORD_FILE")
+    loader = ConfigLoader(Settings, Environment("APP_"))
+    monkeypatch.setenv("APP_DATABASE__URL_FILE", path)
+    with pytest.raises(ConfigError) as caught:
+        loader.load()
+    told = "the schema has no such key; with files=True the file that APP_DATABASE__URL_FILE names would set it"
+    assert caught.value.problems == [Problem("", told, "environment variable APP_DATABASE__URL_FILE")]
+    assert loader._watched() == ()
+    monkeypatch.delenv("APP_DATABASE__URL_FILE")
     (problem,) = refused(monkeypatch, FILES, APP_DATABASE_PASSWORD_FILE="")
     assert "; did you mean APP_DATABASE__" in problem.message
+
+
+def test_what_a_source_has_called_a_secret_once_names_no_file_by_itself(monkeypatch):
+    """The schema decides, and not what this process has read before."""
+    loader = ConfigLoader(Settings, FILES)
+    monkeypatch.setenv("APP_NAME_FILE", secret("name", "x"))
+    assert loader.load().config.name == "x"
+    (problem,) = refused(monkeypatch, Environment("APP_"))
+    assert "with files=True" in problem.message
 
 
 def test_the_value_and_its_file_are_set_twice(monkeypatch):
