@@ -28,7 +28,7 @@ from confcast.config.schema.kinds import fields_of
 from confcast.errors import ConfigError, NotCarried, Problem, first_of
 
 _WHAT = "the schema or a source can't be used"
-_POSITION = re.compile(r"(:\d+)+$")
+_POSITION = re.compile(r"(:\d+)+(, from .*)?$", re.DOTALL)  # and what a reference there names
 
 
 def add_to(commands: Any) -> None:

@@ -87,6 +87,18 @@ def test_check_says_ok_where_values_come_from_and_none_of_them(folder, run, monk
     assert "a module may print" in err
 
 
+def test_keys_of_a_file_are_counted_together_whatever_they_refer_to(folder, run, monkeypatch):
+    monkeypatch.setenv("CLITEST_TOTAL", "4096")
+    (folder / "more.toml").write_text('name = "x"\n[memory]\ntotal = "${CLITEST_TOTAL}"\n', encoding="utf-8")
+    (folder / "cli_more.py").write_text(
+        "from cli_settings import Settings\nfrom confcast import ConfigLoader, File\n"
+        'loader = ConfigLoader(Settings, "app.toml", File("more.toml", references="env"))\n',
+        encoding="utf-8",
+    )
+    code, out, _ = run("check", "--loader", "cli_more:loader")
+    assert (code, out.splitlines()[1:]) == (0, ["  2 keys by more.toml", "  1 key by app.toml"])
+
+
 def test_check_gives_the_origin_of_every_key_as_json(folder, run):
     code, out, _ = run("check", "--loader", "cli_settings:build", "--json")
     told = json.loads(out)

@@ -136,7 +136,10 @@ class Resolver:
         if default is not None and not value:
             return _Part(default, f"the default for environment variable {name}", secret or _is_url_with(default))
         if value is None:
-            raise Unresolved([f"environment variable {name} is not set, and ${{{name}}} has no default"], [name])
+            raise Unresolved(
+                [f"environment variable {name} is not set: start the server with it, or write ${{{name}:-default}}"],
+                [name],
+            )
         try:
             value.encode()
         except UnicodeEncodeError:

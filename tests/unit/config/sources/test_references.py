@@ -64,6 +64,10 @@ class Data:
     hosts: list[str] = dataclasses.field(default_factory=list)
 
 
+def unset(name: str) -> str:
+    return f"environment variable {name} is not set: start the server with it, or write ${{{name}:-default}}"
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -275,19 +279,18 @@ def test_everything_that_can_t_be_resolved_is_said_at_once_with_what_else_is_wro
     )
     found = refused(app)
     bytes_ = "a secret in bytes has to be written as text, in base64 or hex"
-    unset = "is not set, and ${{{0}}} has no default".format
     assert found[1:] == [
-        f"app.yaml:1:7: name: environment variable NOPE {unset('NOPE')}",
-        f"app.yaml:1:7: name: environment variable ALSO_NOPE {unset('ALSO_NOPE')}",
-        f"app.yaml:2:7: port: environment variable NOPE {unset('NOPE')}",
-        f"app.yaml:3:9: hosts.0: environment variable NOPE {unset('NOPE')}",
+        f"app.yaml:1:7: name: {unset('NOPE')}",
+        f"app.yaml:1:7: name: {unset('ALSO_NOPE')}",
+        f"app.yaml:2:7: port: {unset('NOPE')}",
+        f"app.yaml:3:9: hosts.0: {unset('NOPE')}",
         f"app.yaml:3:20: hosts.1: the file {folder}/gone does not exist",
         f"app.yaml:6:8: models.0.rpm: the file {folder}/fifo is not a regular file",
         f"app.yaml:7:9: models.0.name: the file {folder}/dir is a directory, not a file",
         f"app.yaml:8:13: limits.a: the file {folder}/bytes is not UTF-8: {bytes_}",
         f"app.yaml:8:33: limits.b: the file {folder}/large is larger than 1 MiB, which is no secret",
         "app.yaml:9:12: extra.c: environment variable BAD is not UTF-8",
-        f"app.yaml:10:10: unknown: environment variable NOPE {unset('NOPE')}",
+        f"app.yaml:10:10: unknown: {unset('NOPE')}",
     ]
     assert found[0].startswith("app.yaml:4:8: level: ")
 
@@ -413,7 +416,7 @@ def test_no_message_quotes_what_may_be_part_of_a_password():
     assert found == [
         "app.yaml:1:11: password: has a reference to an environment variable that is not set",
         "app.yaml:2:20: models.0.api_key: has a reference to an environment variable that is not set",
-        "app.yaml:3:7: name: environment variable lower is not set, and ${lower} has no default",
+        f"app.yaml:3:7: name: {unset('lower')}",
     ]
 
 
@@ -443,7 +446,7 @@ def test_any_text_whose_dollars_are_doubled_is_itself(text):
 
 @given(text=st.text(st.sampled_from("$${}:-aF \n\0é")))
 def test_any_text_is_resolved_or_refused_in_words_that_quote_nothing(text):
-    known = (references.FORMS, "is not set, and ${")
+    known = (references.FORMS, "is not set: start the server with it, or write ${")
     assert [each for each in faults(text) if not any(word in each for word in known)] == []
 
 
@@ -485,7 +488,7 @@ def test_what_an_ini_file_can_t_resolve_is_said_at_its_key_and_interpolation_com
     variables(HOST="h")
     text = "[DEFAULT]\nhost = ${HOST}\n[web]\nport = ${NOPE}\nurl = http://%(host)s/%%\ntoken = $${HOST}\n"
     found = refused(loader(text, Ini, "app.ini", interpolate=True))
-    assert found == ["app.ini:4:8: web.port: environment variable NOPE is not set, and ${NOPE} has no default"]
+    assert found == [f"app.ini:4:8: web.port: {unset('NOPE')}"]
     app = loader(text.replace("NOPE", "NOPE:-5"), Ini, "app.ini", interpolate=True)
     assert app.load().config.web == Section(port=5, url="http://h/%", token="${HOST}")
 
@@ -520,7 +523,7 @@ def test_a_path_that_can_t_be_resolved_or_comes_from_a_secret_is_refused(variabl
     variables(DB_PASSWORD=SENTINEL)
     found = refused(loader("include: ['${NOPE}.yaml', '${DB_PASSWORD}']\nname: ${NOPE}\n", includes="include"))
     assert found == [
-        "app.yaml:1:11: names a file to include, and environment variable NOPE is not set, and ${NOPE} has no default",
+        f"app.yaml:1:11: names a file to include, and {unset('NOPE')}",
         "app.yaml:1:27: includes a file whose path comes from a secret, so that a message would show the secret",
     ]
 

@@ -23,6 +23,10 @@ class Settings(BaseModel):
     extra: dict[str, Any] = {}
 
 
+def unset(name: str) -> str:
+    return f"environment variable {name} is not set: start the server with it, or write ${{{name}:-default}}"
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -112,9 +116,9 @@ def test_what_can_t_be_resolved_or_included_is_said_with_its_position(folder):
     found = refused(loader("limits: !include sub/wrong.yaml\nport: !env NOPE\npassword: !file gone\n"))
     assert found[0].startswith("sub/wrong.yaml:1:4: limits.a: ")
     assert found[1:] == [
-        "app.yaml:2:7: port: environment variable NOPE is not set, and ${NOPE} has no default",
+        f"app.yaml:2:7: port: {unset('NOPE')}",
         f"app.yaml:3:11: password: the file {folder}/gone does not exist",
-        "sub/wrong.yaml:2:4: limits.b: environment variable NOPE is not set, and ${NOPE} has no default",
+        f"sub/wrong.yaml:2:4: limits.b: {unset('NOPE')}",
         f"sub/wrong.yaml:3:4: limits.c: has a reference that can't be read: {FORMS}",
     ]
 
