@@ -70,7 +70,7 @@ def read_with_stat(path: Path | str) -> tuple[bytes, os.stat_result]:
             before = os.fstat(descriptor)
             content = _read(descriptor, before)
             written = being_written(descriptor)
-            if not written and _stat_fields(after := os.fstat(descriptor)) == _stat_fields(before):
+            if not written and stat_fields(after := os.fstat(descriptor)) == stat_fields(before):
                 return content, after
         if time.monotonic() >= deadline:
             raise StillChanging(
@@ -113,7 +113,7 @@ def as_path(path: str) -> Path:
 def identity(path: Path) -> tuple[int, ...] | None:
     """The fields of a file's stat that change with its content; None if the file can't be reached."""
     try:
-        return _stat_fields(path.stat())
+        return stat_fields(path.stat())
     except OSError:
         return None
 
@@ -183,5 +183,6 @@ def _read(descriptor: int, found: os.stat_result) -> bytes:
     return content
 
 
-def _stat_fields(found: os.stat_result) -> tuple[int, ...]:
+def stat_fields(found: os.stat_result) -> tuple[int, ...]:
+    """The fields of a file's stat that change with its content."""
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

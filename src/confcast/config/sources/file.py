@@ -187,6 +187,14 @@ class File(_Options, frozen=True):
 
     def _read_by(self, reads: FileReads) -> Layer:
         """What the file gives, read in this way. Raises ConfigError as `read` does."""
+        if not self._refers:
+            return self._read_once(reads)
+        try:
+            return reads.together(lambda: self._read_once(reads))
+        except disk.StillChanging as error:
+            raise self._error(f"the file and those that it names {error}") from None
+
+    def _read_once(self, reads: FileReads) -> Layer:
         try:
             content = reads.own(self.path)
         except FileNotFoundError:

@@ -1,22 +1,29 @@
 """Reads the files that one read of a source needs beyond its own: included files, and those of references.
 
 Guaranteed: each file is noted with the content that was read, or that it could not be read, before anything can be
-raised about it; in one read, one path has one content, however often it is named. Contents that are given stand in the
+raised about it; in one read, one path has one content, however often it is named; what `together` gives is of files
+that were all so at one moment. Contents that are given stand in the
 place of those that the files have (a dry run), and are noted as well: their files are files of the source.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from confcast.config.sources import disk
 from confcast.config.sources.layer import fingerprint_of
+from confcast.errors import ConfigError
+
+T = TypeVar("T")
 
 Note = Callable[[Path, bytes], None]
 """Called with a file and the fingerprint of its content."""
 
+_POLL = 0.005
 _NOTHING = os.stat_result((0,) * 10)
 
 
@@ -34,11 +41,38 @@ class FileReads:
     def __init__(self, note: Note, given: Mapping[str, bytes] | None = None) -> None:
         self._note = note
         self._known: dict[str, tuple[bytes, os.stat_result]] = {}
+        self._seen: dict[str, tuple[int, ...] | None] = {}
         self.given: Mapping[str, bytes] = given or {}
+
+    def together(self, read: Callable[[], T]) -> T:
+        """The result of a `read()` by the end of which none of its files has changed since it was read.
+
+        Which files those are shows only while they are read, so `disk.at_one_moment` can't be asked for this. Calls
+        `read()` again for `disk.WRITER_GRACE` seconds.
+
+        Raises:
+            StillChanging: The files changed during every call.
+        """
+        deadline = time.monotonic() + disk.WRITER_GRACE
+        while True:
+            expired = time.monotonic() >= deadline
+            self._known.clear()
+            self._seen.clear()
+            try:
+                found = read()
+            except ConfigError:
+                if expired or self._rest():
+                    raise
+            else:
+                if self._rest():
+                    return found
+                if expired:
+                    raise disk.StillChanging("change while they are read")
+            time.sleep(_POLL)
 
     def own(self, path: str) -> bytes:
         """The content of a file that the source itself watches, so that it is not noted. Raises as `other` does."""
-        return self.given[path] if path in self.given else disk.read_whole(path)
+        return self._read(path)[0]
 
     def other(self, path: str) -> bytes:
         """The whole content of a file; may wait a quarter of a second for a process that writes it.
@@ -54,13 +88,25 @@ class FileReads:
         """The same, with what the system says of the file; of a content that was given, nothing."""
         if path not in self._known:
             try:
-                given = self.given.get(path)
-                self._known[path] = disk.read_with_stat(path) if given is None else (given, _NOTHING)
+                self._known[path] = self._read(path)
             except (OSError, ValueError, disk.NotReadable):
                 self._note(Path(path), disk.fingerprint_now(path))
                 raise
             self._note(Path(path), fingerprint_of(self._known[path][0]))
         return self._known[path]
+
+    def _read(self, path: str) -> tuple[bytes, os.stat_result]:
+        given = self.given.get(path)
+        if given is not None:
+            return given, _NOTHING
+        self._seen[path] = disk.identity(Path(path))
+        content, found = disk.read_with_stat(path)
+        self._seen[path] = disk.stat_fields(found)
+        return content, found
+
+    def _rest(self) -> bool:
+        """Whether each file is what it was when it was read; one file alone is."""
+        return len(self._seen) < 2 or all(disk.identity(Path(path)) == seen for path, seen in self._seen.items())
 
 
 def is_called(path: str, name: str) -> bool:

@@ -147,6 +147,8 @@ class Resolver:
         return _Part(value, f"environment variable {name}", secret or _is_url_with(value))
 
     def _of_file(self, named: str) -> _Part:
+        if "\0" in named:  # nobody can watch such a path
+            raise Unresolved(["names a file by a path with a null byte in it"], [])
         path = str(self._folder / named)
         file = read_secret(path, named, self._reads.with_stat)
         if file.fault:

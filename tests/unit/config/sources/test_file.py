@@ -225,7 +225,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(monkeypatch):
 def test_a_file_that_never_rests_is_refused(monkeypatch):
     Path("a.json").write_text("{}")
     sizes = iter(range(1000))
-    monkeypatch.setattr(disk, "_stat_fields", lambda _: (next(sizes),))
+    monkeypatch.setattr(disk, "stat_fields", lambda _: (next(sizes),))
     monkeypatch.setattr(disk, "WRITER_GRACE", 0.02)
     assert refused(File("a.json")) == ("a.json: changes while it is read", "validation_failed")
 

@@ -230,18 +230,18 @@ def test_a_file_that_is_being_written_is_waited_for_and_named(folder, monkeypatc
 def test_a_file_that_goes_while_the_others_are_read_is_not_missed(folder, monkeypatch):
     for number in (1, 2):
         (folder / f"{number}.toml").write_text(f"routes.r{number} = {number}\n")
-    read = disk.read_whole
+    read = disk.read_with_stat
 
-    def gone_meanwhile(path: str) -> bytes:
+    def gone_meanwhile(path: str) -> Any:
         (folder / "2.toml").unlink(missing_ok=True)
         return read(path)
 
-    monkeypatch.setattr(disk, "read_whole", gone_meanwhile)
+    monkeypatch.setattr(disk, "read_with_stat", gone_meanwhile)
     assert loader().load().config.routes == {"r1": 1}
 
 
 def test_two_files_that_are_swapped_together_are_never_mixed(folder, monkeypatch):
-    read, swaps = disk.read_whole, [1]
+    read, swaps = disk.read_with_stat, [1]
 
     def write(number: int) -> None:
         for name in ("1.toml", "2.toml"):
@@ -249,14 +249,14 @@ def test_two_files_that_are_swapped_together_are_never_mixed(folder, monkeypatch
             new.write_text(f"routes.{name[0]} = {number}\n".replace("routes.", "routes.r"))
             new.rename(folder / name)
 
-    def swapped_meanwhile(path: str) -> bytes:
+    def swapped_meanwhile(path: str) -> Any:
         content = read(path)
         if swaps:
             write(swaps.pop() + 1)
         return content
 
     write(1)
-    monkeypatch.setattr(disk, "read_whole", swapped_meanwhile)
+    monkeypatch.setattr(disk, "read_with_stat", swapped_meanwhile)
     assert loader().load().config.routes == {"r1": 2, "r2": 2}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,56 @@ def test_a_thousand_files_may_be_included_and_none_stays_open(folder):
     before = descriptors()
     assert len(loader().load().config.routes) == 1000
     assert descriptors() == before
+
+
+# ---- at one moment
+
+
+def test_files_that_are_swapped_together_are_never_mixed_also_at_the_first_load(folder, monkeypatch):
+    def write(number: int) -> None:
+        for name, text in (("b.toml", f"b = {number}\n"), ("app.toml", f"include = 'b.toml'\na = {number}\n")):
+            Path(".new").write_text(text)
+            Path(".new").rename(name)
+
+    read, swaps = disk.read_with_stat, [2]
+
+    def swapped_after(path: str) -> Any:
+        content = read(path)
+        if swaps:
+            write(swaps.pop())
+        return content
+
+    write(1)
+    monkeypatch.setattr(disk, "read_with_stat", swapped_after)
+    assert loader().load().config.model_extra == {"a": 2, "b": 2}
+
+
+def test_a_file_that_is_missing_only_while_the_others_are_read_is_not_missed(folder, monkeypatch):
+    Path("app.toml").write_text("include = 'b.toml'\n")
+    Path("b.toml").write_text("b = 1\n")
+    Path("b.toml").rename("aside")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    read, moves = disk.read_with_stat, [lambda: Path("aside").rename("b.toml")]
+
+    def back_after(path: str) -> Any:
+        try:
+            return read(path)
+        finally:
+            if path.endswith("b.toml") and moves:
+                moves.pop()()
+
+    monkeypatch.setattr(disk, "read_with_stat", back_after)
+    assert loader().load().config.model_extra == {"b": 1}
+
+
+def test_files_that_never_rest_are_refused_by_name(folder, monkeypatch):
+    Path("app.toml").write_text("include = 'b.toml'\n")
+    Path("b.toml").write_text("b = 1\n")
+    monkeypatch.setattr(disk, "WRITER_GRACE", 0.02)
+    numbers = iter(range(100_000))
+    monkeypatch.setattr(disk, "identity", lambda _: (next(numbers),))
+    with pytest.raises(ConfigError, match=r"app\.toml: the file and those that it names change while they are read"):
+        File("app.toml", includes="include").read()
 
 
 # ---- contents that a dry run gives

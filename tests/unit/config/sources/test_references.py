@@ -317,6 +317,17 @@ def test_what_begins_like_a_reference_and_is_none_is_refused_and_not_quoted(writ
     assert found == [f"app.toml:1:8: name: has a reference that can't be read: {references.FORMS}"]
 
 
+def test_a_path_that_no_file_can_have_is_refused_and_not_watched(folder):
+    Path("app.json").write_text('{"name": "${file:a\\u0000b}", "text": "${file:%s}"}' % ("x" * 5000))
+    app = loader(path="app.json")
+    null, long = refused(app)
+    assert null == "app.json:1:10: name: names a file by a path with a null byte in it"
+    assert long.startswith("app.json:1:38: text: the file ")
+    assert long.endswith("File name too long")
+    app._fingerprint()
+    assert len(app._watched()) == 2
+
+
 def test_a_text_of_a_wrong_form_is_refused_with_the_position(variables):
     variables(HOSTS="a, b", BIG="1e999")
     found = refused(loader("hosts: ${HOSTS}\nratio: ${BIG}\n"))
