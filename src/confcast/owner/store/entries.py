@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from confcast.config.codec.masked_header import header_of, without_masked
 from confcast.owner.core.operator_state import OperatorState
-from confcast.owner.store import kept_versions, made_from, operator_row
+from confcast.owner.store import kept_versions, made_from, masked_rows, operator_row
 from confcast.owner.store.ahead_file import Entry
 from confcast.owner.store.kept_versions import (
     CONFIRMED,
@@ -66,6 +67,8 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
         values, layer: As in MadeFrom.
         provisional, proves: As in KeptVersion.
         takes_back: The number above which it takes back all that is provisional; 0: nothing.
+        masked: In the journal's files, the header of the payload (`config/codec/masked_header.py`), which stands there
+            without it; else empty.
     """
 
     SHOWN = ("version",)
@@ -85,6 +88,16 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
     provisional: bool = False
     proves: float = 0.0
     takes_back: int = 0
+    masked: bytes = b""
+
+    def as_stored(self) -> VersionRow:
+        """The row as the files have it."""
+        header = header_of(self.payload)
+        return msgspec.structs.replace(self, payload=without_masked(self.payload), masked=header) if header else self
+
+    def as_served(self) -> VersionRow:
+        """The row with the payload that was recorded."""
+        return msgspec.structs.replace(self, payload=self.masked + self.payload, masked=b"") if self.masked else self
 
     def without_payload(self) -> KeptVersion:
         """The version as it is kept, before any judgement."""
@@ -233,6 +246,10 @@ class Waiting(NamedTuple):
         """What a version that waits was made from; None for one that does not wait."""
         return next((MadeFrom(row.values, row.layer) for row in self.versions if row.version == version), None)
 
+    def masked(self, version: int) -> bytes | None:
+        """The header of a version that waits, empty for none; None for a version that does not wait."""
+        return next((row.masked for row in self.versions if row.version == version), None)
+
     def above(self, version: int) -> Waiting:
         """What waits without the versions up to this one, which SQLite has."""
         rows = tuple(row for row in self.versions if row.version > version)
@@ -301,6 +318,8 @@ class Waiting(NamedTuple):
             kept_versions.add_content(ask, digest, payload)
         made_from.put(ask, {row.version: MadeFrom(row.values, row.layer) for row in rows})
         made_from.prune(ask)
+        masked_rows.put(ask, {row.version: row.masked for row in rows})
+        masked_rows.prune(ask)
         if (newest := self.committed) is not None:
             ask(
                 "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",

@@ -37,7 +37,7 @@ from typing import Any
 
 import msgspec
 
-from confcast.owner.store import kept_versions, made_from, operator_row
+from confcast.owner.store import kept_versions, made_from, masked_rows, operator_row
 from confcast.owner.store.ahead_file import AheadFile, Entry
 from confcast.owner.store.entries import (
     EVENT,
@@ -138,7 +138,7 @@ class Journal:
             JournalError: The row can't be read, or its payload is not what was written.
         """
         if (waiting := self._waiting.committed) is not None:
-            return waiting
+            return waiting.as_served()
         with self._database.explained("read"):
             query = "SELECT version, digest, schema, payload, timestamp, checksum FROM newest"
             found = self._ask(query).fetchone()
@@ -149,8 +149,10 @@ class Journal:
             if zlib.crc32(row.payload) != checksum:  # SQLite has no checksum of its own once a page has left the log
                 raise self._database.torn(f"the payload of version {row.version} is not what was written")
             kept = self._stored(row.version)
-            made = made_from.read(self._ask, row.version)
-        return row if kept is None or kept.digest != row.digest else _whole(kept, row.payload, made)
+            made, masked = made_from.read(self._ask, row.version), masked_rows.read(self._ask, row.version)
+        if kept is None or kept.digest != row.digest:
+            return row
+        return _whole(kept, row.payload, made, masked)
 
     def versions(self, limit: int | None = None) -> list[KeptVersion]:
         """The kept versions without their contents, newest first: `limit` at the most, all for None.
@@ -199,11 +201,11 @@ class Journal:
 
     def content(self, kept: KeptVersion) -> bytes:
         """The content of a kept version. Raises JournalError: it is damaged, or the file can't be read."""
-        if (payload := self._waiting.payloads.get(kept.digest)) is not None:
-            return payload
+        payload = self._waiting.payloads.get(kept.digest)
         try:
             with self._database.explained("read"):
-                return kept_versions.content(self._ask, kept.digest)
+                masked = self._masked(kept.version)
+                return masked + (kept_versions.content(self._ask, kept.digest) if payload is None else payload)
         except Unreadable as error:
             where = f"version {kept.version} in the journal {self._database.path}"
             raise JournalError(f"{where} is damaged: {error}") from None
@@ -225,7 +227,8 @@ class Journal:
         with self._database.explained("written"):
             if row.version > _HIGHEST:
                 raise OverflowError(f"{row.version} is no number of a version")
-            self._write(VERSION, encode((row, state)), self._waiting.with_version(row, state), flush=True)
+            stored = row.as_stored()
+            self._write(VERSION, encode((stored, state)), self._waiting.with_version(stored, state), flush=True)
         self._must_flush_event = False
         self._newest, self.state = row.version, state
         self._high_water = max(self._high_water, row.version)
@@ -523,9 +526,15 @@ class Journal:
             with self._database.explained("read"):
                 payload = kept_versions.content(self._ask, kept.digest) if payload is None else payload
                 made = self._waiting.made_from(number) or made_from.read(self._ask, number)
+                masked = self._masked(number)
         except Unreadable as error:
             raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
-        return _whole(kept, payload, made)
+        return _whole(kept, payload, made, masked)
+
+    def _masked(self, number: int) -> bytes:
+        """The header of a version's payload. Raises what SQLite raises."""
+        waiting = self._waiting.masked(number)
+        return masked_rows.read(self._ask, number) if waiting is None else waiting
 
     def _numbers(self, count: int) -> list[int]:
         """The numbers of the newest `count` versions, newest first. Raises what SQLite raises."""
@@ -561,12 +570,12 @@ class Journal:
         return newest, max(newest, high_water)
 
 
-def _whole(kept: KeptVersion, payload: bytes, made: MadeFrom) -> VersionRow:
+def _whole(kept: KeptVersion, payload: bytes, made: MadeFrom, masked: bytes) -> VersionRow:
     return VersionRow(
         kept.version,
         kept.digest,
         kept.schema,
-        payload,
+        masked + payload,
         kept.timestamp,
         kept.origin,
         kept.who,
