@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfigLoader, ReloadResult
+from confcast import ConfigError, ConfigLoader, ReloadEvent, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from tests.support.base_settings import Served, served, shown
 from tests.support.waiting import eventually, history_of
@@ -74,6 +74,32 @@ def test_each_of_its_sources_is_followed_and_no_worker_reads_them(sources: Path,
         assert worker.stdin is not None
         worker.stdin.close()
         assert worker.wait(20) == 0
+
+
+def test_a_secret_of_its_directory_is_in_no_output_whatever_its_type(
+    sources: Path, nothing_is_left: None, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    Path("secrets/served_plain").write_text("hunter2")
+    shown: list[object] = []
+    with EmbeddedManager(ConfigLoader(Served), name="served", watch=False, probation=0) as manager:
+        assert manager.current.plain == "hunter2"
+        shown.append(manager.explain("plain"))
+        Path("secrets/served_plain").write_text("hunter2 and more")
+        shown += [manager.check(), manager.diff("running", "sources"), manager.reload(), manager.explain("plain")]
+        Path("secrets/served_number").write_text("hunter2")
+        shown += [manager.check(), manager.reload(), manager.status()]
+        with pytest.raises(ConfigError) as caught:
+            manager.diff("running", "sources")
+        shown.append(str(caught.value))
+        Path(".env").write_text("SERVED_LIMITS=[hunter2\n")
+        shown += [manager.reload(), manager.get_event_history()]
+        Path("served.toml").write_text("number = hunter2\n")
+        shown += [manager.reload(), manager.versions()]
+    assert [each.result for each in shown if isinstance(each, ReloadEvent)][-1] is ReloadResult.VALIDATION_FAILED
+    printed = capfd.readouterr()
+    assert "served_number" in printed.err
+    for text in (repr(shown), printed.out, printed.err, caplog.text):
+        assert "hunter2" not in text
 
 
 def test_a_value_is_set_and_rolled_back_without_reading(sources: Path, nothing_is_left: None) -> None:

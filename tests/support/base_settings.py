@@ -48,6 +48,8 @@ class Served(BaseSettings):
     name: str = "default"
     limits: Limits = Limits()
     token: SecretStr = SecretStr("")
+    plain: str = ""
+    number: int = 0
     cache: Cache = Field(default_factory=Cache)
 
     @classmethod

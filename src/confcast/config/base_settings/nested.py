@@ -39,8 +39,14 @@ def has_own_sources(schema: Any) -> bool:
 
 
 def nested_in(schema: Any) -> list[Nested]:
-    """The BaseSettings classes that fields of a schema may become, at any depth; each field once."""
-    return list(_nested(schema, set()))
+    """The BaseSettings classes that fields of a schema may become, at any depth; each field once.
+
+    None where an annotation can't be resolved, which the codec says.
+    """
+    try:
+        return list(_nested(schema, set()))
+    except (NameError, TypeError):
+        return []
 
 
 def frozen_default(one: Nested) -> str:
@@ -58,12 +64,8 @@ def _nested(cls: Any, seen: set[Any]) -> Iterator[Nested]:
     if cls in seen:
         return
     seen.add(cls)
-    try:
-        fields = fields_of(cls) or ()
-    except TypeError:  # an annotation can't be resolved, which the codec says
-        return
     infos = getattr(cls, "__pydantic_fields__", {})
-    for field in fields:
+    for field in fields_of(cls) or ():
         info = infos.get(field.name)
         for member in members(field.annotation, written=True):
             if reads_by_itself(member):

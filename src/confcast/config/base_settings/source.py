@@ -10,6 +10,7 @@ For a file's key that is said; an .env file often has the names of other program
 
 from __future__ import annotations
 
+import copy
 from typing import Any, cast
 
 from confcast.config.base_settings import calls, files
@@ -67,8 +68,10 @@ class OwnSources:
             layers = disk.at_one_moment(places, lambda: self._read(note, caught))
         said = [*self._frozen, *caught.texts]
         name, fingerprint = self._schema.__qualname__, combined([layer.fingerprint for layer in layers])
-        shown = [layer for layer in layers if layer.name]
-        return Layers(name, [Layer(name, {}, warnings=said), *shown] if said else shown, fingerprint)
+        shown = [layer for layer in layers if layer.name] or [Layer(name, {})]
+        shown[0] = copy.copy(shown[0])
+        shown[0].warnings += tuple(said)
+        return Layers(name, shown, fingerprint)
 
     def content_fingerprint(self) -> bytes:
         """The fingerprint that `read()` would return; the sources are called for it. Raises as `read()` does."""
