@@ -45,7 +45,7 @@ class Told:
 
     Attributes:
         fingerprint: 16 bytes, that equal answers have in common.
-        layer: The content; None if there is a fault.
+        layer: Gives the content, each time as a layer of its own; None if there is a fault.
         problem: The fault; None if there is none.
         reason: The fault's kind, as a `ConfigError` has it.
         path: The keys of the value that the fault is about; empty if it is about the whole.
@@ -53,7 +53,7 @@ class Told:
     """
 
     fingerprint: bytes
-    layer: Layer | None = None
+    layer: Callable[[], Layer] | None = None
     problem: Problem | None = None
     reason: str = "validation_failed"
     path: KeyPath = ()
@@ -62,7 +62,7 @@ class Told:
     def given(self) -> Layer:
         """The layer. Raises ConfigError for a fault."""
         if self.layer is not None:
-            return self.layer
+            return self.layer()
         assert self.problem is not None
         if self.path:
             raise ValueRefused(self.problem, self.path)
@@ -173,9 +173,27 @@ def fingerprint(source: Hashable) -> bytes:
     return NOT_ASKED if told is None else bytes(told.fingerprint)
 
 
-def layer_of(content: bytes, form: Format, shown: str, *, allow_empty: bool) -> Layer:
-    """A content as a layer, parsed as a file with it would be. Raises ConfigError as `File.read` does."""
-    return File("content", format=form, shown=shown, allow_empty=allow_empty)._layer_of(content)
+class _Content:
+    """A content that can be parsed, as a file with it would be.
+
+    Each call gives a layer with data of its own: a validator of the user's may change what it is given, and an answer
+    is used by several loads. Raises ConfigError as `File.read` does.
+    """
+
+    def __init__(self, content: bytes, file: File, mark: bytes) -> None:
+        self._content, self._file, self._mark = content, file, mark
+        self._first = [self._layer()]
+
+    def __call__(self) -> Layer:
+        try:
+            return self._first.pop()
+        except IndexError:
+            return self._layer()
+
+    def _layer(self) -> Layer:
+        layer = self._file._layer_of(self._content)
+        layer.fingerprint = self._mark
+        return layer
 
 
 def mark_of(content: bytes, form: Format) -> bytes:
@@ -187,12 +205,10 @@ def parsed(content: bytes, form: Format, shown: str, *, allow_empty: bool) -> To
     """A content as an answer, also if it can't be parsed."""
     mark = mark_of(content, form)
     try:
-        layer = layer_of(content, form, shown, allow_empty=allow_empty)
+        return Told(mark, _Content(content, File("content", format=form, shown=shown, allow_empty=allow_empty), mark))
     except ConfigError as error:
         path = error.path if isinstance(error, ValueRefused) else ()
         return Told(mark, None, error.problems[0], error.reason, path)
-    layer.fingerprint = mark
-    return Told(mark, layer)
 
 
 def fault(text: str, shown: str, *, reason: str = "io_error", same: str = "") -> Told:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, model_validator
 
 from confcast import Command, ConfigError, ConfigLoader, Layer
 from confcast.config.sources import polled
@@ -88,7 +89,7 @@ def test_a_load_puts_the_next_poll_off_and_so_does_who_was_asked() -> None:
     asker = Asker()
     ask("a", LONG, asker)
     assert poll("a", LONG, asker) > 0.8 * LONG
-    ask("b", 1e-9, lambda before: Told(b"x", Layer("b", {}), pause=LONG))
+    ask("b", 1e-9, lambda before: Told(b"x", lambda: Layer("b", {}), pause=LONG))
     assert poll("b", 1e-9, asker) > 0.8 * LONG
     assert asker.times == 1
 
@@ -117,6 +118,30 @@ def test_a_fault_is_raised_with_its_reason_and_a_value_s_with_its_keys() -> None
         with pytest.raises(ConfigError, match="it:2"):
             told.given()
     assert told.layer is None
+
+
+def test_each_load_gets_data_of_its_own() -> None:
+    """A validator before pydantic's may change what it is given."""
+
+    class Renamed(BaseModel):
+        number: int
+
+        @model_validator(mode="before")
+        @classmethod
+        def rename(cls, data: dict[str, Any]) -> dict[str, Any]:
+            data["number"] = data.pop("Number")
+            return data
+
+    class Outer(BaseModel):
+        inner: list[Renamed]
+
+    loader = ConfigLoader(Outer, Command(["echo", '{"inner": [{"Number": 1}]}'], format="json"))
+    for _ in range(3):
+        assert loader._propose(loader._read()).config.inner[0].number == 1
+    told = parsed(b"number = 1", "toml", "it", allow_empty=False)
+    layers = [told.given() for _ in range(3)]
+    assert len({id(each.data) for each in layers}) == 3
+    assert {each.fingerprint for each in layers} == {told.fingerprint}
 
 
 def test_equal_contents_of_another_format_differ() -> None:
