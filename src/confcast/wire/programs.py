@@ -28,6 +28,7 @@ _MOST_ERRORS = 2000
 
 _CHUNK = 65536
 _running: set[int] = set()  # process groups that are not reaped
+_ends = 0  # how often `end_all` was called
 _lock = threading.Lock()
 
 
@@ -82,8 +83,10 @@ def run(
 
 
 def end_all() -> None:
-    """Kill every program that runs now, in whatever thread: this process ends."""
+    """Kill every program that runs now, or is being started, in whatever thread: this process ends."""
+    global _ends
     with _lock:
+        _ends += 1
         for pid in _running:
             _kill(pid)
 
@@ -146,20 +149,23 @@ def _started(command: Sequence[str], output: int, errors: int) -> int:
         (os.POSIX_SPAWN_DUP2, errors, 2),
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
     ]
+    ends = _ends
+    try:  # without the lock: a program on a disk that hangs keeps its start waiting
+        pid = os.posix_spawnp(
+            command[0],
+            list(command),
+            os.environ,
+            file_actions=actions,
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=_DEFAULT_AGAIN,
+        )
+    except OSError as error:
+        raise NotStarted(error.errno, error.strerror) from None
     with _lock:
-        try:
-            pid = os.posix_spawnp(
-                command[0],
-                list(command),
-                os.environ,
-                file_actions=actions,
-                setpgroup=0,
-                setsigmask=(),
-                setsigdef=_DEFAULT_AGAIN,
-            )
-        except OSError as error:
-            raise NotStarted(error.errno, error.strerror) from None
         _running.add(pid)
+        if _ends != ends:
+            _kill(pid)
     return pid
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,19 @@ def test_all_that_run_end_when_the_process_does() -> None:
     end_all()
     assert os.waitstatus_to_exitcode(ended().status or 0) == -signal.SIGKILL
     assert not programs._running
+
+
+def test_one_that_is_being_started_when_the_process_ends_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its start, which may hang on a disk, holds nobody."""
+    spawns = os.posix_spawnp
+
+    def late(*about: Any, **more: Any) -> int:
+        pid = spawns(*about, **more)
+        end_all()
+        return pid
+
+    monkeypatch.setattr(os, "posix_spawnp", late)
+    assert os.waitstatus_to_exitcode(shell("sleep 600").status or 0) == -signal.SIGKILL
 
 
 def test_nobody_waits_for_an_answer_that_is_not_needed() -> None:

@@ -25,7 +25,7 @@ _log = logging.getLogger("confcast.watch")
 
 _SHORTEST, _LONGEST = 0.05, 86400.0
 _AFTER_A_FAILURE = 30.0
-_CLOSE_WITHIN = 2.0
+_CLOSE_WITHIN = 0.5
 
 
 class Polling:
@@ -65,7 +65,7 @@ class Polling:
             self._state.notify_all()
 
     def close(self) -> None:
-        """Begin no further poll, and wait for those under way, up to two seconds. May be called again.
+        """Begin no further poll, and wait for those under way, half a second at the most. May be called again.
 
         Programs that run are killed, whoever runs them: this process ends.
         """

@@ -168,7 +168,7 @@ def test_it_ends_at_once_and_begins_no_more(start: Start) -> None:
     assert not [each for each in threading.enumerate() if each.name == "confcast-poll"]
 
 
-def test_its_end_kills_what_runs_and_waits_no_longer_than_two_seconds(start: Start, monkeypatch: Any) -> None:
+def test_its_end_kills_what_runs_and_waits_no_longer_than_it_may(start: Start, monkeypatch: Any) -> None:
     monkeypatch.setattr("confcast.owner.watch.polling._CLOSE_WITHIN", 0.05)
     over = threading.Event()
     source = Polled(hangs=over)
