@@ -47,8 +47,6 @@ from confcast.config.schema.secret_paths import secrets_in, shown_key
 from confcast.config.schema.spelling import Spelling, spelling_of
 from confcast.config.source_set import SourceSet, as_source
 from confcast.config.sources import disk
-from confcast.config.sources.file import File
-from confcast.config.sources.files import Files
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
 from confcast.config.sources.merge import Merged
 from confcast.config.sources.polled import asked_once
@@ -365,8 +363,8 @@ class ConfigLoader(Generic[T]):
     def _text_of(self, shown: str) -> str | None:
         """The content of the file that messages call so; None if no source is called so, or it can't be read."""
         for source in self.sources:
-            if isinstance(source, File | Files | given_files.GivenFile):
-                content = source._text_called(shown)
+            if (text_called := getattr(source, "_text_called", None)) is not None:
+                content: bytes | None = text_called(shown)
                 if content is not None:
                     return content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
         return None

@@ -116,6 +116,10 @@ class Command(_Options, frozen=True):
         """Run the program again, if it is time; returns the seconds until the next run."""
         return polled.poll(self, self.every, self._asked)
 
+    def _text_called(self, shown: str) -> bytes | None:
+        """What it has printed, if messages call this source so."""
+        return polled.text_called(self, shown)
+
     def _asked_now(self) -> Told:
         return polled.asked(self, self.every, self._asked)
 

@@ -211,6 +211,10 @@ class Http(_Options, frozen=True):
         since, at = _when(answer.stale_since), _when(answer.last.at)
         return f"{self.shown}: stale since {since}: {answer.why}; what it gave at {at} is used"
 
+    def _text_called(self, shown: str) -> bytes | None:
+        """The document, if messages call this source so."""
+        return polled.text_called(self, shown)
+
     def _asked_now(self) -> _Answer:
         return polled.asked(self, self.every, self._for_a_load)
 
@@ -342,7 +346,18 @@ _BY_NAME = frozenset({"If-None-Match", "If-Modified-Since"})
 def _as_answer(
     told: Told, last: _Document | None, *, pause: float = 0.0, stale_since: float = 0.0, why: str = ""
 ) -> _Answer:
-    return _Answer(told.fingerprint, told.layer, told.problem, told.reason, told.path, pause, last, stale_since, why)
+    return _Answer(
+        told.fingerprint,
+        told.layer,
+        told.problem,
+        told.reason,
+        told.path,
+        told.content,
+        pause,
+        last,
+        stale_since,
+        why,
+    )
 
 
 def _names(headers: Mapping[str, str]) -> tuple[str, str]:

@@ -49,6 +49,7 @@ class Told:
         problem: The fault; None if there is none.
         reason: The fault's kind, as a `ConfigError` has it.
         path: The keys of the value that the fault is about; empty if it is about the whole.
+        content: What came, parsed or not; empty if it was nothing.
         pause: Seconds for which the one who was asked does not want to be asked again.
     """
 
@@ -57,6 +58,7 @@ class Told:
     problem: Problem | None = None
     reason: str = "validation_failed"
     path: KeyPath = ()
+    content: bytes = field(default=b"", repr=False)
     pause: float = 0.0
 
     def given(self) -> Layer:
@@ -167,6 +169,12 @@ def stale() -> list[str]:
     return [text for source in known if (text := getattr(source, "stale", str)())]
 
 
+def text_called(source: Any, shown: str) -> bytes | None:
+    """What the newest request has brought, for the lines that a message names; None if the source is not called so."""
+    told: Told | None = newest(source) if source.shown == shown else None
+    return told.content if told is not None and told.content else None
+
+
 def fingerprint(source: Hashable) -> bytes:
     """The fingerprint of what is known of a source now."""
     told = newest(source)
@@ -205,10 +213,11 @@ def parsed(content: bytes, form: Format, shown: str, *, allow_empty: bool) -> To
     """A content as an answer, also if it can't be parsed."""
     mark = mark_of(content, form)
     try:
-        return Told(mark, _Content(content, File("content", format=form, shown=shown, allow_empty=allow_empty), mark))
+        file = File("content", format=form, shown=shown, allow_empty=allow_empty)
+        return Told(mark, _Content(content, file, mark), content=content)
     except ConfigError as error:
         path = error.path if isinstance(error, ValueRefused) else ()
-        return Told(mark, None, error.problems[0], error.reason, path)
+        return Told(mark, None, error.problems[0], error.reason, path, content)
 
 
 def fault(text: str, shown: str, *, reason: str = "io_error", same: str = "") -> Told:

@@ -69,6 +69,17 @@ def test_a_document_has_positions(server: ConfigServer) -> None:
     assert str(raised.value).startswith(f"{server.url()}:2:10: number: ")
 
 
+def test_what_is_wrong_is_shown_with_its_line(server: ConfigServer) -> None:
+    for body, line in (("\nnumber = 'x'\n", "number = 'x'"), ("\nnumber =\n", "number =")):
+        server.body = body
+        loader = ConfigLoader(SCHEMA, Http(server.url()))
+        with pytest.raises(ConfigError) as raised:
+            loader.load()
+        (found,) = loader._with_excerpts(raised.value.problems)
+        assert found.excerpt.splitlines()[0] == line
+    assert Http(server.url("/other.toml"))._text_called("elsewhere") is None
+
+
 @pytest.mark.parametrize(
     ("path", "kind", "form", "body"),
     [
