@@ -12,16 +12,16 @@ from dataclasses import dataclass
 _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
 _OPERATIONS, _WINDOWS = "tests/core/test_operations.py", "tests/core/test_windows.py"
-_PROBATIONS = "tests/core/test_probations.py"
+PROBATIONS = "tests/core/test_probations.py"
 _LAST_GOOD = "tests/core/test_last_good.py"
-_TRIALS = "tests/core/test_trials.py"
+TRIALS = "tests/core/test_trials.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
-_FIRST_VOTE = "tests/core/test_first_vote.py"
+FIRST_VOTE = "tests/core/test_first_vote.py"
 _GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
 _WATCHER = "tests/unit/owner/watch/test_watcher.py"
 _FORMATS = "tests/unit/config/sources/formats"
-_BY_CHANCE = "tests/core/test_simulation.py::test_runs_by_chance_get_everywhere_and_hold"
+BY_CHANCE = "tests/core/test_simulation.py::test_runs_by_chance_get_everywhere_and_hold"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ BUGS = (
         "core/first_vote.py",
         "return self.member is None or self.member is member",
         "return True",
-        _FIRST_VOTE,
+        FIRST_VOTE,
     ),
     _core(
         "the worker that votes first is excused at the end of its turn, and so are those that were never asked",
@@ -91,7 +91,7 @@ BUGS = (
         "core/machine.py",
         "        if self._first_vote.member is not None:\n            self._ask_all()\n        else:\n",
         "        if True:\n",
-        _FIRST_VOTE,
+        FIRST_VOTE,
     ),
     _core(
         "a version that no worker has had on trial is committed at its end",
@@ -99,7 +99,7 @@ BUGS = (
         "core/trials.py",
         "        if taken_up and (enough or",
         "        if (enough or",
-        _TRIALS,
+        TRIALS,
     ),
     _core(
         "what was on trial may come back as soon as other content has ended it",
@@ -107,7 +107,7 @@ BUGS = (
         "core/trials.py",
         "unconfirmed=refused))",
         "unconfirmed=self.operator.unconfirmed))",
-        _TRIALS,
+        TRIALS,
     ),
     _core(
         "a canary is told to try what it has not built yet",
@@ -115,7 +115,7 @@ BUGS = (
         "core/canaries.py",
         "        if member.agreed != self.round:",
         "        if member.agreed == -self.round:",
-        _TRIALS,
+        TRIALS,
     ),
     _core(
         "the next owner goes on with a trial that it knows nothing of",
@@ -123,7 +123,7 @@ BUGS = (
         "core/trials.py",
         "            return (TRIAL_OF_DEAD_OWNER.format(trial.version),)",
         "            return ()",
-        _TRIALS,
+        TRIALS,
     ),
     _core(
         "the trigger of the edit itself ends its trial",
@@ -131,7 +131,7 @@ BUGS = (
         "core/trials.py",
         "        if given.digest == trial.digest:",
         "        if given.digest == trial.digest and self._requests.called:",
-        _TRIALS,
+        TRIALS,
     ),
     _core(
         "expect is compared once more after the undo of the trial that it named",
@@ -139,7 +139,7 @@ BUGS = (
         "core/requests.py",
         "        requests = [_compared(each) for each in requests] if begun else requests",
         "        requests = list(requests)",
-        _TRIALS,
+        TRIALS,
     ),
     _core(
         "what is provisional is what the next window falls back to",
@@ -171,7 +171,7 @@ BUGS = (
         "core/probations.py",
         "not self._is_past(window) or self._against or self.state",
         "not self._is_past(window) or self.state",
-        _PROBATIONS,
+        PROBATIONS,
     ),
     _core(
         "what supersedes a version on probation has what is left of its time",
@@ -179,8 +179,8 @@ BUGS = (
         "core/probations.py",
         "proves=self._now + self.rules.probation)",
         "proves=window.proves if window else self._now + self.rules.probation)",
-        _PROBATIONS,
-        _BY_CHANCE,
+        PROBATIONS,
+        BY_CHANCE,
     ),
     _core(
         "a worker that dies before it has answered died of the version before",
@@ -188,7 +188,7 @@ BUGS = (
         "core/probations.py",
         "            version = member.given\n",
         "            version = member.runs\n",
-        _PROBATIONS,
+        PROBATIONS,
     ),
     _core(
         "a no that comes in a write is tested against what is written only",
@@ -197,8 +197,8 @@ BUGS = (
         "        self._weigh()\n        self._window_deadline()",
         "        if self.state is ProposalState.RECORDING:\n            return\n        self._weigh()\n"
         "        self._window_deadline()",
-        _PROBATIONS,
-        _BY_CHANCE,
+        PROBATIONS,
+        BY_CHANCE,
     ),
     _core(
         "an end of a probation puts the write that is under way on none",
@@ -206,7 +206,7 @@ BUGS = (
         "core/probations.py",
         "or self.state is ProposalState.RECORDING:\n            return\n        self.operator",
         "or False:\n            return\n        self.operator",
-        _PROBATIONS,
+        PROBATIONS,
     ),
     _core(
         "a hold is forgotten by the version that is set on it",
@@ -215,7 +215,7 @@ BUGS = (
         "        elif operator.hold is not None and (proposal.resumes or",
         "        elif operator.hold is not None and (proposal.asked is not None or",
         _OPERATIONS,
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "a start on the last good version is held as a person holds one",
@@ -224,7 +224,7 @@ BUGS = (
         "return self.hold is not None and not self.hold.boot",
         "return self.hold is not None",
         _LAST_GOOD,
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "every load that fails puts the last good version back",
@@ -241,7 +241,7 @@ BUGS = (
         "        if expect is not None and expect != newest:\n",
         "        if expect is not None and expect != newest and not self._requests:\n",
         _OPERATIONS,
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "what a person has set without a new number is not written",
@@ -250,7 +250,7 @@ BUGS = (
         "        if proposal.operator.follows(self.operator) or proposal.confirm_within:",
         "        if proposal.confirm_within:",
         _OPERATIONS,
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "who is silent in a dry run counts as timed out",
@@ -267,7 +267,7 @@ BUGS = (
         "        proposal.operator = self._operator_before(previous, operator)\n",
         "",
         _OPERATIONS,
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _journal(
         "what people have set is lost where its version is in SQLite already",
@@ -307,7 +307,7 @@ BUGS = (
         "        for member in self.roster:\n            member.declined = member.asked_again = None\n"
         "        self._write_snapshot(committed)",
         "        self._write_snapshot(committed)",
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "what is proposed is committed before it is checked",
@@ -315,7 +315,7 @@ BUGS = (
         "core/steps.py",
         "STAGING and self._proposal.checked and self.roster",
         "STAGING and self.roster",
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "who has not voted at the deadline is excused before the check has ended",
@@ -380,7 +380,7 @@ BUGS = (
         "core/requests.py",
         "return bool(self._waiting or self._triggers)",
         "return bool(self._waiting)",
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "a call joins the load that is running",
@@ -389,7 +389,7 @@ BUGS = (
         "self._waiting.append(Request(caller, cause, asked))",
         "(self._serving if self._serving else self._waiting).append("
         "caller if self._serving else Request(caller, cause, asked))",
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "the barrier has no deadline",
@@ -421,7 +421,7 @@ BUGS = (
         "core/steps.py",
         "        self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)\n",
         "",
-        _BY_CHANCE,
+        BY_CHANCE,
     ),
     _core(
         "a caller is answered before the history has the outcome",

@@ -17,13 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.seeded.bugs import BUGS, Bug
+from tests.seeded.bugs import BUGS, BY_CHANCE, FIRST_VOTE, PROBATIONS, TRIALS, Bug
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "confcast"
 AT_LEAST = {"core": 7, "shell": 4, "worker": 4, "journal": 3, "watcher": 3, "codec": 3, "load": 3}
 A_TEST, A_RUN = 20, 300
 """Seconds for one test, and for all of a run: a bug may well make something wait for ever."""
+
+OF_NEW_ROWS = [bug for bug in BUGS if {TRIALS, PROBATIONS, FIRST_VOTE} & {*bug.found_by}]
+"""Those of trials, of probations and of who votes first, each of which has a trace by hand, too."""
 
 each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.area}: {bug.name}")
 
@@ -78,6 +81,17 @@ def test_the_suite_finds_it(bug: Bug, copy: Path):
     by_a_test = re.search(r"^FAILED |\+ Timeout \+", found.stdout + found.stderr, re.MULTILINE)
     assert found.returncode == 1, found.stdout[-4000:] + found.stderr[-2000:]
     assert by_a_test, "no test failed: " + found.stdout[-4000:]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(A_RUN + 60)
+@pytest.mark.parametrize("bug", OF_NEW_ROWS, ids=lambda bug: bug.name)
+def test_the_simulation_finds_it_alone(bug: Bug, copy: Path):
+    """By its oracle, in the runs of the suite: what no run has reached would be no find."""
+    (copy / "confcast" / bug.file).write_text(with_the_bug(bug), encoding="utf-8")
+    found = run((BY_CHANCE,), copy, f"--timeout={A_RUN}")
+    assert found.returncode == 1, found.stdout[-4000:] + found.stderr[-2000:]
+    assert re.search(r"^E +in run_by_chance\(\d+\)", found.stdout, re.MULTILINE), found.stdout[-4000:]
 
 
 @pytest.mark.slow
