@@ -369,7 +369,7 @@ class File(_Options, frozen=True):
         if self.format == "ini":
             from confcast.config.sources.formats import ini
 
-            return ini.Reader(nested=self.nested, interpolate=self.interpolate, table=self.table)
+            return ini.Reader(nested=self.nested, interpolate=self.interpolate, table=self._table_path())
         from confcast.config.sources.formats import yaml
 
         return yaml

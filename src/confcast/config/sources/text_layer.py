@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Literal, NamedTuple, get_origin
 
-from confcast.config.schema.annotations import members
-from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.annotations import keys_of, members, type_at
+from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.secret_paths import is_secret_at, shown_key
 from confcast.config.schema.spelling import spelling_of
 from confcast.config.sources.formats.common import Note
-from confcast.config.sources.formats.ini import DEFAULT, is_inherited
+from confcast.config.sources.formats.ini import DEFAULT, SEPARATORS, is_inherited
 from confcast.config.sources.formats.ini_interpolation import Text
 from confcast.config.sources.layer import Fitted, Layer, Place
 from confcast.config.sources.variable_targets import Target, chosen, targets_in_any_case
@@ -72,6 +72,7 @@ class _Meaning(NamedTuple):
         written: The path in the file.
         path: The path in the data, as the schema spells it as far as it has it.
         around: The path of the table around it; one object for all keys of a table.
+        is_inheritable: Whether the key may be set by what its section only inherits: it is declared, or one of texts.
         convert: Makes a value of a text, if the key has one target; may raise NotConvertible.
     """
 
@@ -79,6 +80,7 @@ class _Meaning(NamedTuple):
     written: tuple[str, ...]
     path: KeyPath
     around: KeyPath
+    is_inheritable: bool
     convert: Callable[[str], Any]
 
 
@@ -100,8 +102,14 @@ class _Meanings(dict[str, _Meaning]):
         path = found[0].path if found else self._unknown(written)
         convert = _converter(found[0].annotation, opaque=found[0].opaque) if len(found) == 1 else str
         around = self._around.setdefault(path[:-1], path[:-1])
-        meaning = self[key] = _Meaning(found, written, path, around, convert)
+        inheritable = any(self._is_inheritable(target) for target in found)
+        meaning = self[key] = _Meaning(found, written, path, around, inheritable, convert)
         return meaning
+
+    def _is_inheritable(self, target: Target) -> bool:
+        tables = map(keys_of, members(type_at(self._schema, target.path[:-1])))
+        is_declared = any(table is not None and target.path[-1] in table.names for table in tables)
+        return is_declared or any(kind in (str, Any) for kind in members(target.annotation, written=True))
 
     def _unknown(self, path: tuple[str, ...]) -> KeyPath:
         """A path that the schema does not have, with the tables that it does have in the schema's spelling."""
@@ -135,7 +143,7 @@ class _Fitting:
         around: KeyPath | None = None
         for key, value in table.items():
             meaning = meanings[key]
-            found, written, path, around_it, convert = meaning
+            found, written, path, around_it, _, convert = meaning
             if type(value) is not str or len(found) > 1 or has_secrets:
                 self._set_special(meaning, value)
                 continue
@@ -182,18 +190,30 @@ class _Fitting:
     def _set_special(self, meaning: _Meaning, value: Any) -> None:
         """Set a key to a table, or to a text that may be inherited, made of others, or a secret."""
         if isinstance(value, dict):
-            self._put(meaning.path, meaning.written, {})
-            self.table(value, meaning.written)
+            self._set_table(meaning, value)
+        elif is_inherited(value) and not meaning.is_inheritable:
+            if value.for_all:
+                self._inherited.setdefault(meaning.written[-1], meaning.written)
         elif len(meaning.found) > 1:  # a tag decides, which another key may set
             self._deferred.append((meaning, value))
-        elif meaning.found or not is_inherited(value):
+        else:
             self._set_text(meaning, value)
-        elif value.for_all:
-            self._inherited.setdefault(meaning.written[-1], meaning.written)
+
+    def _set_table(self, meaning: _Meaning, table: Mapping[str, Any]) -> None:
+        """Set a key to a table, which is made also if nothing stands in it."""
+        parts = SEPARATORS.split(meaning.written[-1])
+        if not meaning.found and len(parts) > 1:
+            inside = targets_in_any_case(self._schema, (*meaning.written[:-1], *parts))
+            if inside:
+                message = f"unknown section; nested=True would make it the table {dotted(inside[0].path)}"
+                self._refuse(meaning.path, message, meaning.written)
+                return
+        self._put(meaning.path, meaning.written, {})
+        self.table(table, meaning.written)
 
     def _set_text(self, meaning: _Meaning, text: str) -> None:
         """Set a key to a converted text, or record a problem."""
-        _, written, path, _, convert = meaning
+        _, written, path, _, _, convert = meaning
         if isinstance(text, Text):
             if text.inherited:
                 self._inherited[written[-1]] = None

@@ -264,9 +264,34 @@ def test_a_key_of_default_that_no_section_has_is_refused_once():
     assert refusal(Only, "[DEFAULT]\nprt = 80\n[server]\n[other]\n") == f"app.ini:2:1: DEFAULT.prt: {why}"
 
 
+def test_a_table_of_any_keys_takes_what_it_inherits_only_if_it_is_one_of_texts():
+    class Free(BaseModel):
+        server: Server = Server()
+        numbers: dict[str, int] = {}
+        tables: dict[str, Server] = {}
+        texts: dict[str, str] = {}
+
+    text = "[DEFAULT]\nname = x\n[server]\n[numbers]\na = 1\n[tables]\n[texts]\na = 1\n"
+    assert loaded(Free, text) == Free(
+        server=Server(name="x"), numbers={"a": 1}, tables={}, texts={"name": "x", "a": "1"}
+    )
+
+
+def test_a_section_that_would_be_one_with_nested_says_so():
+    found = refusal(Root, "[server.web]\nx = 1\n[free:x]\na = 1\n")
+    assert 'app.ini:1:1: "server.web": unknown key' in found
+    assert "app.ini:3:1: free:x: unknown section; nested=True would make it the table free.x" in found
+
+
 def test_where_one_table_is_read_the_other_sections_may_be_meant():
     assert loaded(Server, "[DEFAULT]\nprt = 80\nport = 1\n[server]\n[other]\n", table="server").port == 1
     assert "unknown key" in refusal(Server, "[DEFAULT]\nprt = 80\n", table="DEFAULT")
+
+
+def test_where_one_table_is_read_the_references_of_others_are_nobody_s_business():
+    text = "[server:main]\nport = %(http_port)s\n[app]\nname = %(port)s\nport = 1\n[app.x]\nport = %(nix)s\n"
+    assert loaded(Server, text, table="app", interpolate=True).name == "1"
+    assert "refers by %(…)s" in refusal(Root, text, table="app", interpolate=True, nested=True)
 
 
 def test_a_key_of_default_that_only_references_use_is_no_mistake():

@@ -7,7 +7,7 @@ line of its own; quotes are part of a value. Each section has the values of `[DE
 
 configparser gives no positions. `locate` reads the text once more, with a parser that is told of each header and each
 key: by `SECTCRE` and by `optionxform`, which its documentation lets applications replace. Rejected: a grammar of our
-own (it would disagree with the next version's), and to record positions at every load (that costs a third).
+own (it would disagree with the next version's), and to note positions at every load (it takes nearly twice as long).
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ from typing import Any, NamedTuple
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats.common import MAX_DEPTH, TWICE, Lines, Note, Spot, Unparsable, too_deep
-from confcast.config.sources.formats.ini_interpolation import Interpolation, Text, Unresolvable
+from confcast.config.sources.formats.ini_interpolation import Interpolation, Text, Unresolvable, Work
 
 DEFAULT = configparser.DEFAULTSECT
 """The section whose values all others have, too."""
 
-_SPLIT = re.compile("[.:]")
+MOST_INHERITED = 100_000
+"""How many values all sections together may have by `[DEFAULT]`: a small file would stand for as many as it likes."""
+
+SEPARATORS = re.compile("[.:]")
+"""What stands between the parts of a section's name, where it is a path."""
+
 _HEADER = configparser.RawConfigParser.SECTCRE
 _TO_VALUE = re.compile(r"\s*[=:]\s*")
 _COMMENT = ("#", ";")
@@ -58,21 +63,25 @@ class Reader:
     Args:
         nested: Whether a dot or a colon in a section's name leads to a table in a table.
         interpolate: Whether `%(name)s` stands for another value of the section.
-        table: The only table that is read of what is parsed, if one is; `[DEFAULT]` is a table only if it is that.
+        table: The keys of the only table that is read of what is parsed; empty for all of it. Other sections inherit
+            nothing and are not resolved, and `[DEFAULT]` is a table only if it is that.
     """
 
-    def __init__(self, *, nested: bool = False, interpolate: bool = False, table: str | None = None) -> None:
+    def __init__(self, *, nested: bool = False, interpolate: bool = False, table: tuple[str, ...] = ()) -> None:
         self._nested, self._interpolate, self._table = nested, interpolate, table
 
     def parse(self, text: str) -> dict[str, Any] | None:
         """Parse a document; None if the text has none. Every value is a text. Raises Unparsable."""
-        sections, defaults, parser = _read(text)
-        found = sections
-        if defaults or (self._interpolate and "%" in text):
-            resolving = Interpolation(parser) if self._interpolate else None
-            found = {name: self._values(text, name, own, defaults, resolving) for name, own in sections.items()}
-            if self._table == DEFAULT:
-                found[DEFAULT] = self._values(text, DEFAULT, defaults, {}, resolving)
+        document = _read(text)
+        found = document.sections
+        if document.defaults or (self._interpolate and "%" in text):
+            read = [name for name in found if self._path(name)[: len(self._table)] == self._table]
+            inherited = len(document.defaults) * len(read)
+            if inherited > MOST_INHERITED:
+                raise Unparsable(f"has {inherited} values by [{DEFAULT}] in all sections: more than {MOST_INHERITED}")
+            work = Work()
+            read += [DEFAULT] * (self._table == (DEFAULT,))
+            found = found | {name: self._values(text, name, document, work) for name in read}
         return (self._as_tables(text, found) if self._nested else found) or None
 
     def locate(self, text: str) -> dict[KeyPath, Spot]:
@@ -97,22 +106,17 @@ class Reader:
         own = {(*self._path(name), key): _note(value) for name, table in every for key, value in table.items()}
         return {path: note for path, note in own.items() if note is not None}
 
-    def _values(
-        self,
-        text: str,
-        section: str,
-        own: Mapping[str, str],
-        defaults: Mapping[str, str],
-        resolving: Interpolation | None,
-    ) -> dict[str, str]:
+    def _values(self, text: str, section: str, document: Document, work: Work) -> dict[str, str]:
         """The values of a section with those that it inherits. Raises Unparsable."""
-        written = {**defaults, **own}
+        own = document.sections[section] if section != DEFAULT else document.defaults
+        written = {**document.defaults, **own}
+        resolving = Interpolation(document.parser, section, written, work) if self._interpolate else None
         found: dict[str, str] = {}
         for key, value in written.items():
             made_of, fault = tuple[str, ...](), ""
             if resolving is not None and "%" in value:
                 try:
-                    value, made_of = resolving.resolved(section, key, written)
+                    value, made_of = resolving.resolved(key)
                 except Unresolvable as error:
                     if key in own:
                         path = (*self._path(section), key)
@@ -120,13 +124,13 @@ class Reader:
                     fault = str(error)
             inherited = key not in own
             if inherited or made_of:
-                for_all = inherited and self._table is None
+                for_all = inherited and not self._table
                 value = Text(value, inherited=inherited, for_all=for_all, made_of=made_of, fault=fault)
             found[key] = value
         return found
 
     def _path(self, section: str) -> tuple[str, ...]:
-        return tuple(_SPLIT.split(section)) if self._nested and section != DEFAULT else (section,)
+        return tuple(SEPARATORS.split(section)) if self._nested and section != DEFAULT else (section,)
 
     def _as_tables(self, text: str, sections: Mapping[str, dict[str, str]]) -> dict[str, Any]:
         """The sections as tables in tables. Raises Unparsable."""
@@ -258,10 +262,11 @@ class _Places(configparser.RawConfigParser):
     def _first_below(self) -> tuple[int, int] | None:
         """The place of a value of which nothing stands on the line of its key; None if it is empty."""
         indent = _indent(self._text_lines[self._number - 1])
-        for number, line in enumerate(self._text_lines[self._number :], self._number + 1):
+        for index in range(self._number, len(self._text_lines)):
+            line = self._text_lines[index]
             written = line.strip()
             if written and not written.startswith(_COMMENT):
-                return (number, _indent(line) + 1) if _indent(line) > indent else None
+                return (index + 1, _indent(line) + 1) if _indent(line) > indent else None
         return None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from confcast.config.sources.formats.common import MAX_BYTES
 
@@ -61,68 +61,71 @@ class Unresolvable(Exception):
 
 
 class Interpolation:
-    """Resolves the values of one document.
+    """Resolves the values of one section.
 
     Args:
-        parser: The parser that has read it.
+        parser: The parser that has read them.
+        section: The section.
+        values: The values of the section as they are written, with those of `[DEFAULT]`.
+        work: What was done for the sections before.
     """
 
-    def __init__(self, parser: configparser.RawConfigParser) -> None:
-        self._parser = parser
-        self._work = self._length = 0
+    def __init__(self, parser: configparser.RawConfigParser, section: str, values: dict[str, str], work: Work) -> None:
+        self._parser, self._section, self._values, self._work = parser, section, values, work
+        self._counted: dict[tuple[str, int], Work] = {}
 
-    def resolved(self, section: str, key: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-        """A value of a section, resolved, and the keys that it was made of. Raises Unresolvable.
-
-        Args:
-            section: The name of the section.
-            key: The key.
-            values: The values of the section as they are written, with those of `[DEFAULT]`.
-        """
-        reach = _Reach(values)
-        work, length = reach.of(key)
-        self._work, self._length = self._work + work, self._length + length
-        if self._work > MOST_WORK or self._length > MAX_BYTES:
+    def resolved(self, key: str) -> tuple[str, tuple[str, ...]]:
+        """The value of a key, resolved, and the keys that it was made of. Raises Unresolvable."""
+        self._work.add(self._count(key, 1))
+        if self._work.steps > MOST_WORK or self._work.length > MAX_BYTES:
             raise Unresolvable("stands for too much text, by the keys that it refers to")
         try:
-            text = _INTERPOLATION.before_get(self._parser, section, key, values[key], dict(values))
+            text = _INTERPOLATION.before_get(self._parser, self._section, key, self._values[key], self._values)
         except configparser.InterpolationMissingOptionError:
             raise Unresolvable("refers by %(…)s to a key that neither its section nor [DEFAULT] has") from None
         except configparser.InterpolationDepthError:
             raise Unresolvable(f"refers to itself by %(…)s, or through more than {_DEPTH} keys") from None
         except configparser.InterpolationSyntaxError:
             raise Unresolvable("has a % that begins no %(name)s: write %% for a percent sign") from None
-        return text, tuple(reach.keys - {key})
+        return text, self._made_of(key)
+
+    def _count(self, key: str, depth: int) -> Work:
+        """The work for a value, counted once for each depth at which it is referred to."""
+        if (key, depth) in self._counted:
+            return self._counted[key, depth]
+        text = self._values.get(key) if depth <= _DEPTH else None
+        counted = self._counted[key, depth] = Work()
+        if text is not None:
+            counted.steps, counted.length = _STEP + len(text) * (1 + text.count("%")), len(text)
+            for name in _names(text):
+                counted.add(self._count(name, depth + 1))
+        return counted
+
+    def _made_of(self, key: str) -> tuple[str, ...]:
+        """The keys to which the references of a value lead."""
+        found, left = dict[str, None](), [key]
+        while left:
+            for name in _names(self._values[left.pop()]):
+                if name not in found:
+                    found[name] = None
+                    left.append(name)
+        return tuple(found)
 
 
-class _Reach:
-    """How far the references of a value reach.
+class Work:
+    """How much work it is to resolve values.
 
     Attributes:
-        keys: The keys that they have led to.
+        steps: The characters that are copied, each step counted as some.
+        length: The characters of the result at the most.
     """
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self._known: dict[tuple[str, int], tuple[int, int]] = {}
-        self.keys: set[str] = set()
+    def __init__(self) -> None:
+        self.steps = self.length = 0
 
-    def of(self, key: str, depth: int = 1) -> tuple[int, int]:
-        """The work for a value, and the characters of the result at the most."""
-        if (key, depth) not in self._known:
-            self._known[key, depth] = self._counted(key, depth)
-        return self._known[key, depth]
-
-    def _counted(self, key: str, depth: int) -> tuple[int, int]:
-        text = self._values.get(key)
-        if text is None or depth > _DEPTH:
-            return 0, 0
-        self.keys.add(key)
-        work, length = _STEP + len(text) * (1 + text.count("%")), len(text)
-        for name in _names(text):
-            more, longer = self.of(name, depth + 1)
-            work, length = work + more, length + longer
-        return work, length
+    def add(self, other: Work) -> None:
+        """Count other work, too."""
+        self.steps, self.length = self.steps + other.steps, self.length + other.length
 
 
 def _names(text: str) -> Iterator[str]:

@@ -165,8 +165,8 @@ def test_each_section_has_what_stands_in_default_and_its_place_is_there():
 
 def test_default_alone_is_no_document_unless_it_is_asked_for():
     assert Reader().parse("[DEFAULT]\nx = 1\n") is None
-    assert Reader(table="DEFAULT").parse("[DEFAULT]\nx = 1\n") == {"DEFAULT": {"x": "1"}}
-    assert not texts(Reader(table="DEFAULT").parse("[DEFAULT]\nx = 1\n") or {})
+    assert Reader(table=("DEFAULT",)).parse("[DEFAULT]\nx = 1\n") == {"DEFAULT": {"x": "1"}}
+    assert not texts(Reader(table=("DEFAULT",)).parse("[DEFAULT]\nx = 1\n") or {})
 
 
 # ---- tables in tables
@@ -296,6 +296,28 @@ def test_a_small_text_that_stands_for_much_is_refused_at_once(text):
 def test_blanks_in_a_line_without_a_delimiter_don_t_take_for_ever():
     with pytest.raises(Unparsable):
         Reader().parse("[a]\n" + ("x" + " " * 249) * 800 + "x\n")
+
+
+@pytest.mark.timeout(30)
+def test_values_of_default_in_all_sections_have_a_limit():
+    keys = "".join(f"k{number} = 1\n" for number in range(1000))
+    text = f"[DEFAULT]\n{keys}" + "".join(f"[s{number}]\n" for number in range(101))
+    with pytest.raises(Unparsable, match=r"has 101000 values by \[DEFAULT\] in all sections: more than 100000"):
+        Reader().parse(text)
+
+
+@pytest.mark.timeout(30)
+def test_many_references_in_one_section_don_t_take_for_ever():
+    text = "[a]\nx = 1\n" + "".join(f"k{number} = %(x)s%(k{number // 2})s\n" for number in range(1, 5000)) + "k0 = 0\n"
+    found = by_us(text, Reader(interpolate=True))
+    assert isinstance(found, Unparsable)  # through more than ten keys
+    assert "through more than 10 keys" in found.message
+
+
+@pytest.mark.timeout(30)
+def test_places_of_many_empty_values_don_t_take_for_ever():
+    text = "[a]\n" + "".join(f"k{number} =\n" for number in range(20_000))
+    assert Reader().locate(text)["a", "k19999"].value == (20_001, 9)
 
 
 # ---- advice
