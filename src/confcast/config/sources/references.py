@@ -166,7 +166,7 @@ def fingerprint_with_variables(content: bytes) -> bytes:
     own = fingerprint_of(content)
     if b"$" not in content and b"!env" not in content:
         return own
-    names = sorted({found.decode() for found in _NAMES.findall(content)} & os.environ.keys())
+    names = sorted(name for found in set(_NAMES.findall(content)) if (name := found.decode()) in os.environ)
     values = "\0".join(f"{name}={os.environ[name]}" for name in names)
     return combined([own, fingerprint_of(values.encode(errors="surrogateescape"))]) if names else own
 

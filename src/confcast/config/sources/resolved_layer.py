@@ -64,14 +64,17 @@ class ResolvedLayer(Layer):
         if not self._wholes and not self._unresolved:
             return fitted._replace(layer=ResolvedLayer(fitted.layer, {}, {}))
         refused = {path: list(_messages(error, schema, path)) for path, error in self._unresolved.items()}
-        data = _copied(self.data)
+        converted = dict[KeyPath, Any]()
         for path, text in self._wholes.items():
             wanted = wanted_at(schema, path, self.data)
+            if wanted is None or wanted.annotation is str:
+                continue
             try:
-                value = text if wanted is None else from_text(text, wanted.annotation, opaque=wanted.opaque)
+                converted[path] = from_text(text, wanted.annotation, opaque=wanted.opaque)
             except NotConvertible as error:
                 refused[path] = [str(error)]
-                continue
+        data = _copied(self.data) if converted or refused else self.data
+        for path, value in converted.items():
             value_at(data, path[:-1])[path[-1]] = value
         problems = [
             (path, Problem(shown_key(path, schema), message, self.where(path)))
@@ -145,5 +148,5 @@ def _take(data: dict[str, Any], path: KeyPath) -> KeyPath:
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: _copied(item) if isinstance(item, dict | list) else item for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value
