@@ -76,8 +76,8 @@ class ConfigLoader(Generic[T]):
         guards: What refuses a change until a person allows it (`confcast.guards`). Their keys are checked when the
             config owner starts.
 
-    Values are taken as they are written. A placeholder in a value, `${VAR}` or `{{ x }}`, causes a warning in the log,
-    once for as long as the placeholder stays.
+    Values are taken as they are written, unless a `File` is told to resolve `references`. A placeholder in a value,
+    `${VAR}` or `{{ x }}`, causes a warning in the log, once for as long as the placeholder stays.
 
     Raises:
         TypeError: The schema is of no supported kind, a source has no `read()`, or a guard is none.

@@ -1,4 +1,4 @@
-"""Reads a file in TOML, JSON, YAML or INI as a source.
+"""Reads a file in TOML, JSON, YAML or INI as a source; what it refers to is read by includes.py.
 
 Guarantees: a file that is missing, empty, only comments, still open for writing, not UTF-8, too large, too deep, a
 directory or a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be
