@@ -139,7 +139,8 @@ def _messages(error: Unresolved, schema: Any, path: KeyPath) -> Iterator[str]:
 
 def _take(data: dict[str, Any], path: KeyPath) -> KeyPath:
     """Remove the value at a path, or the list that it is an item of: other items would move up. Returns its path."""
-    length = next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))
+    around = (index for index in range(len(path)) if isinstance(value_at(data, path[:index]), list))
+    length = next(around, len(path))
     table = value_at(data, path[: length - 1])
     if isinstance(table, dict):
         table.pop(path[length - 1], None)

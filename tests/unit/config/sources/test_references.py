@@ -317,6 +317,30 @@ def test_what_begins_like_a_reference_and_is_none_is_refused_and_not_quoted(writ
     assert found == [f"app.toml:1:8: name: has a reference that can't be read: {references.FORMS}"]
 
 
+class Numbered(BaseModel):
+    ports: dict[int, int] = {}
+    names: list[list[str]] = []
+
+
+def test_what_else_stands_in_the_same_table_is_still_checked_also_where_keys_are_numbers(variables):
+    variables(PORT="80")
+    found = refused(loader("ports:\n  1: ${NOPE}\n  2: many\n  3: ${PORT}\nnames: [[a], [b, '${NOPE}']]\n", Numbered))
+    assert found[0].startswith("app.yaml:3:6: ports.2: ")
+    assert found[1:] == [f"app.yaml:2:6: ports.1: {unset('NOPE')}", f"app.yaml:5:18: names.1.1: {unset('NOPE')}"]
+    assert loader("ports:\n  3: ${PORT}\n", Numbered).load().config.ports == {3: 80}
+
+
+def test_one_table_of_a_file_has_references_and_includes(variables, folder):
+    variables(PORT="80", STAGE="prod")
+    Path("prod.toml").write_text("name = 'included'\nport = 1\n")
+    text = "[tool.other]\nname = '${NOPE}'\n[tool.app]\ninclude = '${STAGE}.toml'\nport = '${PORT}'\n"
+    app = loader(text, path="pyproject.toml", table="tool.app", includes="include")
+    candidate = app.load()
+    assert (candidate.config.name, candidate.config.port) == ("included", 80)
+    assert candidate.origin_of("port") == "pyproject.toml:5:8, from environment variable PORT"
+    assert candidate.origin_of("name") == "prod.toml:1:8"
+
+
 def test_a_path_that_no_file_can_have_is_refused_and_not_watched(folder):
     Path("app.json").write_text('{"name": "${file:a\\u0000b}", "text": "${file:%s}"}' % ("x" * 5000))
     app = loader(path="app.json")
