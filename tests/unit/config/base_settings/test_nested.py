@@ -78,6 +78,12 @@ def test_a_mistake_in_what_it_reads_has_its_place():
         ConfigLoader(App).load()
 
 
+def test_a_file_that_it_can_t_read_is_refused_with_the_place():
+    Path("db.env").write_bytes(b"DB_HOST=\xff")
+    with pytest.raises(ConfigError, match=r"^db\.env:1:9: is not UTF-8: save it as UTF-8$"):
+        ConfigLoader(App).load()
+
+
 def test_a_file_of_one_that_is_never_made_is_watched_and_no_mistake(tmp_path):
     class Optional(BaseSettings):
         db: Db | None = None

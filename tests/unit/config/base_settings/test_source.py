@@ -285,9 +285,13 @@ def test_another_secret_is_another_content_though_its_repr_is_the_same():
         model_config = config(strict=True, env_prefix="APP_", secrets_dir="sec", secrets_nested_delimiter="__")
         token: SecretStr = SecretStr("")
 
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: Any, **others: Any) -> Any:
+            return (NestedSecrets(settings_cls),)  # gives the object that masks itself
+
     Path("sec").mkdir()
     Path("sec/app_token").write_text("one")
-    loader = ConfigLoader(with_sources(Strict, NestedSecrets))
+    loader = ConfigLoader(Strict)
     first = loader.load()
     Path("sec/app_token").write_text("two")
     assert loader._fingerprint() != first.fingerprint
@@ -432,6 +436,17 @@ def test_a_table_that_only_repeats_the_default_leaves_the_default_itself():
         db: Db | Special = Special(host="d")
 
     assert type(ConfigLoader(Partial).load().config.db) is type(Partial().db)
+
+
+def test_such_a_default_may_be_one_that_its_own_dump_would_not_make():
+    class Renamed(pydantic.BaseModel):
+        host: str = Field("", alias="hostName")
+
+    class Partial(BaseSettings):
+        model_config = config(nested_model_default_partial_update=True, env_prefix="P_")
+        db: Renamed = Renamed(hostName="d")
+
+    assert ConfigLoader(Partial).load().config.db.host == "d"
 
 
 def test_values_of_init_sources_may_be_no_plain_data():
