@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
@@ -47,8 +48,8 @@ class Authority:
         fresh.write_bytes(content)
         fresh.replace(path)
 
-    def pair(self, name: str, kind: str = "EC") -> tuple[bytes, bytes]:
-        """A certificate and its key, PEM."""
+    def pair(self, name: str, kind: str = "EC", address: str = "") -> tuple[bytes, bytes]:
+        """A certificate and its key, PEM; `address`: an IP address that it is for, too."""
         key = KEYS[kind]()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = dt.datetime.now(dt.UTC)
@@ -60,6 +61,9 @@ class Authority:
             not_valid_before=now - dt.timedelta(days=1),
             not_valid_after=now + dt.timedelta(days=1),
         )
+        if address:
+            alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+            builder = builder.add_extension(alternative, critical=False)
         certificate = builder.sign(key, hashes.SHA256())
         encryption: Any = serialization.NoEncryption()
         if self._password:

@@ -13,7 +13,7 @@ import pytest
 
 from confcast.config.sources import http_exchange as module
 from confcast.config.sources.http_exchange import Reply, Unanswered, Unusable, get
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, context_of
 from tests.support.config_server import ConfigServer, Handler, config_server, says
 from tests.support.waiting import eventually
 
@@ -217,9 +217,7 @@ def test_what_connects_after_its_deadline_sends_nothing(server: ConfigServer, mo
 
 def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority.certfile, authority.keyfile)
-    server = ConfigServer("number = 1", context=context)
+    server = ConfigServer("number = 1", context=context_of(authority))
     try:
         with pytest.raises(Unanswered, match=r"its certificate can't be verified: self.signed certificate"):
             ask(server)
@@ -230,6 +228,25 @@ def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(Unanswered):
             get(plain, {}, timeout=LONG, most=MOST)
         assert server.asked == []
+    finally:
+        server.close()
+
+
+def test_over_tls_an_answer_is_whole_and_one_that_hangs_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.pair("server", address="127.0.0.1")
+    authority.put(authority.keyfile, key)
+    authority.put(authority.certfile, certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certfile))
+    server = ConfigServer("number = 1", context=context_of(authority))
+    try:
+        assert ask(server).body == b"number = 1"
+        server.script = _drip_body
+        with pytest.raises(Unanswered, match=r"no whole answer within 0\.3 s"):
+            ask(server, timeout=0.3, most=10**9)
+        eventually(_nobody_asks, "the end of the thread, though the server goes on")
     finally:
         server.close()
 
