@@ -228,7 +228,7 @@ class Oracle(TrialOracle):
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
         if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
-            asked = self._is_open(_resumes) or self._asks_for_a_window()
+            asked = self._is_open(_resumes) or self._asks_for_a_window() or self._is_open(asks_for_a_trial)
             self.undone_sources &= set() if asked else {self.read_values}
         self.trial_event(event)
         self._judge(event)
