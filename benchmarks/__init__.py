@@ -5,12 +5,12 @@
 
 One file for each family of rows: `read.py` (reads, pins), `counting.py` (requests by version), `derived.py`,
 `reload.py`, `crowd.py` (64 workers), `observer.py` (commit to observer), `codec.py`, `growth.py` (each step of a load,
-by size), `sharing.py` (one leaf of a large configuration changed), `start.py`, `command.py`, `memory.py`, `soak.py`
-(5,000 reloads), `storm.py` (gunicorn, 20 reloads a second), `killing/` (what a configuration that kills its workers
-costs), `others/` (what people would pick instead: a watch in each process, a manager's dictionary, Redis, gunicorn's
-stash). `rows.py` says what a row is, `timing.py` how anything is timed: what is compared is measured alternately, in
-several rounds, because the machine is never as quiet in one minute as in the next. All of it takes some fifteen
-minutes.
+by size), `sharing.py` (one leaf of a large configuration changed), `sources.py` (each beside its parser), `start.py`,
+`command.py`, `memory.py`, `soak.py` (5,000 reloads), `storm.py` (gunicorn, 20 reloads a second), `killing/` (what a
+configuration that kills its workers costs), `others/` (what people would pick instead: a watch in each process, a
+manager's dictionary, Redis, gunicorn's stash). `rows.py` says what a row is, `timing.py` how anything is timed: what is
+compared is measured alternately, in several rounds, because the machine is never as quiet in one minute as in the next.
+All of it takes some fifteen minutes.
 
 `--plot` draws how the figures grow (`plots/`); without a directory, the pictures of the guide's page on speed.
 """
