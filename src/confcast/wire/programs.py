@@ -10,7 +10,9 @@ deadline waits for the end, too).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import selectors
 import signal
@@ -149,6 +151,7 @@ def _started(command: Sequence[str], output: int, errors: int) -> int:
         (os.POSIX_SPAWN_DUP2, errors, 2),
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
     ]
+    _end_with_this_process()
     ends = _ends
     try:  # without the lock: a program on a disk that hangs keeps its start waiting
         pid = os.posix_spawnp(
@@ -167,6 +170,12 @@ def _started(command: Sequence[str], output: int, errors: int) -> int:
         if _ends != ends:
             _kill(pid)
     return pid
+
+
+@functools.cache
+def _end_with_this_process() -> None:
+    """Have `end_all` called at the exit of a process that does not call it: its threads end without their deadlines."""
+    atexit.register(end_all)
 
 
 def _inherited() -> Iterator[int]:

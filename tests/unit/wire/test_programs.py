@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -126,6 +127,26 @@ def test_one_that_is_being_started_when_the_process_ends_ends_too(monkeypatch: p
 
     monkeypatch.setattr(os, "posix_spawnp", late)
     assert os.waitstatus_to_exitcode(shell("sleep 600").status or 0) == -signal.SIGKILL
+
+
+def test_it_ends_with_a_process_whose_thread_waits_for_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "lives"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    script = f"exec 9>{fifo}; touch {tmp_path}/began; sleep 600"
+    program = f"""
+import pathlib, threading, time
+from confcast.wire.programs import run
+run_it = lambda: run(["/bin/sh", "-c", {script!r}], time.monotonic() + 600, 10)
+threading.Thread(target=run_it, daemon=True).start()
+while not pathlib.Path({str(tmp_path / "began")!r}).exists():
+    time.sleep(0.01)
+"""
+    try:
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=LONG)
+        eventually(lambda: _is_at_its_end(reader), "the end of the program")
+    finally:
+        os.close(reader)
 
 
 def test_nobody_waits_for_an_answer_that_is_not_needed() -> None:
