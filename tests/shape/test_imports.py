@@ -22,7 +22,10 @@ ALLOWED = {
     "tracebacks": (),
     "errors": ("texts",),
     "wire": ("texts", "errors"),
-    "config": ("texts", "errors", "wire.messages", "wire.files.whole_files", "wire.programs"),
+    "config": (
+        *("texts", "errors", "wire.messages", "wire.files.whole_files"),
+        *("wire.programs", "wire.http_exchange"),
+    ),
     "guards": ("config.guarding",),
     "probes": ("wire.probes",),
     "worker": ("texts", "tracebacks", "errors", "wire", "config.schema", "config.codec", "config.diff"),

@@ -11,8 +11,8 @@ What the server calls a document (ETag, or else Last-Modified) is sent back as i
 a second change within that second would have the same names (nginx makes them of size and second).
 
 Rejected: to ask a load's question by these names, too (what a person reloads by hand has to be the truth), to take a
-document for one that is cut (see `http_exchange.py`), and to take what a server says of freshness (`Cache-Control`) for
-the time between two polls.
+document for one that is cut (see `wire/http_exchange.py`), and to take what a server says of freshness
+(`Cache-Control`) for the time between two polls.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from confcast.config.schema.kinds import Secret
 from confcast.config.sources import disk, last_known, polled
 from confcast.config.sources.file import _SUFFIXES, FORMATS, Format
 from confcast.config.sources.formats.common import MAX_BYTES
-from confcast.config.sources.http_exchange import Reply, Unanswered, Unusable, get
 from confcast.config.sources.layer import Layer
 from confcast.config.sources.polled import Told
 from confcast.errors import ConfigError, Problem
+from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get
 from confcast.wire.messages import WithSecrets
 
 if TYPE_CHECKING:

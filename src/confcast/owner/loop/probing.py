@@ -5,33 +5,26 @@ it began. Each run has a deadline, `every`, whatever hangs; a program that misse
 Of what a program says some hundred characters are kept, and the rest is read and dropped. An answer that says no is
 posted to the loop; no answer is logged at the first time in a row, and counted. Without probes there is no thread.
 
-Rejected: one thread for all probes (one that hangs would delay the others), and `urllib.request` (it bounds each wait
-for a byte, and not an answer that comes byte by byte).
+Rejected: one thread for all probes (one that hangs would delay the others).
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import logging
 import os
-import socket
-import string
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote, urlunsplit
 
 from confcast.owner.core.effects import Probed
 from confcast.owner.core.machine import Core, ProposalState
 from confcast.texts import shortened
-from confcast.wire import programs
+from confcast.wire import http_exchange, programs
 from confcast.wire.probes import AnyProbe, Command, Http
-
-if TYPE_CHECKING:
-    import http.client
 
 _log = logging.getLogger("confcast.owner")
 
@@ -40,8 +33,6 @@ _MOST_KEPT = 2000
 
 _LONGEST_LINE = 300
 _UNANSWERED = "probe without an answer"
-_MOST_REDIRECTS = 3
-_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def provisional_version(core: Core) -> int:
@@ -141,9 +132,8 @@ class Probing:
 
 def asked(probe: AnyProbe, over: Callable[[], bool] = lambda: False) -> Answer:
     """Ask a probe once, within its `every` seconds; `over`: whether nobody needs the answer any more."""
-    deadline = time.monotonic() + probe.every
     try:
-        return _run(probe, deadline, over) if isinstance(probe, Command) else _fetch(probe, deadline)
+        return _run(probe, over) if isinstance(probe, Command) else _fetch(probe)
     except Exception as error:  # whatever a name's resolver, a program's path or a server's answer may be
         return Answer(none=f"{type(error).__name__}: {shortened(str(error), _LONGEST_LINE)}")
 
@@ -151,9 +141,9 @@ def asked(probe: AnyProbe, over: Callable[[], bool] = lambda: False) -> Answer:
 # ---- a program
 
 
-def _run(probe: Command, deadline: float, over: Callable[[], bool]) -> Answer:
+def _run(probe: Command, over: Callable[[], bool]) -> Answer:
     try:
-        ended = programs.run(probe.command, deadline, _MOST_KEPT, merged=True, over=over)
+        ended = programs.run(probe.command, time.monotonic() + probe.every, _MOST_KEPT, merged=True, over=over)
     except programs.NotStarted as error:
         return Answer(none=f"it can't be started: {error.strerror}")
     if ended.status is None:
@@ -168,66 +158,15 @@ def _run(probe: Command, deadline: float, over: Callable[[], bool]) -> Answer:
 # ---- a URL
 
 
-def _fetch(probe: Http, deadline: float) -> Answer:
-    url = probe.url
-    for _ in range(_MOST_REDIRECTS + 1):
-        status, location = _get(url, probe, deadline)
-        following = urljoin(url, _quoted(location)) if location else url
-        if not 300 <= status < 400 or not location or _place(following) != _place(url):
-            break
-        url = following
-    return Answer() if 200 <= status < 400 else Answer(no=f"answered with status {status}")
-
-
-def _place(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or _USUAL_PORTS.get(parts.scheme)
-
-
-def _quoted(location: str) -> str:
-    """A Location that can be sent back: servers put blanks and other characters into it, as `urllib.request` knows."""
-    return quote(location, encoding="iso-8859-1", safe=string.punctuation)
-
-
-def _get(url: str, probe: Http, deadline: float) -> tuple[int, str]:
-    """The status of one answer, and where it redirects to; empty: nowhere. Raises OSError, HTTPException."""
-    import http.client  # with TLS it takes 25 ms of a processor, which an owner without such a probe need not pay
-
-    parts = urlsplit(url)
-    left = max(0.001, deadline - time.monotonic())
-    assert parts.hostname is not None
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=left)
-    with contextlib.closing(connection), _limited(connection, deadline) as is_over:
-        try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            target = quote(target, safe=string.punctuation)  # what is quoted already stays, since % is such a character
-            connection.request("GET", target, headers={"User-Agent": "confcast", **_authorization(probe)})
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            if not is_over():
-                raise
-        if is_over():
-            raise TimeoutError(f"no answer within {probe.every:g} s")
-        return answer.status, answer.getheader("Location") or ""
-
-
-@contextlib.contextmanager
-def _limited(connection: http.client.HTTPConnection, deadline: float) -> Iterator[Callable[[], bool]]:
-    """Cut the connection at the deadline, though bytes come one by one; gives whether that is over."""
-
-    def cut() -> None:
-        if isinstance(sock := connection.sock, socket.socket):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
-    timer.daemon = True
-    timer.start()
+def _fetch(probe: Http) -> Answer:
+    parts = probe.parts
+    url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    headers = {"User-Agent": "confcast", **_authorization(probe)}
     try:
-        yield lambda: time.monotonic() >= deadline
-    finally:
-        timer.cancel()
+        status = http_exchange.status_of(url, headers, timeout=probe.every)
+    except http_exchange.Unanswered as error:
+        return Answer(none=str(error))
+    return Answer() if 200 <= status < 400 else Answer(no=f"answered with status {status}")
 
 
 def _authorization(probe: Http) -> dict[str, str]:

@@ -19,7 +19,6 @@ import msgspec
 import pytest
 
 from confcast.owner.core.effects import Probed
-from confcast.owner.loop import probing as module
 from confcast.owner.loop.probing import Answer, Probing, asked
 from confcast.probes import Command, Http
 from confcast.wire import programs
@@ -205,25 +204,20 @@ def test_a_url_may_have_any_characters(site: Site) -> None:
     assert [path for path, _ in site.heard] == ["/204?caf%C3%A9=100%25"]
 
 
-def test_a_port_that_is_the_usual_one_is_the_same_place() -> None:
-    assert module._place("http://a/b") == module._place("http://A:80/") != module._place("http://a:8080/")
-    assert module._place("https://a/b") == module._place("https://a:443/") != module._place("http://a:443/")
-
-
 @pytest.mark.parametrize("path", ["hang", "drip"])
 def test_a_url_that_never_answers_has_a_deadline(site: Site, path: str) -> None:
-    assert asked(Http(site.url(path), every=0.3)).none == "TimeoutError: no answer within 0.3 s"
+    assert asked(Http(site.url(path), every=0.3)).none == "no whole answer within 0.3 s"
 
 
 def test_a_connection_that_is_refused_or_cut_is_no_answer() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        assert asked(Http(f"http://127.0.0.1:{free.getsockname()[1]}/")).none.startswith("ConnectionRefusedError: ")
-    assert asked(Http("http://no-such-host.invalid/")).none.startswith("gaierror: ")
+        assert asked(Http(f"http://127.0.0.1:{free.getsockname()[1]}/")).none == "Connection refused"
+    assert asked(Http("http://no-such-host.invalid/")).none.startswith("its name is not found: ")
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         threading.Thread(target=lambda: deaf.accept()[0].close()).start()
         answer = asked(Http(f"http://127.0.0.1:{deaf.getsockname()[1]}/"))
-    assert answer.none.startswith(("RemoteDisconnected: ", "ConnectionResetError: "))
+    assert answer.none in ("it closed the connection without an answer", "Connection reset by peer")
 
 
 # ---- when they run

@@ -1,4 +1,4 @@
-"""One request to a server, as a source needs it: a deadline for the whole exchange, a bound, and no half answer.
+"""One request to a server, for a source or a probe: a deadline for the whole exchange, a bound, and no half answer.
 
 Guaranteed: the caller waits no longer than the timeout, wherever the exchange hangs: in the resolver of names, the
 connection, TLS, or an answer that comes byte by byte. What an answer says of its length is checked, and one that says
@@ -43,7 +43,7 @@ class Unusable(Exception):
 
 
 class Reply(NamedTuple):
-    """A whole answer."""
+    """A whole answer; the body is empty where it was not asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -59,10 +59,38 @@ def get(url: str, headers: Mapping[str, str], *, timeout: float, most: int) -> R
         timeout: Seconds for the whole exchange, redirects included.
         most: Bytes of a body at the most.
 
+    Returns:
+        The answer, after redirects to the same place.
+
     Raises:
         Unanswered: No whole answer came in time.
         Unusable: The answer leads elsewhere, is too large, is compressed, or does not say how long it is.
     """
+    reply = _exchanged(url, headers, timeout, most)
+    if _redirects(reply):
+        following = _following(url, reply)
+        if _place(following) == _place(url):
+            raise Unusable(f"redirects more than {_MOST_REDIRECTS} times")
+        scheme, host, port = _place(following)
+        raise Unusable(
+            f"redirects to another place, {scheme}://{host}:{port}, where a token or a password must not go: "
+            "give the URL there"
+        )
+    return reply
+
+
+def status_of(url: str, headers: Mapping[str, str], *, timeout: float) -> int:
+    """The status with which a URL answers, after redirects to the same place; the body is not read.
+
+    The arguments are those of `get`. A redirect to another place is an answer, and so is one too many.
+
+    Raises:
+        Unanswered: No answer came in time.
+    """
+    return _exchanged(url, headers, timeout, None).status
+
+
+def _exchanged(url: str, headers: Mapping[str, str], timeout: float, most: int | None) -> Reply:
     if not _at_once.acquire(blocking=False):
         raise Unanswered(f"{_MOST_AT_ONCE} requests before this one still hang, in the resolver of names, it seems")
     exchange = _Exchange(url, headers, timeout, most)
@@ -75,7 +103,7 @@ def get(url: str, headers: Mapping[str, str], *, timeout: float, most: int) -> R
 
 
 class _Exchange:
-    def __init__(self, url: str, headers: Mapping[str, str], timeout: float, most: int) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], timeout: float, most: int | None) -> None:
         self._url, self._headers, self._most = url, headers, most
         self._timeout, self._deadline = timeout, time.monotonic() + timeout
         self._connection: http.client.HTTPConnection | None = None
@@ -120,20 +148,13 @@ class _Exchange:
 
     def _followed(self) -> Reply:
         url = self._url
-        for _ in range(_MOST_REDIRECTS + 1):
-            reply = self._get(url)
-            location = reply.headers.get("location", "")
-            if reply.status not in _REDIRECTS or not location:
-                return reply
-            following = urljoin(url, _quoted(location))
-            if _place(following) != _place(url):
-                scheme, host, port = _place(following)
-                raise Unusable(
-                    f"redirects to another place, {scheme}://{host}:{port}, where a token or a password must not go: "
-                    "give the URL there"
-                )
+        reply = self._get(url)
+        for _ in range(_MOST_REDIRECTS):
+            if not _redirects(reply) or _place(following := _following(url, reply)) != _place(url):
+                break
             url = following
-        raise Unusable(f"redirects more than {_MOST_REDIRECTS} times")
+            reply = self._get(url)
+        return reply
 
     def _get(self, url: str) -> Reply:
         import http.client  # with TLS it takes 25 ms of a processor, which nobody without such a source pays
@@ -153,12 +174,12 @@ class _Exchange:
             connection.request("GET", target, headers=dict(self._headers))
             with connection.getresponse() as answer:
                 found = {name.lower(): value for name, value in reversed(answer.getheaders())}  # the first of a name
-                body = b"" if answer.status in _REDIRECTS else self._body(answer)
+                body = b"" if self._most is None or answer.status in _REDIRECTS else self._body(answer, self._most)
                 return Reply(answer.status, found, body)
         finally:
             connection.close()
 
-    def _body(self, answer: http.client.HTTPResponse) -> bytes:
+    def _body(self, answer: http.client.HTTPResponse, most: int) -> bytes:
         if (coding := answer.getheader("Content-Encoding", "identity").strip().lower()) not in ("", "identity"):
             raise Unusable(f"answers in the coding {coding[:20]!r}, which was not asked for")
         expected = answer.length
@@ -168,12 +189,12 @@ class _Exchange:
                 "cut would pass for its end"
             )
         found = bytearray()
-        while (expected is None or expected <= self._most) and len(found) <= self._most:
+        while (expected is None or expected <= most) and len(found) <= most:
             if not (read := answer.read(_CHUNK)):
                 break
             found += read
-        if len(found) > self._most or (expected or 0) > self._most:
-            raise Unusable(f"answers with more than {_size(self._most)}")
+        if len(found) > most or (expected or 0) > most:
+            raise Unusable(f"answers with more than {_size(most)}")
         if expected is not None and len(found) < expected:
             raise Unanswered(f"the connection was cut after {len(found)} of {expected} bytes")
         return bytes(found)
@@ -201,6 +222,14 @@ def _words(error: Exception, timeout: float) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return type(error).__name__
+
+
+def _redirects(reply: Reply) -> bool:
+    return reply.status in _REDIRECTS and bool(reply.headers.get("location"))
+
+
+def _following(url: str, reply: Reply) -> str:
+    return urljoin(url, _quoted(reply.headers["location"]))
 
 
 def _place(url: str) -> tuple[str, str | None, int | None]:

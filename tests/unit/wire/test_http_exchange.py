@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from confcast.config.sources import http_exchange as module
-from confcast.config.sources.http_exchange import Reply, Unanswered, Unusable, get
+from confcast.wire import http_exchange as module
+from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get
 from tests.support.certificates import Authority, context_of
 from tests.support.config_server import ConfigServer, Handler, config_server, says
 from tests.support.waiting import eventually
@@ -267,3 +267,8 @@ def test_words_are_there_for_each_error() -> None:
     assert module._words(ssl.SSLError(1, "text"), 1) == "TLS fails: sslerror"
     assert module._words(OSError("text"), 1) == "OSError"
     assert module._words(ValueError("secret"), 1) == "ValueError"
+
+
+def test_a_port_that_is_the_usual_one_is_the_same_place() -> None:
+    assert module._place("http://a/b") == module._place("http://A:80/") != module._place("http://a:8080/")
+    assert module._place("https://a/b") == module._place("https://a:443/") != module._place("http://a:443/")
