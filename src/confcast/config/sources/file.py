@@ -290,7 +290,7 @@ class File(_Options, frozen=True):
             lambda: self._notes(text),
             has_lines=True,
             secrets=secrets,
-            warnings=warnings,
+            warnings=(*warnings, *self._warnings(text)),
         )
 
     def _kind_of_layer(self) -> type[Layer]:
@@ -377,6 +377,12 @@ class File(_Options, frozen=True):
     def _notes(self, text: str) -> Mapping[KeyPath, Note]:
         notes: Callable[[str], Mapping[KeyPath, Note]] | None = getattr(self._reader(), "notes", None)
         return notes(text) if notes is not None else {}
+
+    def _warnings(self, text: str) -> list[str]:
+        """Sentences about what the format's parser passes over in silence."""
+        warnings = getattr(self._module(), "warnings", None)
+        found = warnings(text) if warnings is not None else ()
+        return [f"{self.shown}:{line}:{column}: what {predicate}" for line, column, predicate in found]
 
     def _places(self, text: str) -> Mapping[KeyPath, Place]:
         """The positions of all values of a text that was parsed."""

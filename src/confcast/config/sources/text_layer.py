@@ -15,6 +15,7 @@ guess types without the schema (`"1e3"`, `"no"`, a password of digits).
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Literal, NamedTuple, get_origin
@@ -38,6 +39,7 @@ from confcast.config.sources.variable_values import (
 )
 from confcast.errors import Problem
 
+_LOOKS_LIKE_KEY = re.compile(r"([A-Za-z_][\w.-]*)[ \t]*[=:]", re.ASCII)
 _SCALARS = (int, float, bool, type(None))
 _FAR = 1_000_000  # an index that no type has anything of its own for
 _TABLE_AND_KEY = "is a table in one place of this file and a value in another"
@@ -61,7 +63,7 @@ class TextLayer(Layer):
             has_lines=self.has_lines,
             secrets=fitting.secrets,
         )
-        return Fitted(layer, fitting.problems, list(self.warnings), fitting.refused)
+        return Fitted(layer, fitting.problems, [*self.warnings, *fitting.warnings], fitting.refused)
 
 
 class _Meaning(NamedTuple):
@@ -106,10 +108,18 @@ class _Meanings(dict[str, _Meaning]):
         meaning = self[key] = _Meaning(found, written, path, around, inheritable, convert)
         return meaning
 
-    def _is_inheritable(self, target: Target) -> bool:
+    def declared(self, key: str) -> Target | None:
+        """The target of a key that is a field of a class; None of any other key."""
+        found = targets_in_any_case(self._schema, (*self._at, key))
+        return next(filter(self._is_declared, found), None)
+
+    def _is_declared(self, target: Target) -> bool:
         tables = map(keys_of, members(type_at(self._schema, target.path[:-1])))
-        is_declared = any(table is not None and target.path[-1] in table.names for table in tables)
-        return is_declared or any(kind in (str, Any) for kind in members(target.annotation, written=True))
+        return any(table is not None and target.path[-1] in table.names for table in tables)
+
+    def _is_inheritable(self, target: Target) -> bool:
+        is_text = any(kind in (str, Any) for kind in members(target.annotation, written=True))
+        return is_text or self._is_declared(target)
 
     def _unknown(self, path: tuple[str, ...]) -> KeyPath:
         """A path that the schema does not have, with the tables that it does have in the schema's spelling."""
@@ -136,6 +146,7 @@ class _Fitting:
         self.problems: list[Problem] = []
         self.refused: list[KeyPath] = []
         self.secrets: set[KeyPath] = set()
+        self.warnings: list[str] = []
 
     def table(self, table: Mapping[str, Any], at: tuple[str, ...]) -> None:
         """Set what a table of the file has."""
@@ -147,6 +158,8 @@ class _Fitting:
             if type(value) is not str or len(found) > 1 or has_secrets:
                 self._set_special(meaning, value)
                 continue
+            if "\n" in value:
+                self._warn_of_keys_in(value, meanings, meaning)
             try:
                 value = convert(value)
             except NotConvertible as error:
@@ -169,6 +182,8 @@ class _Fitting:
 
     def check_inherited(self) -> None:
         """Refuse each key that sections only inherit if it is of no use to any of them."""
+        if not any(self._inherited.values()):
+            return
         texts = [text for text in _texts(self._layer.data) if isinstance(text, Text)]
         for key in {name for text in texts for name in text.made_of}:
             self._inherited[key] = None
@@ -198,6 +213,16 @@ class _Fitting:
             self._deferred.append((meaning, value))
         else:
             self._set_text(meaning, value)
+
+    def _warn_of_keys_in(self, text: str, meanings: _Meanings, meaning: _Meaning) -> None:
+        """Warn of a key of the schema in a value's further lines: it was indented by mistake, and sets nothing."""
+        first, *lines = text.split("\n")
+        for found in map(_LOOKS_LIKE_KEY.match, lines if first else ()):
+            if found is not None and (target := meanings.declared(found[1])) is not None:
+                where, key = self._layer.where(meaning.written, key=True), shown_key(target.path, self._schema)
+                self.warnings.append(
+                    f"{where}: the value goes on in an indented line that looks like the key {key}, and does not set it"
+                )
 
     def _set_table(self, meaning: _Meaning, table: Mapping[str, Any]) -> None:
         """Set a key to a table, which is made also if nothing stands in it."""

@@ -318,6 +318,32 @@ def test_what_stands_in_a_section_goes_before_what_it_inherits_whatever_their_ca
     assert loaded(Root, "[DEFAULT]\nport = 1\n[Server]\nport = 2\n[server]\nname = x\n").server.port == 2
 
 
+# ---- what configparser does in silence
+
+
+def test_a_key_that_was_indented_by_mistake_is_warned_of_once(caplog):
+    found = loader(
+        Root,
+        "[server]\nname = x\n  Max-Age = 5\n  other = 6\nhosts =\n  name: x\n[free.x]\na = b\n  a = c\n",
+        nested=True,
+    )
+    found.load()
+    found.load()
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said == (
+        "app.ini:2:1: the value goes on in an indented line that looks like the key server.max_age, and does not set it"
+    )
+
+
+def test_what_stands_behind_a_header_is_warned_of(caplog):
+    text = "[server]  port = 80\n[free] # x\n[free.x] ; y\nhosts =\n  [a] b\n"
+    assert loaded(Root, text, nested=True).server.port == 0
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said == (
+        "app.ini:1:11: what stands behind a section's name, where configparser ignores it: give it a line of its own"
+    )
+
+
 # ---- secrets
 
 

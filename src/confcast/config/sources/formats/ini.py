@@ -38,6 +38,10 @@ _MOST_BLANKS = 250  # configparser takes time by the square of their number
 _BLANKS = re.compile(rf"(?<![^\S\n])[^\S\n]{{{_MOST_BLANKS},}}+\S")
 _TABLE_AND_KEY = "is a table here and a key elsewhere in this file: with nested=True the name of a section is a path"
 
+_BEHIND_BRACKET = re.compile(r"\][^\S\n]*[^\s#;\]]")  # found sooner than the next, which has no literal to look for
+_BEHIND_HEADER = re.compile(r"(?m)^[^\S\n]*\[[^\n]+\][^\S\n]*[^\s#;\]]")
+_IGNORED = "stands behind a section's name, where configparser ignores it: give it a line of its own"
+
 _LINES_BELOW = "the lines below are indented, which makes them part of this value: indent no key"
 _COMMENT_BEHIND = "a comment behind a value is part of it in an INI file: give the comment a line of its own"
 _QUOTES = "quotes are part of a value in an INI file: leave them out"
@@ -105,6 +109,15 @@ class Reader:
         every = [*document.sections.items(), (DEFAULT, document.defaults)]
         own = {(*self._path(name), key): _note(value) for name, table in every for key, value in table.items()}
         return {path: note for path, note in own.items() if note is not None}
+
+    def warnings(self, text: str) -> list[tuple[int, int, str]]:
+        """What configparser passes over in silence: the line, the column, and a predicate of what stands there."""
+        if _BEHIND_BRACKET.search(text) is None or _BEHIND_HEADER.search(text) is None:
+            return []
+        lines = _with_newlines(text).split("\n")
+        heads = [spot.key for path, spot in _Places(text).found.items() if len(path) == 1]
+        found = ((line, _ignored_in(lines[line - 1])) for line, _ in heads)
+        return [(line, offset + 1, _IGNORED) for line, offset in found if offset is not None]
 
     def _values(self, text: str, section: str, document: Document, work: Work) -> dict[str, str]:
         """The values of a section with those that it inherits. Raises Unparsable."""
@@ -213,6 +226,14 @@ def _start(text: str, number: int | None) -> tuple[int, int]:
     if not number:
         return 0, 0
     return number, _indent(text.split("\n")[number - 1]) + 1
+
+
+def _ignored_in(header: str) -> int | None:
+    """Where something stands behind the section's name that is no comment; None if nothing does."""
+    found = _HEADER.match(header.lstrip())
+    end = _indent(header) + (found.end() if found is not None else 0)
+    rest = header[end:].lstrip()
+    return len(header) - len(rest) if rest and not rest.startswith(_COMMENT) else None
 
 
 def _indent(line: str) -> int:
