@@ -12,7 +12,6 @@ the codec makes, without running any of the user's code, gets the digests.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -25,8 +24,8 @@ import msgspec
 from confcast.config.schema.annotations import members, written_children
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.kinds import fields_of
-from confcast.config.schema.marks import is_watched, is_watched_mark, mentions
-from confcast.config.schema.watched_path import WatchedPath, content_of, watched_path
+from confcast.config.schema.marks import is_watched
+from confcast.config.schema.watched_path import WatchedPath, content_of, has_watched, watched_path
 from confcast.config.sources import disk
 from confcast.config.sources.layer import fingerprint_of
 from confcast.config.validation.field_errors import FieldError
@@ -143,16 +142,6 @@ def contents_in(config: Any, schema: Any, keys: Iterable[KeyPath] = ((),)) -> di
 def _as_stamped(file: Path) -> Content:
     digest = content_of(file) if isinstance(file, WatchedPath) else b""
     return Content(digest) if digest else Content(b"", "did not exist", is_missing=True)
-
-
-def has_watched(schema: Any) -> bool:
-    """Whether a class has a `Watched` field, or a class in it has."""
-    return _has_watched(schema)
-
-
-@functools.cache
-def _has_watched(schema: Any) -> bool:
-    return mentions(schema, is_watched_mark, fields_of)
 
 
 def _walk(

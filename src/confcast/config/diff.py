@@ -34,7 +34,7 @@ from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.pydantic_members import hidden_members
 from confcast.config.schema.secret_urls import is_url_class, secrets_of_url, shown_url
 from confcast.config.schema.secrets import contains_secret, contains_url, has_url_keys, hides_keys, is_marked
-from confcast.config.schema.watched_path import changed_content
+from confcast.config.schema.watched_path import changed_content, has_watched
 from confcast.texts import encodable, shortened
 from confcast.wire.messages import Change
 
@@ -213,6 +213,7 @@ class _Comparison:
         self._codec = codec
         self._are_same = same
         self._longest = longest
+        self._has_watched = has_watched(codec.schema)
         masked = masked_keys(codec.schema)
         self.root = _MARKED if masked is not None and masked.is_whole else _OPEN._replace(masked=masked)
 
@@ -361,7 +362,7 @@ class _Comparison:
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
         shown = cut(self.shown(old, member)), cut(self.shown(new, member))
-        return Change(member.key, *shown, changed_content(old, new))
+        return Change(member.key, *shown, changed_content(old, new) if self._has_watched else "")
 
     def shown(self, value: Any, member: _Member) -> Any:
         """A value as plain data, its secrets masked; of a long list or table no more than is shown of its text."""

@@ -45,6 +45,7 @@ from confcast.config.schema.masked_keys import mask_keys, masked_keys
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in, shown_key
 from confcast.config.schema.spelling import Spelling, spelling_of
+from confcast.config.schema.watched_path import has_watched
 from confcast.config.source_set import SourceSet, as_source
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
@@ -284,7 +285,7 @@ class ConfigLoader(Generic[T]):
         from confcast.config.codec import digest
 
         payload = _encoded(self._codec, config, merged)
-        if contents.has_watched(self.schema):
+        if has_watched(self.schema):
             config, payload = self._with_digests(config, payload, reading, merged)
         return Candidate(self.schema, config, payload, digest(payload), (merged, reading.fingerprint))
 

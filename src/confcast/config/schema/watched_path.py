@@ -16,6 +16,7 @@ returns an equal path of another field).
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from confcast.config.schema.kinds import fields_of
+from confcast.config.schema.marks import is_watched_mark, mentions
 
 if sys.platform == "win32":
     from pathlib import WindowsPath as _Base
@@ -72,7 +74,7 @@ def taken_apart(path: WatchedPath) -> list[Any]:
 
 def changed_content(old: Any, new: Any) -> str:
     """What has changed between two values that are equal as paths, in words; empty if they hold no watched path."""
-    if type(old) is not type(new) or not _has_watched(old):
+    if type(old) is not type(new) or not _holds_watched(old):
         return ""
     try:
         if old != new:
@@ -88,13 +90,23 @@ def _change(old: WatchedPath, new: WatchedPath) -> str:
     return "content changed" if content_of(old) else "the file has appeared"
 
 
-def _has_watched(value: Any) -> bool:
+def has_watched(schema: Any) -> bool:
+    """Whether a class has a `Watched` field, or a class in it has."""
+    return _has_watched(schema)
+
+
+@functools.cache
+def _has_watched(schema: Any) -> bool:
+    return mentions(schema, is_watched_mark, fields_of)
+
+
+def _holds_watched(value: Any) -> bool:
     if isinstance(value, list | tuple | deque | set | frozenset):
-        return any(map(_has_watched, value))
+        return any(map(_holds_watched, value))
     if isinstance(value, dict):
-        return any(map(_has_watched, value.values()))
-    fields = () if isinstance(value, WatchedPath) else fields_of(type(value)) or ()
-    return isinstance(value, WatchedPath) or any(_has_watched(getattr(value, each.name, None)) for each in fields)
+        return any(map(_holds_watched, value.values()))
+    fields = fields_of(type(value)) or () if has_watched(type(value)) else ()
+    return isinstance(value, WatchedPath) or any(_holds_watched(getattr(value, each.name, None)) for each in fields)
 
 
 def _watched(old: Any, new: Any) -> Iterator[tuple[WatchedPath, WatchedPath]]:
