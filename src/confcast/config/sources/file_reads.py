@@ -41,7 +41,7 @@ class FileReads:
     def __init__(self, note: Note, given: Mapping[str, bytes] | None = None) -> None:
         self._note = note
         self._known: dict[str, tuple[bytes, os.stat_result]] = {}
-        self._seen: dict[str, tuple[int, ...] | None] = {}
+        self._seen: dict[str, tuple[int, ...] | None] | None = None  # kept by `together` alone
         self.given: Mapping[str, bytes] = given or {}
 
     def together(self, read: Callable[[], T]) -> T:
@@ -57,7 +57,7 @@ class FileReads:
         while True:
             expired = time.monotonic() >= deadline
             self._known.clear()
-            self._seen.clear()
+            self._seen = {}
             try:
                 found = read()
             except ConfigError:
@@ -99,6 +99,8 @@ class FileReads:
         given = self.given.get(path)
         if given is not None:
             return given, _NOTHING
+        if self._seen is None:
+            return disk.read_with_stat(path)
         self._seen[path] = disk.identity(Path(path))
         content, found = disk.read_with_stat(path)
         self._seen[path] = disk.stat_fields(found)
@@ -106,7 +108,8 @@ class FileReads:
 
     def _rest(self) -> bool:
         """Whether each file is what it was when it was read; one file alone is."""
-        return len(self._seen) < 2 or all(disk.identity(Path(path)) == seen for path, seen in self._seen.items())
+        seen = self._seen or {}
+        return len(seen) < 2 or all(disk.identity(Path(path)) == before for path, before in seen.items())
 
 
 def is_called(path: str, name: str) -> bool:
