@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from confcast.config.base_settings import calls, files
 from confcast.config.base_settings.names import keys_of_field
-from confcast.config.base_settings.nested import frozen_default, nested_in
+from confcast.config.base_settings.nested import frozen_defaults, nested_in
 from confcast.config.base_settings.places import ReadFile, finder_of, layer_of, paths_in
 from confcast.config.schema.annotations import keys_of, type_at
 from confcast.config.schema.key_path import KeyPath
@@ -44,9 +44,7 @@ class OwnSources:
 
     def __init__(self, schema: Any) -> None:
         self._schema, self.shown = schema, f"the sources of {schema.__qualname__}"
-        self._nested = nested_in(schema)
-        frozen = list(dict.fromkeys(filter(None, map(frozen_default, self._nested))))
-        self._frozen = frozen
+        self._nested, self._frozen = nested_in(schema), frozen_defaults(schema)
 
     def read(self) -> Layer:
         """Read them as `read_noting` does."""
@@ -83,7 +81,8 @@ class OwnSources:
         below = []
         for each in self._nested:
             key = each.field.key
-            made = each.owner is self._schema and (each.factory is each.cls or key in tables)
+            is_used = each.factory is each.cls or key in tables
+            made = each.owner is self._schema and each.is_whole and is_used
             try:
                 found = _OneRead(each.cls, note, caught).layers()
             except ConfigError:

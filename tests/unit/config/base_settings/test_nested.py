@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pydantic
 import pytest
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing_extensions import TypeAliasType
 
 from confcast import ConfigError, ConfigLoader
+from confcast.config.base_settings.nested import nested_in
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -99,3 +102,46 @@ def test_a_default_that_was_made_at_the_import_is_said_since_no_reload_reads_it(
     (text,) = caplog.messages
     assert text.startswith("Frozen.db has a default that was made when its module was imported, so no reload reads")
     assert text.endswith("again: write Field(default_factory=Db)")
+
+
+class Holder(pydantic.BaseModel):
+    held: Db = Field(default_factory=Db)
+
+
+def test_such_a_default_is_found_inside_of_another(caplog):
+    class Around(BaseSettings):
+        holder: Holder = Holder()
+
+    ConfigLoader(Around).load()
+    (text,) = caplog.messages
+    assert "Around.holder has a default that was made" in text
+    assert text.endswith("write Field(default_factory=Holder)")
+
+
+def test_the_files_of_those_in_lists_and_tables_are_watched_and_counted(tmp_path):
+    class Many(BaseSettings):
+        several: list[Db] = []
+        by_name: dict[str, Db | None] = {}
+        again: list[Many] = []
+
+    Many.model_rebuild(_types_namespace={"Many": Many})
+    Path("db.env").write_text("DB_HOST=a")
+    Path("a.toml").write_text("[[several]]\nport = 1\n[by_name.x]\nport = 2\n")
+    loader = ConfigLoader(Many, "a.toml")
+    first = loader.load()
+    assert (first.config.several[0].host, first.config.by_name["x"].host) == ("a", "a")
+    assert tmp_path / "db.env" in loader._watched()
+    Path("db.env").write_text("DB_HOST=b")
+    assert loader._fingerprint() != first.fingerprint
+    assert loader.load().config.several[0].host == "b"
+
+
+Tree: Any = TypeAliasType("Tree", list["Tree"] | dict[str, "Tree"] | Db | str)
+
+
+def test_a_type_that_contains_itself_is_looked_through_once():
+    class Recursive(BaseSettings):
+        tree: Tree = "leaf"
+
+    assert [each.cls for each in nested_in(Recursive)] == [Db]
+    assert ConfigLoader(Recursive).load().config.tree == "leaf"
