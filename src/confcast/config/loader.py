@@ -489,7 +489,13 @@ class ConfigLoader(Generic[T]):
 
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
         """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
-        sources = given_files.in_place(self.sources, contents)
+        try:
+            sources = given_files.in_place(self.sources, contents)
+        except ConfigError as error:
+            own = f"the files that {self._name()} itself names are read by pydantic-settings, and can't be replaced"
+            raise ConfigError(
+                [*error.problems, Problem("", own)] if has_own_sources(self.schema) else error.problems
+            ) from None
         other: ConfigLoader[T] = ConfigLoader(self._schema, *sources, overrides=self._overrides, guards=self._guards)
         return other
 

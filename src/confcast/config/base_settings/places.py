@@ -6,7 +6,9 @@ reads a document that ours refuse (a key twice in YAML), the file's name is the 
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +17,11 @@ from confcast.config.base_settings.calls import Called
 from confcast.config.base_settings.files import files_of, folders_of
 from confcast.config.base_settings.names import keys_of_field, name_of, normal
 from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.kinds import loaded
 from confcast.config.sources.dotenv import lines_in
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _Places = Mapping[KeyPath, Place | str]
 
 
@@ -105,13 +109,22 @@ def paths_in(data: dict[Any, Any] | list[Any], above: KeyPath = (), *, tables: b
 
 
 def revealed(value: Any) -> str:
-    """A text that differs wherever values do, also those of secrets, whose repr is always the same."""
+    """A text that differs wherever values do, also those of secrets, whose repr is always the same.
+
+    Equal values have the same text in each process: no text has an address, or the order of a set.
+    """
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {revealed(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(revealed, value)) + "]"
+    if isinstance(value, set | frozenset):
+        return "{" + ", ".join(sorted(map(revealed, value))) + "}"
+    if isinstance(value, loaded("pydantic.main", "BaseModel")):
+        return type(value).__qualname__ + revealed(vars(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return type(value).__qualname__ + revealed([getattr(value, each.name) for each in dataclasses.fields(value)])
     reveal = getattr(value, "get_secret_value", None)
-    return repr(reveal()) if callable(reveal) and not isinstance(value, type) else repr(value)
+    return repr(reveal()) if callable(reveal) else _ADDRESS.sub("", repr(value))
 
 
 def _variable(name: str | None) -> str | None:

@@ -318,3 +318,11 @@ def test_a_type_that_can_t_be_carried_is_named_before_anything_is_read():
 
     with pytest.raises(NotCarried, match="handle"):
         ConfigLoader(Uncarried).load()
+
+
+def test_a_file_that_the_class_names_can_t_be_tried_with_another_content():
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(App)._with_contents({".env": b"APP_NAME=a"})
+    first, second = str(caught.value).splitlines()
+    assert first == ".env is no file of the sources, which have: none"
+    assert second == "the files that App itself names are read by pydantic-settings, and can't be replaced"
