@@ -179,6 +179,7 @@ def _read(text: str) -> Document:
     if max(map(len, lines)) > _MOST_BLANKS:
         _check_blanks(text)
     parser = configparser.RawConfigParser()
+    parser.optionxform = str.lower  # type: ignore[method-assign,assignment]  # what its own does, called for each key
     try:
         parser.read_file(lines)
     except configparser.Error as error:
