@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from types import FrameType
 
 from confcast.config import contents
+from confcast.config.sources import file_reads
 from confcast.tracebacks import is_of_a_library
+
+_READING = ("read", "_read", "read_noting", "read_for")
+"""The functions that read a source, or a file that a source or a value names."""
+
+_FILE_IN = {contents.__name__: "file", file_reads.__name__: "path"}
+"""By module, the variable of such a function that has the file."""
 
 
 def what_hangs(thread: int) -> str:
@@ -48,9 +55,9 @@ def _shown(frame: FrameType) -> str:
 
 
 def _source_of(frame: FrameType) -> object:
-    """The file or name of the source whose method this frame runs, or the watched file that is read; else None."""
-    if frame.f_code.co_name not in ("read", "_read"):
+    """The file or name of the source whose method this frame runs, or the file that it reads; else None."""
+    if frame.f_code.co_name not in _READING:
         return None
     this = frame.f_locals.get("self")
-    watched = frame.f_locals.get("file") if frame.f_globals.get("__name__") == contents.__name__ else None
-    return watched or getattr(this, "shown", None) or getattr(this, "path", None)
+    file = frame.f_locals.get(_FILE_IN.get(str(frame.f_globals.get("__name__")), ""))
+    return file or getattr(this, "shown", None) or getattr(this, "path", None)
