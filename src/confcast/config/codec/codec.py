@@ -128,11 +128,12 @@ class Codec(Generic[T]):
         Raises:
             ProtocolError: This codec did not write the payload.
         """
-        try:
-            mask_keys(self.schema, masked_of(payload))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise ProtocolError("the keys of secrets before these bytes can't be read") from None
-        payload = without_masked(payload)
+        if header := header_of(payload):
+            try:
+                mask_keys(self.schema, masked_of(payload))
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                raise ProtocolError("the keys of secrets before these bytes can't be read") from None
+            payload = payload[len(header) :]
         if payload[:8] != self._prefix:
             raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
         return self._of_the_schema(self._reader.read(payload[8:]))

@@ -8,10 +8,12 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from pydantic import BaseModel
 
+from confcast import Watched
 from confcast.config.codec import codec_of
 from confcast.config.diff import differences
 from confcast.config.schema.watched_path import WatchedPath, changed_content, content_of, watched_path
@@ -20,8 +22,8 @@ ONE, TWO = b"1" * 16, b"2" * 16
 
 
 class Settings(BaseModel):
-    path: Path
-    paths: list[Path] = []
+    path: Annotated[Path, Watched]
+    paths: list[Annotated[Path, Watched]] = []
 
 
 @dataclasses.dataclass
