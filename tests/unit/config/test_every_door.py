@@ -191,12 +191,12 @@ texts = st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]
 
 
 def outcome(loader: ConfigLoader[Any], overrides: Overrides | None = None) -> Any:
-    """The bytes of the configuration, or the reasons why there is none."""
+    """The bytes of the configuration, or the reasons why there is none; in what order depends on their positions."""
     try:
         reading = loader._read() if overrides is None else loader._read(overrides)
         return loader._codec.encode(loader._build(reading).config)  # without the paths that a source calls secret
     except (ConfigError, NotCarried) as error:
-        return [(problem.key, problem.message) for problem in getattr(error, "problems", [error])]
+        return sorted((problem.key, problem.message) for problem in getattr(error, "problems", [error]))
 
 
 def by_variable(schema: Any, text: str) -> Any:
@@ -224,7 +224,7 @@ def by_call(schema: Any, value: Any) -> Any:
     try:
         overrides = Overrides().set(sent, schema, Call(0.0))
     except ConfigError as error:
-        return [(problem.key, problem.message) for problem in error.problems]
+        return sorted((problem.key, problem.message) for problem in error.problems)
     return outcome(ConfigLoader(schema), Overrides.decode(overrides.encode()))
 
 

@@ -55,12 +55,13 @@ def wait_for(verbs: Asks, version: int | None, timeout: float) -> ReloadEvent:
 def is_over(stats: dict[str, Any], version: int | None) -> bool:
     """Whether these totals show that the version is good or gone.
 
-    Without a version: that nothing is under way, and nothing is provisional.
+    Without a version: that nothing is under way, and nothing is provisional. The version after a given one may be its
+    undo, which is in the history only once its barrier is closed.
     """
     if version is None:
         return bool(stats["phase"] == "idle") and stats.get("trial") is None and not _may_be_undone(stats)
     runs: int = stats["version"]
-    settled = runs > version or (runs == version and stats["phase"] != "committing")
+    settled = runs > version + 1 or (runs >= version and stats["phase"] != "committing")
     return settled and not _may_be_undone(stats, version)
 
 

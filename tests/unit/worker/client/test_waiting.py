@@ -56,7 +56,9 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         (3, 3, "committing", False),
         (3, 3, "idle", True),
         (3, 3, "staging", True),
-        (3, 4, "committing", True),
+        (3, 4, "committing", False),  # perhaps its undo
+        (3, 4, "staging", True),
+        (3, 5, "committing", True),
         (3, 2, "idle", False),
         (3, 2, "recording", False),
     ],
@@ -113,8 +115,10 @@ def test_it_waits_for_the_end_of_a_trial_and_of_the_probation_after_it(version: 
 def test_what_was_undone_on_trial_is_told_by_its_undo() -> None:
     undone = event(5, ReloadResult.UNDONE, previous=4)
     versions = (kept(5, origin="undo"), kept(3))
-    owner = Owner((3, "idle", None, TRIAL), (5, "idle"), events=(undone, ON_TRIAL, event(3)), versions=versions)
+    stats = [(3, "idle", None, TRIAL), (5, "committing"), (5, "idle")]
+    owner = Owner(*stats, events=(undone, ON_TRIAL, event(3)), versions=versions)
     assert wait_for(owner, 4, 9.0) is undone
+    assert owner.stats == [(5, "idle")], "while its barrier is open, the undo is in no history"
     assert event_of(3, list(versions), [undone, ON_TRIAL, event(3)]) == event(3)
 
 
