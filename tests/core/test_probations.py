@@ -696,6 +696,37 @@ def test_it_ends_in_a_write():
     assert owner.did(fx.Record)[-1].payload == A, "what the row says"
 
 
+@pytest.mark.parametrize("asked", [Rollback, Confirm])
+def test_it_ends_in_a_write_that_fails(asked: type):
+    """What has waited for that write finds what runs proven: a way back is asked of the workers, as ever."""
+    owner, w1, w2 = running()
+    owner.is_triggered()
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2)
+    call = owner.is_asked_for(asked)
+    passes(owner)
+    owner.forget().fails_to_record(fx.RowState.ABSENT)
+    assert (owner.core.operator.window, owner.core.fallback.committed.version) == (None, 2)
+    assert owner.did(fx.Record) == owner.did(fx.RecordState) == []
+    if asked is Rollback:
+        assert [each.version for each in owner.did(fx.Restore)] == [None], "of another good version, and voted for"
+    else:
+        assert owner.answer(call).result is ReloadResult.CONFLICT
+
+
+def test_a_no_in_a_write_that_fails_after_its_time_came_in_time():
+    owner, w1, w2 = running()
+    owner.is_triggered()
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2)
+    complains(owner, w1)
+    passes(owner)
+    owner.fails_to_record(fx.RowState.ABSENT)
+    assert owner.did(fx.Record)[-1].payload == A
+    is_undone(owner, w1, w2)
+    assert owner.events()[-1].result is ReloadResult.UNDONE
+
+
 # ---- a person
 
 

@@ -47,6 +47,10 @@ class Hooks(ABC):
         """Look, once more, at what speaks against what runs."""
 
     @abstractmethod
+    def _probation_ends(self) -> None:
+        """Prove what runs, if its time is over, nothing was said against it, and no write is under way."""
+
+    @abstractmethod
     def _provisional_until(self) -> float:
         """Until when what runs may still be undone; 0.0: it is not provisional."""
 

@@ -132,6 +132,7 @@ class Steps(Hooks):
 
     def _next(self) -> None:
         self._enter(ProposalState.IDLE)
+        self._probation_ends()  # its time may have come in a write, which has failed
         if self._exits or self._ends_trial() or self._begins_what_is_due() or self._begins_operation():
             return
         if self._requests:
@@ -184,8 +185,7 @@ class Steps(Hooks):
     def _begin_load(self, *, insist: bool, compare: bool = False, edit: Edit | None = None) -> None:
         self._enter(ProposalState.LOADING)
         number, proposal = self._loads.begin(), self._proposal
-        layer, who = self._layer_to_load(), proposal.who
-        values = self.operator.unconfirmed is not None
+        layer, who, values = self._layer_to_load(), proposal.who, self.operator.unconfirmed is not None
         load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who, values)
         guarding = fx.Guarding.WARN if self._requests.starts else proposal.guarding
         self._effects.append(msgspec.structs.replace(load, guarding=guarding, allow=proposal.allow))
