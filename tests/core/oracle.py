@@ -116,7 +116,7 @@ class Oracle(TrialOracle):
         self.stage_began = 0.0
         self.votes_until: float | None = None
         self.proven = False
-        self.recording = self._late_no = False
+        self.recording = self._late_no = self.hands_over = False
         self._undo_due = 0, 0.0  # which version is to be undone, and since when that is ordered
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
@@ -279,8 +279,7 @@ class Oracle(TrialOracle):
 
     def _write_ordered(self, effect: fx.Record | fx.RecordState) -> None:
         before, after = self.world.journal.operator, effect.operator
-        ends = (before.window is not None and after.window is None) or before.trial is not None
-        assert not self.dry or ends, "C1: a dry run has written"
+        assert not self.dry or self._leaves_dry_run(effect), "C1: a dry run has written"
         self.dry = False
         self.first_vote.over()
         if isinstance(effect, fx.RecordState):  # who attaches meanwhile has missed no vote
@@ -302,6 +301,16 @@ class Oracle(TrialOracle):
         self.disturbed = set()
         self.first_vote.decided()
         self.open_round, self.recording = 0, True
+
+    def _leaves_dry_run(self, effect: fx.Record | fx.RecordState) -> bool:
+        """U3: whether this is what a load is given up for, or what goes before that: the undo of what nobody runs."""
+        before, after = self.world.journal.operator, effect.operator
+        window, newest = before.window, self.newest_row
+        if window is None or before.trial is not None or after.window is None:
+            return before.trial is not None or window is not None
+        over = window.deadline > 0.0 and (self.hands_over or window.deadline <= self.world.now)
+        unrun = isinstance(effect, fx.Record) and effect.undo and effect.undoes == newest
+        return unrun and (over or self.seen[newest] >= 2)
 
     def _are_voted_for(self, effect: fx.Record | fx.RecordState, *, asks: bool = True) -> set[int]:
         """Returns who has not voted yes."""
@@ -683,6 +692,7 @@ class Oracle(TrialOracle):
         """An input is about to be handed over: who connects later is too late for what comes of it."""
         said = given.message if isinstance(given, fx.Received) else None
         self.trial_is_loaded(given)
+        self.hands_over = given.on if isinstance(given, fx.HandsOver) else self.hands_over
         self._late_no = isinstance(said, Vote) and not said.ok and said.round != self.open_round
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
