@@ -117,7 +117,7 @@ class Oracle(TrialOracle):
         self.votes_until: float | None = None
         self.proven = False
         self.recording = self._late_no = self.hands_over = False
-        self._undo_due = 0, 0.0  # which version is to be undone, and since when that is ordered
+        self._undo_due = 0, 0.0, False  # which version is to be undone, since when, and whether nobody ran it then
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
         self.against = 0
@@ -290,7 +290,7 @@ class Oracle(TrialOracle):
         if effect.undo:
             self.undos.add(effect.version)
             if self._undo_due[0] != effect.undoes:  # else its write has failed before
-                self._undo_due = effect.undoes, self.world.now
+                self._undo_due = effect.undoes, self.world.now, not effect.takes_back and self._is_unrun()
         if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back
             self.recorded_here.add(effect.version)
         if self.promotes(effect):
@@ -509,6 +509,12 @@ class Oracle(TrialOracle):
             few = len(since) <= 3  # of more, some are not kept
             assert effect.payload in since or not few, "A4: put back, and something newer has run"
 
+    def _is_unrun(self) -> bool:
+        """A4: whether somebody has declined what is committed, and nobody who lives has ever run it."""
+        here, newest = self.world.owner.known, self.newest_row
+        run = any(pids & here for version, pids in self.applied_here.items() if version >= newest)
+        return not run and any(self.refused_here.get(pid) == newest for pid in here)
+
     def _dies_of(self, pid: int) -> None:
         """As many as may die of the version that they were sent last, answered or not, where nobody else has died."""
         perhaps = self.open_trial is not None or pid in self.refused_here
@@ -543,7 +549,8 @@ class Oracle(TrialOracle):
         self._window_begins(after)
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
-            over = before is not None and 0.0 < before.deadline <= self._undo_due[1]
+            _, since, unrun = self._undo_due
+            over = before is not None and 0.0 < before.deadline <= since and not unrun  # D7: A4 goes before its end
             refused = effect.operator.unconfirmed
             ends = over or (refused is not None and refused.version == self.newest_row)
             if back and effect.origin == "undo" and ends:  # else nobody has run it, within the window

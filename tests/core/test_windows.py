@@ -687,6 +687,28 @@ def test_a_version_that_nobody_runs_ends_the_window_that_it_opened():
     assert owner.version == 3
 
 
+def test_what_nobody_runs_at_its_end_was_refused_by_the_workers_and_may_be_asked_for_again():
+    """D7: the undo that is owed goes before the end of the window, which then has nothing to undo."""
+    owner, w1, w2 = serving()
+    call = owner.is_asked_for(Reload, confirm_within=SECONDS)
+    owner.loads_of(B, B)
+    all_vote(owner, w1, w2)
+    owner.records()
+    owner.accepts = False
+    for peer in (w1, w2):
+        owner.receives(peer, Declined(2, (WHY,)))
+    owner.now += SECONDS
+    owner.accepts = True
+    owner.feed(fx.Accepted())
+    owner.records()
+    all_apply(owner, w1, w2)
+    assert owner.answer(call).result is ReloadResult.REJECTED
+    again = owner.is_asked()
+    owner.loads_of(B, B)
+    commits(owner, w1, w2)
+    assert owner.answer(again).result is ReloadResult.SUCCESS
+
+
 def test_a_no_to_an_owed_load_that_comes_after_an_undo_is_no_outcome_of_the_undo():
     """What it refused was tried on the version before: the event says that nothing has changed since."""
     owner, w1, w2 = serving()
