@@ -17,11 +17,12 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats import json
 from confcast.config.sources.formats.common import Lines, Spot, Unparsable
 
-_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_COMMENT = re.compile(rf'(?:[^"/]++|{_STRING}|/(?![/*])|")*+(//[^\n\r]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?)', re.DOTALL)
+# One without an end goes to the text's: else each quote in it would be tried as a beginning.
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_COMMENT = re.compile(rf'(?:[^"/]++|{_STRING}|/(?![/*]))*+(//[^\n\r]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?)', re.DOTALL)
 _SPACE = r"[ \t\n\r]*+"
 # A comma that no value stands before is kept, and so refused: behind an opening bracket, a colon or another comma.
-_TRAILING = re.compile(rf'(?:[^",\[{{:]++|{_STRING}|[\[{{:,]{_SPACE},|[\[{{:]|,(?!{_SPACE}[\]}}])|")*+(,)', re.DOTALL)
+_TRAILING = re.compile(rf'(?:[^",\[{{:]++|{_STRING}|[\[{{:,]{_SPACE},|[\[{{:]|,(?!{_SPACE}[\]}}]))*+(,)', re.DOTALL)
 _MAY_BE_TRAILING = re.compile(rf",{_SPACE}[\]}}]")
 _NO_BREAK = re.compile(r"[^\n\r]")
 
