@@ -164,12 +164,16 @@ def _raised(error: BaseException, source: Source, method: str) -> ConfigError:
 
 
 def _text_of(error: BaseException, source: Source) -> str:
-    """The text of what a user's source raised, with the source's own secrets, such as a token, masked."""
+    return without_its_secrets(str(error), source)
+
+
+def without_its_secrets(text: str, source: Any) -> str:
+    """What a user's source raised, as text, with the source's own secrets, such as a token, masked."""
     try:
         fields = {field.key: getattr(source, field.name, None) for field in fields_of(type(source)) or ()}
     except TypeError:  # an annotation names a type that is imported for type checkers only
         return "(the text is left out: what is a secret can't be told)"
-    return masking(secrets_in(type(source), fields))(str(error))
+    return masking(secrets_in(type(source), fields))(text)
 
 
 def _fit_to_travel(error: ConfigError) -> ConfigError:

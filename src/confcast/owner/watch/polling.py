@@ -15,9 +15,12 @@ import logging
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from confcast.config.source_set import without_its_secrets
+from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 from confcast.wire import programs
 
@@ -93,8 +96,8 @@ class Polling:
                 self.failures += 1
                 pause = _AFTER_A_FAILURE
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
-                    name = type(source).__name__
-                    _log.error("the poll of a %s failed, and is tried again", name, exc_info=to_be_logged(error))
+                    trace = Lines(_traceback_of(error, source))
+                    _log.error("the poll of a %s failed, and is tried again\n%s", type(source).__name__, trace)
             self._rest(pause)
 
     def _may_begin(self) -> bool:
@@ -113,6 +116,11 @@ def _checked(pause: Any) -> float:
     if type(pause) not in (int, float) or math.isnan(pause):
         raise TypeError(f"poll() gave {pause!r}: the seconds until the next call are expected")
     return min(max(float(pause), _SHORTEST), _LONGEST)
+
+
+def _traceback_of(error: BaseException, source: Any) -> str:
+    """The traceback as text: a logged exception would show the source's token, where it quotes one."""
+    return without_its_secrets("".join(traceback.format_exception(to_be_logged(error))).rstrip(), source)
 
 
 def _fingerprint(source: Any) -> object:

@@ -6,10 +6,12 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
+from confcast import Secret
 from confcast.owner.watch.polling import Polling
 from confcast.wire import programs
 from tests.support.waiting import DEADLINE, eventually, in_thread
@@ -122,9 +124,28 @@ def test_what_goes_wrong_ends_nothing_and_is_logged_once(
     for _ in range(3):
         source.called.get(timeout=DEADLINE)
     assert polling.failures == 2
-    assert [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR] == [
-        "the poll of a Polled failed, and is tried again"
-    ]
+    (said,) = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    assert said.startswith("the poll of a Polled failed, and is tried again\n")
+    assert type(wrong).__name__ in said or "poll() gave" in said
+
+
+def test_the_traceback_of_a_poll_that_fails_shows_no_secret_of_its_source(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    class WithToken(msgspec.Struct, frozen=True):
+        token: Annotated[str, Secret]
+        called: Annotated[Any, Secret] = None
+
+        def poll(self) -> float:
+            self.called.set()
+            raise ConnectionError(f"https://h/?token={self.token} is not reached")
+
+    called = threading.Event()
+    polling = start(WithToken("hunter2-hunter2", called))
+    assert called.wait(DEADLINE)
+    polling.close()
+    assert "hunter2" not in caplog.text
+    assert "ConnectionError: https://h/?token=********** is not reached" in caplog.text
 
 
 def test_a_fingerprint_that_raises_ends_nothing(start: Start) -> None:
