@@ -1,9 +1,10 @@
 """Reads a `.env` file as a source, by python-dotenv's parser.
 
 Guarantees: each value is what `dotenv_values` gives; the process's environment is never written, and only read where
-interpolation is asked for. A line that the parser can't read is an error with its place, never skipped, as the parser
-itself would. A file that is missing, unreadable, not UTF-8, without any name, or still open for writing is an error;
-`optional=True` allows it to be missing and `allow_empty=True` to set nothing. No message quotes a line of the file.
+interpolation is asked for; a value that a secret was put into is then a secret, too. A line that the parser can't read
+is an error with its place, never skipped, as the parser itself would. A file that is missing, unreadable, not UTF-8,
+without any name, or still open for writing is an error; `optional=True` allows it to be missing and `allow_empty=True`
+to set nothing. No message quotes a line of the file.
 
 The parser is called as its own library calls it, for the values and the text of each line; columns are found in that
 text. Rejected: `load_dotenv` (it writes the environment, which every child of the process inherits, and a line that is
@@ -182,11 +183,11 @@ class Dotenv(_Options, frozen=True):
 
     def _texts(self, lines: Sequence[Line]) -> tuple[list[Text], list[str]]:
         """The texts that may be the application's, and sentences about what was read."""
-        values, warnings = _interpolated(lines) if self.interpolate else ([line.value for line in lines], [])
+        values, made_of, warnings = _interpolated(lines) if self.interpolate else _as_written(lines)
         last: dict[str, Text] = {}
         again, bare = [], []
         prefix = self.prefix.upper()
-        for line, value in zip(lines, values, strict=True):
+        for line, value, names in zip(lines, values, made_of, strict=True):
             if prefix and not line.name.upper().startswith(prefix) and line.name not in self.names:
                 continue
             if value is None:
@@ -194,7 +195,7 @@ class Dotenv(_Options, frozen=True):
                 last.pop(line.name, None)
                 continue
             again += [line.place.key] if line.name in last else []
-            last[line.name] = Text(line.name, value, functools.partial(_place, line))
+            last[line.name] = Text(line.name, value, functools.partial(_place, line), made_of=names)
         warnings += [f"{_listed(again)}: the name is set before, and this last line counts"] if again else []
         warnings += [f"{_listed(bare)}: there is no = behind the name, so it is not set"] if bare else []
         return list(last.values()), warnings
@@ -256,24 +257,46 @@ def _place(line: Line) -> Place:
     return line.place
 
 
-def _interpolated(lines: Sequence[Line]) -> tuple[list[str | None], list[str]]:
-    """The values with what they refer to in its place, as python-dotenv puts it there, and sentences about nothing."""
+class _Values(NamedTuple):
+    """The values of lines.
+
+    Attributes:
+        values: One for each line.
+        made_of: The names whose values are in it, for each line.
+        warnings: Sentences about what is not set.
+    """
+
+    values: list[str | None]
+    made_of: list[frozenset[str]]
+    warnings: list[str]
+
+
+def _as_written(lines: Sequence[Line]) -> _Values:
+    return _Values([line.value for line in lines], [frozenset()] * len(lines), [])
+
+
+def _interpolated(lines: Sequence[Line]) -> _Values:
+    """The values with what they refer to in its place, as python-dotenv puts it there."""
     from dotenv.variables import Variable, parse_variables
 
     known: dict[str, str | None] = dict(os.environ)
-    found: list[str | None] = []
+    leads_to: dict[str, frozenset[str]] = {}
+    found, made_of = list[str | None](), list[frozenset[str]]()
     unset: list[str] = []
     for line in lines:
-        value = line.value
+        value, names = line.value, frozenset[str]()
         if value is not None:
             atoms = list(parse_variables(value))
             missing = (each for each in atoms if isinstance(each, Variable) and each.default is None)
             unset += [line.place.value] if any(each.name not in known for each in missing) else []
             value = "".join(atom.resolve(known) for atom in atoms)
-        known[line.name] = value
+            direct = frozenset(each.name for each in atoms if isinstance(each, Variable))
+            names = direct.union(*(leads_to.get(name, ()) for name in direct))
+        known[line.name], leads_to[line.name] = value, names
         found.append(value)
+        made_of.append(names)
     told = f"{_listed(unset)}: a variable that is named there is not set, and nothing stands in its place"
-    return found, [told] if unset else []
+    return _Values(found, made_of, [told] if unset else [])
 
 
 def _listed(positions: Sequence[str]) -> str:

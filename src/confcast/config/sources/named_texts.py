@@ -15,7 +15,7 @@ prefix says that they are the application's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -59,14 +59,20 @@ class Text:
         place: The positions of the name and of the value, for a person (`environment variable APP_NAME`, `.env:3:1`);
             or what computes them, if a message needs them.
         file: The file of its own that holds the value, so that it is a secret whatever type the schema gives it.
+        made_of: The names whose values were put into the value: if one of them is a secret's, so is this one.
     """
 
-    __slots__ = ("_place", "file", "name", "text")
+    __slots__ = ("_place", "file", "made_of", "name", "text")
 
     def __init__(
-        self, name: str, text: str, place: Place | Callable[[], Place], file: SecretFile | None = None
+        self,
+        name: str,
+        text: str,
+        place: Place | Callable[[], Place],
+        file: SecretFile | None = None,
+        made_of: Collection[str] = (),
     ) -> None:
-        self.name, self.text, self.file = name, text, file
+        self.name, self.text, self.file, self.made_of = name, text, file, made_of
         self._place = place
 
     def __repr__(self) -> str:
@@ -196,7 +202,7 @@ class Fitting:
         self._commas = naming.lists == "comma"
         self.data: dict[str, Any] = {}
         self._texts: dict[KeyPath, Text] = {}
-        self._secrets: dict[KeyPath, SecretFile] = {}
+        self._secrets: dict[KeyPath, SecretFile | None] = {}
         self._set: dict[KeyPath, tuple[KeyPath, Text]] = {}  # by canonical path, the text that has set it first
         self._problems: list[Problem] = []
         self._refused: list[KeyPath] = []
@@ -218,7 +224,7 @@ class Fitting:
             has_lines=layer.has_lines,
             secrets=self._secrets,
         )
-        warnings = [*layer.warnings, *warnings_of(list(self._secrets.values())), *self._warnings]
+        warnings = [*layer.warnings, *warnings_of([each for each in self._secrets.values() if each]), *self._warnings]
         return Fitted(made, self._problems, warnings, self._refused)
 
     def warn(self, sentence: str) -> None:
@@ -257,6 +263,12 @@ class Fitting:
         """Whether the schema has a secret for the key that a name means, or may have one."""
         return any(is_declared_secret_at(self._schema, each.path) for each in self.targets(name))
 
+    def _says_secret(self, name: str) -> bool:
+        """Whether the value of a name is a secret: by the schema, or else by the words of the name."""
+        from confcast.config.sources.references import names_secret
+
+        return self.is_secret(name) or names_secret(name)
+
     def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
         """The one of these targets that a text sets."""
         return found[0] if len(found) == 1 else chosen(found, self._spelling, below(), self.data)
@@ -291,7 +303,7 @@ class Fitting:
                 message = f"is a key of a table, but {self._setter(above)} sets {self._key(above)} to something else"
                 self._refuse(target.path, f"{message}: remove one of the two", each.where)
                 return
-        if each.file is not None:
+        if each.file is not None or any(map(self._says_secret, each.made_of)):
             self._secrets[path] = each.file
         self._put(table, path, value, each)
 

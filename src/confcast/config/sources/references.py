@@ -132,7 +132,7 @@ class Resolver:
         return made
 
     def _of_variable(self, name: str, default: str | None) -> _Part:
-        value, secret = os.environ.get(name), _SECRET.search(name) is not None
+        value, secret = os.environ.get(name), names_secret(name)
         if default is not None and not value:
             return _Part(default, f"the default for environment variable {name}", secret or _is_url_with(default))
         if value is None:
@@ -159,6 +159,11 @@ class Resolver:
     def warnings(self) -> Iterator[str]:
         """Sentences about the files that were read."""
         return warnings_of(list(self._files.values()))
+
+
+def names_secret(variable: str) -> bool:
+    """Whether the name of a variable says that it holds a secret."""
+    return _SECRET.search(variable) is not None
 
 
 def fingerprint_with_variables(content: bytes) -> bytes:

@@ -229,6 +229,23 @@ def test_interpolation_is_done_on_request_only(monkeypatch, caplog):
     assert load("NAME=${HOST}").config.name == "${HOST}"
 
 
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("DATABASE__PASSWORD=s\nDATABASE__URL=x://u:${DATABASE__PASSWORD}@h\n", {("database", "url")}),
+        ("DATABASE__PASSWORD=s\nOTHER=<${DATABASE__PASSWORD}>\nNAME=${OTHER}\n", {("name",)}),
+        ('DATABASE__PASSWORD=s\nHOSTS=["${DATABASE__PASSWORD}"]\n', {("hosts",)}),
+        ("NAME=${PGPASSWORD}\n", {("name",)}),
+        ("DATABASE__PASSWORD=${NAME}\nDATABASE__URL=x://${NAME}\n", set()),
+        ("OTHER=${PGPASSWORD}\nOTHER=plain\nNAME=${OTHER}\n", set()),
+    ],
+)
+def test_what_a_secret_was_put_into_is_a_secret(monkeypatch, text, secrets):
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    layer = load(text, interpolate=True)._merged.layers[0]
+    assert {path for path in layer.secrets if path != ("database", "password")} == secrets
+
+
 # ---- python-dotenv's own answers
 
 
