@@ -25,7 +25,7 @@ from typing import NamedTuple
 from confcast.config.sources import disk
 from confcast.config.sources.file_reads import FileReads
 from confcast.config.sources.layer import combined, fingerprint_of
-from confcast.config.sources.secret_file import SecretFile, read_secret, warnings_of
+from confcast.config.sources.secret_file import SecretFile, read_in_its_folder, warnings_of
 
 FORMS = "a reference is ${NAME}, ${NAME:-default} or ${file:/path}, and a dollar before a brace is written $$"
 _TOKEN = re.compile(r"\$(?:\$|\{([^{}]*)\}|(?=\{))")
@@ -150,7 +150,7 @@ class Resolver:
         if "\0" in named:  # nobody can watch such a path
             raise Unresolved(["names a file by a path with a null byte in it"], [])
         path = str(self._folder / named)
-        file = read_secret(path, named, self._reads.with_stat)
+        file = read_in_its_folder(path, named, self._reads.with_stat)
         if file.fault:
             raise Unresolved([f"the file {path} {file.fault}"], [])
         self._files[named] = file

@@ -71,6 +71,14 @@ def read_secret(
     return SecretFile(shown, value, fault, fingerprint_of(content), had_newline, _open_mode(found))
 
 
+def read_in_its_folder(
+    path: str, shown: str = "", read: Callable[[str], tuple[bytes, os.stat_result]] | None = None
+) -> SecretFile:
+    """Read one file as `read_secret` does; its rights don't matter if nobody else may enter its folder."""
+    file = read_secret(path, shown, read)
+    return file._replace(mode=0) if file.mode and not can_enter(os.path.dirname(path)) else file  # noqa: PTH120
+
+
 def can_enter(folder: str) -> bool:
     """Whether others than its owner may enter a folder, and so reach the files in it. True if that can't be known."""
     try:

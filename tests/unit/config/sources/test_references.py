@@ -455,9 +455,18 @@ def test_no_message_quotes_what_may_be_part_of_a_password():
     ]
 
 
+def test_the_rights_of_a_file_do_not_matter_where_nobody_else_gets_at_it(folder, caplog):
+    Path("db").write_text("s")
+    Path("db").chmod(0o644)
+    folder.chmod(0o700)
+    assert loaded("name: ${file:db}\n").name == "s"
+    assert caplog.messages == []
+
+
 def test_the_newline_and_the_rights_of_a_file_are_said_once(folder, caplog):
     Path("db").write_text("s\n")
     Path("db").chmod(0o640)
+    folder.chmod(0o750)
     app = loader("name: ${file:db}\n")
     app.load()
     app.load()
