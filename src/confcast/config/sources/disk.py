@@ -62,9 +62,12 @@ def read_whole(path: Path | str) -> bytes:
     return read_with_stat(path)[0]
 
 
-def read_with_stat(path: Path | str) -> tuple[bytes, os.stat_result]:
-    """Read the content of a file as `read_whole` does, with what the system says of the file."""
-    deadline = time.monotonic() + WRITER_GRACE
+def read_with_stat(path: Path | str, grace: float = WRITER_GRACE) -> tuple[bytes, os.stat_result]:
+    """Read the content of a file as `read_whole` does, with what the system says of the file.
+
+    `grace`: for how many seconds to wait for a writer.
+    """
+    deadline = time.monotonic() + grace
     while True:
         with _opened(path) as descriptor:
             before = os.fstat(descriptor)
@@ -77,6 +80,21 @@ def read_with_stat(path: Path | str) -> tuple[bytes, os.stat_result]:
                 "is still open for writing by another process" if written else "changes while it is read"
             )
         time.sleep(_POLL)
+
+
+class OneWait:
+    """Reads several files, and waits in vain for the writer of one of them only: a thousand would take minutes."""
+
+    def __init__(self) -> None:
+        self._has_waited = False
+
+    def read_with_stat(self, path: Path | str) -> tuple[bytes, os.stat_result]:
+        """Read one file as `read_with_stat` does."""
+        try:
+            return read_with_stat(path, grace=0.0) if self._has_waited else read_with_stat(path)
+        except StillChanging:
+            self._has_waited = True
+            raise
 
 
 def at_one_moment(paths: Sequence[Path], read: Callable[[], T]) -> T:

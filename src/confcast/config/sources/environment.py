@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from confcast.config.sources.disk import as_path
+from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Fitting, Lists, NamedTexts, Naming, Text, Unknown, check_naming
-from confcast.config.sources.secret_file import SecretFile, can_enter, read_secret
+from confcast.config.sources.secret_file import SecretFile, read_in_its_folder
 from confcast.config.sources.variable_targets import Target
 
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
@@ -112,7 +112,7 @@ class Environment(_Options, frozen=True):
         named = self._files(found, schema() if may_name else None)
         for each in named.values():
             if each.fingerprint:
-                note(as_path(each.path), each.fingerprint)
+                note(disk.as_path(each.path), each.fingerprint)
         return EnvironmentLayer(self, found, named)
 
     def content_fingerprint(self) -> bytes:
@@ -138,7 +138,11 @@ class Environment(_Options, frozen=True):
             for name in found
             if fitting.is_suffixed(name, _FILE) and (self.files or fitting.is_secret(name[: -len(_FILE)]))
         ]
-        return {name: _read(str(Path(path).absolute())) if (path := found[name]) else _NO_FILE for name in named}
+        read = disk.OneWait().read_with_stat
+        return {
+            name: read_in_its_folder(str(Path(path).absolute()), read=read) if (path := found[name]) else _NO_FILE
+            for name in named
+        }
 
     @property
     def naming(self) -> Naming:
@@ -188,11 +192,6 @@ class EnvironmentLayer(NamedTexts):
         if self._reads_files or not fitting.is_suffixed(each.name, _FILE):
             return ""
         return f"; with files=True the file that {each.name} names would set it"
-
-
-def _read(path: str) -> SecretFile:
-    file = read_secret(path)
-    return file._replace(mode=0) if file.mode and not can_enter(os.path.dirname(path)) else file  # noqa: PTH120
 
 
 def _of_file(name: str, file: SecretFile) -> Text:

@@ -41,6 +41,7 @@ class FileReads:
     def __init__(self, note: Note, given: Mapping[str, bytes] | None = None) -> None:
         self._note = note
         self._known: dict[str, tuple[bytes, os.stat_result]] = {}
+        self._files = disk.OneWait()
         self._seen: dict[str, tuple[int, ...] | None] | None = None  # kept by `together` alone
         self.given: Mapping[str, bytes] = given or {}
 
@@ -100,9 +101,9 @@ class FileReads:
         if given is not None:
             return given, _NOTHING
         if self._seen is None:
-            return disk.read_with_stat(path)
+            return self._files.read_with_stat(path)
         self._seen[path] = disk.identity(Path(path))
-        content, found = disk.read_with_stat(path)
+        content, found = self._files.read_with_stat(path)
         self._seen[path] = disk.stat_fields(found)
         return content, found
 

@@ -220,6 +220,7 @@ class _Links:
 
     def __init__(self, folder: str) -> None:
         self._known: dict[str, str] = {}
+        self._files = disk.OneWait()
         self._seen: list[tuple[str, tuple[int, ...] | None]] = []
         self._root = self._resolved(folder)
 
@@ -227,7 +228,7 @@ class _Links:
         """Read one file, which messages name as `shown`. Never raises."""
         real = self._real(path)
         if real.startswith(f"{self._root}/"):
-            return read_secret(real, shown)
+            return read_secret(real, shown, self._files.read_with_stat)
         return SecretFile(shown, "", _OUTSIDE, _fingerprint([(real, disk.MISSING)]))
 
     def fingerprint_now(self, path: str) -> bytes:
