@@ -1,6 +1,7 @@
 """Reads one table of a document: `tool.app` of a `pyproject.toml`, a section of an INI file.
 
 Guaranteed: positions are those of the file, and the rest of the document counts for nothing but that it can be parsed.
+What is no table, there or on the way to it, is refused, and never taken for a table that is missing.
 """
 
 from __future__ import annotations
@@ -47,15 +48,10 @@ class TableReader:
         if found is None:
             return None
         for length, part in enumerate(self._path):
-            table = found
-            if not isinstance(table, dict) or part not in table:
-                raise self._missing(table, length)
-            found = table[part]
-        if not isinstance(found, dict):
-            kind = "a list" if isinstance(found, list) else "a single value"
-            spot = self._whole.locate(text).get(self._path)
-            raise Unparsable(f"{dotted(self._path)} has to be a table, and is {kind}", *(spot.value if spot else ()))
-        return found
+            if part not in self._table(found, length, text):
+                raise self._missing(found, length)
+            found = found[part]
+        return self._table(found, len(self._path), text)
 
     def locate(self, text: str) -> dict[KeyPath, Spot]:
         """The place of each key and each value of the table, in the file."""
@@ -66,17 +62,27 @@ class TableReader:
         notes = getattr(self._whole, "notes", None)
         return self._below(notes(text)) if notes is not None else {}
 
+    def _table(self, found: Any, length: int, text: str) -> dict[str, Any]:
+        """What is found at so many of the keys. Raises Unparsable if that is no table."""
+        if not isinstance(found, dict):
+            kind = "a list" if isinstance(found, list) else "a single value"
+            path = self._path[:length]
+            spot = self._whole.locate(text).get(path)
+            what = f"{dotted(path)} has to be a table" if path else "has to be a table of keys"
+            raise Unparsable(f"{what}, and is {kind}", *(spot.value if spot else ()))
+        return found
+
     def _inside(self, path: KeyPath) -> KeyPath:
         return path[len(self._path) :] if path[: len(self._path)] == self._path else ()
 
     def _below(self, every: Mapping[KeyPath, Any]) -> dict[KeyPath, Any]:
         return {inside: each for path, each in every.items() if (inside := self._inside(path))}
 
-    def _missing(self, table: Any, length: int) -> NoTable:
+    def _missing(self, table: dict[str, Any], length: int) -> NoTable:
         """The error for a document whose table at so many of the keys has no next one."""
         around, wanted = self._path[:length], self._path[length]
-        names = [key for key, value in table.items() if isinstance(value, dict)] if isinstance(table, dict) else []
+        names = [key for key, value in table.items() if isinstance(value, dict)]
         close = get_close_matches(wanted, [name for name in names if isinstance(name, str)], n=1)
         near: tuple[str, ...] = (*around, close[0]) if close else ()
-        known = f"; {dotted(around)} is there, and has no {shown(wanted)}" if around and isinstance(table, dict) else ""
+        known = f"; {dotted(around)} is there, and has no {shown(wanted)}" if around else ""
         return NoTable(f"has no table {dotted(self._path)}" + (f"; did you mean {dotted(near)}?" if near else known))

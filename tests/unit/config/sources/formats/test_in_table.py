@@ -90,6 +90,8 @@ def test_a_table_that_is_not_there_is_refused_with_the_nearest_name(text, table,
     [
         ("[tool]\napp = 1\n", "a.toml:2:7: tool.app has to be a table, and is a single value"),
         ("[[tool.app]]\n", "a.toml:1:1: tool.app has to be a table, and is a list"),
+        ("x = 1\ntool = 'x'\n", "a.toml:2:8: tool has to be a table, and is a single value"),
+        ("[[tool]]\nname = 'x'\n", "a.toml:1:1: tool has to be a table, and is a list"),
         ("[tool.app]\n", "a.toml: the table tool.app is empty: nothing is set in it (allow_empty=True accepts that)"),
         ("", "a.toml: is empty: nothing is set in it (allow_empty=True accepts that)"),
         ("[tool.app]\nport = 1\n[broken\n", "a.toml:3:8: is no valid TOML: "),
@@ -97,6 +99,11 @@ def test_a_table_that_is_not_there_is_refused_with_the_nearest_name(text, table,
 )
 def test_what_is_no_table_or_has_nothing_in_it_is_refused(text, says):
     assert refusal(load("a.toml", text, "tool.app", optional=True)).startswith(says)
+
+
+def test_a_document_without_keys_has_no_missing_table():
+    refused = refusal(load("a.json", "[1]", "tool.app", optional=True))
+    assert refused == "a.json: has to be a table of keys, and is a list"
 
 
 @pytest.mark.parametrize("text", ["[tool.app]\n", ""])
