@@ -115,15 +115,19 @@ class Environment(_Options, frozen=True):
                 note(disk.as_path(each.path), each.fingerprint)
         return EnvironmentLayer(self, found, named)
 
+    def _is_own(self, name: str) -> bool:
+        """Whether a variable is the application's by its name: it has the prefix, or is one of the names."""
+        return name in self.names or bool(self.prefix and name.upper().startswith(self.prefix.upper()))
+
     def content_fingerprint(self) -> bytes:
         """The fingerprint that `read()` would return. Any thread may call it."""
         return fingerprint(self._found())
 
     def _found(self) -> dict[str, str]:
         prefix = self.prefix.upper()
-        found = {name: text for name, text in os.environ.items() if self.prefix and name.upper().startswith(prefix)}
+        found = {name: text for name, text in os.environ.items() if prefix and name.upper().startswith(prefix)}
         for name in self.names:  # by os.environ, since on Windows it finds a name in any case
-            for each in (name, name + _FILE) if self.files else (name,):
+            for each in (name, name + _FILE):
                 if (value := os.environ.get(each)) is not None:
                     found[each] = value
         return dict(sorted(found.items()))
@@ -169,6 +173,7 @@ class EnvironmentLayer(NamedTexts):
         texts = [
             _of_file(name, files[name]) if name in files else Text(name, text, functools.partial(_place, name))
             for name, text in found.items()
+            if name in files or source._is_own(name)  # the host may have a variable that is a name with _FILE
         ]
         super().__init__(shown, texts, source.naming, fingerprint(found))
         self._names, self._reads_files = found, source.files

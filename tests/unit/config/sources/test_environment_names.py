@@ -291,6 +291,19 @@ def test_without_the_option_a_secret_s_file_is_read_and_of_another_value_it_is_s
     assert "; did you mean APP_DATABASE__" in problem.message
 
 
+@pytest.mark.parametrize("prefix", ["", "APP_"])
+def test_so_it_is_of_a_variable_that_is_named_and_what_names_no_secret_is_the_host_s(monkeypatch, prefix):
+    source = Environment(prefix, names={"DB_PASSWORD": "database.password", "DB_URL": "database.url"})
+    loader = ConfigLoader(Settings, source)
+    monkeypatch.setenv("DB_PASSWORD_FILE", secret("db", "hunter2"))
+    monkeypatch.setenv("DB_URL_FILE", "/nonexistent")
+    candidate = loader.load()
+    assert candidate.config.database.password.get_secret_value() == "hunter2"
+    assert candidate.config.database.url == "sqlite://"
+    assert loader._watched() == (Path("db").absolute(),)
+    assert candidate.fingerprint == loader._fingerprint()
+
+
 def test_what_a_source_has_called_a_secret_once_names_no_file_by_itself(monkeypatch):
     """The schema decides, and not what this process has read before."""
     loader = ConfigLoader(Settings, FILES)
