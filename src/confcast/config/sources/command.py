@@ -12,15 +12,17 @@ machine), a shell (`["sh", "-c", "…"]` is one), and to go on with output that 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from confcast.config.schema.kinds import Secret
 from confcast.config.schema.masking import masking
+from confcast.config.schema.secret_urls import secrets_of_url
 from confcast.config.sources import polled
 from confcast.config.sources.file import _SUFFIXES, FORMATS, Format
 from confcast.config.sources.formats.common import MAX_BYTES
@@ -34,6 +36,9 @@ _LONGEST_TIMEOUT = 600.0
 _LONGEST_SAID = 300
 _LINES = 3
 _MIB = 1024**2
+_OPTION = re.compile(r"[\w.-]+=(?P<value>.+)", re.DOTALL)
+_HEADER = re.compile(r"[\w.-]+:\s*(?P<value>.+)", re.DOTALL)
+_PATH = re.compile(r"\.{0,2}(?:/[\w.@-]{1,32}){2,}/?")
 
 
 class _Options(WithSecrets, frozen=True, kw_only=True):
@@ -150,9 +155,27 @@ class Command(_Options, frozen=True):
 
     def _said(self, errors: bytes) -> str:
         """The last lines of what the program said on its standard error, without its arguments but for paths."""
-        hidden = [word for word in self.command[1:] if os.sep not in word]
+        hidden = [each for word in self.command[1:] for each in _secrets_of(word)]
         lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
         return shortened(masking(hidden)(" | ".join(lines[-_LINES:])), _LONGEST_SAID)
+
+
+def _secrets_of(word: str) -> Iterator[Any]:
+    """What may be secret in an argument, as a program may quote it; nothing of one that is a path."""
+    if _is_path(word):
+        return
+    yield word
+    if "//" in word and not re.search(r"\s", word):
+        yield from secrets_of_url(word)
+    if (option := _OPTION.fullmatch(word)) and not _is_path(option["value"]):
+        yield option["value"]
+    if header := _HEADER.fullmatch(word):
+        yield from header["value"].split()
+
+
+def _is_path(word: str) -> bool:
+    """Whether this is a path, though perhaps of a file that is missing: a token may have a `/` in it, too."""
+    return os.sep in word and (os.path.lexists(word) or _PATH.fullmatch(word) is not None)
 
 
 def _as_words(given: str | bytes) -> str:

@@ -93,6 +93,30 @@ def test_arguments_are_never_shown_not_even_where_the_program_says_them() -> Non
     assert "hunter2" not in repr(source) + str(source.__rich_repr__()) + source.shown + str(source.read.__doc__)
 
 
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("hunter2/+hunter2==", "hunter2/+hunter2=="),
+        ("/hunter2hunter2/hunter2hunter2hunter2hunter2+", "/hunter2hunter2/hunter2hunter2hunter2hunter2+"),
+        ("--token=hunter2", "hunter2"),
+        ("TOKEN=hunter2/hunter2", "hunter2/hunter2"),
+        ("Authorization: Bearer hunter2", "hunter2"),
+        ("https://svc:hunter2@h/x?token=hunter3", "https://svc:hunter2@h/x"),
+        ("https://svc:hunter2@h/x?token=hunter3", "hunter2"),
+    ],
+)
+def test_nor_where_it_says_a_part_of_one(argument: str, says: str) -> None:
+    said = problem(Command(["/bin/sh", "-c", f"echo 'bad: {says}' >&2; exit 1", "x", argument]))
+    assert "hunter" not in said.message
+    assert said.message.startswith("exited with status 1: bad: ")
+
+
+def test_a_path_among_the_arguments_is_said(tmp_path: Path) -> None:
+    for path in (str(tmp_path), "./no/such/file", "/no/such/file"):
+        found = problem(Command(["/bin/sh", "-c", 'echo "missing: $2" >&2; exit 1', "x", f"--in={path}", path]))
+        assert found.message == f"exited with status 1: missing: {path}"
+
+
 def test_what_a_failure_says_is_bounded_and_no_change_of_content() -> None:
     assert len(problem(shell("printf '%05000d' 0 >&2; exit 1")).message) < 350
     source = shell("date +%N >&2; exit 1")
