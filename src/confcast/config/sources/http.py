@@ -37,7 +37,7 @@ from confcast.config.schema.kinds import Secret
 from confcast.config.sources import disk, last_known, polled
 from confcast.config.sources.file import _SUFFIXES, FORMATS, Format
 from confcast.config.sources.formats.common import MAX_BYTES
-from confcast.config.sources.layer import Layer
+from confcast.config.sources.layer import Layer, fingerprint_of
 from confcast.config.sources.polled import Told
 from confcast.errors import ConfigError, Problem
 from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get
@@ -299,6 +299,12 @@ class Http(_Options, frozen=True):
         parts = urlsplit(self.url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
 
+    def _name(self) -> str:
+        """What the document is kept under: by a user, a header or a token, one address may give several documents."""
+        user = unquote(urlsplit(self.url).username or "")
+        asks = (user, self.token, self.token_file, *sorted((name.lower(), value) for name, value in self.headers))
+        return self._address() + (f"#{fingerprint_of(repr(asks).encode()).hex()}" if any(asks) else "")
+
     def _authorization(self) -> dict[str, str]:
         """The header that says who asks. Raises ConfigError, if the token's file can't be read."""
         parts = urlsplit(self.url)
@@ -327,12 +333,12 @@ class Http(_Options, frozen=True):
     def _keep(self, document: _Document, last: _Document | None, form: Format, body: bytes) -> None:
         known = last is not None and last.told.fingerprint == document.told.fingerprint
         if last is None or not known or (last.tag, last.modified) != (document.tag, document.modified):
-            kept = last_known.Kept(self._address(), form, body, document.tag, document.modified, document.at)
+            kept = last_known.Kept(self._name(), form, body, document.tag, document.modified, document.at)
             last_known.save(kept, self.shown)
 
     def _kept(self) -> _Document | None:
         """The document that an earlier process has read; None if it is not kept, or can't be parsed any more."""
-        kept = last_known.find(self._address(), self.shown)
+        kept = last_known.find(self._name(), self.shown)
         if kept is None or kept.form not in _SUFFIXES.values() or len(kept.body) > self.max_bytes:
             return None
         form = next(each for each in _SUFFIXES.values() if each == kept.form)

@@ -28,14 +28,14 @@ _log = logging.getLogger("confcast.loader")
 _lock = threading.Lock()
 _folder: Path | None = None
 _outlives = True
-_complained = False
+_complaints = set[tuple[object, ...]]()
 
 
 class Kept(WithSecrets, frozen=True):
     """A content that a server has given.
 
     Attributes:
-        name: The URL, without a user and a password; its query may be secret.
+        name: The URL, without a user and a password; its query may be secret. Then a digest of who asks, if it says so.
         form: The format that it was parsed in.
         body: The content.
         tag: Its ETag; empty for none.
@@ -55,8 +55,9 @@ class Kept(WithSecrets, frozen=True):
 
 def keep_in(folder: Path | None, *, outlives: bool = True) -> None:
     """Keep contents in this folder from now on; None: nowhere. `outlives`: whether it is there after a stop."""
-    global _folder, _complained, _outlives
-    _folder, _complained, _outlives = folder, False, outlives
+    global _folder, _outlives
+    _folder, _outlives = folder, outlives
+    _complaints.clear()
 
 
 def outlives_a_stop() -> bool:
@@ -66,7 +67,6 @@ def outlives_a_stop() -> bool:
 
 def save(kept: Kept, shown: str) -> None:
     """Keep a content in the place of an earlier one of the same name. A failure is logged once, and says `shown`."""
-    global _complained
     folder = _folder
     if folder is None:
         return
@@ -76,18 +76,15 @@ def save(kept: Kept, shown: str) -> None:
             whole_files.put(folder, _file(kept.name), fingerprint_of(body) + body)
             _prune(folder)
         except OSError as error:
-            if not _complained:
-                _complained = True
-                _log.warning(
-                    "what %s gave can't be kept in %s, so no server starts on it while that is not reached: %s",
-                    shown,
-                    folder,
-                    error.strerror,
-                )
+            text = "what %s gave can't be kept in %s, so no server starts on it while that is not reached: %s"
+            _warn_once(text, shown, folder, error.strerror)
 
 
 def find(name: str, shown: str) -> Kept | None:
-    """The content that was kept under this name; None for none, or a damaged one. Messages say `shown`."""
+    """The content that was kept under this name; None for none, or a damaged one, which is logged once.
+
+    Messages say `shown`.
+    """
     folder = _folder
     if folder is None:
         return None
@@ -97,13 +94,20 @@ def find(name: str, shown: str) -> Kept | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _log.warning("%s can't be read, so what %s gave last is not known: %s", path, shown, error.strerror)
+        _warn_once("%s can't be read, so what %s gave last is not known: %s", path, shown, error.strerror)
         return None
     kept = _decoded(content)
     if kept is None or kept.name != name:
-        _log.warning("%s is damaged, so what %s gave last is not known", path, shown)
+        _warn_once("%s is damaged, so what %s gave last is not known", path, shown)
         return None
     return kept
+
+
+def _warn_once(text: str, *about: object) -> None:
+    """Log it, unless it was logged: while a server does not answer, each poll finds the same again."""
+    if (text, *about) not in _complaints:
+        _complaints.add((text, *about))
+        _log.warning(text, *about)
 
 
 def _decoded(content: bytes) -> Kept | None:

@@ -445,6 +445,29 @@ def test_what_is_kept_is_the_newest(server: ConfigServer, tmp_path: Path) -> Non
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_one_asker_was_given_is_used_for_no_other(server: ConfigServer, tmp_path: Path) -> None:
+    """A server may give each user, or each header, a document of its own at one address."""
+    last_known.keep_in(tmp_path)
+    url = server.url()
+    several = [
+        Http(url),
+        Http(url.replace("//", "//one:hunter2@")),
+        Http(url.replace("//", "//two:hunter2@")),
+        Http(url, headers={"X-Tenant": "one"}),
+        Http(url, headers={"X-Tenant": "two"}),
+        Http(url, token=SecretStr("hunter2")),
+    ]
+    for number, source in enumerate(several):
+        server.body = f"number = {number}"
+        source.read()
+    forgets()
+    server.script = says(503)
+    assert [each.read().data["number"] for each in several] == list(range(6))
+    rotated = Http(url.replace("//", "//two:hunter3@"), every=1)
+    assert rotated.read().data == {"number": 2}
+    assert all(b"hunter2" not in each.read_bytes() for each in tmp_path.iterdir())
+
+
 def test_what_is_kept_and_no_longer_fits_is_not_used(server: ConfigServer, tmp_path: Path) -> None:
     last_known.keep_in(tmp_path)
     Http(server.url()).read()
