@@ -72,10 +72,10 @@ class WithSecrets(msgspec.Struct, frozen=True):
 class Hello(Message, frozen=True):
     """The first frame on every pipe.
 
-    A `replica` reports the version that it holds (0 and no digest if none yet) and its schema; a `client` only sends
-    requests, is on no roster and has no vote. The kernel's peer credentials identify the process; `pid` does not.
-    `patches`: whether the process takes, for a payload, a patch of what it holds. `trial`: the number of the version
-    that it holds on trial, 0 for none; None: its build knows neither trials nor probations.
+    A `replica` reports the version that it holds (0 and no digest: none) and its schema; a `client` only sends
+    requests, is on no roster and has no vote. The kernel's credentials identify the process; `pid` does not. `patches`:
+    whether it takes, for a payload, a patch of what it holds. `trial`: the number that it holds on trial, 0: none;
+    None: its build knows neither trials nor probations. `masked`: whether it reads keys of secrets before a payload.
     """
 
     protocol: int
@@ -87,6 +87,7 @@ class Hello(Message, frozen=True):
     digest: bytes = b""
     patches: bool = False
     trial: int | None = None
+    masked: bool = False
 
 
 class Working(Message, frozen=True):
@@ -211,8 +212,7 @@ class Check(WithSecrets, Message, frozen=True):
 class Rollback(Message, frozen=True):
     """Go back to a kept version, and hold it until Resume; answered by Outcome.
 
-    `version`: its number; None: the newest good version before the one whose content runs. `expect`, `reason`: as in
-    Reload.
+    `version`: its number; None: the newest good one before that whose content runs. `expect`, `reason`: as in Reload.
     """
 
     id: int

@@ -24,10 +24,11 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import get_args
+from typing import TypeVar, get_args
 
 import msgspec
 
+from confcast.config.codec.masked_header import without_masked
 from confcast.config.overrides import without_values
 from confcast.errors import ProtocolError
 from confcast.owner.core.effects import Drained, PipeEnded, Received
@@ -40,8 +41,11 @@ from confcast.wire.messages import (
     MAX_FRAME,
     MAX_REQUEST,
     Hello,
+    Install,
     Message,
+    OnTrial,
     Operation,
+    Prepare,
     Refused,
     Reload,
     Request,
@@ -89,6 +93,7 @@ class Pipe:
         self.connection = connection
         self.peer = peer
         self.greeted = False
+        self.reads_masked = True  # payloads with the keys of secrets before them
         self.closing = False
         self.timed_since = 0.0
         self.unanswered = 0
@@ -164,7 +169,7 @@ class Pipes:
         self._timed: dict[int, Pipe] = {}  # pipes that have a deadline, the nearest first
         self._logged: set[tuple[str, int]] = set()
         self._next = 1
-        self._encoded: dict[int, tuple[Message, bytes]] = {}
+        self._encoded: dict[tuple[int, bool], tuple[Message, bytes]] = {}
         self._decoded: tuple[bytes, ToOwner | None] = (b"", None)
 
     # ---- in
@@ -252,7 +257,7 @@ class Pipes:
             if isinstance(message, Hello) == pipe.greeted:
                 raise ProtocolError("Hello is the first frame, and only the first")
             if isinstance(message, Hello):
-                pipe.greeted = True
+                pipe.greeted, pipe.reads_masked = True, message.masked
                 if message.role == "replica" and pipe.peer.uid not in self._allowed:
                     self._refuse_to_attach(pipe)
                     return
@@ -348,7 +353,7 @@ class Pipes:
             self._answer(pipe, answer)
             return False
         try:
-            data = self._encode(message)
+            data = self._encode(message, plain=not pipe.reads_masked)
         except ProtocolError as error:
             self._refuse(pipe, "long", "can't be sent what it must have: %s; its pipe is closed", error)
             return False
@@ -374,13 +379,14 @@ class Pipes:
         if len(pipe.outgoing) == 1:
             self._flush(pipe)
 
-    def _encode(self, message: Message) -> bytes:
+    def _encode(self, message: Message, *, plain: bool) -> bytes:
         """The frame of a message, encoded once for all workers, and kept for the next few calls."""
-        known = self._encoded.get(id(message))
+        known = self._encoded.get((id(message), plain))
         if known is None:
             if len(self._encoded) > 8:
                 self._encoded.clear()
-            known = self._encoded[id(message)] = (message, frame(encode(message)))
+            body = encode(_with_plain_payloads(message) if plain else message)
+            known = self._encoded[id(message), plain] = (message, frame(body))
         return known[1]
 
     def _flush(self, pipe: Pipe) -> bool:
@@ -442,3 +448,21 @@ class Pipes:
         if self._open.pop(pipe.number, None) is not None:
             self._selector.unregister(pipe.connection)
             pipe.connection.close()
+
+
+P = TypeVar("P", Prepare, Install, OnTrial)
+
+
+def _with_plain_payloads(message: Message) -> Message:
+    """The message without the keys of secrets before its payloads, for a worker of a build that does not know them.
+
+    It would take them for another schema's payload, and veto it. The digests stay: they do not count the keys.
+    """
+    if isinstance(message, Install):
+        trial = None if message.trial is None else _plain(message.trial)
+        return msgspec.structs.replace(_plain(message), trial=trial)
+    return _plain(message) if isinstance(message, Prepare) else message
+
+
+def _plain(message: P) -> P:
+    return msgspec.structs.replace(message, payload=without_masked(message.payload))

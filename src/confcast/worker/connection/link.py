@@ -298,7 +298,7 @@ class Link:
         try:
             connection.connect(address)
             machine = self._machine
-            of = (version, digest, machine.patches, machine.trial)
+            of = (version, digest, machine.patches, machine.trial, True)
             connection.sendall(frame(encode(Hello(PROTOCOL, os.getpid(), "replica", name, schema, *of))))
         except OSError:
             connection.close()

@@ -9,8 +9,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from confcast.config.codec.masked_header import with_masked
 from confcast.owner.core.effects import PipeEnded, Received
 from confcast.owner.loop import connections
 from confcast.owner.store.allowed_uids import AllowedUids
@@ -19,8 +21,12 @@ from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
     Applied,
+    Commit,
     Goodbye,
     Hello,
+    Install,
+    OnTrial,
+    Prepare,
     Refused,
     Reload,
     Settled,
@@ -159,6 +165,25 @@ def _spare() -> int | None:
         return os.open("/dev/null", os.O_RDONLY)
     except OSError:
         return None
+
+
+def test_a_worker_of_a_build_from_before_the_keys_of_secrets_is_sent_payloads_without_them(bench: Bench) -> None:
+    """It would veto every version: it takes such a payload for another schema's."""
+    plain = b"s" * 8 + b"content"
+    masked = with_masked(plain, [("password",)])
+    prepare, trial = Prepare(1, b"d", masked), OnTrial(3, b"d", masked, 0.5, "")
+    messages = [prepare, Install(2, b"d", masked), Install(2, b"d", masked, trial=trial), Commit(1, 2)]
+    knows = msgspec.structs.replace(HELLO, masked=True)
+    with bench.connect(HELLO) as earlier, bench.connect(knows) as now:
+        for message in messages:
+            for number in (1, 2):
+                assert bench.pipes.send(number, message, from_core=True)
+        received = [[decode_to_worker(body) for body in Deframer().feed(peer.recv(65536))] for peer in (earlier, now)]
+    alone = OnTrial(3, b"d", plain, 0.5, "")
+    assert received[1] == messages
+    assert received[0] == [
+        Prepare(1, b"d", plain), Install(2, b"d", plain), Install(2, b"d", plain, trial=alone), Commit(1, 2),
+    ]  # fmt: skip
 
 
 # ---- who calls

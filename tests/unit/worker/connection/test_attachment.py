@@ -477,7 +477,8 @@ def test_a_patch_is_applied_and_what_has_not_changed_is_the_same_object(owner: O
 
     try:
         attaching = in_thread(lambda: replica.attach(owner.address, ignore_sighup=False))
-        assert owner.accept().patches
+        hello = owner.accept()
+        assert (hello.patches, hello.masked) == (True, True)
         owner.say(Install(1, digests[0], payloads[0]))
         assert owner.receive() == Applied(1, follows=False)
         attaching()
