@@ -21,6 +21,12 @@ from typing import Any, NamedTuple
 from confcast.errors import ConfigError, Problem
 
 _OF_A_FIELD = re.compile(r'error (getting|parsing) value for field "(?P<field>.*?)" from source "(?P<source>.*?)"')
+_FILES_OF_SOURCES = {
+    "toml_file": "TomlConfigSettingsSource",
+    "yaml_file": "YamlConfigSettingsSource",
+    "json_file": "JsonConfigSettingsSource",
+    "pyproject_toml_table_header": "PyprojectTomlConfigSettingsSource",
+}
 _CATCHING = threading.Lock()
 _WAITS_FOR_ANOTHER = 1.0  # seconds
 
@@ -104,6 +110,19 @@ def made(cls: Any) -> list[Any]:
     return found
 
 
+def unread(cls: Any, sources: list[Any]) -> Iterator[str]:
+    """A sentence for each file that a class names for a source that it does not have; the constructor warns, too."""
+    import pydantic_settings as library
+
+    for option, name in _FILES_OF_SOURCES.items():
+        there = any(isinstance(source, getattr(library, name)) for source in sources)
+        if cls.model_config.get(option) and not there:
+            yield (
+                f"{cls.__qualname__} has {option} in its model_config, and no {name} in settings_customise_sources:"
+                " nothing is read from it"
+            )
+
+
 def called(sources: list[Any]) -> list[Called]:
     """What each source gives, in the same order. Raises SourceFailed."""
     state: dict[str, Any] = {}
@@ -144,7 +163,7 @@ class Caught:
     """What the libraries have warned of in one read.
 
     Attributes:
-        texts: The texts of warnings.
+        texts: The texts of warnings, and what else is to be said of the classes.
         skipped_lines: Whether python-dotenv has skipped a line that it can't parse.
     """
 

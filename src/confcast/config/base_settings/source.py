@@ -104,6 +104,7 @@ class _OneRead:
             files.check_text(file, files.note_file(file, note), cls.model_config.get("env_file_encoding"))
         try:
             sources = calls.made(cls)
+            caught.texts += [text for text in calls.unread(cls, sources) if text not in caught.texts]
             for source in sources:
                 self._note_files_of(source)
             self._found = calls.called(sources)

@@ -355,6 +355,22 @@ def test_what_pydantic_settings_warns_of_is_logged_and_warns_nobody_else(caplog)
     assert warned(caplog) == ['directory "nowhere" does not exist']
 
 
+def test_a_file_that_no_source_reads_is_said_once(caplog):
+    class Base(App):
+        model_config = config(env_file=None, toml_file="app.toml", yaml_file="app.yaml")
+
+    Path("app.toml").write_text("name = 'not read'")
+    loader = ConfigLoader(with_sources(Base, YamlConfigSettingsSource))
+    Path("app.yaml").write_text("name: read")
+    for _ in range(2):
+        assert loader.load().config.name == "read"
+    (said,) = warned(caplog)
+    assert said == (
+        f"{loader.schema.__qualname__} has toml_file in its model_config, and no TomlConfigSettingsSource in"
+        " settings_customise_sources: nothing is read from it"
+    )
+
+
 def test_a_key_of_a_file_that_no_field_has_is_said_and_one_of_an_env_file_is_not(caplog):
     class Base(App):
         model_config = config(toml_file="a.toml")
