@@ -223,7 +223,7 @@ class _Reading:
     ) -> Resolved | None:
         """What a tagged text gives; None for what is included, or can't be. Raises Unresolved."""
         if text.tag != "include":
-            return resolver.whole(f"file:{text}" if text.tag == "file" else text)
+            return resolver.tagged(text.tag, text)
         if self._count > MOST_FILES:
             return None
         named = Resolved(text, (), False, False)

@@ -79,6 +79,19 @@ class _Part(NamedTuple):
         return f"<_Part from {self.origin}>"
 
 
+class _Forms(NamedTuple):
+    """How a message says what can be written: all forms, and a variable with a default."""
+
+    all: str
+    default: str
+
+
+_BRACES = _Forms(FORMS, "${{{}:-default}}")
+_TAG_FORMS = _Forms(
+    "behind a tag stands one name, as in !env NAME, !env NAME:-default or !file path", "!env {}:-default"
+)
+
+
 class Resolver:
     """Resolves the references of one file.
 
@@ -114,32 +127,31 @@ class Resolver:
         origins = (parts[0].origin,) if len(parts) == 1 else tuple(dict.fromkeys(part.origin for part in parts))
         return Resolved(outcome, origins, is_whole, any(part.is_secret for part in parts))
 
-    def whole(self, body: str) -> Resolved:
-        """What stands for `${body}`. Raises Unresolved."""
-        part = self._part(body)
+    def tagged(self, tag: str, text: str) -> Resolved:
+        """What stands for a text with the tag `env` or `file`. Raises Unresolved, in words about the tag."""
+        part = self._part(text if tag == "env" else f"file:{text}", _TAG_FORMS)
         return Resolved(part.text, (part.origin,), True, part.is_secret)
 
-    def _part(self, body: str | None) -> _Part:
+    def _part(self, body: str | None, forms: _Forms = _BRACES) -> _Part:
         """What the reference with this between its braces gives; None if they are not closed. Raises Unresolved."""
         if body in self._known:
             return self._known[body]
         found = _BODY.fullmatch(body) if body is not None else None
         if found is None or body is None:
-            raise Unresolved([f"has a reference that can't be read: {FORMS}"], [])
+            raise Unresolved([f"has a reference that can't be read: {forms.all}"], [])
         path = found["path"]
-        made = self._of_variable(found["name"], found["default"]) if path is None else self._of_file(path)
+        made = self._of_variable(found["name"], found["default"], forms) if path is None else self._of_file(path)
         self._known[body] = made
         return made
 
-    def _of_variable(self, name: str, default: str | None) -> _Part:
+    def _of_variable(self, name: str, default: str | None, forms: _Forms) -> _Part:
         value, secret = os.environ.get(name), names_secret(name)
         if default is not None and not value:
             return _Part(default, f"the default for environment variable {name}", secret or _is_url_with(default))
         if value is None:
-            raise Unresolved(
-                [f"environment variable {name} is not set: start the server with it, or write ${{{name}:-default}}"],
-                [name],
-            )
+            otherwise = forms.default.format(name)
+            message = f"environment variable {name} is not set: start the server with it, or write {otherwise}"
+            raise Unresolved([message], [name])
         try:
             value.encode()
         except UnicodeEncodeError:

@@ -9,7 +9,6 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigError, ConfigLoader, File
-from confcast.config.sources.references import FORMS
 
 TAGS: Any = ("env", "file", "include")
 
@@ -23,8 +22,11 @@ class Settings(BaseModel):
     extra: dict[str, Any] = {}
 
 
+TAG_FORMS = "behind a tag stands one name, as in !env NAME, !env NAME:-default or !file path"
+
+
 def unset(name: str) -> str:
-    return f"environment variable {name} is not set: start the server with it, or write ${{{name}:-default}}"
+    return f"environment variable {name} is not set: start the server with it, or write !env {name}:-default"
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +121,7 @@ def test_what_can_t_be_resolved_or_included_is_said_with_its_position(folder):
         f"app.yaml:2:7: port: {unset('NOPE')}",
         f"app.yaml:3:11: password: the file {folder}/gone does not exist",
         f"sub/wrong.yaml:2:4: limits.b: {unset('NOPE')}",
-        f"sub/wrong.yaml:3:4: limits.c: has a reference that can't be read: {FORMS}",
+        f"sub/wrong.yaml:3:4: limits.c: has a reference that can't be read: {TAG_FORMS}",
     ]
 
 
