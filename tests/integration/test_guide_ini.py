@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +10,19 @@ import pytest
 from confcast import ConfigError, ConfigLoader, File
 from confcast.cli import main
 from confcast.master.embedded import EmbeddedManager
-from tests.support.snippets import GUIDE, files
+from tests.support.snippets import GUIDE, files, imported_from
 from tests.support.waiting import eventually
 
 PAGE = files(GUIDE / "ini_and_other_files.md")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_left: None) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_left: None) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "settings", raising=False)
     for name, text in PAGE.items():
         (tmp_path / name).write_text(text)
-    return tmp_path
+    with imported_from(tmp_path):
+        yield tmp_path
 
 
 def test_the_page_s_files_give_what_it_says_and_an_edit_is_a_version(folder):

@@ -300,6 +300,33 @@ def test_a_worker_loads_nothing_of_the_owner_the_master_or_the_loader():
     assert "confcast.worker.connection.attachment" in after
 
 
+UNUSED = [
+    f"confcast.config.{each}"
+    for each in (
+        *(f"sources.{name}" for name in ("command", "dotenv", "environment", "files", "http", "includes", "polled")),
+        *(f"sources.{name}" for name in ("named_texts", "references", "resolved_layer", "secret_file", "secrets_dir")),
+        *("sources.text_layer", "sources.formats.ini", "sources.formats.yaml", "given_files"),
+        *("base_settings.source", "base_settings.calls"),
+    )
+]
+
+
+def test_a_loader_and_an_owner_load_nothing_of_sources_that_are_not_used(tmp_path):
+    (tmp_path / "app.toml").write_text('name = "y"\n')
+    program = f"""if True:
+        import dataclasses, sys
+        from confcast import ConfigLoader
+        import confcast.owner.__main__
+        @dataclasses.dataclass
+        class Settings:
+            name: str = "x"
+        assert ConfigLoader(Settings, {str(tmp_path / "app.toml")!r}).load().config.name == "y"
+    """
+    after = loaded_by(program)
+    assert not {name for name in after if any(inside(name, each) for each in UNUSED)}
+    assert not after & {"dotenv", "pydantic_settings", "yaml", "configparser", "http.client", "concurrent.futures"}
+
+
 def test_a_master_that_names_its_schema_never_imports_pydantic_or_the_owner():
     after = loaded_by("from confcast import *\nConfigReloadManager(ConfigLoader('nowhere:Settings', 'app.toml'))")
     assert not {name for name in after if inside(name, "confcast.owner")}

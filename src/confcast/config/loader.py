@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from confcast.config import contents, given_files, guarding, restart
+from confcast.config import contents, guarding, restart
 from confcast.config.base_settings.nested import has_own_sources
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.codec.masked_header import with_masked, without_masked
@@ -50,7 +50,7 @@ from confcast.config.source_set import SourceSet, as_source
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
 from confcast.config.sources.merge import Merged
-from confcast.config.sources.polled import asked_once
+from confcast.config.sources.one_load import asked_once
 from confcast.config.validation import shadowed
 from confcast.config.validation.field_errors import FieldError, Invalid, problems_of
 from confcast.config.validation.leftovers import Leftovers
@@ -489,6 +489,8 @@ class ConfigLoader(Generic[T]):
 
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
         """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
+        from confcast.config import given_files  # with the sources that it replaces files of
+
         try:
             sources = given_files.in_place(self.sources, contents)
         except ConfigError as error:

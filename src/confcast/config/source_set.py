@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in
-from confcast.config.sources import disk, polled
+from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Source, ValueRefused, combined, fingerprint_of
 from confcast.errors import ConfigError, Problem
@@ -67,7 +67,10 @@ class SourceSet:
             schema: Gives the class, or None if it can't be had; called only for a source whose files it decides on.
         """
         found, noted = SourcesRead([], [], []), []
-        polled.ask_together(self.sources)
+        if any(hasattr(source, "_asked_now") for source in self.sources):
+            from confcast.config.sources import polled
+
+            polled.ask_together(self.sources)
         for source in self.sources:
             files: dict[Path, bytes] = {}
             try:

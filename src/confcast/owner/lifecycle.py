@@ -31,8 +31,8 @@ from typing import Any
 import msgspec
 
 from confcast.config.loader import ConfigLoader, LoaderSpec
+from confcast.config.schema.kinds import loaded
 from confcast.config.sources import last_known
-from confcast.config.sources.environment import Environment
 from confcast.errors import ConfcastError, ConfigError, Problem
 from confcast.owner.core.effects import Input, MasterGone, Trigger
 from confcast.owner.core.last_good import ORIGIN
@@ -387,7 +387,7 @@ def send(channel: MasterChannel, message: Ready | Paused) -> None:
 
 def _described(source: object) -> str:
     """The kind of a source, and its files; never its other fields, which may be secret in a user's source."""
-    if isinstance(source, Environment):
+    if isinstance(source, loaded("confcast.config.sources.environment", "Environment")):
         return f"Environment({', '.join(filter(None, [source.prefix, *source.names]))})"
     files: tuple[Path, ...] = ()
     with contextlib.suppress(Exception):  # raised by a user's source; the watcher logs it

@@ -24,29 +24,27 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 from confcast.config.schema.kinds import loaded
 from confcast.config.schema.masking import MASK, Replacement
 
-_URL = re.compile(r"(?:[a-z][a-z0-9+.-]*:){1,2}//(?P<hosts>[^/?#\\]*)(?P<path>[^?#]*)(?P<rest>.*)", re.I | re.DOTALL)
-_HOST = re.compile(
-    r"(?:(?P<user>[^:@,\s]*)(?P<colon>:(?P<password>[^@,\s]*))?@)?"
-    r"(?:\[[0-9a-f:.%]*\]|[^\s:@,\[\]]*)(?P<port>:[0-9]{0,5})?",
-    re.I,
+# Compiled by the first URL (`re` keeps them): every worker imports this file, and few have a URL to show.
+_URL = r"(?is)(?:[a-z][a-z0-9+.-]*:){1,2}//(?P<hosts>[^/?#\\]*)(?P<path>[^?#]*)(?P<rest>.*)"
+_HOST = (
+    r"(?i)(?:(?P<user>[^:@,\s]*)(?P<colon>:(?P<password>[^@,\s]*))?@)?"
+    r"(?:\[[0-9a-f:.%]*\]|[^\s:@,\[\]]*)(?P<port>:[0-9]{0,5})?"
 )
-_HOST_AND_PORT = re.compile(r"[\w.-]*:[0-9]{1,5}(?:/[^@]*)?")
-_BEGIN = re.compile(r"(?:jdbc:)?[a-z][a-z0-9+.-]*:?//", re.I)
+_HOST_AND_PORT = r"[\w.-]*:[0-9]{1,5}(?:/[^@]*)?"
+_BEGIN = r"(?i)(?:jdbc:)?[a-z][a-z0-9+.-]*:?//"
 
-_SETTINGS = re.compile(r"\s*\w[\w ]*=")
+_SETTINGS = r"\s*\w[\w ]*="
 """The begin of libpq's other form, `host=db password=…`."""
 
 _ENDS = ("password", "passwd", "pwd", "passphrase", "secret", "token", "signature", "apikey", "accesskey")
 _NAMES = frozenset({"pass", "key", "sig", "scramclientkey", "scramserverkey", "ssloptions", "authmechanismproperties"})
-_PARAMETER = re.compile(
-    r"""(?:^|(?<=[?&;#\s]))(?P<name>[^=?&;#\s]+)(?P<equals>\s*=\s*)
+_PARAMETER = r"""(?sx)
+    (?:^|(?<=[?&;#\s]))(?P<name>[^=?&;#\s]+)(?P<equals>\s*=\s*)
     (?P<value>
         '(?:[^'\\]|\\.|'')*'(?=[&;\s]|\Z) | "(?:[^"]|"")*"(?=[&;\s]|\Z) | \{[^}]*\}(?=[&;\s]|\Z)
         | ['"{].*
         | (?:[^&;\s]|[;\s]+(?![;\s]|[\w.-][\w.\ -]*=))*
-    )""",
-    re.DOTALL | re.VERBOSE,
-)
+    )"""
 
 _KEPT = "!$&'()*+,-._~"
 """What pydantic's parser leaves as it is in a password; it encodes the rest."""
@@ -108,20 +106,20 @@ def _spans(text: str) -> list[_Span]:
 
 
 def _parameters(text: str) -> Iterator[_Span]:
-    for found in _PARAMETER.finditer(text):
+    for found in re.finditer(_PARAMETER, text):
         name = re.sub(r"[_.-]", "", unquote_plus(found["name"])).lower()
         if found["value"] and (name in _NAMES or name.endswith(_ENDS)):
             yield _Span(*found.span("value"), found["name"] + found["equals"], "")
 
 
 def _passwords(text: str, parameters: list[_Span]) -> list[_Span]:
-    found = _URL.fullmatch(text)
+    found = re.fullmatch(_URL, text)
     spans = None if found is None or _may_be_cut_wrongly(found) else _of_hosts(found)
     if spans is not None:
         return spans
     colon = text.find(":")
     is_inside = any(each.start <= colon < each.end for each in parameters)
-    return [] if _SETTINGS.match(text) and (is_inside or "@" not in text) else _possible(text)
+    return [] if re.match(_SETTINGS, text) and (is_inside or "@" not in text) else _possible(text)
 
 
 def _may_be_cut_wrongly(url: re.Match[str]) -> bool:
@@ -136,7 +134,7 @@ def _of_hosts(url: re.Match[str]) -> list[_Span] | None:
     """The passwords of a URL with one host or several; None if it may be read in another way."""
     spans, start, ports = list[_Span](), url.start("hosts"), False
     for index, part in enumerate(url["hosts"].split(",")):
-        host = _HOST.fullmatch(part)
+        host = re.fullmatch(_HOST, part)
         if host is None:
             return None
         has_user = host["user"] is not None
@@ -151,8 +149,8 @@ def _of_hosts(url: re.Match[str]) -> list[_Span] | None:
 
 def _possible(text: str) -> list[_Span]:
     """All that may be a password in a text that is no clear URL: from a colon to the last `@`, or to the end."""
-    begin = found.end() if (found := _BEGIN.match(text)) else 0
-    if _HOST_AND_PORT.fullmatch(text, begin):
+    begin = found.end() if (found := re.match(_BEGIN, text)) else 0
+    if re.fullmatch(_HOST_AND_PORT, text[begin:]):
         return []
     at = text.rfind("@", begin)
     colon = text.find(":", begin, len(text) if at < 0 else at)

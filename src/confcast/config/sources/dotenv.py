@@ -164,7 +164,9 @@ class Dotenv(_Options, frozen=True):
         if not lines and not self.allow_empty:
             raise self._error("is empty: nothing is set in it (allow_empty=True accepts that)")
         naming = Naming(self.prefix, self.names, self.lists, self._unknown, given="Dotenv(names")
-        return NamedTexts(self.shown, found, naming, fingerprint_of(content), warnings=warnings, has_lines=True)
+        layer = NamedTexts(self.shown, found, naming, fingerprint_of(content), warnings=warnings, has_lines=True)
+        layer._filled_by = "" if self.interpolate else "Dotenv(…, interpolate=True)"
+        return layer
 
     @property
     def _unknown(self) -> Unknown:

@@ -282,7 +282,7 @@ class File(_Options, frozen=True):
         warnings: Iterable[str] = (),
     ) -> Layer:
         """The layer of data that were made of a text."""
-        return self._kind_of_layer()(
+        layer = self._kind_of_layer()(
             self.shown,
             data,
             fingerprint,
@@ -292,6 +292,8 @@ class File(_Options, frozen=True):
             secrets=secrets,
             warnings=(*warnings, *self._warnings(text)),
         )
+        layer._filled_by = 'File(…, references="env")'
+        return layer
 
     def _kind_of_layer(self) -> type[Layer]:
         if self.format != "ini":

@@ -100,6 +100,7 @@ class Layer:
         self.fingerprint = fingerprint or fingerprint_of(repr(data).encode(errors="surrogatepass"))
         self.has_lines = has_lines
         self._places, self._notes = places, notes
+        self._filled_by: str | None = ""  # the option that fills placeholders in; None: they were filled in
         self._known: Mapping[KeyPath, Place | str] | None = None
         self._noted: Mapping[KeyPath, Note | str] | None = None
 

@@ -224,6 +224,7 @@ class Fitting:
             has_lines=layer.has_lines,
             secrets=self._secrets,
         )
+        made._filled_by = layer._filled_by
         warnings = [*layer.warnings, *warnings_of([each for each in self._secrets.values() if each]), *self._warnings]
         return Fitted(made, self._problems, warnings, self._refused)
 

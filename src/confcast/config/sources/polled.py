@@ -13,14 +13,12 @@ hangs would hold a reload).
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import math
 import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,6 +26,7 @@ from typing import Any, TypeVar
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.file import File, Format
 from confcast.config.sources.layer import Layer, ValueRefused, fingerprint_of
+from confcast.config.sources.one_load import asked_in_load
 from confcast.errors import ConfigError, Problem
 
 LONGEST = 86400.0
@@ -84,22 +83,6 @@ class _Record:
 
 _records: OrderedDict[Hashable, _Record] = OrderedDict()
 _lock = threading.Lock()
-_in_load: contextvars.ContextVar[dict[Hashable, Future[Any]] | None] = contextvars.ContextVar(
-    "confcast_asked", default=None
-)
-
-
-@contextlib.contextmanager
-def asked_once() -> Iterator[None]:
-    """In this block, and this thread, each source is asked once: it is one load. A block within a block counts not."""
-    if _in_load.get() is not None:
-        yield
-        return
-    token = _in_load.set({})
-    try:
-        yield
-    finally:
-        _in_load.reset(token)
 
 
 def ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
@@ -110,7 +93,7 @@ def ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
         every: Seconds from this request to the next poll.
         how: Asks; gets what was known before. What it raises is raised.
     """
-    found = _in_load.get()
+    found = asked_in_load.get()
     if found is None:
         return asked(source, every, how)
     if source not in found:
@@ -121,7 +104,7 @@ def ask(source: Hashable, every: float, how: Callable[[A | None], A]) -> A:
 
 def ask_together(sources: Iterable[Any]) -> None:
     """Begin to ask these sources, each in a thread of its own, if that saves time; `ask` waits for the answer."""
-    found = _in_load.get()
+    found = asked_in_load.get()
     if found is None:
         return
     several = [each for each in dict.fromkeys(filter(_is_asked, sources)) if each not in found]
@@ -154,7 +137,7 @@ def poll(source: Hashable, every: float, how: Callable[[A | None], A]) -> float:
 
 def newest(source: Hashable) -> Any:
     """What the newest request has found, or that of the load that this thread is in; None before the first one."""
-    found = _in_load.get() or {}
+    found = asked_in_load.get() or {}
     if source in found:
         return found[source].result()
     with _lock:
@@ -200,7 +183,7 @@ class _Content:
 
     def _layer(self) -> Layer:
         layer = self._file._layer_of(self._content)
-        layer.fingerprint = self._mark
+        layer.fingerprint, layer._filled_by = self._mark, ""
         return layer
 
 

@@ -56,6 +56,7 @@ class ResolvedLayer(Layer):
             warnings=layer.warnings,
             secrets=layer.secrets,
         )
+        self._filled_by = None
         self._layer, self._wholes, self._unresolved = layer, dict(wholes), dict(unresolved)
 
     def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:

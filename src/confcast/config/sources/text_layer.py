@@ -63,6 +63,7 @@ class TextLayer(Layer):
             has_lines=self.has_lines,
             secrets=fitting.secrets,
         )
+        layer._filled_by = self._filled_by
         return Fitted(layer, fitting.problems, [*self.warnings, *fitting.warnings], fitting.refused)
 
 

@@ -23,7 +23,6 @@ from confcast.config.schema.key_path import KeyPath, texts
 from confcast.config.schema.secret_paths import is_secret_at, is_url_at, shown_key
 from confcast.config.sources.layer import fingerprint_of
 from confcast.config.sources.merge import Merged
-from confcast.config.sources.resolved_layer import ResolvedLayer
 from confcast.texts import shortened
 
 MOST_WARNINGS = 20
@@ -63,7 +62,7 @@ def _leftovers(merged: Merged) -> Iterator[tuple[Leftover, str]]:
     for path, text in texts(merged.data, _may_have_one):
         found = _PLACEHOLDER.search(text)
         layer = merged.origin(path) if found is not None else None
-        if isinstance(layer, ResolvedLayer):  # a `${` is meant there: it was written with two dollars
+        if layer is not None and layer._filled_by is None:  # a `${` is meant there: it was written with two dollars
             found = _TEMPLATE.search(text)
         if found is not None and layer is not None:
             content = fingerprint_of(text.encode(errors="surrogatepass"))
@@ -80,6 +79,6 @@ def _warning(path: KeyPath, placeholder: str, schema: Any, merged: Merged) -> st
     else:
         shown = shortened(placeholder, _LONGEST)
     place, key, layer = merged.where(path), shown_key(path, schema), merged.origin(path)
-    is_of_file = placeholder[0] == "$" and layer is not None and layer.has_lines
-    advice = ' (File(…, references="env") fills such references in)' if is_of_file else ""
+    option = layer._filled_by if placeholder[0] == "$" and layer is not None else ""
+    advice = f" ({option} fills such references in)" if option else ""
     return f"{place}: {key}: has {shown} in it, which nothing fills in: a value is taken as it is written{advice}"

@@ -36,7 +36,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.sources.layer import combined, fingerprint_of
-from confcast.config.sources.polled import asked_once
+from confcast.config.sources.one_load import asked_once
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Probed, Received
 from confcast.owner.core.operations import LONGEST_REASON

@@ -9,10 +9,10 @@ validators each time).
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from confcast.config.sources.polled import stale
 from confcast.owner.core.machine import Core, OperatorState
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.loop.core_clock import date_of
@@ -59,13 +59,19 @@ def status_of(core: Core, journal: Journal, present: Present, provisional: Provi
         deadline=provisional.deadline,
         evidence=provisional.evidence,
         overrides=list(present.overrides),
-        stale=stale(),
+        stale=_stale(),
         pending=list(people.pending),
         phase=present.phase.state.name.lower(),
         phase_since=date_of(present.phase.since),
         waiting_for=waiting_for(present.phase, present.hangs),
         workers=core.statuses(),
     )
+
+
+def _stale() -> list[str]:
+    """What the sources that are asked say of themselves; where there is none, the module has not been imported."""
+    polled = sys.modules.get("confcast.config.sources.polled")
+    return [] if polled is None else list(polled.stale())
 
 
 def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:

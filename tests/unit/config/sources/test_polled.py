@@ -11,7 +11,8 @@ from pydantic import BaseModel, model_validator
 
 from confcast import Command, ConfigError, ConfigLoader, Layer
 from confcast.config.sources import polled
-from confcast.config.sources.polled import Told, ask, asked_once, fault, newest, parsed, poll
+from confcast.config.sources.one_load import asked_once
+from confcast.config.sources.polled import Told, ask, fault, newest, parsed, poll
 from tests.support.waiting import eventually, in_thread
 
 LONG = 1000.0

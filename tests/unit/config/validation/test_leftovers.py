@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from confcast import ConfigError, ConfigLoader, Environment, Secret
+from confcast import Command, ConfigError, ConfigLoader, Dotenv, Environment, Secret
 from confcast.config.validation.leftovers import MOST_WARNINGS
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -179,3 +179,16 @@ def test_of_a_whole_file_that_is_a_template_the_first_are_reported_and_the_numbe
     said = told()
     assert len(said) == MOST_WARNINGS + 1
     assert said[-1] == f"{10_000 - MOST_WARNINGS} more values have a placeholder in them that nothing fills in"
+
+
+def test_the_option_that_is_named_is_one_of_the_source(told):
+    Path("a.env").write_text("DATABASE__URL=${A}\n")
+    Path("a.ini").write_text("[database]\nurl = ${A}\n")
+    printed = Command(["echo", '{"database": {"url": "${A}"}}'], format="json")
+    for source, place, option in (
+        (Dotenv("a.env"), "a.env:1:15", " (Dotenv(…, interpolate=True) fills such references in)"),
+        ("a.ini", "a.ini:2:7", ' (File(…, references="env") fills such references in)'),
+        (printed, f"{printed.shown}:1:22", ""),
+    ):
+        ConfigLoader(Settings, source).load()
+        assert told() == [f"{place}: database.url: has ${{A}} {WHY}{option}"]
