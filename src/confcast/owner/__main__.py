@@ -24,7 +24,7 @@ from confcast.owner.lifecycle import REFUSED, Lifecycle, send
 from confcast.owner.log_file import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
 from confcast.tracebacks import to_be_logged
-from confcast.wire import processes
+from confcast.wire import processes, programs
 from confcast.wire.master_channel import MasterChannel, Ready, StartupConfig
 from confcast.wire.role import become_owner
 
@@ -52,6 +52,7 @@ def run(arguments: list[str]) -> NoReturn:
     logging.shutdown()
     with contextlib.suppress(OSError):
         sys.stderr.flush()
+    programs.end_all()  # a poll or a load that was under way may have begun one since the others were ended
     # Exit without waiting for threads, since a load may hang; everything that must be closed is closed.
     os._exit(status)
 

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from confcast.wire.framing import frame
+from tests.support.leaks import is_running
+from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["7"], ["-1"], ["9" * 20], ["app:loader"]])
@@ -51,3 +53,26 @@ def test_an_owner_whose_master_sends_nothing_ends_in_words():
             pass_fds=[its.fileno()],
         )
     assert (run.returncode, run.stderr) == (3, "the config owner was sent nothing by its master: timed out\n")
+
+
+def test_no_program_outlives_an_owner_whose_thread_has_begun_it_late():
+    """A poll under way may begin one after those that ran were ended, and no thread is waited for."""
+    program = """
+import threading, time
+from confcast.owner import __main__ as it
+from confcast.wire import programs
+
+def main(arguments):
+    programs.end_all()
+    run = lambda: programs.run(["sleep", "600"], time.monotonic() + 600, 10)
+    threading.Thread(target=run, daemon=True).start()
+    while not programs._running:
+        time.sleep(0.01)
+    print(*programs._running, flush=True)
+    return 0
+
+it.main = main
+it.run([])
+"""
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    eventually(lambda: not is_running(int(run.stdout)), "the end of the program")
