@@ -145,10 +145,16 @@ class Oracle(TrialOracle):
     def journal_went_back(self, newest: int) -> None:
         self.newest_row = newest
         self.spoiled.clear()  # an undo is lost with its row
+        self._forget_windows_after(newest)
         window = self.world.journal.operator.window
         self.window_sources = self._sources_of.get(self.rows[newest]) if window is not None else None
         self.undone_sources.clear()
         self._forget_trial()
+
+    def _forget_windows_after(self, newest: int) -> None:
+        """Their windows are lost with their rows: a number that comes again is one of what the journal has now."""
+        self.provisional = {version for version in self.provisional if version <= newest}
+        self.proving = {version: until for version, until in self.proving.items() if version <= newest}
 
     def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
         """About to be in the journal."""

@@ -1,0 +1,48 @@
+"""What the judge of random schedules must not take for a fault: each trace was found by chance, and is told shortly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confcast.wire.messages import Reload
+from tests.core.simulation import World
+from tests.core.world import A, B
+
+SECONDS = 600.0
+
+
+def serving() -> World:
+    """A server whose versions are on probation, and one worker that runs A as version 1."""
+    world = World(probation=20.0)
+    world.start_owner()
+    world.start_worker()
+    comes_to_an_end(world)
+    return world
+
+
+def comes_to_an_end(world: World) -> None:
+    """All that happens without a deadline."""
+    while (move := world.first_move()) is not None:
+        move()
+        world.oracle.check()
+
+
+def loads(world: World, content: bytes, **asked: Any) -> None:
+    world.sources = content
+    world.ask(Reload, **asked)
+    comes_to_an_end(world)
+
+
+def test_a_window_is_lost_with_its_row_also_where_its_number_comes_again():
+    """The journal goes back, and the number of what it has now is that which a worker holds the same content by."""
+    world = serving()
+    loads(world, B)
+    loads(world, A, confirm_within=SECONDS)
+    world.lose_journal()
+    loads(world, A, confirm_within=SECONDS)  # which makes it anew, with versions 1 and 3
+    world.kill_owner()
+    world.journal_goes_back()
+    comes_to_an_end(world)
+    assert (max(world.journal.rows), world.journal.operator.window) == (3, None)
+    loads(world, B)
+    assert world.journal.operator.window.fallback == 3
