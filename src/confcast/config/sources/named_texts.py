@@ -265,10 +265,10 @@ class Fitting:
         return any(is_declared_secret_at(self._schema, each.path) for each in self.targets(name))
 
     def _says_secret(self, name: str) -> bool:
-        """Whether the value of a name is a secret: by the schema, or else by the words of the name."""
+        """Whether the value of a name is a secret: by the schema, or where that does not have it, by the name."""
         from confcast.config.sources.references import names_secret
 
-        return self.is_secret(name) or names_secret(name)
+        return self.is_secret(name) if self.targets(name) else names_secret(name)
 
     def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
         """The one of these targets that a text sets."""

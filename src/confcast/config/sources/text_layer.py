@@ -297,10 +297,15 @@ class _Fitting:
         return is_inherited(value)
 
     def _keep_secret(self, path: KeyPath, written: tuple[str, ...], text: Text) -> None:
-        """Remember that a value is a secret if one that it was made of is one."""
+        """Remember that a value is a secret if one that it was made of is one, by the schema, or else by its name."""
+        if not text.made_of:
+            return
+        from confcast.config.sources.references import names_secret
+
         for key in text.made_of:
-            others = ((name,) for name, table in self._layer.data.items() if isinstance(table, dict) and key in table)
-            if any(self._is_secret((*section, key)) for section in (written[:-1], *others)):
+            places = [(*section, key) for section in (written[:-1], *_sections_with(key, self._layer.data))]
+            known = any(targets_in_any_case(self._schema, each) for each in places)
+            if any(map(self._is_secret, places)) or (not known and names_secret(key)):
                 self.secrets.add(path)
 
     def _is_secret(self, written: tuple[str, ...]) -> bool:
@@ -316,6 +321,15 @@ def _may_be_tag(found: tuple[Target, ...]) -> bool:
     """Whether the key may say which class its table is: it has few values in each."""
     kinds = (kind for target in found for kind in members(target.annotation, written=True))
     return all(get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, Enum)) for kind in kinds)
+
+
+def _sections_with(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The paths of the sections that have a key."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            if key in value:
+                yield (name,)
+            yield from ((name, *below) for below in _sections_with(key, value))
 
 
 def _texts(table: Mapping[str, Any]) -> Iterator[str]:

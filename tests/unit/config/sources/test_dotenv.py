@@ -237,6 +237,7 @@ def test_interpolation_is_done_on_request_only(monkeypatch, caplog):
         ('DATABASE__PASSWORD=s\nHOSTS=["${DATABASE__PASSWORD}"]\n', {("hosts",)}),
         ("NAME=${PGPASSWORD}\n", {("name",)}),
         ("DATABASE__PASSWORD=${NAME}\nDATABASE__URL=x://${NAME}\n", set()),
+        ("API_KEY=x\nNAME=${API_KEY}\n", {("name",)}),
         ("OTHER=${PGPASSWORD}\nOTHER=plain\nNAME=${OTHER}\n", set()),
     ],
 )

@@ -368,6 +368,28 @@ def test_what_is_made_of_a_secret_is_a_secret():
     assert layer.secrets == {("db", "url"), ("web", "name")}
 
 
+class Nested(BaseModel):
+    main: Db = Db()
+
+
+class WithNested(BaseModel):
+    db: Nested = Nested()
+    web: Server = Server()
+
+
+def test_so_it_is_where_the_secret_is_one_of_a_section_in_a_section():
+    text = f"[DEFAULT]\npassword = {SENTINEL}\n[db.main]\n[web]\nname = x%(password)s\n"
+    (layer,) = loader(WithNested, text, interpolate=True, nested=True).load()._merged.layers
+    assert layer.secrets == {("web", "name")}
+
+
+def test_a_key_that_the_schema_does_not_have_is_a_secret_by_its_name():
+    defaults = f"[DEFAULT]\nroot_password = {SENTINEL}\nroot_host = h\n"
+    text = f"{defaults}[db]\nurl = pg://%(root_password)s@h\n[web]\nname = %(root_host)s\n"
+    (layer,) = loader(WithDb, text, interpolate=True).load()._merged.layers
+    assert layer.secrets == {("db", "url")}
+
+
 def test_no_secret_is_shown_of_what_is_refused():
     for text in (
         f"[db]\npassword = {SENTINEL}\npassword = {SENTINEL}\n",
