@@ -145,11 +145,10 @@ class LoadThread:
         refuses_restart: bool = False,
         takes_up: bool = False,
     ) -> None:
-        self._loader = loader
-        self._attempts = attempts
-        self._post = post
+        self._loader, self._attempts, self._post = loader, attempts, post
         self._orders: queue.SimpleQueue[Load | OpenQuestion | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
+        self._followed: Candidate[Any] | None = None  # the latest that is no dry run's, whose contents nobody may write
         self._running: Candidate[Any] | None = None  # the candidate that became the running version
         self._reading: Reading | None = None
         self._committed: _Compared | None = None
@@ -375,7 +374,7 @@ class LoadThread:
             return LoadFailed(order.number, ReloadResult.GUARDED, guarded.problems)
         self._running_values.run()
         latest, self._latest = self._latest, candidate
-        before = self._running if order.insist else latest
+        before = self._running if order.insist else self._followed
         loaded = Loaded(
             order.number,
             candidate.digest,
@@ -393,8 +392,8 @@ class LoadThread:
                 return self._whole(order, loaded, self._unchecked)
             return structs.replace(loaded, checked=False, base=found.base, patch=found.patch)
         self._attempts.end(self._mark_of)
-        if self._running is None:  # a former owner made it
-            self._running = candidate
+        self._running = self._running or candidate  # where a former owner made it, there is none
+        self._followed = self._followed if order.dry else candidate
         return structs.replace(loaded, notes=hidden_edits(candidate, before))
 
     def _guarded(self, order: Load, candidate: Candidate[Any]) -> Verdict:
@@ -434,6 +433,7 @@ class LoadThread:
             if changes is None:
                 self._loader._check(candidate)
                 changes = shown_changes(differences(codec, committed.config, candidate.config)) if committed else ()
+            self._followed = self._followed if order.dry else candidate
             return Checked(
                 order.number,
                 changes,

@@ -407,6 +407,14 @@ def test_what_was_refused_in_between_is_no_load_to_compare_with(hiding: Bench) -
     assert notes(hiding.load("name = 'two'\nnumber = 1")) == ["1:8"]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_dry_run_is_no_load_to_compare_with(hiding: Bench, number: int) -> None:
+    assert notes(hiding.load(f"name = 'two'\nnumber = {number}", dry=True)) == ["1:8"]
+    assert notes(hiding.load(f"name = 'one'\nnumber = {number}")) == []
+    assert notes(hiding.load(f"name = 'two'\nnumber = {number}", dry=True)) == ["1:8"]
+    assert notes(hiding.load(f"name = 'two'\nnumber = {number}")) == ["1:8"]
+
+
 def test_under_a_new_owner_the_first_load_of_what_runs_is_compared_with(hiding: Bench, start: Start) -> None:
     candidate = hiding.load("name = 'one'\nnumber = 1")
     other = start(Environment("APP_"))
