@@ -103,7 +103,8 @@ def layer_of(file: Referring, content: bytes, reads: FileReads) -> Layer:
     if len(reading.errors) == 1:
         raise reading.errors[0]
     if reading.errors:
-        raise ConfigError([problem for error in reading.errors for problem in error.problems], _reason(reading.errors))
+        every = dict.fromkeys(problem for error in reading.errors for problem in error.problems)
+        raise ConfigError(list(every), _reason(reading.errors))  # of a file that two include, each problem once
     return Layers(file.shown, layers, fingerprint_with_variables(content))
 
 

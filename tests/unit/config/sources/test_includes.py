@@ -113,6 +113,14 @@ def test_it_travels(folder):
 # ---- what refuses
 
 
+def test_a_problem_of_a_file_that_two_include_is_said_once():
+    Path("app.toml").write_text("include = ['a.toml', 'b.toml']\n")
+    for name in ("a.toml", "b.toml"):
+        Path(name).write_text("include = 'both.toml'\n")
+    Path("both.toml").write_text("a =")
+    assert refused(loader("app.toml")) == ["both.toml:1:4: is no valid TOML: Invalid value"]
+
+
 def test_what_can_t_be_included_is_said_at_the_path_that_names_it_everything_at_once(folder, monkeypatch):
     monkeypatch.setattr(disk, "WRITER_GRACE", 0.02)
     Path("app.yaml").write_text(
