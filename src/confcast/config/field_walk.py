@@ -5,13 +5,17 @@ The two differ where the schema says so: a field may have an alias, or be found 
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 from confcast.config.field_facts import UNKNOWN, SchemaField, annotation_of
 from confcast.config.schema.annotations import keys_of, members, written_children
 from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.spelling import is_ruled_out
 from confcast.config.sources.merge import Merged
+
+if TYPE_CHECKING:
+    from confcast.config.codec import Codec
 
 
 def walk(schema: Any, data: Any, path: KeyPath) -> tuple[SchemaField, list[Any]]:
@@ -54,6 +58,33 @@ def _below(annotation: Any, part: Any) -> SchemaField:
     return SchemaField(kinds[0] if kinds else UNKNOWN)
 
 
-def masked_in_configuration(schema: Any, merged: Merged) -> frozenset[KeyPath]:
-    """The paths of the secrets that sources have named, as the data and as the configuration have them."""
-    return merged.secrets | {tuple(walk(schema, merged.data, path)[1]) for path in merged.secrets}
+def masked_in_configuration(codec: Codec[Any], config: Any, merged: Merged) -> frozenset[KeyPath]:
+    """The paths of the secrets that sources have named, as the data and as the configuration have them.
+
+    Where a type or a validator has made another key of one, or another value of the table, the whole of it is masked.
+    """
+    named = (walk(codec.schema, merged.data, path)[1] for path in merged.secrets)
+    return merged.secrets | {_as_far_as_there(codec, config, names) for names in named}
+
+
+def _as_far_as_there(codec: Codec[Any], config: Any, names: list[Any]) -> KeyPath:
+    value = config
+    for index, name in enumerate(names):
+        parts = codec.parts(value)
+        if parts is not None and parts.keys() == {"root"} and name != "root":  # no key leads to what a RootModel holds
+            value, parts = parts["root"], codec.parts(parts["root"])
+        if parts is not None and name not in parts:
+            return tuple(names)  # not kept, or under a name that the schema does not tell
+        inside = parts if parts is not None else value
+        if isinstance(inside, list | tuple | deque) and isinstance(name, int) and name < len(inside):
+            value = inside[name]
+        elif isinstance(inside, dict) and (keys := [name] if name in inside else _same_text(inside, name)):
+            value = inside[keys[0]]
+        else:
+            return tuple(names[:index])
+    return tuple(names)
+
+
+def _same_text(table: dict[Any, Any], name: Any) -> list[Any]:
+    """The keys of a table that a path finds by this name (`masked_keys.py` compares their texts)."""
+    return [key for key in table if str(key) == str(name)]

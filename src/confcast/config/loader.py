@@ -535,7 +535,7 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
         lookup = Lookup(codec.schema, merged.data)
         raise ConfigError([_at(problem, lookup, merged, masked) for problem in error.problems]) from None
     if merged.secrets:
-        payload = with_masked(payload, masked_in_configuration(codec.schema, merged))
+        payload = with_masked(payload, masked_in_configuration(codec, config, merged))
     if len(payload) + _ENVELOPE > MAX_FRAME:
         size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import signal
+import uuid
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, RootModel, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    Field,
+    RootModel,
+    StringConstraints,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from confcast import ConfigError, ConfigLoader, Layer
 from confcast.config.codec import Codec, codec_of, digest
@@ -353,3 +365,53 @@ def test_many_threads_note_keys_at_once_and_none_is_lost() -> None:
     found = masked_keys(Root)
     assert found is not None
     assert len(found.paths) == 200
+
+
+class Provider(enum.Enum):
+    """Keys of a table, which files have by their values."""
+
+    MAIN = "main"
+
+
+@pytest.mark.parametrize(
+    ("keys", "written"),
+    [
+        (Provider, "main"),
+        (bool, "true"),
+        (int, "01"),
+        (float, "1e3"),
+        (uuid.UUID, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
+        (Annotated[str, StringConstraints(to_lower=True)], "MAIN"),
+    ],
+)
+def test_a_table_whose_keys_are_not_as_they_were_written_is_masked_as_a_whole(keys: Any, written: str) -> None:
+    model = create_model("Keyed", table=(dict[keys, str], {}), other=(str, "o"))
+    codec = codec_of(model)
+    old, new = (
+        ConfigLoader(model, Vault({"table": {written: text}, "other": text[-1]}, [("table", written)])).load().config
+        for text in ("hunter2-a", "hunter2-b")
+    )
+    shown = [differences(codec, old, new), leaves(codec, old), secrets_masked(codec, old)("hunter2-a")]
+    assert SENTINEL not in str(shown)
+    assert leaves(codec, old) == {"table": MASK, "other": "a"}
+
+
+def test_so_is_a_list_that_a_validator_has_cut_and_a_value_that_it_has_made_of_a_table() -> None:
+    class Changing(BaseModel):
+        items: list[str] = []
+        text: str = ""
+
+        @field_validator("items")
+        @classmethod
+        def last(cls, items: list[str]) -> list[str]:
+            return items[-1:]
+
+        @field_validator("text", mode="before")
+        @classmethod
+        def joined(cls, table: Any) -> str:
+            return "-".join(table.values())
+
+    data = {"items": ["a", "hunter2"], "text": {"user": "me", "password": "hunter2"}}
+    config = ConfigLoader(Changing, Vault(data, [("items", 1), ("text", "password")])).load().config
+    assert config == Changing.model_construct(items=["hunter2"], text="me-hunter2")
+    assert leaves(codec_of(Changing), config) == {"items": [MASK], "text": MASK}
