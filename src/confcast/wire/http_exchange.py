@@ -91,9 +91,11 @@ def status_of(url: str, headers: Mapping[str, str], *, timeout: float) -> int:
 
 
 def _exchanged(url: str, headers: Mapping[str, str], timeout: float, most: int | None) -> Reply:
-    if not _at_once.acquire(blocking=False):
-        raise Unanswered(f"{_MOST_AT_ONCE} requests before this one still hang, in the resolver of names, it seems")
     exchange = _Exchange(url, headers, timeout, most)
+    if not _at_once.acquire(timeout=timeout):  # a load asks all its sources at once, and they may be more
+        raise Unanswered(
+            f"{_MOST_AT_ONCE} requests before this one have hung for {timeout:g} s, in the resolver of names, it seems"
+        )
     try:
         threading.Thread(target=exchange.run, name="confcast-http", daemon=True).start()
     except RuntimeError as error:
