@@ -55,7 +55,7 @@ SHOWN = [
 def test_a_long_text_takes_no_long_time() -> None:
     before = time.process_time()
     for middle in (" ", ";", "; ", "a ", "'", "\\"):
-        assert "hunter2" not in shown_url(f"host=db password=hunter2{middle * 3000}x")
+        assert "hunter2" not in shown_url(f"host=db password=hunter2{middle * 20_000}x")
     assert time.process_time() - before < 2.0
 
 
