@@ -20,6 +20,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from confcast.config.schema.annotations import members
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.secret_paths import is_declared_secret_at, shown_key
 from confcast.config.schema.spelling import PLAIN, spelling_of
@@ -36,7 +37,7 @@ from confcast.config.sources.variable_targets import (
     targets,
     targets_of_key,
 )
-from confcast.config.sources.variable_values import NotConvertible, from_text
+from confcast.config.sources.variable_values import NotConvertible, from_text, may_have_commas
 from confcast.errors import Problem
 
 Lists: TypeAlias = Literal["json", "comma"]
@@ -292,7 +293,7 @@ class Fitting:
         try:
             value = from_text(each.text, target.annotation, opaque=target.opaque, commas=self._commas)
         except NotConvertible as error:
-            self._refuse(target.path, str(error), each.place.value)
+            self._refuse(target.path, f"{error}{self._on_commas(each, target)}", each.place.value)
             return
         if not is_plain:
             path = self._spelling.as_in(self.data, path)  # as spelled by the text that set a table around it
@@ -363,6 +364,12 @@ class Fitting:
         """The path of the list that has the item that this name would set; empty if the name sets no item."""
         parts = self._after_prefix(name).lower().split("__")
         return list_around(self._schema, parts, lambda schema, first: targets(schema, "__".join(first)))
+
+    def _on_commas(self, each: Text, target: Target) -> str:
+        """What to say of a list that may have been meant to have commas."""
+        kinds = members(target.annotation, written=True)
+        is_list = not self._commas and may_have_commas(each.text.lstrip(), target.annotation, kinds)
+        return '; lists="comma" takes a list with commas' if is_list else ""
 
     def _hint(self, name: str) -> str:
         # People write one underscore for two; both lead to the same suggestion. The prefix does not count as similar.

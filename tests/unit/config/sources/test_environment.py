@@ -364,8 +364,9 @@ def test_one_table_under_two_names_is_refused(monkeypatch):
 )
 def test_what_is_no_json_is_refused_by_variable_with_what_was_expected(monkeypatch, name, text, told):
     (problem,) = fit(monkeypatch, **{name: text}).problems
+    commas = "" if text[0] in "[{" else '; lists="comma" takes a list with commas'
     assert problem.location == f"environment variable {name}"
-    assert problem.message == f"a list or a table has to be written as JSON here; the text {told}"
+    assert problem.message == f"a list or a table has to be written as JSON here; the text {told}{commas}"
 
 
 def test_json_of_another_shape_is_refused_by_the_schema_with_the_variable(monkeypatch):

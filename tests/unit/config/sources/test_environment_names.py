@@ -215,6 +215,10 @@ def test_an_item_that_is_wrong_has_its_index(monkeypatch, schema):
 def test_without_the_option_a_list_is_json(monkeypatch):
     (problem,) = refused(monkeypatch, Environment("APP_"), APP_HOSTS="a,b")
     assert problem.message.startswith("a list or a table has to be written as JSON here")
+    assert problem.message.endswith('; lists="comma" takes a list with commas')
+    of = {each.key: each.message for each in refused(monkeypatch, Environment("APP_"), APP_PASSWORDS="a,b")}
+    assert "comma" in of["hosts"]
+    assert "comma" not in of["passwords"]
 
 
 def test_a_validator_of_the_user_s_gets_the_list(monkeypatch):
