@@ -49,11 +49,12 @@ class SourceFailed(Exception):
     Attributes:
         source: The source; None if the sources could not be made.
         error: What was raised.
+        method: The method that raised; empty if the source was called.
     """
 
-    def __init__(self, source: Any, error: BaseException) -> None:
+    def __init__(self, source: Any, error: BaseException, method: str = "") -> None:
         super().__init__(str(error))
-        self.source, self.error = source, error
+        self.source, self.error, self.method = source, error, method
 
 
 def refusal(cls: Any, *, inside: bool) -> Iterator[Problem]:
@@ -213,6 +214,7 @@ def problem_of(failure: SourceFailed, cls: Any, where: Callable[[Any, str], str]
     named = _OF_A_FIELD.match(str(error))
     if named is None:
         name = f"{cls.__qualname__}.settings_customise_sources" if failure.source is None else _name(failure.source)
+        name += f".{failure.method}" if failure.method else ""
         return Problem("", f"{name}() raised {type(error).__name__}{_text_of(error)}", file_of(error))
     cause = error.__cause__ or error
     place = file_of(cause) or where(failure.source, named["field"]) or named["source"]

@@ -89,9 +89,11 @@ def note_file(file: NamedFile, note: Note) -> bytes | None:
 
 
 def check_text(file: NamedFile, content: bytes | None, encoding: str | None) -> None:
-    """Raise ConfigError, with line and column, if a content is no text."""
+    """Raise ConfigError, with line and column, if a content is no text, or the encoding is none."""
     try:
         (content or b"").decode(encoding or "utf-8")
+    except LookupError:
+        raise _unreadable(file.shown, f"env_file_encoding={encoding!r} is no encoding that Python knows") from None
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode(error.encoding).split("\n")
         name = error.encoding.upper()

@@ -130,7 +130,11 @@ class _OneRead:
 
     def _note_files_of(self, source: Any) -> None:
         read, ignored = self._read.setdefault(id(source), []), self._ignored.setdefault(id(source), [])
-        for file in files.files_of(source):
+        try:
+            named = files.files_of(source)
+        except (Exception, SystemExit) as error:
+            raise calls.SourceFailed(source, error, "watched") from error
+        for file in named:
             content = files.note_file(file, self._note)
             read += [] if content is None else [ReadFile(file.shown, content)]
             ignored += files.ignored(self._cls, file, content)

@@ -155,6 +155,14 @@ def test_an_env_file_of_other_bytes_is_refused_with_line_and_column():
     assert refusal() == ".env:2:7: is not UTF-8: save it as UTF-8"
 
 
+def test_an_encoding_that_is_none_is_named_by_its_option():
+    class Other(App):
+        model_config = SettingsConfigDict(env_file_encoding="utf-88")
+
+    Path(".env").write_text("APP_NAME=a\n")
+    assert refusal(Other) == ".env: env_file_encoding='utf-88' is no encoding that Python knows"
+
+
 def test_a_secret_of_other_bytes_is_refused_with_its_file():
     Path("sec/app_token").write_bytes(b"\xff" + SENTINEL.encode())
     text = refusal()
@@ -283,6 +291,12 @@ def test_what_a_source_of_the_user_s_raises_is_named_with_the_source(error):
             return env_settings, Vault(settings_cls)
 
     assert f"Vault() raised {type(error).__name__}" in refusal(Own)
+
+    def watched(self: Any) -> Any:
+        raise error
+
+    Vault.watched = watched
+    assert f"Vault.watched() raised {type(error).__name__}" in refusal(Own)
 
 
 def test_what_choosing_the_sources_raises_is_named():
