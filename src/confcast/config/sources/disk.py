@@ -123,6 +123,16 @@ def at_one_moment(paths: Sequence[Path], read: Callable[[], T]) -> T:
 
 
 @functools.lru_cache(maxsize=2048)
+def checked_path(given: str | os.PathLike[str]) -> str:
+    """A path that a caller gave, as a text. Raises TypeError for bytes, and ValueError for an empty text."""
+    path: object = os.fspath(given)
+    if not isinstance(path, str):
+        raise TypeError(f"a path has to be a str or a Path, not {type(path).__name__}")
+    if not path:
+        raise ValueError("an empty path would be the working directory: name what is meant")
+    return path
+
+
 def as_path(path: str) -> Path:
     """The path, made once for all loads: each Path that is made interns its parts, and a table of strings grows."""
     return Path(path)

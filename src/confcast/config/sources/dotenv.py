@@ -28,7 +28,7 @@ from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
 from confcast.config.sources.file_reads import FileReads, ignore, is_called
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
-from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming
+from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming, names_as_dict
 from confcast.errors import ConfigError, Problem
 
 _BEGIN = re.compile(r"\s*(?:export[^\S\n]+)?")
@@ -72,7 +72,7 @@ class Dotenv(_Options, frozen=True):
         shown: The path as it was given, which is how messages name the file.
 
     Raises:
-        ValueError: `lists` or `unknown` is another word, or a key of `names` can't be one.
+        ValueError: The path is empty, `lists` or `unknown` is another word, or a key of `names` can't be one.
         TypeError: The path, the prefix, a name or its key is no text.
     """
 
@@ -96,12 +96,10 @@ class Dotenv(_Options, frozen=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        given = os.fspath(self.path)
-        if not isinstance(given, str):
-            raise TypeError(f"a path has to be a str or a Path, not {type(given).__name__}")
+        given = disk.checked_path(self.path)
         msgspec.structs.force_setattr(self, "shown", self.shown or given)
         msgspec.structs.force_setattr(self, "path", str(Path(given).absolute()))
-        msgspec.structs.force_setattr(self, "names", dict(self.names))
+        msgspec.structs.force_setattr(self, "names", names_as_dict(self.names))
         check_naming(self.prefix, self.names, self.lists, self.unknown)
 
     def read(self) -> Layer:

@@ -25,7 +25,16 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
-from confcast.config.sources.named_texts import Fitting, Lists, NamedTexts, Naming, Text, Unknown, check_naming
+from confcast.config.sources.named_texts import (
+    Fitting,
+    Lists,
+    NamedTexts,
+    Naming,
+    Text,
+    Unknown,
+    check_naming,
+    names_as_dict,
+)
 from confcast.config.sources.secret_file import SecretFile, read_in_its_folder
 from confcast.config.sources.variable_targets import Target
 
@@ -91,7 +100,7 @@ class Environment(_Options, frozen=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "names", dict(self.names))
+        msgspec.structs.force_setattr(self, "names", names_as_dict(self.names))
         check_naming(self.prefix, self.names, self.lists, self.unknown)
         if not self.prefix and not self.names:
             raise ValueError("an empty prefix would take every variable there is: give one such as 'APP_', or names=")

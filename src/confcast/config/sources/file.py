@@ -95,7 +95,8 @@ class File(_Options, frozen=True):
         shown: The path as it was given, which is how messages name the file.
 
     Raises:
-        ValueError: Neither the suffix nor `format` says how to read the file; or an option has no meaning for it.
+        ValueError: The path is empty; neither the suffix nor `format` says how to read the file; or an option has no
+            meaning for it.
     """
 
     path: str
@@ -119,9 +120,7 @@ class File(_Options, frozen=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        given = os.fspath(self.path)
-        if not isinstance(given, str):
-            raise TypeError(f"a path has to be a str or a Path, not {type(given).__name__}")
+        given = disk.checked_path(self.path)
         if not self.shown:
             msgspec.structs.force_setattr(self, "shown", given)
         msgspec.structs.force_setattr(self, "path", str(Path(given).absolute()))

@@ -112,6 +112,13 @@ class Naming(NamedTuple):
     given: str = "(names"
 
 
+def names_as_dict(names: Mapping[str, str]) -> dict[str, str]:
+    """The names that a caller gave, which may be any mapping. Raises TypeError for what is none."""
+    if not isinstance(names, Mapping):
+        raise TypeError(f"names={names!r}: a table is expected, such as {{'DATABASE_URL': 'database.url'}}")
+    return dict(names)
+
+
 def check_naming(prefix: str, names: Mapping[str, str], lists: str, unknown: str | None) -> None:
     """Check what a caller gave for these.
 

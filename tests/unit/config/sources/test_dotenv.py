@@ -210,8 +210,12 @@ def test_a_name_without_a_value_sets_nothing_and_that_is_said(caplog):
 
 
 def test_what_is_no_text_or_another_word_is_refused_at_once():
+    with pytest.raises(ValueError, match="an empty path would be the working directory"):
+        Dotenv("")
     with pytest.raises(TypeError, match="a path has to be a str or a Path"):
         Dotenv(typing.cast("str", b".env"))
+    with pytest.raises(TypeError, match=r"names=\['A'\]: a table is expected"):
+        Dotenv(names=typing.cast("Any", ["A"]))
     with pytest.raises(ValueError, match="unknown='ignore'"):
         Dotenv(unknown=typing.cast("Any", "ignore"))
 

@@ -308,6 +308,8 @@ def test_the_folder_of_systemd_is_asked_for_at_each_load(monkeypatch, caplog):
 
 
 def test_what_is_no_path_or_another_word_is_refused_at_once():
+    with pytest.raises(ValueError, match="an empty path would be the working directory"):
+        SecretsDir("")
     with pytest.raises(TypeError, match="a path has to be a str or a Path"):
         SecretsDir(typing.cast("str", b"x"))
     with pytest.raises(ValueError, match="lists='json5'"):
