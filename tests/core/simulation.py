@@ -207,6 +207,7 @@ class World(Crowd):
             return
         self.journal.rows = {version: self.journal.rows[version] for version in before}
         self.journal.settled &= set(before)
+        self.journal.declined &= set(before)
         self.journal.taken_back.clear()
         self.journal.high_water = before[-1]
         self.oracle.journal_went_back(before[-1])

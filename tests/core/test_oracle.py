@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from confcast.wire.messages import Reload
@@ -12,7 +13,7 @@ SECONDS = 600.0
 
 
 def serving() -> World:
-    """A server whose versions are on probation, and one worker that runs A as version 1."""
+    """A server whose versions are on probation, with one worker, which runs A as version 1."""
     world = World(probation=20.0)
     world.start_owner()
     world.start_worker()
@@ -25,6 +26,13 @@ def comes_to_an_end(world: World) -> None:
     while (move := world.first_move()) is not None:
         move()
         world.oracle.check()
+
+
+def goes_on(world: World, until: Callable[[], bool]) -> None:
+    """One deadline after another comes."""
+    while not until():
+        world.next_deadline()
+        comes_to_an_end(world)
 
 
 def loads(world: World, content: bytes, **asked: Any) -> None:
@@ -46,3 +54,24 @@ def test_a_window_is_lost_with_its_row_also_where_its_number_comes_again():
     assert (max(world.journal.rows), world.journal.operator.window) == (3, None)
     loads(world, B)
     assert world.journal.operator.window.fallback == 3
+
+
+def test_that_a_worker_has_declined_a_version_is_lost_with_its_row_too():
+    """As in a real journal, where it stands in that row: what has the number now, no worker has declined."""
+    world = serving()
+    loads(world, B)
+    refuses = world.start_worker()
+    comes_to_an_end(world)
+    refuses.stopped, refuses.refuses = True, {A}
+    loads(world, A, confirm_within=SECONDS)
+    goes_on(world, lambda: 3 in world.journal.settled)
+    world.lose_journal()
+    loads(world, A, confirm_within=SECONDS)  # which makes it anew, with versions 1 and 3
+    refuses.stopped = False
+    comes_to_an_end(world)
+    assert world.journal.declined == {3}
+    world.kill(refuses)
+    world.kill_owner()
+    world.journal_goes_back()
+    comes_to_an_end(world)
+    assert (max(world.journal.rows), world.journal.good) == (3, {3})
