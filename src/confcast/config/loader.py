@@ -48,7 +48,7 @@ from confcast.config.schema.spelling import Spelling, spelling_of
 from confcast.config.schema.watched_path import has_watched
 from confcast.config.source_set import SourceSet, as_source
 from confcast.config.sources import disk
-from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, combined, fingerprint_of
+from confcast.config.sources.layer import Fitted, Layer, PartsRefused, Source, ValueRefused, combined, fingerprint_of
 from confcast.config.sources.merge import Merged
 from confcast.config.sources.one_load import asked_once
 from confcast.config.validation import shadowed
@@ -223,6 +223,8 @@ class ConfigLoader(Generic[T]):
 
     def _with_key(self, error: ConfigError) -> ConfigError:
         """The error with the key of its value, secrets in the key masked; unchanged if the schema can't be imported."""
+        if isinstance(error, PartsRefused):
+            return PartsRefused([*map(self._with_key, error.errors)], error.reason)
         if not isinstance(error, ValueRefused):
             return error
         try:

@@ -25,7 +25,7 @@ from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
-from confcast.config.sources.layer import Layer, Source, ValueRefused, combined, fingerprint_of
+from confcast.config.sources.layer import Layer, PartsRefused, Source, ValueRefused, combined, fingerprint_of
 from confcast.errors import ConfigError, Problem
 
 _log = logging.getLogger("confcast.loader")
@@ -135,7 +135,7 @@ def _layer(source: Source, note: Callable[[Path, bytes], None], schema: Callable
         else:
             noting = getattr(source, "read_noting", None)
             layer = source.read() if noting is None else noting(note)
-    except ValueRefused:
+    except (ValueRefused, PartsRefused):
         raise
     except ConfigError as error:
         raise _fit_to_travel(error) from error

@@ -28,7 +28,7 @@ import msgspec
 from confcast.config.sources import disk
 from confcast.config.sources.file import File, Format
 from confcast.config.sources.file_reads import FileReads, ignore, is_called
-from confcast.config.sources.layer import Layer, Layers, combined, fingerprint_of
+from confcast.config.sources.layer import Layer, Layers, PartsRefused, combined, fingerprint_of
 from confcast.errors import ConfigError, Problem
 
 MOST = 10_000
@@ -130,7 +130,7 @@ class Files(_Options, frozen=True):
         if len(errors) == 1:
             raise errors[0]
         if errors:
-            raise ConfigError([problem for error in errors for problem in error.problems])
+            raise PartsRefused(errors)
         return Layers(self.shown, layers, self._fingerprint([each.fingerprint for each in layers], entries))
 
     def _file(self, name: str, path: str) -> File:

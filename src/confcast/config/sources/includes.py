@@ -26,7 +26,7 @@ from confcast.config.sources import disk
 from confcast.config.sources.file_reads import FileReads
 from confcast.config.sources.formats.common import MAX_BYTES, Tagged
 from confcast.config.sources.formats.ini_interpolation import Text
-from confcast.config.sources.layer import Layer, Layers, Place, combined, fingerprint_of
+from confcast.config.sources.layer import Layer, Layers, PartsRefused, Place, combined, fingerprint_of
 from confcast.config.sources.references import Resolved, Resolver, Unresolved, fingerprint_with_variables
 from confcast.config.sources.resolved_layer import ResolvedLayer
 from confcast.config.sources.text_layer import items_of
@@ -103,8 +103,7 @@ def layer_of(file: Referring, content: bytes, reads: FileReads) -> Layer:
     if len(reading.errors) == 1:
         raise reading.errors[0]
     if reading.errors:
-        every = dict.fromkeys(problem for error in reading.errors for problem in error.problems)
-        raise ConfigError(list(every), _reason(reading.errors))  # of a file that two include, each problem once
+        raise PartsRefused(reading.errors, _reason(reading.errors))
     return Layers(file.shown, layers, fingerprint_with_variables(content))
 
 

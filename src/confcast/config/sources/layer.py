@@ -38,6 +38,19 @@ class ValueRefused(ConfigError):
         self.path = path
 
 
+class PartsRefused(ConfigError):
+    """Several parts of a source are refused: files of a folder, and those that a file includes.
+
+    Args:
+        errors: Why each is; a problem that two have is said once.
+        reason: The reason of all together.
+    """
+
+    def __init__(self, errors: Sequence[ConfigError], reason: str = "validation_failed") -> None:
+        super().__init__(list(dict.fromkeys(problem for error in errors for problem in error.problems)), reason)
+        self.errors = tuple(errors)
+
+
 class Place(NamedTuple):
     """The positions of a key and of its value, as text for a person: `app.toml:4:20`."""
 

@@ -205,6 +205,14 @@ def test_one_broken_file_refuses_all_and_every_one_is_named(folder):
     ]
 
 
+def test_of_several_broken_files_each_problem_has_its_key(folder):
+    for name in "ab":
+        (folder / f"{name}.json").write_text('{"routes": {"x": 1, "x": 2}}')
+    assert refused(loader("conf.d/*.json"))[0].splitlines() == [
+        f"conf.d/{name}.json:1:21: routes.x: has this key twice in one table" for name in "ab"
+    ]
+
+
 def test_a_folder_with_too_many_files_is_refused_before_they_are_read(folder, monkeypatch):
     monkeypatch.setattr(files, "MOST", 2)
     for number in range(3):

@@ -113,6 +113,13 @@ def test_it_travels(folder):
 # ---- what refuses
 
 
+def test_of_several_broken_files_each_problem_has_its_key():
+    Path("app.json").write_text('{"include": ["a.json", "b.json"]}')
+    for name in ("a.json", "b.json"):
+        Path(name).write_text('{"a": 1, "a": 2}')
+    assert refused(loader("app.json")) == [f"{each}.json:1:10: a: has this key twice in one table" for each in "ab"]
+
+
 def test_a_problem_of_a_file_that_two_include_is_said_once():
     Path("app.toml").write_text("include = ['a.toml', 'b.toml']\n")
     for name in ("a.toml", "b.toml"):
