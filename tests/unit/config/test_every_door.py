@@ -190,13 +190,18 @@ TEXTS = [
 texts = st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
+_OPTION = '; lists="comma" takes a list with commas'
+"""What only some doors have an option for, and so say."""
+
+
 def outcome(loader: ConfigLoader[Any], overrides: Overrides | None = None) -> Any:
     """The bytes of the configuration, or the reasons why there is none; in what order depends on their positions."""
     try:
         reading = loader._read() if overrides is None else loader._read(overrides)
         return loader._codec.encode(loader._build(reading).config)  # without the paths that a source calls secret
     except (ConfigError, NotCarried) as error:
-        return sorted((problem.key, problem.message) for problem in getattr(error, "problems", [error]))
+        problems = getattr(error, "problems", [error])
+        return sorted((problem.key, problem.message.removesuffix(_OPTION)) for problem in problems)
 
 
 def by_variable(schema: Any, text: str) -> Any:
