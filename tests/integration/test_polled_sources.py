@@ -14,6 +14,7 @@ import pytest
 from confcast import Command, ConfigError, ConfigLoader, Environment, Http, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from tests.support.config_server import ConfigServer, config_server, says
+from tests.support.lives import lives_in
 from tests.support.resting import assert_rests
 from tests.support.sourced import Sourced
 from tests.support.waiting import eventually, history_of, in_thread
@@ -111,25 +112,13 @@ def test_a_program_that_fails_says_why_without_a_secret_that_runs(tmp_path: Path
 
 
 def test_a_program_that_hangs_ends_with_the_owner(tmp_path: Path, nothing_is_left: None) -> None:
-    fifo, hangs = tmp_path / "lives", tmp_path / "hangs"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    script = f"echo name = 1; if [ -e {hangs} ]; then exec 9>{fifo}; touch {hangs}.now; sleep 600; fi"
-    script = script.replace("name = 1", """'name = "x"'""")
-    try:
+    hangs = tmp_path / "hangs"
+    with lives_in(tmp_path) as program:
+        script = f"echo 'name = \"x\"'; if [ -e {hangs} ]; then exec 9>{program.path}; touch {hangs}.now; sleep 600; fi"
         with managed(Command(["/bin/sh", "-c", script], every=SOON, timeout=500)):
             hangs.touch()
             eventually((tmp_path / "hangs.now").exists, "a poll that hangs")
-        eventually(lambda: _is_at_its_end(reader), "its end")
-    finally:
-        os.close(reader)
-
-
-def _is_at_its_end(fd: int) -> bool:
-    try:
-        return os.read(fd, 1) == b""
-    except BlockingIOError:
-        return False
+        program.await_end()
 
 
 def test_a_paused_owner_polls_nothing_and_goes_on_with_what_it_missed(

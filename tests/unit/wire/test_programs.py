@@ -15,6 +15,7 @@ import pytest
 
 from confcast.wire import programs
 from confcast.wire.programs import Ended, NotStarted, end_all, run
+from tests.support.lives import lives_in
 from tests.support.waiting import eventually, in_thread
 
 LONG = 60.0
@@ -49,22 +50,10 @@ def test_what_can_t_be_started_says_why(name: str, error: int, tmp_path: Path) -
 
 
 def test_one_that_ignores_term_is_killed_at_its_deadline_with_all_that_it_has_started(tmp_path: Path) -> None:
-    fifo = tmp_path / "lives"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        ended = shell(f"trap '' TERM INT HUP; exec 9>{fifo}; sleep 600 & echo began; sleep 600", 0.5)
+    with lives_in(tmp_path) as both:
+        ended = shell(f"trap '' TERM INT HUP; exec 9>{both.path}; sleep 600 & echo began; sleep 600", 0.5)
         assert ended == Ended(None, b"began\n")
-        eventually(lambda: _is_at_its_end(reader), "the end of both")
-    finally:
-        os.close(reader)
-
-
-def _is_at_its_end(fd: int) -> bool:
-    try:
-        return os.read(fd, 1) == b""
-    except BlockingIOError:
-        return False
+        both.await_end()
 
 
 def test_the_end_of_it_is_enough_though_a_child_keeps_its_output() -> None:
@@ -130,11 +119,9 @@ def test_one_that_is_being_started_when_the_process_ends_ends_too(monkeypatch: p
 
 
 def test_it_ends_with_a_process_whose_thread_waits_for_it(tmp_path: Path) -> None:
-    fifo = tmp_path / "lives"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    script = f"exec 9>{fifo}; touch {tmp_path}/began; sleep 600"
-    program = f"""
+    with lives_in(tmp_path) as it:
+        script = f"exec 9>{it.path}; touch {tmp_path}/began; sleep 600"
+        program = f"""
 import pathlib, threading, time
 from confcast.wire.programs import run
 run_it = lambda: run(["/bin/sh", "-c", {script!r}], time.monotonic() + 600, 10)
@@ -142,11 +129,8 @@ threading.Thread(target=run_it, daemon=True).start()
 while not pathlib.Path({str(tmp_path / "began")!r}).exists():
     time.sleep(0.01)
 """
-    try:
         subprocess.run([sys.executable, "-c", program], check=True, timeout=LONG)
-        eventually(lambda: _is_at_its_end(reader), "the end of the program")
-    finally:
-        os.close(reader)
+        it.await_end()
 
 
 def test_nobody_waits_for_an_answer_that_is_not_needed() -> None:

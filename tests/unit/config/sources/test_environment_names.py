@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from confcast import ConfigError, ConfigLoader, Environment
 from confcast.errors import Problem
+from tests.support.secret_file_faults import FAULTS
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -337,53 +338,14 @@ def test_the_file_is_watched_and_its_content_counts(monkeypatch):
     assert loader.load().config.name == "two"
 
 
-def _missing(path: Path) -> str:
-    return "the file does not exist"
+def missing(path: Path) -> str:
+    return "does not exist"
 
 
-def _directory(path: Path) -> str:
-    path.mkdir()
-    return "the file is a directory, not a file"
-
-
-def _fifo(path: Path) -> str:
-    os.mkfifo(path)
-    return "the file is not a regular file"
-
-
-def _bytes(path: Path) -> str:
-    path.write_bytes(b"\xffs3cret")
-    return "the file is not UTF-8: a secret in bytes has to be written as text, in base64 or hex"
-
-
-def _nul(path: Path) -> str:
-    path.write_bytes(b"s3c\0ret")
-    return "the file has a NUL in it: a secret in bytes has to be written as text"
-
-
-def _empty(path: Path) -> str:
-    path.touch()
-    return "the file is empty: nothing is written in it yet (an empty text is a file with one newline)"
-
-
-def _large(path: Path) -> str:
-    path.write_bytes(b"s3cret" * 200_000)
-    return "the file is larger than 1 MiB, which is no secret"
-
-
-def _loop(path: Path) -> str:
-    path.symlink_to(path)
-    who = f"uid {os.geteuid()}, as which the config owner runs"
-    return f"the file can't be read by {who}: Too many levels of symbolic links"
-
-
-FAULTS = [_missing, _directory, _fifo, _bytes, _nul, _empty, _large, _loop]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [missing, *FAULTS])
 def test_a_file_that_can_not_be_read_refuses_the_key_and_its_return_is_a_change(monkeypatch, fault):
     path = Path("db").absolute()
-    told = fault(path)
+    told = f"the file {fault(path)}"
     (problem,) = refused(monkeypatch, FILES, APP_NAME_FILE=str(path))
     assert problem == Problem("name", told, f"environment variable APP_NAME_FILE ({path})")
     loader = ConfigLoader(Settings, FILES)

@@ -18,6 +18,7 @@ from confcast.config.sources.named_texts import NamedTexts
 from confcast.config.sources.secret_file import SecretFile
 from confcast.errors import Problem
 from tests.support.leaks import descriptors
+from tests.support.secret_file_faults import FAULTS
 from tests.support.source_cases.secret_files import write
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -167,41 +168,6 @@ def test_rights_are_warned_of_where_others_get_at_a_file_who_need_not(folder, fi
     assert bool(caplog.messages) is told
 
 
-def _bytes(path: Path) -> str:
-    path.write_bytes(b"\xff\x00s3cret")
-    return "is not UTF-8: a secret in bytes has to be written as text, in base64 or hex"
-
-
-def _nul(path: Path) -> str:
-    path.write_bytes(b"s3cret\0")
-    return "has a NUL in it: a secret in bytes has to be written as text"
-
-
-def _empty(path: Path) -> str:
-    path.touch()
-    return "is empty: nothing is written in it yet (an empty text is a file with one newline)"
-
-
-def _large(path: Path) -> str:
-    path.write_bytes(b"s3cret" * 200_000)
-    return "is larger than 1 MiB, which is no secret"
-
-
-def _directory(path: Path) -> str:
-    path.mkdir()
-    return "is a directory, not a file"
-
-
-def _fifo(path: Path) -> str:
-    os.mkfifo(path)
-    return "is not a regular file"
-
-
-def _loop(path: Path) -> str:
-    path.symlink_to(path.name)
-    return f"can't be read by uid {os.geteuid()}, as which the config owner runs: Too many levels of symbolic links"
-
-
 def _dangling(path: Path) -> str:
     path.symlink_to("nothing")
     return "does not exist"
@@ -221,10 +187,10 @@ def _outside_by_a_folder(path: Path) -> str:
     return "is a link that leads out of the folder: a secret has to lie in it"
 
 
-FAULTS = [_bytes, _nul, _empty, _large, _directory, _fifo, _loop, _dangling, _outside, _outside_by_a_folder]
+ALL = [*FAULTS, _dangling, _outside, _outside_by_a_folder]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ALL)
 def test_a_file_that_can_not_be_read_refuses_its_key_and_its_return_is_a_change(fault, caplog):
     put(api_key="k")
     path = FOLDER / "name"
@@ -240,7 +206,7 @@ def test_a_file_that_can_not_be_read_refuses_its_key_and_its_return_is_a_change(
     assert "s3cret" not in caplog.text
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ALL)
 def test_a_file_of_others_that_can_not_be_read_is_nobody_s_fault(fault):
     put(name="a")
     fault(FOLDER / "other")

@@ -24,6 +24,7 @@ from confcast.probes import Command, Http
 from confcast.wire import programs
 from confcast.wire.options import Options, checked
 from confcast.wire.probes import probe_of_text
+from tests.support.lives import lives_in
 from tests.support.waiting import eventually
 
 LONG = 60.0
@@ -51,24 +52,12 @@ def test_what_gives_no_answer_is_no_evidence() -> None:
 
 
 def test_a_program_that_never_ends_is_killed_at_its_deadline_with_all_that_it_has_started(tmp_path: Path) -> None:
-    fifo = tmp_path / "lives"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    starts = f"import subprocess, sys, time; f = open({str(fifo)!r}, 'w'); subprocess.Popen([sys.executable, '-c', "
-    starts += "'import time; time.sleep(600)'], pass_fds=[f.fileno()]); time.sleep(600)"
-    answer = asked(python(starts, every=1.0))
-    assert answer.none == "it has not ended within 1 s, and was killed"
-    try:
-        eventually(lambda: _is_at_its_end(reader), "the end of both")
-    finally:
-        os.close(reader)
-
-
-def _is_at_its_end(fd: int) -> bool:
-    try:
-        return os.read(fd, 1) == b""
-    except BlockingIOError:
-        return False
+    with lives_in(tmp_path) as both:
+        opened = f"import subprocess, sys, time; f = open({str(both.path)!r}, 'w'); "
+        starts = f"{opened}subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], "
+        answer = asked(python(f"{starts}pass_fds=[f.fileno()]); time.sleep(600)", every=1.0))
+        assert answer.none == "it has not ended within 1 s, and was killed"
+        both.await_end()
 
 
 def test_a_program_whose_end_can_t_be_watched_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
