@@ -142,6 +142,20 @@ class TestPipes:
         assert worker.adopt(saved) is saved
         assert (worker.held, worker.asked) == (saved, [])
 
+    def test_what_was_staged_as_the_first_value_is_dropped_when_the_snapshot_file_is_adopted(self):
+        """G1: staged while nothing was held, it was put to no function; and here it would follow another version."""
+        worker = worker_in(STAGED, version=0)
+        worker.adopt(Held(2, HATED, [HATED]))
+        assert worker.state is READY
+        assert worker.gets(Install(7, B, B))[-1] == Reply(Applied(7))
+        assert worker.asked == [([HATED], [B])]
+
+    def test_a_commit_of_what_was_staged_before_the_snapshot_file_was_adopted_ends_the_pipe(self):
+        worker = worker_in(STAGED, version=0)
+        worker.adopt(Held(2, C, [C]))
+        assert isinstance(worker.gets(Commit(ROUND, 7))[0], Disconnect)
+        assert worker.held == Held(2, C, [C])
+
     def test_the_snapshot_file_does_not_replace_what_is_held(self):
         worker = worker_in(READY)
         held = worker.held

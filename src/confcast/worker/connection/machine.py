@@ -286,9 +286,15 @@ class Machine:
         self._rest(ReplicaState.CLOSED)
 
     def adopt(self, held: Held) -> Held:
-        """Hold the snapshot file's version, if nothing is held yet. Returns what is held."""
+        """Hold the snapshot file's version, if nothing is held yet. Returns what is held.
+
+        A candidate that was staged before is dropped: it was to be the first value here, and no `precommit` function
+        was asked whether it may follow this one. A Commit of it ends the pipe; an Install asks.
+        """
         if self.held is None:
             self.held, self._settled_version, self._shown = held, held.version, held.version
+            if self._staged is not None:
+                self._rest(ReplicaState.READY)
         return self.held
 
     @property
