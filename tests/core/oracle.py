@@ -111,6 +111,7 @@ class Oracle(TrialOracle):
         self.overdue: set[int] = set()
         self.applied_here: dict[int, set[int]] = {}
         self.recorded_here: set[int] = set()
+        self.rows_here: set[int] = set()  # of its journal, also where that has been made anew since
         self.closed: set[int] = set()
         self.stage_token = -1
         self.stage_began = 0.0
@@ -130,6 +131,7 @@ class Oracle(TrialOracle):
 
     def owner_began(self, newest: Any, *, first: bool = False) -> None:
         self._fresh_owner()
+        self.rows_here = {*self.world.journal.rows}
         self._may_fall_back, self._falls_back = first, False
         self._note_is_lost = False
         self.last_event = None  # it loads, whatever the one before has owed
@@ -163,6 +165,7 @@ class Oracle(TrialOracle):
         self._note_what_is_provisional(version, content, effect)
         self.trial_ended(effect)
         self.rows[version] = content
+        self.rows_here.add(version)
         assert version > self.newest_row, "a number was used again"
         self.newest_row = version
         self._note_is_lost = False
@@ -415,7 +418,7 @@ class Oracle(TrialOracle):
         elif undo and effect.undo and effect.takes_back:
             assert effect.payload == self.rows[before.fallback], "U4: not what the row says is put back"
         elif undo and effect.undo:
-            good = {content for version, content in journal.rows.items() if not self._is_provisional(version)}
+            good = {self.rows[version] for version in self.rows_here if not self._is_provisional(version)}
             assert effect.payload in good, "U4: what is put back is provisional itself"
         elif journal.rows[self.newest_row] != journal.rows[before.fallback]:
             if not before.deadline and isinstance(effect, fx.Record):

@@ -7,7 +7,7 @@ from typing import Any
 
 from confcast.wire.messages import Reload
 from tests.core.simulation import World
-from tests.core.world import A, B
+from tests.core.world import A, B, C
 
 SECONDS = 600.0
 
@@ -75,3 +75,24 @@ def test_that_a_worker_has_declined_a_version_is_lost_with_its_row_too():
     world.journal_goes_back()
     comes_to_an_end(world)
     assert (max(world.journal.rows), world.journal.good) == (3, {3})
+
+
+def test_what_is_put_back_may_be_proven_by_a_row_of_the_journal_before_it_was_made_anew():
+    """Nobody runs version 3. Its undo is written only when the probation of version 2, whose row is lost, is over."""
+    world = serving()
+    loads(world, B)
+    refuses = world.start_worker()
+    comes_to_an_end(world)
+    refuses.stopped, refuses.refuses = True, {C}
+    world.sources = C
+    world.ask(Reload)
+    while 3 not in world.journal.rows:
+        (world.first_move() or world.next_deadline)()
+    world.kill(world.processes[0])
+    world.lose_journal()
+    world.next_write = "absent"
+    refuses.stopped = False
+    comes_to_an_end(world)
+    world.time_passes(19.0)  # that of version 3, which began two seconds later, is not
+    goes_on(world, lambda: len(world.journal.rows) == 3)
+    assert [*world.journal.rows.values()] == [A, C, B]
