@@ -488,7 +488,7 @@ class Oracle(TrialOracle):
     def _is_spoken_against(self, version: int, times: int = 1) -> None:
         """Once for good, or one of several times that together may be enough."""
         self.seen[version] += times
-        if version < self.newest_row and self.rows.get(version) == self.rows.get(self.newest_row):
+        if version != self.newest_row and self.rows.get(version) == self.rows.get(self.newest_row):
             self.seen[self.newest_row] += times  # perhaps that has only another number
         if times > 1:
             self.refuted |= {version} & self.rows.keys()

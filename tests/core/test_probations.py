@@ -821,6 +821,29 @@ def test_a_reissue_goes_on_with_it_and_with_what_was_seen():
     assert owner.did(fx.Record)[-1].undoes == 10
 
 
+@pytest.mark.parametrize(
+    "said", [Unhealthy(9, "the pool is empty"), Counts(9, 40, 40)], ids=lambda said: type(said).__name__
+)
+def test_what_is_said_of_a_number_that_is_being_reissued_is_said_of_what_runs(said: Unhealthy | Counts):
+    """The journal went back, and a worker holds that content by its former number: it may say it only once."""
+    owner, w1, _ = running(max_error_rate=0.2)
+    owner.receives(w1, Counts(1, 40, 0))
+    peer = owner.meets(5, 9, B)
+    assert owner.state is RECORDING
+    owner.receives(peer, said)
+    owner.records()
+    assert (owner.version, owner.state) == (9, RECORDING)
+    assert owner.did(fx.Record)[-1].undoes == 9
+
+
+def test_what_is_said_of_other_content_under_a_higher_number_is_not():
+    owner, *_ = running()
+    peer = owner.meets(5, 9, C)
+    owner.receives(peer, Unhealthy(9, "the pool is empty"))
+    owner.records()
+    assert (owner.version, owner.state) == (10, COMMITTING)
+
+
 # ---- what workers are told
 
 

@@ -63,15 +63,17 @@ class Probations(Steps):
     def _unhealthy(self, given: fx.Received) -> None:
         said, member = given.message, self._sender(given)
         assert isinstance(said, Unhealthy)
-        if member is not None and self._may_be_judged(said.version):
-            self._heard(said.version, self.evidence.spoke(said.version, member.pid, said.reason, self._now))
+        version = self._spoken_of(member, said.version)
+        if member is not None and self._may_be_judged(version):
+            self._heard(version, self.evidence.spoke(version, member.pid, said.reason, self._now))
 
     def _counts(self, given: fx.Received) -> None:
         counts, member = given.message, self._sender(given)
         assert isinstance(counts, Counts)
-        if member is not None and self._may_be_judged(counts.version):
-            self.evidence.counted(counts.version, member.pid, counts)
-            self._heard(counts.version, "")
+        version = self._spoken_of(member, counts.version)
+        if member is not None and self._may_be_judged(version):
+            self.evidence.counted(version, member.pid, counts)
+            self._heard(version, "")
 
     def _probed(self, given: fx.Probed) -> None:
         if self._may_be_judged(given.version):
@@ -82,6 +84,15 @@ class Probations(Steps):
         if why and member.given:
             version = member.given
             self._heard(version, self.evidence.died(version, member.pid, why, self._now, member.had))
+
+    def _spoken_of(self, member: Member | None, version: int) -> int:
+        """The version that this is said of: under a higher number, of a lost journal, a worker holds what is committed.
+
+        A reissue brings that number here, too; what is said while that is still to come, or is written, is not lost.
+        """
+        mine = self.committed
+        is_mine = member is not None and version > mine.version and member.held == (version, mine.digest)
+        return mine.version if is_mine else version
 
     def _may_be_judged(self, version: int) -> bool:
         known = 0 < version <= self.committed.version
