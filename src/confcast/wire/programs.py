@@ -30,8 +30,11 @@ _MOST_ERRORS = 2000
 
 _CHUNK = 65536
 _running: set[int] = set()  # process groups that are not reaped
+_starting = 0  # how many are being started
 _ends = 0  # how often `end_all` was called
 _lock = threading.Lock()
+_started_one = threading.Condition(_lock)
+_STARTS_WITHIN = 0.5  # seconds that `end_all` waits for starts under way: one on a disk that hangs holds nobody longer
 
 
 class NotStarted(OSError):
@@ -85,10 +88,14 @@ def run(
 
 
 def end_all() -> None:
-    """Kill every program that runs now, or is being started, in whatever thread: this process ends."""
+    """Kill every program that runs now, or is being started, in whatever thread: this process ends.
+
+    A program runs before the thread that starts it can note it, so this waits a little for starts under way.
+    """
     global _ends
     with _lock:
         _ends += 1
+        _started_one.wait_for(lambda: not _starting, _STARTS_WITHIN)
         for pid in _running:
             _kill(pid)
 
@@ -152,24 +159,43 @@ def _started(command: Sequence[str], output: int, errors: int) -> int:
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
     ]
     _end_with_this_process()
-    ends = _ends
-    try:  # without the lock: a program on a disk that hangs keeps its start waiting
-        pid = os.posix_spawnp(
-            command[0],
-            list(command),
-            os.environ,
-            file_actions=actions,
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=_DEFAULT_AGAIN,
-        )
-    except OSError as error:
-        raise NotStarted(error.errno, error.strerror) from None
-    with _lock:
-        _running.add(pid)
-        if _ends != ends:
-            _kill(pid)
+    with _noting() as note:
+        try:  # without the lock: a program on a disk that hangs keeps its start waiting
+            pid = os.posix_spawnp(
+                command[0],
+                list(command),
+                os.environ,
+                file_actions=actions,
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=_DEFAULT_AGAIN,
+            )
+        except OSError as error:
+            raise NotStarted(error.errno, error.strerror) from None
+        note(pid)
     return pid
+
+
+@contextlib.contextmanager
+def _noting() -> Iterator[Callable[[int], None]]:
+    """In the block a program is being started, and then noted; killed at once if `end_all` was called meanwhile."""
+    global _starting
+    with _lock:
+        _starting += 1
+        ends = _ends
+
+    def note(pid: int) -> None:
+        with _lock:
+            _running.add(pid)
+            if _ends != ends:
+                _kill(pid)
+
+    try:
+        yield note
+    finally:
+        with _lock:
+            _starting -= 1
+            _started_one.notify_all()
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,29 @@ def test_one_that_is_being_started_when_the_process_ends_ends_too(monkeypatch: p
 
     monkeypatch.setattr(os, "posix_spawnp", late)
     assert os.waitstatus_to_exitcode(shell("sleep 600").status or 0) == -signal.SIGKILL
+
+
+def test_the_end_of_all_waits_for_a_start_that_has_made_the_program_and_not_noted_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a process that ends at once afterwards leaves it behind: the thread that would kill it is gone by then."""
+    spawns, made, go_on = os.posix_spawnp, threading.Event(), threading.Event()
+
+    def slow(*about: Any, **more: Any) -> int:
+        pid = spawns(*about, **more)
+        made.set()
+        assert go_on.wait(LONG)
+        return pid
+
+    monkeypatch.setattr(os, "posix_spawnp", slow)
+    monkeypatch.setattr(programs, "_STARTS_WITHIN", LONG)
+    ended, before = in_thread(lambda: shell("sleep 600")), programs._ends
+    assert made.wait(LONG)
+    left = in_thread(lambda: (end_all(), programs._starting)[1])
+    eventually(lambda: programs._ends > before, "the begin of the end")
+    go_on.set()
+    assert left() == 0
+    assert os.waitstatus_to_exitcode(ended().status or 0) == -signal.SIGKILL
 
 
 def test_it_ends_with_a_process_whose_thread_waits_for_it(tmp_path: Path) -> None:

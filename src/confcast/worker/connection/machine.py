@@ -8,7 +8,7 @@ in their order; a swap always comes before the Applied that reports it. Guarante
 - Every Commit and every Install gets exactly one answer, Applied or Declined.
 - The version that is held never goes down, and never changes its content. A higher version with the same digest only
   renumbers: the object stays, and no `precommit` function or observer is called.
-- A staged candidate is dropped with its pipe, and where the snapshot file's version is held meanwhile, and is swapped in
+- A staged candidate is dropped with its pipe, and where the snapshot file's version is held meanwhile. It is swapped in
   only by the Commit of its own round. `drop` is called for each that is not swapped in, or was refused.
 - A version on trial stands in a slot beside what is held; observers and the snapshot file know nothing of it. It leaves
   the slot by being committed (the object is swapped in), or when another number is applied; the end of a pipe changes
