@@ -298,6 +298,8 @@ class Oracle(TrialOracle):
             return
         if effect.undo:
             self.undos.add(effect.version)
+            if effect.undoes in self.renewals:  # nobody ran it: this one is told as the trial's undo, in its place
+                self.renewals.add(effect.version)
             if self._undo_due[0] != effect.undoes:  # else its write has failed before
                 self._undo_due = effect.undoes, self.world.now, not effect.takes_back and self._is_unrun()
         if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back

@@ -891,6 +891,34 @@ def test_what_no_worker_runs_is_undone_after_the_trial():
     assert (owner.state, owner.events()[-1].result) == (IDLE, ReloadResult.REJECTED)
 
 
+def test_what_is_put_back_in_the_place_of_a_trial_s_undo_stands_in_the_window_still():
+    """Nobody runs what the undo has put back: the version before goes on, which nobody has confirmed yet."""
+    owner, (w1, w2) = serving()
+    owner.is_asked_for(Reload, force=True, confirm_within=600.0)
+    owner.loads_of(B, B)
+    all_vote(owner, w1, w2)
+    owner.records()
+    all_apply(owner, w1, w2)
+    owner.is_asked_for(Reload, force=True)
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2)
+    owner.records()
+    owner.waits_out(fx.Timer.BARRIER)
+    owner.receives(w1, Applied(3))
+    owner.is_asked_for(Reload, canary=ONE)
+    owner.loads_of(D, D)
+    all_vote(owner, w1)
+    owner.records()
+    owner.receives(w1, Goodbye())
+    owner.receives(w2, Declined(3, (WHY,)))
+    owner.records()
+    owner.receives(w2, Declined(5, (WHY,)))
+    owner.records()
+    owner.receives(w2, Applied(6))
+    assert (owner.version, owner.core.committed.payload, owner.core.operator.window.fallback) == (6, B, 1)
+    assert (owner.events()[-1].result, owner.events()[-1].version) == (ReloadResult.UNDONE, 6)
+
+
 @pytest.mark.parametrize("content", [B, C], ids=["what ran", "what was on trial"])
 @pytest.mark.parametrize("asks", [False, True], ids=["trigger", "call"])
 def test_what_was_on_trial_and_what_ran_beside_it_are_both_refused_once_both_are_undone(content: bytes, asks: bool):

@@ -31,7 +31,7 @@ class TrialOracle:
 
     def __init__(self) -> None:
         self.trials: set[int] = set()  # every number that was ever on trial
-        self.renewals: set[int] = set()  # versions by which a trial was undone
+        self.renewals: set[int] = set()  # versions by which a trial was undone, or what was put back in their place
         self._last_trial = 0  # the number of the trial that was undone last
         self._own_content = False  # a load has given what is on trial, and nothing was done about that yet
         self._ended_by = "", 0  # what a call has ended, and begins anew: by which origin, and the number on trial
