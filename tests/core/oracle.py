@@ -74,6 +74,8 @@ class Oracle(TrialOracle):
         self.last_outcome: Any = None
         self.last_event: Any = None
         self.undos: set[int] = set()
+        self.lost_numbers: set[int] = set()  # given out, and lost with rows when the journal went back
+        self.given_twice: set[int] = set()  # of these: what was due was written before anybody had told of them
         self.provisional: set[int] = set()  # versions of a window, unless they were confirmed
         self.proving: dict[int, float] = {}  # versions on probation, unless they were confirmed, and until when
         self.spoiled: set[int] = set()  # versions that were on probation when they, or later ones, were undone
@@ -145,6 +147,7 @@ class Oracle(TrialOracle):
         self._forget_trial()
 
     def journal_went_back(self, newest: int) -> None:
+        self.lost_numbers |= {version for version in self.contents if version > newest}
         self.newest_row = newest
         self.spoiled.clear()  # an undo is lost with its row
         self._forget_windows_after(newest)
@@ -160,6 +163,8 @@ class Oracle(TrialOracle):
 
     def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
         """About to be in the journal."""
+        if version in self.lost_numbers and not self._is_told_of(version):
+            self.given_twice.add(version)
         self._one_content(version, content)
         self._note_sources(effect)
         self._note_what_is_provisional(version, content, effect)
@@ -924,7 +929,13 @@ class Oracle(TrialOracle):
         elif not any(status.state == "declined" for status in event.lagging) and "refused" not in str(event.problems):
             assert {status.pid for status in event.lagging} - awake, "refused, and nobody was silent"
 
+    def _is_told_of(self, version: int) -> bool:
+        """Whether anybody has told this owner of this number, or of a higher one."""
+        return any(number >= version for number in self.applied_here)
+
     def _one_content(self, version: int, content: bytes) -> None:
+        if version in self.given_twice:
+            return
         assert self.contents.setdefault(version, content) == content, f"version {version} has two contents"
 
     def _tick(self) -> int:
