@@ -754,6 +754,7 @@ class Oracle(TrialOracle):
             self.votes_until = when
         if self.first_vote.deadlines == 1:
             self.stage_began, self.overdue = self.world.now, set()
+            self.votes_until = min(self.votes_until, when)  # a promotion has no load: the last vote's time may be there
 
     def _able(self) -> set[int]:
         """Who can be asked for a vote."""

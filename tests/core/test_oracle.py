@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from confcast.wire.messages import Reload
+from confcast.wire.canary import Canary
+from confcast.wire.messages import Confirm, Reload
 from tests.core.simulation import World
+from tests.core.trial_disturbances import BY_ENTITY
 from tests.core.world import A, B, C
 
 SECONDS = 600.0
 
 
-def serving() -> World:
+def serving(canary: Canary | None = None) -> World:
     """A server whose versions are on probation, with one worker, which runs A as version 1."""
-    world = World(probation=20.0)
+    world = World(canary=canary, probation=20.0)
     world.start_owner()
     world.start_worker()
     comes_to_an_end(world)
@@ -96,3 +98,20 @@ def test_what_is_put_back_may_be_proven_by_a_row_of_the_journal_before_it_was_ma
     world.time_passes(19.0)  # that of version 3, which began two seconds later, is not
     goes_on(world, lambda: len(world.journal.rows) == 3)
     assert [*world.journal.rows.values()] == [A, C, B]
+
+
+def test_a_promotion_has_its_own_time_also_where_the_vote_before_it_had_twice_as_much():
+    """A refusal by silence doubles the time of the next vote, which here is that on the trial, and is soon over."""
+    world = serving(BY_ENTITY)
+    canary = world.processes[0]
+    canary.stopped = True
+    loads(world, C)
+    goes_on(world, lambda: world.oracle.last_outcome is not None)
+    canary.stopped = False
+    comes_to_an_end(world)  # what is owed is loaded again
+    trial = world.journal.operator.trial
+    canary.stopped = True
+    world.ask(Confirm)
+    world.start_worker()
+    goes_on(world, lambda: trial.version in world.journal.rows)
+    assert (world.journal.rows[trial.version], world.oracle.timed_out) == (C, {canary.pid})
