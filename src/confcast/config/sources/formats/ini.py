@@ -198,7 +198,7 @@ def _with_newlines(text: str) -> str:
 
 
 def _check_blanks(text: str) -> None:
-    """Refuse a line on which configparser would look for a delimiter for minutes."""
+    """Refuse a line that no person wrote, before configparser looks for its delimiter."""
     for found in _BLANKS.finditer(text):
         start = text.rfind("\n", 0, found.start()) + 1
         before = text[start : found.start()].lstrip()
