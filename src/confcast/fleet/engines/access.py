@@ -1,0 +1,93 @@
+"""Where an engine is, and how a connection proves who it is: a URL, and files that may rotate.
+
+Guarantees: a password is shown in no message; one in a file is read anew for each connection, so that a rotated one is
+used without a restart. A scheme with TLS verifies the server's certificate and name, always; there is no option to turn
+that off.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from confcast.config.schema.kinds import Secret
+from confcast.fleet.engines.engine import Fault
+from confcast.wire.messages import WithSecrets
+
+_MOST = 64 * 1024  # bytes of a file with a password
+_MASK = "***"
+
+
+class Access(WithSecrets, frozen=True, kw_only=True):
+    """How to reach an engine.
+
+    Attributes:
+        url: Its URL; what comes after the address is the engine's.
+        password_file: The file with the password or token; it goes before one in the URL. Empty for none.
+        ca_file: The authorities that the server's certificate is verified by; empty: the system's.
+        cert_file: This side's certificate, for mutual TLS; empty for none.
+        key_file: Its key; empty if it is in `cert_file`.
+    """
+
+    SHOWN = ("shown",)
+
+    url: Annotated[str, Secret]
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL's parts."""
+        return urlsplit(self.url)
+
+    @property
+    def shown(self) -> str:
+        """The URL as messages show it: without user, password and query."""
+        parts = self.parts
+        user = f"{_MASK}@" if "@" in parts.netloc else ""
+        return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def hosts(self) -> list[tuple[str, int | None]]:
+        """The host and the port (None: the engine's own) of each address: `etcd://one:2379,two:2379`."""
+        found = []
+        for each in self.parts.netloc.rpartition("@")[2].split(","):
+            one = urlsplit(f"//{each}")
+            found.append((one.hostname or "127.0.0.1", one.port))
+        return found
+
+    @property
+    def user(self) -> str:
+        """The user in the URL; empty for none."""
+        return unquote(self.parts.netloc.rpartition("@")[0].partition(":")[0])
+
+    def password(self) -> str:
+        """The password now: of the file, or else of the URL; empty for none. Raises Fault for a file without one."""
+        if not self.password_file:
+            return unquote(self.parts.netloc.rpartition("@")[0].partition(":")[2])
+        try:
+            with Path(self.password_file).open("rb") as file:
+                content = file.read(_MOST + 1)
+            text = content.decode().removesuffix("\n").removesuffix("\r")
+        except OSError as error:
+            raise Fault(f"{self.password_file}: the password can't be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise Fault(f"{self.password_file}: the password is not UTF-8") from error
+        if not text or len(content) > _MOST:
+            raise Fault(f"{self.password_file}: one line with a password is expected")
+        return text
+
+    def tls(self) -> ssl.SSLContext:
+        """A context that verifies the server, with this side's certificate. Raises Fault if a file is none."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file or None)
+        except (OSError, ssl.SSLError) as error:
+            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+            raise Fault(f"{files or 'the system'}: no certificates for TLS can be read: {error}") from error
+        return context
