@@ -26,6 +26,7 @@ ALLOWED = {
         *("texts", "errors", "wire.messages", "wire.files.whole_files"),
         *("wire.programs", "wire.http_exchange"),
     ),
+    "fleet": ("texts", "errors", "wire", "config"),
     "guards": ("config.guarding",),
     "probes": ("wire.probes",),
     "worker": ("texts", "tracebacks", "errors", "wire", "config.schema", "config.codec", "config.diff"),
@@ -34,7 +35,7 @@ ALLOWED = {
     "middleware": ("public",),
     "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.canary_flags"),
     "examples": ("public", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
-    "cli": ("texts", "errors", "wire", "worker", "config", "master"),
+    "cli": ("texts", "errors", "wire", "worker", "config", "master", "fleet"),
     "logging": ("public", "worker.derived.selected_key"),
     "testing": ("public", "texts", "tracebacks", "errors", "wire", "worker", "config", "master"),
     "__main__": ("cli",),
@@ -47,6 +48,7 @@ FLOORS = [
     *("wire", "wire.files"),
     *("config.schema", "config.codec", "config.sources.formats", "config.sources", "config.validation"),
     *("config.base_settings", "config"),
+    *("fleet.engines", "fleet.rollout", "fleet.gateway", "fleet"),
     *("worker.async_library", "worker.derived.things", "worker.health.tally", "worker.snapshot"),
     *("worker.precommit", "worker.trials", "worker.pins", "worker.observers", "worker.derived", "worker.health"),
     *("worker.client", "worker.connection", "worker"),
@@ -75,6 +77,7 @@ DATA_TYPES = STANDARD | {"msgspec"}  # its Structs are data types, as the messag
 EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {
     "config": {"pydantic", "pydantic_core", "pydantic_settings", "dotenv", "yaml"},
+    "fleet": {"asyncpg", "nats", "aiohttp"},
     "owner": {"watchfiles"},
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},

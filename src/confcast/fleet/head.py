@@ -134,7 +134,7 @@ def is_meant(head: Head, host: str, labels: dict[str, str]) -> bool:
         return False
     if any(ring in head.rings for ring in map("=".join, labels.items())):
         return True
-    return 0.0 < head.percent and position(head.salt, host) <= head.percent
+    return head.percent > 0.0 and position(head.salt, host) <= head.percent
 
 
 def chosen(head: Head, host: str, labels: dict[str, str]) -> str:

@@ -100,7 +100,6 @@ class BadReport(ConfcastError):
     """Bytes that are no report, summary or entry."""
 
 
-
 def encode(record: Report | Summary | Entry) -> bytes:
     """The record as bytes."""
     return msgspec.json.encode(record)

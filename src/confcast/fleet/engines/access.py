@@ -25,7 +25,8 @@ class Access(WithSecrets, frozen=True, kw_only=True):
 
     Attributes:
         url: Its URL; what comes after the address is the engine's.
-        password_file: The file with the password or token; it goes before one in the URL. Empty for none.
+        secret: The password or token, if it is in neither the URL nor a file.
+        password_file: The file with the password or token; it goes before the others. Empty for none.
         ca_file: The authorities that the server's certificate is verified by; empty: the system's.
         cert_file: This side's certificate, for mutual TLS; empty for none.
         key_file: Its key; empty if it is in `cert_file`.
@@ -34,6 +35,7 @@ class Access(WithSecrets, frozen=True, kw_only=True):
     SHOWN = ("shown",)
 
     url: Annotated[str, Secret]
+    secret: Annotated[str, Secret] = ""
     password_file: str = ""
     ca_file: str = ""
     cert_file: str = ""
@@ -66,9 +68,9 @@ class Access(WithSecrets, frozen=True, kw_only=True):
         return unquote(self.parts.netloc.rpartition("@")[0].partition(":")[0])
 
     def password(self) -> str:
-        """The password now: of the file, or else of the URL; empty for none. Raises Fault for a file without one."""
+        """The password now: of the file, or else the given one; empty for none. Raises Fault for a file without one."""
         if not self.password_file:
-            return unquote(self.parts.netloc.rpartition("@")[0].partition(":")[2])
+            return self.secret or unquote(self.parts.netloc.rpartition("@")[0].partition(":")[2])
         try:
             with Path(self.password_file).open("rb") as file:
                 content = file.read(_MOST + 1)

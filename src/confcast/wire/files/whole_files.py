@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 
 
-def put(folder: Path, name: str, body: bytes, *, uid: int = -1) -> None:
+def put(folder: Path, name: str, body: bytes, *, uid: int = -1, durable: bool = False) -> None:
     """Write this content into the folder under this name, for this uid (-1: for this process's). Raises OSError.
 
-    Only one process at a time may write a name.
+    Only one process at a time may write a name. `durable`: it is on disk when this returns, also if the machine stops.
     """
     fresh, place = f"{folder}/.{name}", f"{folder}/{name}"  # at each commit: a Path takes as long as a system call
     try:
@@ -22,9 +22,21 @@ def put(folder: Path, name: str, body: bytes, *, uid: int = -1) -> None:
             os.fchown(fd, uid, -1)
             while body:
                 body = body[os.write(fd, body) :]
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(fresh, place)  # noqa: PTH104
+        if durable:
+            _sync(folder)
     except OSError:
         Path(fresh).unlink(missing_ok=True)  # half a file would keep a full disk full
         raise
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

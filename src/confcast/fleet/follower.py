@@ -1,0 +1,268 @@
+"""Follows one head: connect, subscribe, read, and read again at each hint, for as long as it runs.
+
+Guarantees. Each change of the head is handed out while the engine answers, or the newest of several; the same head
+twice in a row is not. No write is lost in an outage, or between a read and a hint, since each connection reads after
+the engine has confirmed its subscription, and compares for equality. Every 30 seconds the head is read with a check
+that hints would still come. A connection that raises anything is closed and made anew, after a pause that doubles from
+0.05 s up to a cap, and of which at least half is drawn by chance: hosts that lost the same engine don't come together.
+
+How. One task owns the connection. It waits for a hint, a request (`refresh`, `report`) or the next check, and handles
+them one at a time; hints that come meanwhile are one. Rejected: the reconnection of client libraries (a write between
+the loss and the new subscription is lost: `engines/engine.py`), and to trust the content of a hint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, Unreachable
+from confcast.fleet.reports import BEAT
+
+VERIFY = 30.0
+"""Seconds between two reads of the head without a hint."""
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries to connect: the first, and the most unless the head says otherwise (`Head.retry`)."""
+
+_log = logging.getLogger("confcast.fleet")
+
+
+class Follower:
+    """Follows one head. For one loop; `run` once.
+
+    Args:
+        connect: Makes a connection. Raises EngineError.
+        take: Called with the connection and each head (None: there is none) that differs from the last one that it has
+            taken. Returns whether it has: else it is called again at the next check. What it raises ends the
+            connection, as an EngineError of the connection does.
+        away: Called with why the connection was lost, or could not be made; once for each try.
+        verify: Seconds between two checks.
+        first_pause: Seconds before the first new try.
+
+    Attributes:
+        longest_pause: Seconds between two tries at the most.
+        connects: How often a connection was made, or tried.
+        failures: How often something failed, by the kind of error.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Feed]],
+        take: Callable[[Feed, bytes | None], Awaitable[bool]],
+        away: Callable[[EngineError], None],
+        *,
+        verify: float = VERIFY,
+        first_pause: float = FIRST_PAUSE,
+    ) -> None:
+        self._connect, self._take, self._away = connect, take, away
+        self._verify, self._first_pause = verify, first_pause
+        self.longest_pause = LONGEST_PAUSE
+        self.connects = 0
+        self.failures: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._hinted = False
+        self._lost: BaseException | None = None
+        self._refreshes: list[asyncio.Future[None]] = []
+        self._taken: tuple[bytes | None] | None = None  # the head that was taken last
+        self._report: tuple[str, bytes] | None = None
+        self._unsent = False
+        self._report_refused = ""
+
+    async def run(self) -> None:
+        """Follow until it is cancelled."""
+        pause = self._first_pause
+        while True:
+            try:
+                await self._connection()
+            except _Lost as lost:
+                if lost.had_head:
+                    pause = self._first_pause
+                self._fail(lost.error)
+            await self._rest(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause = min(pause * 2, self.longest_pause)
+
+    async def refresh(self) -> None:
+        """Read the head once more; it has been taken when this returns. Interrupts a pause between two tries.
+
+        Raises:
+            EngineError: It could not be read.
+        """
+        asked = asyncio.get_running_loop().create_future()
+        self._refreshes.append(asked)
+        self._wake.set()
+        await asked
+
+    def report(self, host: str, record: bytes) -> None:
+        """Have the engine keep this record of a host in the place of its last one, also after a new connection."""
+        self._report, self._unsent = (host, record), True
+        self._wake.set()
+
+    # ---- one connection
+
+    async def _connection(self) -> None:
+        """Make a connection and use it until it is lost. Raises _Lost."""
+        feed: Feed | None = None
+        pump: asyncio.Task[None] | None = None
+        had_head = False
+        self.connects += 1
+        try:
+            async with _deadline("does not take a connection"):
+                feed = await self._connect()
+            async with _deadline("does not confirm the subscription"):
+                await feed.subscribe()
+            self._hinted, self._lost, self._unsent = False, None, self._report is not None
+            pump = asyncio.create_task(self._pump(feed))
+            await self._read(feed, feed.head)
+            had_head = True
+            await self._serve(feed)
+        except Exception as error:
+            raise _Lost(_as_engine_error(error), had_head=had_head) from error
+        finally:
+            if pump is not None:
+                await _ended(pump)
+            if feed is not None:
+                await _closed(feed)
+
+    async def _serve(self, feed: Feed) -> None:
+        loop = asyncio.get_running_loop()
+        check_at, beat_at = loop.time() + self._until_check(), loop.time() + BEAT
+        while True:
+            await self._woken(check_at - loop.time())
+            if self._lost is not None:
+                raise self._lost
+            now = loop.time()
+            if check_at <= now:
+                await self._read(feed, feed.verify)
+                check_at = loop.time() + self._until_check()
+            elif self._hinted or self._refreshes:
+                await self._read(feed, feed.head)
+            if self._unsent or beat_at <= now:
+                await self._send(feed)
+                beat_at = loop.time() + BEAT - self._verify / 2  # with the check that is nearest to BEAT
+
+    async def _woken(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _read(self, feed: Feed, how: Callable[[], Awaitable[bytes | None]]) -> None:
+        """Read the head, and hand it out if it is another one."""
+        self._hinted = False  # a hint that comes from here on may be about a later head than the one that is read
+        answered = self._refreshes.copy()
+        async with _deadline("gives no answer"):
+            head = await how()
+        if self._taken != (head,):
+            self._taken = (head,) if await self._take(feed, head) else None
+        for asked in answered:
+            self._refreshes.remove(asked)
+            if not asked.done():
+                asked.set_result(None)
+
+    async def _send(self, feed: Feed) -> None:
+        """Send the report. A host without the right to report still follows: that is logged once."""
+        if self._report is None:
+            return
+        self._unsent = False
+        try:
+            async with _deadline("does not take a report"):
+                await feed.report(*self._report)
+        except Fault as error:
+            self._count(error)
+            if str(error) != self._report_refused:
+                self._report_refused = str(error)
+                _log.warning("this host can't report what came of the configuration: %s", error)
+        else:
+            self._report_refused = ""
+
+    async def _pump(self, feed: Feed) -> None:
+        """Wait for hints, and note them."""
+        try:
+            while True:
+                await feed.hint()
+                self._hinted = True
+                self._wake.set()
+        except Exception as error:
+            self._lost = error
+            self._wake.set()
+
+    # ---- between two connections
+
+    def _fail(self, error: EngineError) -> None:
+        self._count(error)
+        self._away(error)
+        refreshes, self._refreshes = self._refreshes, []
+        for asked in refreshes:
+            if not asked.done():
+                asked.set_exception(error)
+                asked.exception()  # whoever asked may have gone
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but not while a refresh is asked for."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self._refreshes and (left := until - loop.time()) > 0:
+            await self._woken(left)
+
+    def _until_check(self) -> float:
+        return self._verify * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+
+    def _count(self, error: Exception) -> None:
+        kind = type(error).__name__
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+
+
+class _Lost(Exception):
+    """A connection has ended; `had_head`: after it had read a head."""
+
+    def __init__(self, error: EngineError, *, had_head: bool) -> None:
+        super().__init__(str(error))
+        self.error, self.had_head = error, had_head
+
+
+class _deadline:  # noqa: N801 - used as a statement
+    """An `async with` of PATIENCE seconds: raises Unreachable, which says what the engine does not do."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    async def __aenter__(self) -> None:
+        self._timeout = asyncio.timeout(PATIENCE)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *about: object) -> None:
+        try:
+            await self._timeout.__aexit__(*about)  # type: ignore[arg-type]
+        except TimeoutError as error:
+            raise Unreachable(f"the engine {self._what} within {PATIENCE:g} s") from error
+
+
+def _as_engine_error(error: Exception) -> EngineError:
+    """What ended a connection. What no engine should raise is a fault of this build, and is logged with its trace."""
+    if isinstance(error, EngineError):
+        return error
+    if isinstance(error, OSError | EOFError | TimeoutError):
+        return Unreachable(f"the connection failed: {error or type(error).__name__}")
+    _log.error("following failed, and begins anew", exc_info=error)
+    return Unreachable(f"the connection failed: {type(error).__name__}")
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task, again while it swallows the cancellation, and wait for its end."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+
+
+async def _closed(feed: Feed) -> None:
+    try:
+        async with asyncio.timeout(1.0):
+            await feed.close()
+    except Exception as error:  # what it leaves open, the process has to live with
+        _log.debug("a connection was not closed in order: %s", type(error).__name__)

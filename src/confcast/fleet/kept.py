@@ -1,0 +1,75 @@
+"""The newest good payload of each key that this host follows, on disk: for a start while the engine is away.
+
+One file per source in the state folder, of mode 0600, written in full, synced, and renamed; a damaged one counts as
+none. It is written only once the workers have run the payload and it was good (its trial and probation were over), so a
+host never starts by itself on what was refused. Rejected: to keep what was read last (a file that every worker refuses
+would be what the next start finds), and the journal (it has what all sources gave together).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import msgspec
+
+from confcast.wire.files import whole_files
+from confcast.wire.messages import UNDECODABLE, WithSecrets
+
+PREFIX = "fleet_good-"
+"""What the names of the files begin with."""
+
+_DIGEST = 32
+_log = logging.getLogger("confcast.fleet")
+
+
+class Good(WithSecrets, frozen=True):
+    """A payload that was good on this host.
+
+    Attributes:
+        head: The head that chose it, as bytes.
+        digest: The payload's.
+        payload: The payload.
+        at: When it was good, in seconds since 1970.
+    """
+
+    SHOWN = ("digest", "at")
+
+    head: bytes
+    digest: str
+    payload: bytes
+    at: float
+
+
+def save(folder: Path, name: str, good: Good) -> None:
+    """Keep this in the place of what was kept before under this name. Raises OSError."""
+    body = msgspec.msgpack.encode(good)
+    whole_files.put(folder, _file(name), hashlib.sha256(body).digest() + body, durable=True)
+
+
+def find(folder: Path, name: str) -> Good | None:
+    """What is kept under this name; None for nothing, or what is damaged, which is logged."""
+    path = folder / _file(name)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("%s can't be read, so what was good last is not known: %s", path, error.strerror)
+        return None
+    digest, body = content[:_DIGEST], content[_DIGEST:]
+    good: Good | None = None
+    if hashlib.sha256(body).digest() == digest:
+        try:
+            good = msgspec.msgpack.decode(body, type=Good)
+        except UNDECODABLE:
+            good = None
+    if good is None or hashlib.sha256(good.payload).hexdigest() != good.digest:
+        _log.warning("%s is damaged, so what was good last is not known", path)
+        return None
+    return good
+
+
+def _file(name: str) -> str:
+    return PREFIX + hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
