@@ -122,6 +122,12 @@ def fingerprint(source: Any) -> bytes:
     return polled.NOT_ASKED if told is None else told.fingerprint
 
 
+def text_called(source: Any, shown: str) -> bytes | None:
+    """The payload that is known, for the lines that a message names; None if the source is not called so."""
+    told = _record(source).told if source.shown == shown else None
+    return told.content if told is not None and told.content else None
+
+
 def stale() -> list[str]:
     """A sentence for each followed source whose engine gives no usable answer."""
     with _lock:

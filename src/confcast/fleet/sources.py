@@ -89,6 +89,12 @@ class _Followed(_Options, frozen=True):
 
         await followed.follow(self, host)
 
+    def _text_called(self, shown: str) -> bytes | None:
+        """The payload, if messages call this source so."""
+        from confcast.fleet import followed
+
+        return followed.text_called(self, shown)
+
     def _asked_now(self) -> Told:
         from confcast.fleet import followed
 

@@ -1,0 +1,315 @@
+"""What a source that follows a head hands out: to loads of an owner that follows, and to whoever only asks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from confcast.config.sources.following import Host, Outcome
+from confcast.errors import ConfigError
+from confcast.fleet import followed, kept
+from confcast.fleet.engines.engine import Feed, Unreachable
+from confcast.fleet.head import Head, digest_of, encode, position
+from confcast.fleet.reports import Report, decode_reports
+from confcast.fleet.sources import _Followed
+from tests.support.engines.memory import MemoryEngine
+from tests.support.waiting import DEADLINE
+
+ONE, TWO = b"number = 1\n", b"number = 2\n"
+
+
+class InMemory(_Followed, frozen=True):
+    """A source whose engine is a test's."""
+
+    ENGINES: ClassVar[dict[str, MemoryEngine]] = {}
+
+    key: str
+
+    def _check_url(self) -> None: ...
+
+    @property
+    def shown(self) -> str:
+        return f"memory#{self.key}"
+
+    async def _connect(self, host: Host | None) -> Feed:
+        return await self.ENGINES[self.key].connect()
+
+    def _name(self) -> str:
+        return self.shown
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> MemoryEngine:
+    InMemory.ENGINES[_key(request)] = engine = MemoryEngine()
+    publish(engine, ONE)
+    return engine
+
+
+@pytest.fixture
+def source(request: pytest.FixtureRequest) -> InMemory:
+    return InMemory(key=_key(request), connect_timeout=DEADLINE)
+
+
+def _key(request: pytest.FixtureRequest) -> str:
+    return f"k{abs(hash(request.node.nodeid))}"
+
+
+def publish(engine: MemoryEngine, stable: bytes, following: bytes | None = None, **more: Any) -> None:
+    for payload in filter(None, (stable, following)):
+        engine.payloads[digest_of(payload)] = payload
+    following_digest = digest_of(following) if following is not None else None
+    engine.put(encode(Head(digest_of(stable), following_digest, **more)))
+
+
+def report_of(engine: MemoryEngine, host: str) -> Report:
+    return decode_reports(engine.reports[host][0], 0.0)[0].report
+
+
+class Owner:
+    """As much of a config owner as a source sees."""
+
+    def __init__(self, source: InMemory, folder: Path | None, **labels: str) -> None:
+        self.source, self.changes = source, 0
+        self.host = Host("one", "one.example", labels, folder, self._changed)
+        self._something = asyncio.Event()
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self._something.set()
+
+    async def read(self) -> Any:
+        return (await asyncio.to_thread(self.source.read)).data
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not holds():
+                await asyncio.sleep(0.001)
+
+    async def tell(self, state: Any, **more: Any) -> None:
+        await self.host.outcomes.put(Outcome(self.source.content_fingerprint(), state, **more))
+
+
+@contextlib.asynccontextmanager
+async def following(source: InMemory, folder: Path | None = None, **labels: str) -> AsyncIterator[Owner]:
+    owner = Owner(source, folder, **labels)
+    task = asyncio.create_task(source.follow(owner.host))
+    await owner.until(lambda: followed._record(source).following is not None)
+    try:
+        yield owner
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert followed._record(source).following is None
+
+
+def test_whoever_follows_nothing_asks_once_and_gets_what_is_stable(engine: MemoryEngine, source: InMemory):
+    publish(engine, ONE, TWO, percent=100.0, salt="s")
+    assert source.read().data == {"number": 1}
+    assert engine.connections == 0
+    assert engine.reports == {}
+
+
+def test_it_can_ask_in_a_thread_with_a_running_loop(engine: MemoryEngine, source: InMemory):
+    async def main() -> Any:
+        return source.read().data
+
+    assert asyncio.run(main()) == {"number": 1}
+
+
+def test_a_load_reads_the_head_anew(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            assert await owner.read() == {"number": 1}
+            engine.payloads[digest_of(TWO)] = TWO
+            engine.head = encode(Head(digest_of(TWO)))  # without a hint
+            assert await owner.read() == {"number": 2}
+
+    asyncio.run(main())
+
+
+def test_a_change_is_told_and_an_equal_payload_under_another_head_is_none(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            assert owner.changes == 0
+            publish(engine, TWO)
+            await owner.until(lambda: owner.changes == 1)
+            publish(engine, TWO, rev=9)
+            assert await owner.read() == {"number": 2}
+            assert owner.changes == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("percent", "number"), [(0.0, 1), (100.0, 2), (position("s", "one"), 2)])
+def test_next_is_for_the_hosts_up_to_a_position(engine: MemoryEngine, source: InMemory, percent: float, number: int):
+    async def main() -> None:
+        publish(engine, ONE, TWO, percent=percent, salt="s")
+        async with following(source) as owner:
+            assert await owner.read() == {"number": number}
+
+    asyncio.run(main())
+
+
+def test_next_is_for_a_ring_too(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        publish(engine, ONE, TWO, rings=("ring=canary",), salt="s")
+        async with following(source, ring="canary") as owner:
+            assert await owner.read() == {"number": 2}
+        async with following(source, ring="other") as owner:
+            assert await owner.read() == {"number": 1}
+
+    asyncio.run(main())
+
+
+def test_an_outage_changes_nothing_and_is_said(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            assert await owner.read() == {"number": 1}
+            engine.down = Unreachable("the cable is out")
+            engine.lose()
+            assert await owner.read() == {"number": 1}
+            assert "the cable is out" in source.stale()
+            assert any(source.shown in each for each in followed.stale())
+            publish(engine, TWO)
+            engine.down = None
+            assert await owner.read() == {"number": 2}
+            assert source.stale() == ""
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("fault", ["no head", "no payload", "changed payload", "garbage"])
+def test_a_fault_changes_nothing_is_said_and_reported(engine: MemoryEngine, source: InMemory, fault: str):
+    async def main() -> None:
+        async with following(source) as owner:
+            assert await owner.read() == {"number": 1}
+            break_it(engine, fault)
+            assert await owner.read() == {"number": 1}
+            assert source.stale()
+            await owner.until(lambda: report_of(engine, "one").state == "fault")
+            assert owner.changes == 0
+            publish(engine, TWO, rev=3)
+            assert await owner.read() == {"number": 2}
+            assert source.stale() == ""
+
+    asyncio.run(main())
+
+
+def break_it(engine: MemoryEngine, fault: str) -> None:
+    publish(engine, TWO)
+    if fault == "no head":
+        engine.put(None)
+    elif fault == "no payload":
+        del engine.payloads[digest_of(TWO)]
+    elif fault == "changed payload":
+        engine.payloads[digest_of(TWO)] = ONE
+    else:
+        engine.put(b"garbage")
+
+
+@pytest.mark.parametrize("fault", ["no head", "no payload", "changed payload", "garbage"])
+def test_a_start_with_a_fault_and_nothing_kept_is_refused_in_words(engine: MemoryEngine, source: InMemory, fault: str):
+    async def main() -> None:
+        break_it(engine, fault)
+        async with following(source) as owner:
+            with pytest.raises(ConfigError, match="nothing that was good before is kept"):
+                await owner.read()
+
+    asyncio.run(main())
+
+
+def test_what_is_good_is_kept_and_starts_a_host_while_the_engine_is_away(
+    engine: MemoryEngine, source: InMemory, tmp_path: Path
+):
+    async def main() -> None:
+        async with following(source, tmp_path) as owner:
+            assert await owner.read() == {"number": 1}
+            await owner.tell("applied", good_in=20.0)
+            await owner.until(lambda: report_of(engine, "one").state == "applied")
+            assert not list(tmp_path.iterdir())
+            await owner.tell("good")
+            await owner.until(lambda: any(each.name.startswith(kept.PREFIX) for each in tmp_path.iterdir()))
+        followed._records.pop(source)
+        engine.down = Unreachable("away")
+        async with following(source, tmp_path) as owner:
+            assert await owner.read() == {"number": 1}
+            assert "away" in source.stale()
+            publish(engine, TWO)
+            engine.down = None
+            await owner.until(lambda: owner.changes == 1)
+            assert await owner.read() == {"number": 2}
+
+    asyncio.run(main())
+
+
+def test_a_start_without_engine_and_without_anything_kept_is_refused(
+    engine: MemoryEngine, source: InMemory, tmp_path: Path
+):
+    async def main() -> None:
+        engine.down = Unreachable("away")
+        async with following(source, tmp_path) as owner:
+            with pytest.raises(ConfigError, match="away; nothing that was good"):
+                await owner.read()
+            engine.down = None
+            await owner.until(lambda: owner.changes == 1)
+            assert await owner.read() == {"number": 1}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 10, None])
+def test_a_damaged_copy_counts_as_none(engine: MemoryEngine, source: InMemory, tmp_path: Path, damage: bytes | None):
+    kept.save(tmp_path, "name", kept.Good(b"{}", digest_of(ONE), ONE, 1.0))
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"?" if damage is None else damage)
+    assert kept.find(tmp_path, "name") is None
+    file.write_bytes(content)
+    assert kept.find(tmp_path, "name") == kept.Good(b"{}", digest_of(ONE), ONE, 1.0)
+
+
+def test_an_outcome_of_something_older_is_not_reported(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            old = source.content_fingerprint()
+            publish(engine, TWO)
+            await owner.read()
+            await owner.host.outcomes.put(Outcome(old, "refused", reason="old"))
+            await owner.tell("good", version=2)
+            await owner.until(lambda: report_of(engine, "one").state == "good")
+            assert report_of(engine, "one").digest == digest_of(TWO)
+
+    asyncio.run(main())
+
+
+def test_the_same_payload_under_a_new_rollout_is_reported_again(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        publish(engine, ONE, TWO, percent=100.0, salt="a")
+        async with following(source) as owner:
+            await owner.read()
+            await owner.tell("good")
+            await owner.until(lambda: report_of(engine, "one").salt == "a")
+            publish(engine, ONE, TWO, percent=100.0, salt="b")
+            await owner.until(lambda: report_of(engine, "one").salt == "b")
+            assert report_of(engine, "one").state == "good"
+
+    asyncio.run(main())
+
+
+def test_a_host_says_that_it_is_there_before_anything_came_of_the_payload(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source, zone="a") as owner:
+            await owner.until(lambda: "one" in engine.reports)
+            report = report_of(engine, "one")
+            assert (report.state, report.labels, report.name) == ("loading", {"zone": "a"}, "one.example")
+
+    asyncio.run(main())
