@@ -14,6 +14,8 @@ deadline: `asyncio.timeout`, never `wait_for`, which in 3.11 may swallow a cance
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import ClassVar, NamedTuple, Protocol
 
 from confcast.errors import ConfcastError
@@ -42,6 +44,21 @@ class Fault(EngineError):
 
 class TooLarge(EngineError):
     """The payload is larger than the engine takes, or than MOST_PAYLOAD."""
+
+
+@contextlib.asynccontextmanager
+async def in_time(shown: str, seconds: float | None = None) -> AsyncIterator[None]:
+    """An `async with` whose body has PATIENCE, or so many seconds.
+
+    Raises:
+        Unreachable: It took longer; `shown` names the engine.
+    """
+    limit = PATIENCE if seconds is None else seconds
+    try:
+        async with asyncio.timeout(limit):
+            yield
+    except TimeoutError as error:
+        raise Unreachable(f"{shown}: no answer within {limit:g} s") from error
 
 
 class Feed(Protocol):

@@ -1,0 +1,242 @@
+"""Redis (6.0 or newer) and Valkey: the head is one key, and the server pushes an invalidation at each write to it.
+
+Keys, of which the braces keep all of one configuration together:
+
+    confcast:{KEY}:head             the head
+    confcast:{KEY}:payload:DIGEST   a payload
+    confcast:{KEY}:audit            a list of entries, the oldest first; the newest 1000 are kept
+    confcast:{KEY}:reports          a hash: a host's newest report
+    confcast:{KEY}:seen             a sorted set: when it came, by the server's clock; a day, and 20,000 hosts, are kept
+
+Guarantees. The connection that reads the head is the one that is told of writes (`CLIENT TRACKING ON BCAST`, RESP3), so
+that losing it loses both. The prefix that is told holds the head alone: a host that reads nothing costs the server a
+few bytes for each head. The head and its entry are written by one script, which checks first and writes last. A
+replica is read only while its link to the master is up.
+
+What Redis does not promise: a head that was answered for may be lost when a master dies before its replica has it
+(`WAIT` tells, and undoes nothing), or with `appendfsync everysec` in a crash. The followers then read the older head
+as any other one. Sentinels and Redis Cluster are refused in words.
+
+Rejected: redis-py (its asyncio client has no tracking, and reconnects by itself), publish/subscribe (a second channel
+that can fail alone), keyspace notifications (off by default), and RESP2 with redirection (nobody is told of its loss).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any, ClassVar
+
+from confcast.fleet.engines import engine
+from confcast.fleet.engines.access import Access
+from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Seen, TooLarge, Unreachable, in_time
+from confcast.fleet.engines.redis_connection import CLUSTER, SENTINEL, Command, Connection
+
+_PORT = 6379
+_MOST_LISTED = 64 * 1024 * 1024  # bytes of all entries or reports
+_MOST_ENTRIES = 1000
+_MOST_HOSTS = 20_000
+_KEPT = 86_400  # seconds for which a host's report stays
+_SECURE = ("rediss", "valkeys")
+
+# The new head, its entry, how many entries are kept, the old head: that last one is left out for none.
+# Should SET fail, which writes last, no other command of a script is undone: so its entry is taken off again.
+_SWAP = """
+local found = redis.call('GET', KEYS[1])
+if found ~= (ARGV[4] or false) then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+local written = redis.pcall('SET', KEYS[1], ARGV[1])
+if written.err then redis.call('RPOP', KEYS[2]) return written end
+redis.call('LTRIM', KEYS[2], -tonumber(ARGV[3]), -1)
+return 1
+"""
+
+# The host, its record, for how many seconds records stay, how many hosts have one.
+_REPORT = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3], 'LIMIT', 0, 100)
+local over = redis.call('ZCARD', KEYS[2]) - ARGV[4]
+if over > 0 then old = redis.call('ZRANGE', KEYS[2], 0, math.min(over, 100) - 1) end
+for _, host in ipairs(old) do
+  redis.call('HDEL', KEYS[1], host)
+  redis.call('ZREM', KEYS[2], host)
+end
+return 1
+"""
+
+
+async def connect(access: Access, key: str) -> Redis:
+    """A connection to the first of the URL's addresses that takes one. See `engines.connect`."""
+    database = _database(access)
+    failures: list[EngineError] = []
+    addresses = access.hosts
+    for host, port in addresses:
+        shown = access.shown if len(addresses) == 1 else f"{access.shown} ({host}:{port or _PORT})"
+        connection = Connection(shown)
+        try:
+            async with in_time(shown, engine.PATIENCE / len(addresses)):
+                await _open(connection, access, host, port or _PORT)
+                return Redis(connection, key, is_replica=await _greet(connection, access, database))
+        except EngineError as error:
+            await connection.close()
+            failures.append(error)
+        except BaseException:
+            await connection.close()
+            raise
+    raise next((error for error in failures if isinstance(error, Fault)), failures[-1])
+
+
+def _database(access: Access) -> int:
+    """The number in the URL's path. Raises Fault for what has no meaning there."""
+    number = access.parts.path.strip("/")
+    if access.parts.query or (number and not (number.isascii() and number.isdigit())):
+        raise Fault(f"{access.shown}: the number of a database, or nothing, is expected after the address")
+    return int(number or 0)
+
+
+async def _open(connection: Connection, access: Access, host: str, port: int) -> None:
+    """Make the connection, and TLS on it. Raises EngineError."""
+    tls = access.tls() if access.parts.scheme in _SECURE else None
+    loop, shown = asyncio.get_running_loop(), connection.shown
+    try:
+        await loop.create_connection(lambda: connection, host, port, ssl=tls, happy_eyeballs_delay=0.25)
+    except ssl.SSLCertVerificationError as error:
+        raise Fault(f"{shown}: its certificate is not accepted: {error.verify_message}") from error
+    except ssl.SSLEOFError as error:
+        raise Unreachable(f"{shown}: the connection was closed before TLS was made") from error
+    except ssl.SSLError as error:
+        raise Fault(f"{shown} takes no TLS: {error.reason}") from error
+    except UnicodeError as error:
+        raise Fault(f"{shown}: this is no name of a host") from error
+    except OSError as error:
+        raise Unreachable(f"{shown}: no connection: {error.strerror or error}") from error
+
+
+async def _greet(connection: Connection, access: Access, database: int) -> bool:
+    """Say who this is, and which database is meant; whether the server is a replica. Raises EngineError."""
+    user, password = access.user, access.password()
+    login: Command = ("AUTH", user or "default", password) if user or password else ()
+    (about,) = await connection.ask(("HELLO", 3, *login, "SETNAME", "confcast"))
+    if not isinstance(about, dict) or about.get(b"proto") != 3:
+        raise Fault(f"{connection.shown} does not answer HELLO as Redis does")
+    if about.get(b"mode") == b"cluster":
+        raise Fault(f"{connection.shown} {CLUSTER}")
+    if about.get(b"mode") == b"sentinel":
+        raise Fault(f"{connection.shown} {SENTINEL}")
+    if database:
+        await connection.ask(("SELECT", database))
+    return about.get(b"role") != b"master"
+
+
+class Redis:
+    """One connection. See `engine.Store`."""
+
+    NAME: ClassVar[str] = "Redis"
+
+    def __init__(self, connection: Connection, key: str, *, is_replica: bool) -> None:
+        self._connection = connection
+        self._prefix = f"confcast:{{{key}}}:"
+        self._head = f"{self._prefix}head"
+        self._is_replica = is_replica
+        self._subscribed = False
+
+    # ---- Feed
+
+    async def subscribe(self) -> None:
+        """Have writes to the head told on this connection."""
+        if not self._subscribed:  # a second time is refused: the prefixes overlap
+            await self._connection.ask(("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._head))
+            self._subscribed = True
+
+    async def hint(self) -> None:
+        """Wait for an invalidation."""
+        await self._connection.hints.wait()
+
+    async def head(self) -> bytes | None:
+        """The head. One that is invalidated before GET's reply has come is read again for that hint."""
+        if self._is_replica:
+            found, role = await self._connection.ask(("GET", self._head), ("ROLE",))
+            self._check_role(role)
+        else:
+            (found,) = await self._connection.ask(("GET", self._head))
+        return self._bytes(found)
+
+    async def verify(self) -> bytes | None:
+        """The head, if the server still tracks for this connection, and has its master."""
+        commands: list[Command] = [("GET", self._head), ("ROLE",)]
+        if self._subscribed:
+            commands.append(("CLIENT", "TRACKINGINFO"))
+        found, role, *info = await self._connection.ask(*commands)
+        self._check_role(role)
+        for each in info:
+            flags = each.get(b"flags", ()) if isinstance(each, dict) else ()
+            if b"on" not in flags or b"bcast" not in flags:
+                raise self._lost(Unreachable(f"{self._connection.shown} does not tell of changes any more"))
+        return self._bytes(found)
+
+    async def payload(self, digest: str) -> bytes | None:
+        """A payload."""
+        (found,) = await self._connection.ask(("GET", f"{self._prefix}payload:{digest}"), most=MOST_PAYLOAD)
+        return self._bytes(found)
+
+    async def report(self, host: str, record: bytes) -> None:
+        """Put a record in the place of the host's last one, with the server's time, and forget those of a day ago."""
+        if len(record) > MOST_PAYLOAD:
+            raise TooLarge(f"a report has {len(record)} bytes, and {MOST_PAYLOAD} at most are possible")
+        keys = (f"{self._prefix}reports", f"{self._prefix}seen")
+        await self._connection.ask(("EVAL", _REPORT, 2, *keys, host, record, _KEPT, _MOST_HOSTS))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+    # ---- Store
+
+    async def put_payload(self, digest: str, content: bytes) -> None:
+        """Write a payload, unless it is there."""
+        if len(content) > MOST_PAYLOAD:
+            raise TooLarge(f"the payload has {len(content)} bytes, and {MOST_PAYLOAD} at most are possible")
+        await self._connection.ask(("SET", f"{self._prefix}payload:{digest}", content, "NX"))
+
+    async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
+        """Put a head in the place of exactly `old`, with its entry."""
+        keys = (self._head, f"{self._prefix}audit")
+        expected = () if old is None else (old,)
+        (done,) = await self._connection.ask(("EVAL", _SWAP, 2, *keys, new, entry, _MOST_ENTRIES, *expected))
+        return bool(done == 1)
+
+    async def entries(self, limit: int) -> list[bytes]:
+        """The newest entries, newest first; no more than 1000 are kept."""
+        if limit <= 0:
+            return []
+        ask = ("LRANGE", f"{self._prefix}audit", -min(limit, _MOST_ENTRIES), -1)
+        (found,) = await self._connection.ask(ask, most=_MOST_LISTED)
+        return found[::-1] if isinstance(found, list) else []
+
+    async def reports(self) -> list[Seen]:
+        """The records of the last day."""
+        seen: Command = ("ZRANGE", f"{self._prefix}seen", 0, -1, "WITHSCORES")
+        ask = (("TIME",), seen, ("HGETALL", f"{self._prefix}reports"))
+        (seconds, micros), times, records = await self._connection.ask(*ask, most=_MOST_LISTED)
+        now = int(seconds) + int(micros) / 1e6
+        return [Seen(records[host], max(0.0, now - at)) for host, at in times if host in records]
+
+    # ---- what is expected of replies
+
+    def _bytes(self, found: Any) -> bytes | None:
+        if found is not None and not isinstance(found, bytes):
+            raise self._lost(Fault(f"{self._connection.shown} does not answer GET as Redis does"))
+        return found
+
+    def _check_role(self, role: Any) -> None:
+        """Raises Unreachable at a replica without its master: it would go on giving the head that it had last."""
+        self._is_replica = not isinstance(role, list) or role[:1] != [b"master"]
+        if self._is_replica and (not isinstance(role, list) or role[3:4] != [b"connected"]):
+            raise self._lost(Unreachable(f"{self._connection.shown} is a replica that has lost its master"))
+
+    def _lost(self, error: EngineError) -> EngineError:
+        self._connection.lose(error)
+        return error
