@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.engines.redis import Redis
-from tests.support.engines.server import Program, Server
+from tests.support.engines.server import Server
 
 SERVERS: dict[str, type[Server]] = {
     "Redis": Redis,
@@ -16,7 +16,7 @@ SERVERS: dict[str, type[Server]] = {
 
 
 def each_program() -> Iterator[object]:
-    """Parameters for a test of every engine: the class of its server and a program.
+    """Parameters for a fixture of every engine: the class of its server and a program.
 
     The default run takes each engine's first program, a slow one the others, too. Where there is none, the test is
     skipped.
@@ -25,12 +25,7 @@ def each_program() -> Iterator[object]:
         programs = server.programs()
         if not programs:
             reason = f"there is no server of {name}: neither Debian's nor a wheel's"
-            yield pytest.param(server, None, id=name, marks=pytest.mark.skip(reason=reason))
+            yield pytest.param((server, None), id=name, marks=pytest.mark.skip(reason=reason))
         for program in programs:
             marks = () if program is programs[0] else (pytest.mark.slow,)
-            yield pytest.param(server, program, id=name if not marks else f"{name}-{program.origin}", marks=marks)
-
-
-def made(server: type[Server], program: Program) -> Server:
-    """One that is not started yet."""
-    return server(program)
+            yield pytest.param((server, program), id=name if not marks else f"{name}-{program.origin}", marks=marks)

@@ -103,7 +103,7 @@ class Server(abc.ABC):
     def rotate(self, password: str) -> None:
         """From now on this password is right, the one before is wrong, and connections made with it may go on."""
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:  # noqa: B027 - most need nothing
         """Make what the program needs to find in `data`; called before each start."""
 
     def _options(self) -> dict[str, Any]:
@@ -135,7 +135,13 @@ class Server(abc.ABC):
         return self.folder / "data"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither killed nor stopped since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
+        """Its process."""
         assert self._process is not None
         return self._process.pid
 

@@ -1,0 +1,344 @@
+"""What each engine has to be able to do, on a real server of each, through every fault that can be had of one.
+
+The tests know the protocol alone (`fleet/engines/engine.py`): a fifth engine is a file with its server in
+`tests/support/engines`, a line there, and passes these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from confcast.fleet import follower
+from confcast.fleet.engines import ENGINES, connect, engine
+from confcast.fleet.engines.engine import MOST_PAYLOAD, Store, TooLarge, Unreachable
+from confcast.fleet.head import Head, digest_of, encode
+from tests.integration.fleet.conftest import Servers
+from tests.support.engines import each_program
+from tests.support.engines.server import Server
+from tests.support.leaks import belongings
+from tests.support.waiting import eventually
+
+_numbers = itertools.count(1)
+
+ONE, TWO, THREE = (encode(Head(stable=digest_of(b"%d" % number), rev=number)) for number in (1, 2, 3))
+
+
+# ---- servers and connections
+
+
+@pytest.fixture(params=list(each_program()))
+def chosen(request: pytest.FixtureRequest) -> Any:
+    """The class of a server, and its program."""
+    return request.param
+
+
+@pytest.fixture
+def server(chosen: Any, servers: Servers) -> Server:
+    """A server that other tests use, too: it may be paused, and no more."""
+    return servers.of(*chosen)
+
+
+@pytest.fixture
+def expendable(chosen: Any, servers: Servers) -> Server:
+    """A server that may be killed, restarted and emptied."""
+    return servers.of(*chosen, expendable=True)
+
+
+@pytest.fixture
+def key() -> str:
+    """One that no other test has."""
+    return f"shop-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(servers: Servers, runtime_folder: object) -> Iterator[None]:
+    """No thread, and no descriptor, of a test outlives it; servers that others use do, and end with the run."""
+    before = belongings()
+    yield
+    eventually(lambda: belongings().descriptors <= before.descriptors, "the end of all descriptors of the test")
+    eventually(lambda: belongings().threads <= before.threads, "the end of all threads of the test")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A connection waits for this long for an answer; else it would be five seconds."""
+    seconds = 0.3
+    modules = [engine, follower, *(importlib.import_module(f"{engine.__package__}.{each.module}") for each in _built())]
+    for module in modules:
+        if hasattr(module, "PATIENCE"):
+            monkeypatch.setattr(module, "PATIENCE", seconds)
+    return seconds
+
+
+def _built() -> list[Any]:
+    return [each for each in ENGINES.values() if importlib.util.find_spec(f"{engine.__package__}.{each.module}")]
+
+
+@contextlib.asynccontextmanager
+async def connected(server: Server, key: str, **access: Any) -> AsyncIterator[Store]:
+    """A connection, closed at the end."""
+    store = await connect(server.access(**access), key)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def two(server: Server, key: str) -> AsyncIterator[tuple[Store, Store]]:
+    """Two connections: of one that follows, and of one that publishes."""
+    async with connected(server, key) as first, connected(server, key) as second:
+        yield first, second
+
+
+async def until_head(store: Store, wanted: bytes | None) -> None:
+    """Follow the hints until the head is this one."""
+    while await store.head() != wanted:
+        await store.hint()
+
+
+# ---- what an engine keeps
+
+
+async def test_of_a_key_that_nobody_has_written_there_is_nothing(server: Server, key: str):
+    async with connected(server, key) as store:
+        assert await store.head() is None
+        assert await store.payload(digest_of(b"none")) is None
+        assert await store.entries(10) == []
+        assert await store.reports() == []
+        await store.subscribe()
+        assert await store.verify() is None
+
+
+async def test_a_head_is_written_in_the_place_of_exactly_the_expected_one(server: Server, key: str):
+    async with two(server, key) as (store, other):
+        assert not await store.swap(TWO, ONE, b"expected another")
+        assert await store.swap(None, ONE, b"first")
+        assert not await other.swap(None, TWO, b"expected none")
+        assert not await other.swap(TWO, THREE, b"expected another")
+        assert await other.head() == ONE
+        assert await other.swap(ONE, TWO, b"second")
+        assert await store.head() == TWO
+        assert await store.entries(10) == [b"second", b"first"]
+
+
+async def test_a_head_that_is_written_again_unchanged_is_audited_again(server: Server, key: str):
+    async with connected(server, key) as store:
+        assert await store.swap(None, ONE, b"first")
+        assert await store.swap(ONE, ONE, b"again")
+        assert await store.head() == ONE
+        assert await store.entries(10) == [b"again", b"first"]
+
+
+async def test_a_head_that_came_back_is_the_expected_one(server: Server, key: str):
+    """The head counts, not how often it was written: `--expect` names it by its content."""
+    async with connected(server, key) as store:
+        assert await store.swap(None, ONE, b"1")
+        assert await store.swap(ONE, TWO, b"2")
+        assert await store.swap(TWO, ONE, b"3")
+        assert await store.swap(ONE, THREE, b"4")
+
+
+async def test_of_two_publishers_at_once_exactly_one_wins_and_is_audited(server: Server, key: str):
+    async with two(server, key) as (one, other):
+        head, winners = None, []
+        for number in range(50):
+            heads = [encode(Head(stable=digest_of(name), rev=number)) for name in (b"one", b"other")]
+            entries = [b"%d by one" % number, b"%d by other" % number]
+            won = await asyncio.gather(one.swap(head, heads[0], entries[0]), other.swap(head, heads[1], entries[1]))
+            assert sorted(won) == [False, True]
+            head = heads[won.index(True)]
+            winners.append(entries[won.index(True)])
+            assert await one.head() == await other.head() == head
+        assert (await one.entries(100))[::-1] == winners
+
+
+async def test_the_newest_entries_come_first_and_no_more_than_asked_for(server: Server, key: str):
+    async with connected(server, key) as store:
+        head = None
+        for number in range(12):
+            new = encode(Head(stable=digest_of(b"x"), rev=number))
+            assert await store.swap(head, new, b"%d" % number)
+            head = new
+        assert await store.entries(3) == [b"11", b"10", b"9"]
+        assert await store.entries(1) == [b"11"]
+        assert [int(each) for each in await store.entries(50)] == list(range(11, -1, -1))
+        assert await store.entries(0) == []
+
+
+async def test_keys_have_nothing_in_common(server: Server, key: str):
+    """Neither where one begins with the other, nor where only letters' case tells them apart."""
+    others = (f"{key}.x", f"{key}-head", f"{key[:-1]}", key.upper(), "a" * 200)
+    digest = digest_of(b"content")
+    async with connected(server, key) as store, contextlib.AsyncExitStack() as stack:
+        rest = [await stack.enter_async_context(connected(server, other)) for other in others]
+        assert await store.swap(None, ONE, b"first")
+        await store.put_payload(digest, b"content")
+        await store.report("host", b"record")
+        for other in rest:
+            assert await other.head() is None
+            assert await other.payload(digest) is None
+            assert await other.entries(10) == []
+            assert await other.reports() == []
+
+
+@pytest.mark.parametrize("name", ["a", "A.b_c-D", "0", "x" * 200])
+async def test_each_name_that_a_key_may_have_can_be_used(server: Server, name: str):
+    async with connected(server, name) as store:
+        head = await store.head()
+        new = TWO if head == ONE else ONE
+        await store.subscribe()
+        assert await store.swap(head, new, b"entry")
+        await store.hint()
+        assert await store.head() == new
+        await store.put_payload(digest_of(b"1"), b"1")
+        assert await store.payload(digest_of(b"1")) == b"1"
+
+
+# ---- payloads
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\xff\r\n$3\r\n'\"\\{}" * 9, bytes(range(256)) * 64], ids=["empty", "odd", "all"]
+)
+async def test_a_payload_is_the_bytes_that_were_written(server: Server, key: str, content: bytes):
+    digest = digest_of(content)
+    async with connected(server, key) as store:
+        await store.put_payload(digest, content)
+        assert await store.payload(digest) == content
+
+
+async def test_a_payload_never_changes(server: Server, key: str):
+    digest = digest_of(b"first")
+    async with two(server, key) as (store, other):
+        await store.put_payload(digest, b"first")
+        await other.put_payload(digest, b"first")
+        await other.put_payload(digest, b"another")
+        assert await store.payload(digest) == b"first"
+
+
+async def test_the_largest_payload_is_taken_and_a_larger_one_refused(server: Server, key: str):
+    content = os.urandom(MOST_PAYLOAD)
+    async with connected(server, key) as store:
+        await store.put_payload(digest_of(content), content)
+        assert await store.payload(digest_of(content)) == content
+        with pytest.raises(TooLarge, match=str(MOST_PAYLOAD)):
+            await store.put_payload(digest_of(b"larger"), content + b"x")
+        assert await store.payload(digest_of(b"larger")) is None
+        assert await store.head() is None, "the connection goes on"
+
+
+# ---- reports
+
+
+async def test_a_report_takes_the_place_of_the_hosts_last_one(server: Server, key: str):
+    async with two(server, key) as (host, controller):
+        await host.report("a", b"loading")
+        await host.report("b", b"other host")
+        await host.report("a", b"applied")
+        assert sorted(each.record for each in await controller.reports()) == [b"applied", b"other host"]
+
+
+async def test_a_report_has_an_age_by_the_engines_clock(server: Server, key: str, monkeypatch: pytest.MonkeyPatch):
+    """The host's clock is off by a day, and so is the controller's."""
+    import time
+
+    async with connected(server, key) as store:
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+        await store.report("a", b"record")
+        monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+        (first,) = await store.reports()
+        assert 0.0 <= first.age < 20.0
+        monkeypatch.setattr(time, "time", real)
+        (second,) = await store.reports()
+        assert second.age >= first.age
+
+
+# ---- hints
+
+
+async def test_a_write_is_told(server: Server, key: str):
+    async with two(server, key) as (store, other):
+        await store.subscribe()
+        assert await store.head() is None
+        assert await other.swap(None, ONE, b"1")
+        await store.hint()
+        await until_head(store, ONE)
+        assert await other.swap(ONE, TWO, b"2")
+        await store.hint()
+        await until_head(store, TWO)
+
+
+async def test_a_write_between_subscription_and_first_read_is_seen(server: Server, key: str):
+    async with two(server, key) as (store, other):
+        await store.subscribe()
+        assert await other.swap(None, ONE, b"1")
+        assert await store.head() == ONE
+
+
+async def test_a_write_while_the_head_is_being_read_is_seen(server: Server, key: str):
+    async with two(server, key) as (store, other):
+        await store.subscribe()
+        head = None
+        for number in range(20):
+            new = encode(Head(stable=digest_of(b"x"), rev=number))
+            read, won = await asyncio.gather(store.head(), other.swap(head, new, b"entry"))
+            assert won
+            assert read in (head, new)
+            await store.hint()
+            await until_head(store, new)
+            head = new
+
+
+async def test_waiting_for_a_hint_may_be_cancelled_and_begun_again(server: Server, key: str):
+    async with two(server, key) as (store, other):
+        await store.subscribe()
+        assert await store.head() is None
+        for _ in range(3):
+            waiting = asyncio.create_task(store.hint())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
+        assert await other.swap(None, ONE, b"1")
+        await store.hint()
+        await until_head(store, ONE)
+
+
+async def test_the_head_is_read_while_a_hint_is_waited_for(server: Server, key: str):
+    async with two(server, key) as (store, other):
+        await store.subscribe()
+        waiting = asyncio.create_task(store.hint())
+        await asyncio.sleep(0)
+        assert await store.head() is None
+        assert await store.verify() is None
+        assert await other.swap(None, ONE, b"1")
+        await waiting
+        await until_head(store, ONE)
+
+
+# ---- faults of the server
+
+
+async def test_a_killed_server_is_known_at_once(expendable: Server, key: str):
+    async with connected(expendable, key) as store:
+        await store.subscribe()
+        assert await store.head() is None
+        waiting = asyncio.create_task(store.hint())
+        await asyncio.sleep(0)
+        expendable.kill()
+        async with asyncio.timeout(1.0):
+            with pytest.raises(Unreachable):
+                await waiting
+        with pytest.raises(Unreachable):
+            await store.head()
