@@ -24,6 +24,7 @@ that can fail alone), keyspace notifications (off by default), and RESP2 with re
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from typing import Any, ClassVar
 
@@ -112,7 +113,14 @@ async def _open(connection: Connection, access: Access, host: str, port: int) ->
     except UnicodeError as error:
         raise Fault(f"{shown}: this is no name of a host") from error
     except OSError as error:
-        raise Unreachable(f"{shown}: no connection: {error.strerror or error}") from error
+        raise Unreachable(f"{shown}: no connection: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """Why a connection failed: asyncio's own text for it has the address, and not that it was refused."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error.strerror or error)  # of a name that can't be resolved; of several addresses
 
 
 async def _greet(connection: Connection, access: Access, database: int) -> bool:
@@ -147,9 +155,10 @@ class Redis:
 
     async def subscribe(self) -> None:
         """Have writes to the head told on this connection."""
-        if not self._subscribed:  # a second time is refused: the prefixes overlap
-            await self._connection.ask(("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._head))
-            self._subscribed = True
+        begin: Command = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._head)
+        again: Command = ("CLIENT", "TRACKINGINFO")  # a second prefix is refused where it overlaps with the first
+        await self._connection.ask(again if self._subscribed else begin)
+        self._subscribed = True
 
     async def hint(self) -> None:
         """Wait for an invalidation."""
