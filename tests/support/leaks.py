@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,17 +55,23 @@ def is_running(pid: int) -> bool:
     return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
 
 
-def assert_nothing_left(before: Belongings, runtime: Path) -> None:
-    """Nothing but what there was before. Threads that are on their way out are waited for."""
+def assert_nothing_left(before: Belongings, runtime: Path, shared: Collection[int] = ()) -> None:
+    """Nothing but what there was before. Threads that are on their way out are waited for.
+
+    Args:
+        before: What there was.
+        runtime: The folder of this test's owners.
+        shared: The pids of processes that other tests use, too, and that one may have started.
+    """
     try:
-        eventually(lambda: not _gained(before, runtime), "the end of all that the test began", 10.0)
+        eventually(lambda: not _gained(before, runtime, shared), "the end of all that the test began", 10.0)
     except AssertionError:
-        raise AssertionError(f"the test left: {', '.join(_gained(before, runtime))}") from None
+        raise AssertionError(f"the test left: {', '.join(_gained(before, runtime, shared))}") from None
 
 
-def _gained(before: Belongings, runtime: Path) -> list[str]:
+def _gained(before: Belongings, runtime: Path, shared: Collection[int]) -> list[str]:
     now = belongings()
-    gained = [f"child {pid}: {_command(pid)}" for pid in sorted(now.children - before.children)]
+    gained = [f"child {pid}: {_command(pid)}" for pid in sorted(now.children - before.children - {*shared})]
     gained += [f"thread {name}" for name in sorted(now.threads - before.threads)]
     gained += [f"variable {name}" for name in sorted(now.addresses - before.addresses)]
     gained += [f"{path}" for path in sorted(runtime.iterdir())]

@@ -3,39 +3,81 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import inspect
+import itertools
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from confcast.fleet import follower
+from confcast.fleet.engines import ENGINES, engine
+from tests.support.certificates import Authority
+from tests.support.engines import each_program
 from tests.support.engines.server import Program, Server
+from tests.support.leaks import assert_nothing_left, belongings
 from tests.support.waiting import DEADLINE
+
+_numbers = itertools.count(1)
 
 
 class Servers:
     """Servers that are started at first use, and shared by the tests of this process.
 
-    A test has a key of its own. One that kills its server takes an expendable one: a second server, that is run again
-    for the next such test.
+    A test has a key of its own.
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[type[Server], Program, bool], Server] = {}
+        self._found: dict[tuple[type[Server], Program, str], Server] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="certificates-")
 
-    def of(self, kind: type[Server], program: Program, *, expendable: bool = False) -> Server:
-        """One that answers."""
-        server = self._found.get((kind, program, expendable))
-        if server is None:
-            server = self._found[kind, program, expendable] = kind(program)
-        if not server.is_running:
-            server.start()
-        return server
+    def shared(self, kind: type[Server], program: Program) -> Server:
+        """One that may be paused and resumed, and no more."""
+        return self._running(kind, program, "shared")
+
+    def expendable(self, kind: type[Server], program: Program) -> Server:
+        """One that may be killed, restarted and emptied: it is run again for the next test that takes it."""
+        return self._running(kind, program, "expendable")
+
+    def secured(self, kind: type[Server], program: Program) -> Server:
+        """One that asks for a password, which may be rotated, and serves TLS if the program can."""
+        return self._running(kind, program, "secured")
+
+    @property
+    def pids(self) -> set[int]:
+        """Those that run now."""
+        return {server.pid for server in self._found.values() if server.is_running}
 
     def close(self) -> None:
         """End all."""
         for server in self._found.values():
             server.__exit__()
+        self._folder.cleanup()
+
+    def _running(self, kind: type[Server], program: Program, what: str) -> Server:
+        server = self._found.get((kind, program, what))
+        if server is None:
+            server = self._found[kind, program, what] = kind(program)
+            if what == "secured":
+                server.with_password("right-1")
+                if program.has_tls:
+                    server.with_tls(self._certificates())
+        if not server.is_running:
+            server.start()
+        return server
+
+    def _certificates(self) -> Authority:
+        """Whose certificate is for 127.0.0.1, and no name."""
+        authority = Authority(Path(self._folder.name))
+        certificate, key = authority.pair("the engine", address="127.0.0.1")
+        authority.put(authority.keyfile, key)
+        authority.put(authority.certfile, certificate)
+        return authority
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +86,55 @@ def servers() -> Iterator[Servers]:
     found = Servers()
     yield found
     found.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(servers: Servers, runtime_folder: Path) -> Iterator[None]:
+    """Nothing of a test outlives it, but the servers."""
+    before = belongings()
+    yield
+    assert_nothing_left(before, runtime_folder, servers.pids)
+
+
+@pytest.fixture(params=list(each_program()))
+def chosen(request: pytest.FixtureRequest) -> Any:
+    """The class of a server, and its program: each engine in turn."""
+    return request.param
+
+
+@pytest.fixture
+def server(chosen: Any, servers: Servers) -> Server:
+    """See `Servers.shared`."""
+    return servers.shared(*chosen)
+
+
+@pytest.fixture
+def expendable(chosen: Any, servers: Servers) -> Server:
+    """See `Servers.expendable`."""
+    return servers.expendable(*chosen)
+
+
+@pytest.fixture
+def secured(chosen: Any, servers: Servers) -> Server:
+    """See `Servers.secured`."""
+    return servers.secured(*chosen)
+
+
+@pytest.fixture
+def key() -> str:
+    """One that no other test has."""
+    return f"shop-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A connection waits for so many seconds for an answer, in the place of five."""
+    seconds = 0.3
+    names = [f"{engine.__package__}.{each.module}" for each in ENGINES.values()]
+    for name in (follower.__name__, engine.__name__, *filter(importlib.util.find_spec, names)):
+        if hasattr(module := importlib.import_module(name), "PATIENCE"):
+            monkeypatch.setattr(module, "PATIENCE", seconds)
+    return seconds
 
 
 @pytest.hookimpl(tryfirst=True)

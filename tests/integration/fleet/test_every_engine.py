@@ -8,103 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
-import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+import time
 
 import pytest
 
-from confcast.fleet import follower
-from confcast.fleet.engines import ENGINES, connect, engine
-from confcast.fleet.engines.engine import MOST_PAYLOAD, Store, TooLarge, Unreachable
+from confcast.fleet.engines.engine import MOST_PAYLOAD, TooLarge
 from confcast.fleet.head import Head, digest_of, encode
-from tests.integration.fleet.conftest import Servers
-from tests.support.engines import each_program
+from tests.support.engines.connections import ONE, THREE, TWO, connected, two, until_head
 from tests.support.engines.server import Server
-from tests.support.leaks import belongings
-from tests.support.waiting import eventually
-
-_numbers = itertools.count(1)
-
-ONE, TWO, THREE = (encode(Head(stable=digest_of(b"%d" % number), rev=number)) for number in (1, 2, 3))
-
-
-# ---- servers and connections
-
-
-@pytest.fixture(params=list(each_program()))
-def chosen(request: pytest.FixtureRequest) -> Any:
-    """The class of a server, and its program."""
-    return request.param
-
-
-@pytest.fixture
-def server(chosen: Any, servers: Servers) -> Server:
-    """A server that other tests use, too: it may be paused, and no more."""
-    return servers.of(*chosen)
-
-
-@pytest.fixture
-def expendable(chosen: Any, servers: Servers) -> Server:
-    """A server that may be killed, restarted and emptied."""
-    return servers.of(*chosen, expendable=True)
-
-
-@pytest.fixture
-def key() -> str:
-    """One that no other test has."""
-    return f"shop-{os.getpid()}-{next(_numbers)}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(servers: Servers, runtime_folder: object) -> Iterator[None]:
-    """No thread, and no descriptor, of a test outlives it; servers that others use do, and end with the run."""
-    before = belongings()
-    yield
-    eventually(lambda: belongings().descriptors <= before.descriptors, "the end of all descriptors of the test")
-    eventually(lambda: belongings().threads <= before.threads, "the end of all threads of the test")
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
-    """A connection waits for this long for an answer; else it would be five seconds."""
-    seconds = 0.3
-    modules = [engine, follower, *(importlib.import_module(f"{engine.__package__}.{each.module}") for each in _built())]
-    for module in modules:
-        if hasattr(module, "PATIENCE"):
-            monkeypatch.setattr(module, "PATIENCE", seconds)
-    return seconds
-
-
-def _built() -> list[Any]:
-    return [each for each in ENGINES.values() if importlib.util.find_spec(f"{engine.__package__}.{each.module}")]
-
-
-@contextlib.asynccontextmanager
-async def connected(server: Server, key: str, **access: Any) -> AsyncIterator[Store]:
-    """A connection, closed at the end."""
-    store = await connect(server.access(**access), key)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-@contextlib.asynccontextmanager
-async def two(server: Server, key: str) -> AsyncIterator[tuple[Store, Store]]:
-    """Two connections: of one that follows, and of one that publishes."""
-    async with connected(server, key) as first, connected(server, key) as second:
-        yield first, second
-
-
-async def until_head(store: Store, wanted: bytes | None) -> None:
-    """Follow the hints until the head is this one."""
-    while await store.head() != wanted:
-        await store.hint()
-
 
 # ---- what an engine keeps
 
@@ -250,8 +162,6 @@ async def test_a_report_takes_the_place_of_the_hosts_last_one(server: Server, ke
 
 async def test_a_report_has_an_age_by_the_engines_clock(server: Server, key: str, monkeypatch: pytest.MonkeyPatch):
     """The host's clock is off by a day, and so is the controller's."""
-    import time
-
     async with connected(server, key) as store:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() - 86_400)
@@ -325,20 +235,3 @@ async def test_the_head_is_read_while_a_hint_is_waited_for(server: Server, key: 
         assert await other.swap(None, ONE, b"1")
         await waiting
         await until_head(store, ONE)
-
-
-# ---- faults of the server
-
-
-async def test_a_killed_server_is_known_at_once(expendable: Server, key: str):
-    async with connected(expendable, key) as store:
-        await store.subscribe()
-        assert await store.head() is None
-        waiting = asyncio.create_task(store.hint())
-        await asyncio.sleep(0)
-        expendable.kill()
-        async with asyncio.timeout(1.0):
-            with pytest.raises(Unreachable):
-                await waiting
-        with pytest.raises(Unreachable):
-            await store.head()

@@ -137,7 +137,7 @@ class Server(abc.ABC):
     @property
     def is_running(self) -> bool:
         """Whether it was started, and neither killed nor stopped since."""
-        return self._process is not None
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -152,7 +152,7 @@ class Server(abc.ABC):
         return Access(**{"url": self.url, **more})
 
     def start(self) -> None:
-        """Run it; returns once it answers."""
+        """Run it; returns once it answers. For the main thread: the kernel ends it with the thread that starts it."""
         for _ in range(_ATTEMPTS):
             self.port = self.port or free_port()
             self._launch()
