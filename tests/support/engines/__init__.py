@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.engines.etcd import Etcd
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 
 SERVERS: dict[str, type[Server]] = {
     "Redis": Redis,
+    "Etcd": Etcd,
 }
 """Each engine's server by the name of its source."""
 

@@ -2,8 +2,9 @@
 
 Guarantees. Each length is bounded: a line of the head, the head, a chunk's size, a line of a body, a whole body. An
 answer whose end can't be told from a lost connection is refused: a body without a length, or one whose two lengths
-differ. The end of a body and the loss of the connection are told apart, and a last line without a newline is handed
-out with the end (etcd says in one why it ends a watch). Each method may be cancelled and called again; no byte is lost.
+differ; that of a refusal, of status 400 or more, may have none. The end of a body and the loss of the connection are
+told apart, and a last line without a newline is handed out with the end (etcd says in one why it ends a watch). Each
+method may be cancelled and called again; no byte is lost.
 
 Whatever is not HTTP/1.1 raises Fault, whatever ends too early raises Unreachable.
 
@@ -25,6 +26,7 @@ _MOST_HEAD = 32 * 1024
 _MOST_CHUNK_LINE = 1024  # its size in hexadecimal digits, and what may stand behind it
 _MOST_INTERIM = 10  # answers 1xx before the one that counts
 _PIECE = 64 * 1024
+_TO_THE_END = 2**62  # more than anybody sends
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
@@ -109,13 +111,13 @@ class Incoming:
         except OSError as error:
             raise self._lost(error) from error
 
-    async def some(self, most: int) -> bytes:
-        """At least one byte."""
+    async def some(self, most: int, *, may_end: bool = False) -> bytes:
+        """At least one byte; none only if the connection was closed, and may be."""
         try:
             piece = await self._reader.read(most)
         except OSError as error:
             raise self._lost(error) from error
-        if not piece:
+        if not piece and not may_end:
             raise self._end(b"")
         return piece
 
@@ -183,6 +185,7 @@ class Body:
         self._incoming = incoming
         length = _length_of(incoming, head)
         self._chunked = length is None
+        self._to_the_end = length == _TO_THE_END
         self._left = length or 0  # of the body, or of the present chunk
         self._data_ended = False  # the CR LF after a chunk's data is due
         self._last = False  # the chunk of size 0 was read
@@ -194,7 +197,9 @@ class Body:
             await self._next_chunk()
         if self.ended:
             return b""
-        piece = await self._incoming.some(min(self._left, _PIECE))
+        piece = await self._incoming.some(min(self._left, _PIECE), may_end=self._to_the_end)
+        if not piece:
+            self.ended = True
         self._left -= len(piece)
         if not self._left:
             self._data_ended, self.ended = self._chunked, not self._chunked
@@ -271,7 +276,7 @@ def _tokens(value: str) -> set[str]:
 
 
 def _length_of(incoming: Incoming, head: Head) -> int | None:
-    """Bytes of the body; None for one in chunks."""
+    """Bytes of the body; None for one in chunks, _TO_THE_END for one that the end of the connection ends."""
     if _tokens(head.headers.get("content-encoding", "identity")) != {"identity"}:
         raise incoming.garbage("it is compressed, which nobody has asked for")
     if head.status in (204, 304):
@@ -281,6 +286,8 @@ def _length_of(incoming: Incoming, head: Head) -> int | None:
         if coding.lower() != "chunked" or lengths is not None:
             raise incoming.garbage("it is not plainly chunked")
         return None
+    if lengths is None and head.status >= 400:
+        return _TO_THE_END
     if lengths is None:
         raise incoming.garbage(f"it has no length, so that a cut one could not be told (status {head.status})")
     each = _tokens(lengths)
