@@ -201,6 +201,8 @@ class EtcdStore:
 
     async def entries(self, limit: int) -> list[bytes]:
         """The newest entries, newest first."""
+        if limit < 1:
+            return []  # etcd takes 0 for no limit
         newest = {"limit": str(limit), "sort_order": "DESCEND", "sort_target": "CREATE"}
         most = _MOST_ENTRY_ANSWER * (limit + 1)
         reply = await self._api.ask_store("kv/range", {**self._all("audit/"), **newest}, most=most)

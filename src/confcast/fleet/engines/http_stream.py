@@ -24,7 +24,8 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
-from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Unreachable
+from confcast.fleet.engines import engine
+from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, read_head
 
 MOST_ANSWER = 64 * 1024
@@ -111,7 +112,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         most: int = MOST_ANSWER,
-        patience: float = PATIENCE,
+        patience: float | None = None,
         twice: bool = True,
     ) -> Answer:
         """Send a request, and read its answer, whatever its status is.
@@ -122,7 +123,7 @@ class HttpClient:
             headers: Besides those of the client.
             body: What is sent.
             most: Bytes of the largest body that is read.
-            patience: Seconds for all of it.
+            patience: Seconds for all of it; None: engine.PATIENCE.
             twice: Whether it may reach the server twice: False for one that must not, which gets a fresh connection.
 
         Raises:
@@ -145,7 +146,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         longest: int = LONGEST_LINE,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ) -> Stream | Answer:
         """Send a request whose answer goes on: a Stream if its status is 200, else an Answer, and the stream is closed.
 
@@ -155,7 +156,7 @@ class HttpClient:
             headers: Besides those of the client.
             body: What is sent.
             longest: Bytes of the longest line.
-            patience: Seconds until the answer's head is there; a line may take for ever.
+            patience: Seconds until the answer's head is there; None: engine.PATIENCE. A line may take for ever.
 
         Raises:
             EngineError: As of `request`.
@@ -194,7 +195,8 @@ class HttpClient:
         return "\r\n".join(head).encode("ascii") + body
 
     @contextlib.asynccontextmanager
-    async def _deadline(self, patience: float) -> AsyncIterator[None]:
+    async def _deadline(self, patience: float | None) -> AsyncIterator[None]:
+        patience = engine.PATIENCE if patience is None else patience
         deadline = asyncio.timeout(patience)
         try:
             async with deadline:
