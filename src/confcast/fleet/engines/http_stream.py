@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -236,7 +237,7 @@ class HttpClient:
                 raise Unreachable(f"{self._shown}: the connection was closed during the TLS handshake") from error
             raise Fault(f"{self._shown}: no TLS: {error.reason or error}") from error
         except (OSError, UnicodeError) as error:
-            raise Unreachable(f"{self._shown}: no connection: {getattr(error, 'strerror', None) or error}") from error
+            raise Unreachable(f"{self._shown}: no connection: {_reason(error)}") from error
         _notice_silent_loss(writer)
         return _Connection(reader, writer, self._shown)
 
@@ -270,6 +271,13 @@ class _Connection:
         with contextlib.suppress(EngineError, OSError, TimeoutError):
             async with asyncio.timeout(_TO_CLOSE):
                 await self._writer.wait_closed()
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Why there is no connection; asyncio's own text has the address in it, once for each that a name has."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _notice_silent_loss(writer: asyncio.StreamWriter) -> None:
