@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import confcast
@@ -21,9 +21,11 @@ PINS = {"shape/test_public_names.py", "shape/test_options.py", "typing/api.py"} 
 
 
 def given(kept: Any) -> Any:
-    """The type that a caller may give: a path is kept as a text, and probes as a tuple."""
+    """The type that a caller may give: a path is kept as a text, probes as a tuple, labels as a dict."""
     if kept == tuple[AnyProbe, ...]:
         return Sequence[Probe]
+    if kept == dict[str, str]:
+        return Mapping[str, str]
     return kept | os.PathLike[str] if kept == str | None else kept
 
 

@@ -403,6 +403,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         max_error_rate=0.05,
         probes=[probes.Http("http://127.0.0.1:8000/"), probes.Command(["bin/smoke-test", "--quick"], every=10)],
         supervise="caller",
+        labels={"ring": "canary"},
         log_level="warning",
         executable=Path("bin/python"),
     )
@@ -423,6 +424,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
     ConfigReloadManager(loader, on_start_error="last")  # type: ignore[arg-type]
     ConfigReloadManager(loader, supervise="loop")  # type: ignore[arg-type]
     ConfigReloadManager(loader, log_level="verbose")  # type: ignore[arg-type]
+    ConfigReloadManager(loader, labels={"ring": 1})  # type: ignore[dict-item]
     ConfigReloadManager(loader, executable=3.11)  # type: ignore[arg-type]
     assert_type(owner_main(), None)
     ConfigReloadManager(Settings)  # type: ignore[arg-type]

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
 from confcast.errors import ConfigError, Problem
 from confcast.wire import probes as _probes
@@ -28,6 +29,9 @@ from confcast.wire.probes import Probe
 from confcast.wire.probes import probe_of_text as probe_of_text
 
 _SLACK = 1.0
+_MOST_LABELS = 16
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")  # without '=', which stands between the two, and ','
+_LABEL_WORDS = "a letter or digit, then letters, digits and any of . _ / - are expected, 63 at the most"
 _NEEDS_STATE_DIR = (
     "'last_good' needs state_dir: without that folder no version outlives a stop of the server, and there is never a "
     "good one to start on"
@@ -100,6 +104,27 @@ def _switch(value: object) -> object:
     return bool(value)
 
 
+def _labels(value: Any) -> object:
+    """The labels as a dict, by name."""
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping of names to values is expected, such as {'ring': 'canary'}")
+    if len(value) > _MOST_LABELS:
+        raise ValueError(f"{_MOST_LABELS} labels at the most are expected, not {len(value)}")
+    for each in (*value, *value.values()):
+        if not isinstance(each, str) or not _LABEL.fullmatch(each):
+            raise ValueError(f"{each!r} is no name or value of a label: {_LABEL_WORDS}")
+    return {name: value[name] for name in sorted(value)}
+
+
+def label_of_text(text: str) -> tuple[str, str]:
+    """The name and the value of a label on a command line: `ring=canary`. Raises ValueError."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r}: NAME=VALUE is expected, such as ring=canary")
+    _labels({name: value})
+    return name, value
+
+
 def _folder(value: str | os.PathLike[str] | None) -> str | None:
     """The folder as an absolute path, which a change of the working directory does not affect."""
     if value is not None and not os.fspath(value):
@@ -124,6 +149,7 @@ Deaths = Annotated[int, _Kind(_deaths, "DEATHS")]
 Rate = Annotated[float | None, _Kind(_rate, "SHARE")]
 Trial = Annotated[Canary | None, _Kind(_canary, "SIZE")]
 Probes = Annotated[tuple[AnyProbe, ...], _Kind(_probes.checked, "PROBE")]
+Labels = Annotated[dict[str, str], _Kind(_labels, "NAME=VALUE")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
 Silent = Literal["proceed", "refuse"]
@@ -205,6 +231,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "evidence.",
         _Flag("--probe", "a URL, or a program with its arguments, that is asked while a version is provisional"),
     ] = ()
+    labels: Annotated[
+        Labels,
+        "What this host is called where many follow one configuration, as `{'ring': 'canary'}`: a rollout may begin "
+        "with the hosts that have a label. Names and values are seen by everybody who may read the fleet's status.",
+        _Flag("--label", "a label of this host, such as ring=canary; may be given several times"),
+    ] = {}
     supervise: Annotated[
         Supervise,
         "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
@@ -252,7 +284,11 @@ class Option(NamedTuple):
 def declared() -> dict[str, Option]:
     """Every option, by name, in the order in which they are documented."""
     hints = get_type_hints(Options, include_extras=True)
-    return {each.name: _declared(each.name, each.default, *get_args(hints[each.name])) for each in fields(Options)}
+    return {each.name: _declared(each.name, _default(each), *get_args(hints[each.name])) for each in fields(Options)}
+
+
+def _default(field: FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _declared(name: str, default: object, kind: Any, *more: Any) -> Option:
@@ -263,7 +299,7 @@ def _declared(name: str, default: object, kind: Any, *more: Any) -> Option:
     usual = _Flag("--" + name.replace("_", "-"))
     flag, words = next((each for each in more if isinstance(each, _Flag)), usual)
     first = text.partition(". ")[0].rstrip(".")
-    shown = "" if default in (None, ()) or isinstance(default, bool) else f" ({str(default).removesuffix('.0')})"
+    shown = "" if default in (None, (), {}) or isinstance(default, bool) else f" ({str(default).removesuffix('.0')})"
     words = words or f"{first[0].lower()}{first[1:]}{shown}"
     return Option(
         text, kind, default, choices, check, flag if name in EmbeddedOptions.__annotations__ else "", metavar, words
@@ -317,6 +353,7 @@ class EmbeddedOptions(TypedDict, total=False):
     max_deaths: int
     max_error_rate: float | None
     probes: Sequence[Probe]
+    labels: Mapping[str, str]
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
 

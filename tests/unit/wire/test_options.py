@@ -43,6 +43,11 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
         ({"state_dir": ""}, "state_dir='': a folder is expected, or None"),
         ({"watch": "no"}, "watch='no': True or False is expected"),
         ({"enable_signal_handler": None}, "enable_signal_handler=None: True or False is expected"),
+        ({"labels": "ring=canary"}, "labels='ring=canary': a mapping of names to values is expected, such as"),
+        ({"labels": {"ring": 1}}, "labels={'ring': 1}: 1 is no name or value of a label: a letter or digit, then"),
+        ({"labels": {"a=b": "x"}}, "'a=b' is no name or value of a label"),
+        ({"labels": {"ring": "x" * 64}}, "63 at the most"),
+        ({"labels": {str(number): "x" for number in range(17)}}, "16 labels at the most are expected, not 17"),
         ({"executable": ""}, "executable='': a Python interpreter is expected, or None"),
     ],
 )

@@ -34,7 +34,7 @@ from confcast import (
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common.owners import NO_OWNER
 from confcast.wire import canary_flags
-from confcast.wire.options import AnyProbe, EmbeddedOptions, probe_of_text
+from confcast.wire.options import EmbeddedOptions, label_of_text, probe_of_text
 from confcast.wire.options import declared as declared_options
 
 _log = logging.getLogger("confcast.servers")
@@ -95,6 +95,11 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
     except ValueError as error:
         parser.error(str(error))
     options |= {} if canary is None else {"canary": canary}
+    if "labels" in options:
+        labels = dict(options["labels"])
+        if len(labels) < len(options["labels"]):
+            parser.error("--label: each name has one value")
+        options["labels"] = labels
     path = options.pop("loader", None)
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
@@ -122,8 +127,8 @@ def _parser(server: str) -> argparse.ArgumentParser:
             parser.add_argument(option.flag, dest=name, action="store_false", default=None, help=option.help)
         elif name == "canary":
             canary_flags.add_to(parser, prefix="canary-")
-        elif name == "probes":
-            how = {"action": "append", "type": _probe, "metavar": option.metavar, "help": option.help}
+        elif name in _REPEATED:
+            how = {"action": "append", "type": _REPEATED[name], "metavar": option.metavar, "help": option.help}
             parser.add_argument(option.flag, dest=name, **how)
         elif option.flag:
             kind = float if option.type == float | None else option.type if option.type in (int, float) else str
@@ -132,12 +137,20 @@ def _parser(server: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _probe(text: str) -> AnyProbe:
-    """A probe on the command line. Raises ArgumentTypeError."""
-    try:
-        return probe_of_text(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _of_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What an option's text on the command line stands for; it raises ArgumentTypeError."""
+
+    def converted(text: str) -> Any:
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return converted
+
+
+_REPEATED = {"probes": _of_text(probe_of_text), "labels": _of_text(label_of_text)}
+"""The options that may be given several times, and what their texts stand for."""
 
 
 def require(package: str, extra: str) -> ModuleType:

@@ -68,6 +68,25 @@ def test_a_launcher_names_probes_by_url_or_program() -> None:
     assert line.rest == ["app"]
 
 
+def test_a_launcher_takes_the_labels_of_its_host() -> None:
+    line = launching.parse("server", ["--loader=a:b", "--label", "ring=canary", "--label=zone=eu-1", "app"])
+    assert line.options == {"labels": {"ring": "canary", "zone": "eu-1"}}
+    assert line.rest == ["app"]
+
+
+@pytest.mark.parametrize("wrong", ["ring", "=canary", "ring=", "ring=a=b", "ring=two words", "r\u00efng=x"])
+def test_a_launcher_refuses_what_is_no_label(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        launching.parse("server", ["--loader=a:b", "--label", wrong])
+    assert "argument --label: " in capsys.readouterr().err
+
+
+def test_a_label_has_one_value(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        launching.parse("server", ["--loader=a:b", "--label", "ring=a", "--label", "ring=b"])
+    assert "--label: each name has one value" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "wrong",
     ["--probe=", "--probe=http:///x", "--canary=some", "--canary-for=90", "--max-deaths=few", "--max-error-rate=5%"],
