@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.engines.etcd import Etcd
+from tests.support.engines.postgres import Postgres
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 
 SERVERS: dict[str, type[Server]] = {
+    "Postgres": Postgres,
     "Redis": Redis,
     "Etcd": Etcd,
 }
