@@ -44,10 +44,14 @@ class Program:
 
     def ask(self, *command: Any) -> Any:
         """Have it do something, and wait for what comes back."""
+        self.tell(*command)
+        return self.answer()
+
+    def tell(self, *command: Any) -> None:
+        """Have it do something; `answer` waits for what comes back."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
-        return self.answer()
 
     def answer(self, deadline: float = DEADLINE) -> Any:
         """The next line that it says."""
