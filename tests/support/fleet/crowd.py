@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.fleet.host import Ran
+from tests.support.fleet.host import Event
 from tests.support.programs import Program
 from tests.support.waiting import DEADLINE
 
@@ -38,7 +38,7 @@ class Crowd:
         self.names: list[str] = []
         self.programs: list[Program] = []
         self._of: dict[str, Program] = {}
-        self._ran: list[Ran] = []
+        self._events: list[Event] = []
         self._arguments = [(source, str(probation), str(clock)) for clock in clocks]
 
     def add(self, names: Iterable[str], *, folder: Path | None = None, **labels: str) -> None:
@@ -68,11 +68,11 @@ class Crowd:
         missing = [name for answer in self._all("await_running", digest, wanted, seconds) for name in answer]
         assert not missing, f"not within {seconds:g} s: {len(missing)} hosts that run {digest[:8]}, such as {missing[0]}"
 
-    def ran(self) -> list[Ran]:
-        """All that ever began to run, in the order of time."""
-        self._ran += [Ran(*each) for answer in self._all("ran") for each in answer]
-        self._ran.sort()
-        return self._ran
+    def events(self) -> list[Event]:
+        """All that has ever come of payloads, in the order of time."""
+        self._events += [Event(*each) for answer in self._all("events") for each in answer]
+        self._events.sort()
+        return self._events
 
     def connects(self) -> dict[str, int]:
         """How often each host has connected, or tried to."""

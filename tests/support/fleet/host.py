@@ -22,18 +22,20 @@ from tests.support.fleet.acts import act_of
 UNDONE_AFTER = 0.05
 
 
-class Ran(NamedTuple):
-    """That a host began to run a payload.
+class Event(NamedTuple):
+    """What came of a payload on a host.
 
     Attributes:
         at: By CLOCK_MONOTONIC, which all processes of the machine have in common, in nanoseconds.
         host: Its id.
         digest: The payload's.
+        state: As the host reports it. It runs the payload from `applied` on, or from `good` on if it knew it before.
     """
 
     at: int
     host: str
     digest: str
+    state: str
 
 
 class ProtocolHost:
@@ -45,7 +47,7 @@ class ProtocolHost:
         labels: Its labels.
         folder: Its state folder.
         probation: Seconds from `applied` to `good`.
-        ran: Called when it begins to run a payload.
+        note: Called with what came of a payload.
 
     Attributes:
         running: The digest that it runs; empty before the first.
@@ -60,10 +62,10 @@ class ProtocolHost:
         labels: dict[str, str],
         folder: Path | None,
         probation: float,
-        ran: Callable[[Ran], None],
+        note: Callable[[Event], None],
     ) -> None:
         self.running = ""
-        self._source, self._probation, self._ran = source, probation, ran
+        self._source, self._probation, self._note = source, probation, note
         self._changed = asyncio.Event()
         self._id, self._labels, self._folder = host, labels, folder
         self._host, self._record = self._made(), Record()
@@ -128,7 +130,6 @@ class ProtocolHost:
         await _ended(self._trial)
         before, self.running = self.running, document.digest
         self._version += 1
-        self._ran(Ran(time.monotonic_ns(), self._id, document.digest))
         known = document.digest in self._good
         self._come(document, "good" if known else "applied", good_in=0.0 if known else self._probation)
         if not known:
@@ -148,6 +149,7 @@ class ProtocolHost:
     def _come(self, document: Document, state: OutcomeState, reason: str = "", good_in: float = 0.0) -> None:
         outcome = Outcome(document.told.fingerprint, state, self._version, reason, good_in)
         self._host.outcomes.put_nowait(outcome)
+        self._note(Event(time.monotonic_ns(), self._id, document.digest, state))
 
 
 async def _ended(*tasks: asyncio.Task[None] | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import resource
 import sys
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import confcast.fleet
-from tests.support.fleet.host import ProtocolHost, Ran
+from tests.support.fleet.host import Event, ProtocolHost
 
 _LONGEST_LINE = 16 * 1024 * 1024
 
@@ -35,7 +36,7 @@ class Hosts:
         self._source, self._probation = source, probation
         self._hosts: dict[str, ProtocolHost] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._ran: list[Ran] = []
+        self._events: list[Event] = []
         self._progress = asyncio.Event()
 
     def add(self, names: list[str], labels: dict[str, str], folder: str | None) -> int:
@@ -45,7 +46,7 @@ class Hosts:
             if own is not None:
                 own.mkdir(mode=0o700, exist_ok=True)
             self._hosts[name] = ProtocolHost(
-                self._source, name, labels=labels, folder=own, probation=self._probation, ran=self._note
+                self._source, name, labels=labels, folder=own, probation=self._probation, note=self._note
             )
         self.begin(names)
         return len(self._hosts)
@@ -78,10 +79,10 @@ class Hosts:
             return missing
         return []
 
-    def ran(self) -> list[Ran]:
-        """What began to run since this was asked last."""
-        ran, self._ran = self._ran, []
-        return ran
+    def events(self) -> list[Event]:
+        """What has come of payloads since this was asked last."""
+        events, self._events = self._events, []
+        return events
 
     def connects(self) -> dict[str, int]:
         """How often each host has connected, or tried to."""
@@ -96,8 +97,8 @@ class Hosts:
         if self._tasks:
             await self.end([*self._tasks])
 
-    def _note(self, ran: Ran) -> None:
-        self._ran.append(ran)
+    def _note(self, event: Event) -> None:
+        self._events.append(event)
         self._progress.set()
 
 
@@ -119,6 +120,7 @@ async def serve(commands: Callable[[], Any]) -> None:
 
 def main(source: str, probation: str, clock: str) -> None:
     """Until the end of standard input."""
+    logging.disable(logging.WARNING)  # a thousand hosts say of an outage what one does
     true, wrong_by = time.time, float(clock)
     time.time = lambda: true() + wrong_by
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
