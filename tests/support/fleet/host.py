@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from confcast.config.sources.following import Host, Outcome, OutcomeState
 from confcast.fleet.engines.engine import EngineError
-from confcast.fleet.followed import Document, Following, Record
+from confcast.fleet.followed import Document, _Following, _Record
 from tests.support.fleet.acts import act_of
 
 UNDONE_AFTER = 0.05
@@ -68,8 +68,8 @@ class ProtocolHost:
         self._source, self._probation, self._note = source, probation, note
         self._changed = asyncio.Event()
         self._id, self._labels, self._folder = host, labels, folder
-        self._host, self._record = self._made(), Record()
-        self._following: Following | None = None
+        self._host, self._record = self._made(), _Record()
+        self._following: _Following | None = None
         self._connects = 0
         self._good: set[str] = set()  # it has been through its probation with these
         self._version = 0
@@ -77,13 +77,13 @@ class ProtocolHost:
 
     @property
     def connects(self) -> int:
-        return self._connects + (self._following.follower.connects if self._following is not None else 0)
+        return self._connects + (self._following._follower.connects if self._following is not None else 0)
 
     async def run(self) -> None:
         """Be there until it is cancelled, or dies of a payload."""
-        self.running, self._host, self._record = "", self._made(), Record()
+        self.running, self._host, self._record = "", self._made(), _Record()
         self._changed.clear()
-        self._following = Following(self._source, self._host, self._record)
+        self._following = _Following(self._source, self._host, self._record)
         following = asyncio.create_task(self._following.run())
         following.add_done_callback(lambda _: self._changed.set())
         try:
@@ -105,7 +105,7 @@ class ProtocolHost:
         assert self._following is not None
         with contextlib.suppress(EngineError, TimeoutError):
             async with asyncio.timeout(self._source.connect_timeout):
-                await self._following.follower.refresh()
+                await self._following._follower.refresh()
         if self._record.document is None:
             await self._changed.wait()
 
