@@ -73,7 +73,7 @@ class Servers:
 
     def _certificates(self) -> Authority:
         """Whose certificate is for 127.0.0.1, and no name."""
-        authority = Authority(Path(self._folder.name))
+        authority = Authority(Path(tempfile.mkdtemp(dir=self._folder.name)))  # each server's own
         certificate, key = authority.pair("the engine", address="127.0.0.1")
         authority.put(authority.keyfile, key)
         authority.put(authority.certfile, certificate)

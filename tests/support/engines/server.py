@@ -24,6 +24,7 @@ from tests.support.certificates import Authority
 from tests.support.waiting import DEADLINE, eventually
 
 _ATTEMPTS = 5
+_BLOCK = 200
 _PORTS = (20000, 32000)  # below those that connections get by themselves: one that was left for a restart stays free
 
 
@@ -252,9 +253,12 @@ class Server(abc.ABC):
 
 
 def free_port() -> int:
-    """A port that nobody has at the moment, and that no connection gets by itself."""
+    """A port that nobody has at the moment, and that no connection gets by itself.
+
+    It is of this process's block: another one that runs these tests, too, leaves it alone while its server is down.
+    """
     while True:
-        port = random.randrange(*_PORTS)
+        port = _FIRST + random.SystemRandom().randrange(_BLOCK)  # hypothesis gives each process the same random numbers
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 continue
@@ -264,3 +268,20 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
+
+
+def _claimed_block() -> int:
+    """The first port of a block that is this process's until its end, by a name that the kernel gives to one."""
+    for first in range(*_PORTS, _BLOCK):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0confcast-tests-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()  # it stays open as long as the process lives
+        return first
+    raise AssertionError("no block of ports is left")
+
+
+_FIRST = _claimed_block()
