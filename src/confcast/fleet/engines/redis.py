@@ -59,9 +59,9 @@ local now = time[1] + time[2] / 1000000
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3], 'LIMIT', 0, 100)
-local over = redis.call('ZCARD', KEYS[2]) - ARGV[4]
-if over > 0 then old = redis.call('ZRANGE', KEYS[2], 0, math.min(over, 100) - 1) end
-for _, host in ipairs(old) do
+local most = math.min(100, math.max(#old, redis.call('ZCARD', KEYS[2]) - ARGV[4]))
+if most == 0 then return 1 end
+for _, host in ipairs(redis.call('ZRANGE', KEYS[2], 0, most - 1)) do
   redis.call('HDEL', KEYS[1], host)
   redis.call('ZREM', KEYS[2], host)
 end

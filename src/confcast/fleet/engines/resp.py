@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 _LONGEST_LINE = 4096  # bytes of a number, a simple string or an error
 _DEEPEST = 8
+_NONE = "sends bytes that are no reply of Redis"  # without them: they may be part of a payload
 _SMALLEST = 3  # bytes of an element: "_\r\n"
 
 
@@ -108,7 +109,7 @@ class Replies:
             return (yield from self._string(kind, rest))
         if kind in _AGGREGATES:
             return (yield from self._several(kind, rest, depth))
-        raise BadReply(f"sends {line[:20]!r}, which is no reply of Redis")
+        raise BadReply(_NONE)
 
     def _line(self) -> Generator[None, None, bytes]:
         looked = self._at
@@ -128,7 +129,7 @@ class Replies:
         """Raise BadReply at the first byte: a server of another kind may never end its line."""
         first = bytes(self._buffer[self._at : self._at + 1])
         if first and first not in _KINDS:
-            raise BadReply(f"sends {bytes(self._buffer[self._at : self._at + 20])!r}, which is no reply of Redis")
+            raise BadReply(_NONE)
 
     def _string(self, kind: bytes, length: bytes) -> Generator[None, None, Any]:
         if length == b"-1" and kind == b"$":
@@ -173,13 +174,13 @@ class Replies:
 def _integer(text: bytes) -> int:
     digits = text[1:] if text[:1] in (b"-", b"+") else text
     if not digits.isdigit():
-        raise BadReply(f"sends {text[:20]!r} as a number")
+        raise BadReply("sends something as a number that is none")
     return int(text)
 
 
 def _count(text: bytes) -> int:
     if not text.isdigit() or len(text) > 19:
-        raise BadReply(f"sends {text[:20]!r} as a length")
+        raise BadReply("sends something as a length that is none")
     return int(text)
 
 
@@ -189,19 +190,19 @@ def _float(text: bytes) -> float:
     except ValueError:
         found = None
     if found is None or b"_" in text or text != text.strip() or (math.isnan(found) and text.lstrip(b"-") != b"nan"):
-        raise BadReply(f"sends {text[:20]!r} as a number")
+        raise BadReply("sends something as a number that is none")
     return found
 
 
 def _bool(text: bytes) -> bool:
     if text not in (b"t", b"f"):
-        raise BadReply(f"sends {text[:20]!r} as a truth")
+        raise BadReply("sends something as a truth that is none")
     return text == b"t"
 
 
 def _nothing(text: bytes) -> None:
     if text:
-        raise BadReply(f"sends {text[:20]!r} with a null")
+        raise BadReply("sends a null that is none")
 
 
 def _error(text: bytes) -> ErrorReply:
