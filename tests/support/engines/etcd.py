@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import httpx
 
 from tests.support.certificates import trusting
 from tests.support.engines.server import Program, Server, free_port
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 ROOT_PASSWORD = "of-root"
 _USER = "host"
@@ -37,6 +36,7 @@ class Etcd(Server):
         self._more = options
         self._seen = 0  # bytes of the log that are of earlier processes
         self._has_users = False
+        self.is_awaited = True  # one of several is ready once most are there
 
     @classmethod
     def programs(cls) -> list[Program]:
@@ -84,7 +84,10 @@ class Etcd(Server):
         self._seen = log.stat().st_size if log.exists() else 0
 
     def _answers(self) -> bool:
-        """Its own log says so: no other process writes there."""
+        return not self.is_awaited or self.answers()
+
+    def answers(self) -> bool:
+        """Whether its own log says so: no other process writes there."""
         with (self.folder / "log").open("rb") as log:
             log.seek(self._seen)
             return _READY in log.read()
@@ -179,8 +182,12 @@ class Cluster:
         for member in self.members:
             member.port, member.peer_port = free_port(), free_port()
         try:
-            with ThreadPoolExecutor() as pool:  # none is ready before most are there
-                list(pool.map(Etcd.start, self.members))
+            for member in self.members:
+                member.is_awaited = False
+                member.start()
+            for member in self.members:
+                member.is_awaited = True
+                eventually(member.answers, "a member of a cluster that is ready")
         except BaseException:
             self.__exit__()
             raise

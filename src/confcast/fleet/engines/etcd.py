@@ -38,7 +38,7 @@ from confcast.fleet.engines.engine import (
     Unreachable,
 )
 from confcast.fleet.engines.etcd_api import PORT, EtcdApi, KeyValue, Reply
-from confcast.fleet.engines.http_answer import LineTooLong, StreamEnded
+from confcast.fleet.engines.http_answer import LineTooLong, StreamEnded, Unanswered
 from confcast.fleet.engines.http_stream import Stream
 
 KEPT = 600
@@ -92,6 +92,10 @@ async def _opened(store: EtcdStore, patience: float) -> None:
         if not deadline.expired():
             raise
         raise Unreachable(f"{store.shown}: no answer within {patience:.1f} s") from None
+    except Unanswered as error:
+        await store.close()
+        hint = "; does it expect TLS (etcds://)?" if store.shown.startswith("etcd:") else ""
+        raise Unreachable(f"{error}{hint}") from error
     except BaseException:
         await store.close()
         raise
@@ -239,9 +243,9 @@ class EtcdStore:
 
     async def _written_at(self, found: KeyValue) -> float | None:
         """When a report was written, on our monotonic clock; None for one that is going, or was not put by a host."""
-        revision, at = self._written.get(found.key, (0, 0.0))
-        if revision == found.mod_revision:
-            return at
+        known = self._written.get(found.key)
+        if known is not None and known[0] == found.mod_revision:
+            return known[1]
         if not found.lease:
             return None
         lease = await self._api.ask("lease/timetolive", {"ID": found.lease})

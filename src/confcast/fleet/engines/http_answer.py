@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from typing import NamedTuple
 
-from confcast.fleet.engines.engine import Fault, Unreachable
+from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 
 _MOST_LINES = 100  # of a head
 _MOST_HEAD = 32 * 1024
@@ -52,6 +53,11 @@ class StreamEnded(Unreachable):
     def __init__(self, text: str, rest: bytes) -> None:
         super().__init__(text)
         self.rest = rest
+
+
+def in_words(error: ssl.SSLError) -> str:
+    """An error of TLS without what only OpenSSL's authors know."""
+    return (error.reason or str(error)).lower().replace("_", " ")
 
 
 class Head(NamedTuple):
@@ -125,7 +131,9 @@ class Incoming:
         """The error for an answer that is none."""
         return Fault(f"{self.shown}: the answer is not HTTP/1.1: {what}")
 
-    def _lost(self, error: OSError) -> Unreachable:
+    def _lost(self, error: OSError) -> EngineError:
+        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):  # TLS 1.3 refuses after the handshake
+            return Fault(f"{self.shown}: the server refuses TLS with this side: {in_words(error)}")
         if not self._any:
             return Unanswered(f"{self.shown}: the connection was lost before an answer: {error}")
         return Unreachable(f"{self.shown}: the connection was lost in the middle of an answer: {error}")

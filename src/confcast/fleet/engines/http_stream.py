@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
-from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, read_head
+from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, in_words, read_head
 
 MOST_ANSWER = 64 * 1024
 """Bytes of the largest body, unless another bound is given."""
@@ -232,14 +232,21 @@ class HttpClient:
             reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_LIMIT)
         except ssl.SSLCertVerificationError as error:
             raise Fault(f"{self._shown}: the certificate is not the server's: {error.verify_message}") from error
-        except ssl.SSLError as error:
-            if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                raise Unreachable(f"{self._shown}: the connection was closed during the TLS handshake") from error
-            raise Fault(f"{self._shown}: no TLS: {error.reason or error}") from error
         except (OSError, UnicodeError) as error:
-            raise Unreachable(f"{self._shown}: no connection: {_reason(error)}") from error
+            raise self._unconnected(error) from error
         _notice_silent_loss(writer)
         return _Connection(reader, writer, self._shown)
+
+    def _unconnected(self, error: OSError | UnicodeError) -> EngineError:
+        closed = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or (
+            isinstance(error, ConnectionError) and not error.errno  # of asyncio, for an end during the handshake
+        )
+        if closed and self._tls is not None:
+            return Unreachable(f"{self._shown}: the server closed the connection during the TLS handshake; is it one"
+                               " with TLS?")  # fmt: skip
+        if isinstance(error, ssl.SSLError):
+            return Fault(f"{self._shown}: no TLS: {in_words(error)}")
+        return Unreachable(f"{self._shown}: no connection: {_reason(error)}")
 
 
 class _Connection:
