@@ -8,11 +8,13 @@ import pytest
 
 from tests.support.engines.etcd import Etcd
 from tests.support.engines.postgres import Postgres
+from tests.support.engines.nats import Nats
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 
 SERVERS: dict[str, type[Server]] = {
     "Postgres": Postgres,
+    "Nats": Nats,
     "Redis": Redis,
     "Etcd": Etcd,
 }

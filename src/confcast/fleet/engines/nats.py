@@ -1,0 +1,417 @@
+"""NATS with JetStream: a head is the newest message of one subject in a key-value bucket.
+
+    nats://user@one.example:4222,two.example:4222/shop?replicas=3    the bucket `shop`; without a path: `confcast`
+
+What is where (KEY and HOST are encoded as `token` says):
+
+    $KV.<bucket>.KEY.head                     value: the head; header Confcast-Entry: its entry, percent-encoded
+    $KV.<bucket>.KEY.payload.<digest>
+    $KV.<bucket>_reports.KEY.report.HOST      in a bucket of its own, which keeps one message of a host, for a day
+
+Guarantees. Head and entry are one message, so they are written in one step. All is read from the stream's leader,
+never from a copy (a direct get may be answered by one, and is not answered at all without a bucket). No consumer is
+made: none is left behind, and the server's limit of 1,000 watches of a bucket does not count. Ages come from timestamps
+of the leader's clock.
+
+Limits. The audit trail is the subject's history: the newest 64 heads. A payload may have MOST_PAYLOAD bytes, and 200
+less than the server's `max_payload`. `put_payload` and `swap` make the buckets if they are missing, as a file with one
+replica, or as many as `?replicas=` says; a host makes none.
+
+Rights of a host: subscribe to `$KV.<bucket>.KEY.head`, `_INBOX.>`, and, so that it sees at once that the bucket was
+made anew, `$JS.EVENT.ADVISORY.STREAM.*.KV_<bucket>`; publish to `$JS.API.STREAM.MSG.GET.KV_<bucket>` and
+`$KV.<bucket>_reports.KEY.report.*`. The second last one lets it read all keys of the bucket: keys that hosts may not
+read of each other belong into buckets of their own.
+
+Hints. A plain subscription is told of a message before the stream has stored it, and of one that is refused
+afterwards. So each message is three hints: at once, and after HINT_AGAIN. Whoever deletes or makes a bucket publishes
+nothing on its subjects; the server's advisories tell of it.
+
+Rejected: an audit trail in a second stream (nothing writes to two streams in one step), a watch (see
+`nats_connection.py`), and the entry as a second part of the value (`nats kv get` would show no head).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import string
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
+
+import msgspec
+
+from confcast.fleet.engines.access import Access
+from confcast.fleet.engines.engine import (
+    MOST_PAYLOAD,
+    EngineError,
+    Fault,
+    Hints,
+    Seen,
+    TooLarge,
+    Unreachable,
+)
+from confcast.fleet.engines.nats_connection import Connection, NoResponder
+from confcast.fleet.engines.nats_connection import connect as _open
+
+HINT_AGAIN = (0.05, 0.5)
+"""Seconds after a message at which the head is read again: it was told before it was stored."""
+
+KEPT_HEADS = 64
+"""Heads that a bucket keeps: the most that a key-value bucket can."""
+
+_REPORTS_KEPT = 86400  # seconds
+_SPARE = 200  # bytes below max_payload: nearer to it, a client has lost its connection
+
+_ENTRY = "Confcast-Entry"
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_READABLE = "".join(set(string.printable) - set(string.whitespace) - {"%"})
+
+_NO_STREAM = 10059
+_NO_MESSAGE = 10037
+_OTHER_LAST = (10071, 10164)  # wrong last sequence, without and with its number
+_IS_THERE = 10058
+_NOT_ENABLED = (10039, 10076)
+_FULL = (10023, 10047)
+
+
+class _Refusal(Exception):
+    """An error that JetStream has answered with."""
+
+    def __init__(self, code: int, number: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.number = number
+
+
+class _Message(NamedTuple):
+    """A stored message. `value` is None for the marker of a deleted key."""
+
+    subject: str
+    sequence: int
+    value: bytes | None
+    headers: dict[str, str]
+    time: datetime
+
+
+class _Bucket(NamedTuple):
+    name: str
+
+    @property
+    def stream(self) -> str:
+        return f"KV_{self.name}"
+
+    def subject(self, *tokens: str) -> str:
+        return ".".join((f"$KV.{self.name}", *tokens))
+
+
+class Nats:
+    """A connection to NATS: see `Store`."""
+
+    NAME: ClassVar[str] = "NATS"
+
+    def __init__(self, bucket: str, key: str, replicas: int) -> None:
+        self._connection: Connection
+        self._key = token(key)
+        self._bucket = _Bucket(bucket)
+        self._reports = _Bucket(f"{bucket}_reports")
+        self._replicas = replicas
+        self._hints = Hints()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._seen: dict[str, _Message] = {}
+        self._seen_in = ""
+
+    async def open(self, access: Access) -> None:
+        """Connect."""
+        self._connection = await _open(access, self._lose)
+
+    # What a host does.
+
+    async def subscribe(self) -> None:
+        """Have the server tell of each message of the head, and of whoever makes the bucket anew."""
+        await self._connection.subscribe(self._head_subject, self._tell)
+        advisories = f"$JS.EVENT.ADVISORY.STREAM.*.{self._bucket.stream}"
+        await self._connection.subscribe(advisories, self._tell, optional=True)
+        await self.head()  # answered after the server has taken both subscriptions
+
+    async def hint(self) -> None:
+        """Wait until the head may have changed. Raises EngineError once the connection is lost."""
+        await self._hints.wait()
+
+    async def head(self) -> bytes | None:
+        """The head now, from the stream's leader."""
+        found = await self._newest_head()
+        return found.value if found else None
+
+    async def verify(self) -> bytes | None:
+        """The head, read on the connection that has the subscription: an answer proves both."""
+        if self._hints.error is not None:
+            raise self._hints.error
+        return await self.head()
+
+    async def payload(self, digest: str) -> bytes | None:
+        """The payload under this digest."""
+        found = await self._message(self._bucket, last_by_subj=self._bucket.subject(self._key, "payload", digest))
+        return found.value if found else None
+
+    async def report(self, host: str, record: bytes) -> None:
+        """Put a record in the place of the host's last one."""
+        subject = self._reports.subject(self._key, "report", token(host))
+        try:
+            await self._write(subject, record)
+        except NoResponder:
+            raise Fault(f"{self._shown}: the bucket {self._reports.name!r} is missing: `confcast fleet publish` makes"
+                        " it") from None  # fmt: skip
+        except _Refusal as refusal:
+            raise self._named(refusal) from None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        for timer in self._timers:
+            timer.cancel()
+        await self._connection.close()
+
+    # What a publisher does.
+
+    async def put_payload(self, digest: str, content: bytes) -> None:
+        """Write a payload, unless it is there; also one that was deleted. Raises TooLarge, too."""
+        most = min(MOST_PAYLOAD, self._connection.most_bytes - _SPARE)
+        if len(content) > most:
+            raise TooLarge(f"{self._shown}: the payload has {len(content)} bytes, and {most} at most are possible"
+                           f" (the server's max_payload is {self._connection.most_bytes})")  # fmt: skip
+        await self._prepare()
+        subject = self._bucket.subject(self._key, "payload", digest)
+        if await self._replace(subject, 0, content, {}):
+            return
+        there = await self._message(self._bucket, last_by_subj=subject)
+        if there is not None and there.value is None:  # deleted by a person
+            await self._replace(subject, there.sequence, content, {})
+
+    async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
+        """Put a head in the place of exactly `old`, with its entry: one message."""
+        found = await self._newest_head()
+        if (found.value if found else None) != old:
+            return False
+        await self._prepare()
+        headers = {_ENTRY: quote_from_bytes(entry, safe=_READABLE)}
+        return await self._replace(self._head_subject, found.sequence if found else 0, new, headers)
+
+    async def entries(self, limit: int) -> list[bytes]:
+        """The newest entries, newest first: those of the heads that the bucket still has."""
+        found = []
+        message = await self._newest_head() if limit == 1 else None
+        if message is not None and _ENTRY in message.headers:
+            return [unquote_to_bytes(message.headers[_ENTRY])]
+        sequence = 1
+        while message := await self._message(self._bucket, seq=sequence, next_by_subj=self._head_subject):
+            sequence = message.sequence + 1
+            if _ENTRY in message.headers:
+                found.append(unquote_to_bytes(message.headers[_ENTRY]))
+        return found[::-1][:limit]
+
+    async def reports(self) -> list[Seen]:
+        """The records of the last day. A second call reads those that came since the first."""
+        info = await self._info(self._reports)
+        if info is None:
+            return []
+        now = await self._now(info)
+        await self._update_seen(info)
+        ages = [((now - message.time).total_seconds(), message.value) for message in self._seen.values()]
+        return [Seen(value, max(0.0, age)) for age, value in ages if value is not None and age < _REPORTS_KEPT]
+
+    # Messages.
+
+    @property
+    def _shown(self) -> str:
+        return self._connection.shown
+
+    @property
+    def _head_subject(self) -> str:
+        return self._bucket.subject(self._key, "head")
+
+    def _tell(self) -> None:
+        self._hints.tell()
+        for timer in self._timers:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers = [loop.call_later(after, self._hints.tell) for after in HINT_AGAIN]
+
+    def _lose(self, error: EngineError) -> None:
+        self._hints.lose(error)
+
+    async def _newest_head(self) -> _Message | None:
+        return await self._message(self._bucket, last_by_subj=self._head_subject)
+
+    async def _message(self, bucket: _Bucket, **which: str | int) -> _Message | None:
+        """A message, from the stream's leader; None if there is none, or no bucket."""
+        try:
+            answer = await self._api(f"STREAM.MSG.GET.{bucket.stream}", which)
+        except _Refusal as refusal:
+            if refusal.number in (_NO_STREAM, _NO_MESSAGE) or refusal.code == 404:
+                return None
+            raise self._named(refusal) from None
+        try:
+            found = answer["message"]
+            headers = _headers(base64.b64decode(found.get("hdrs", "")))
+            value = None if headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers \
+                else base64.b64decode(found.get("data", ""))  # fmt: skip
+            return _Message(found["subject"], found["seq"], value, headers, datetime.fromisoformat(found["time"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Fault(f"{self._shown}: an answer of JetStream is not as expected: {error!r}") from error
+
+    async def _info(self, bucket: _Bucket) -> dict[str, Any] | None:
+        """A bucket's stream; None if there is none."""
+        try:
+            return await self._api(f"STREAM.INFO.{bucket.stream}", {})
+        except _Refusal as refusal:
+            if refusal.number == _NO_STREAM:
+                return None
+            raise self._named(refusal) from None
+
+    async def _api(self, name: str, question: dict[str, Any]) -> dict[str, Any]:
+        """Ask JetStream. Raises _Refusal, and EngineError."""
+        try:
+            return self._answer((await self._connection.ask(f"$JS.API.{name}", msgspec.json.encode(question))).data)
+        except NoResponder:
+            raise Fault(f"{self._shown}: JetStream is not enabled on this server, or for this account:"
+                        " `jetstream: enabled` in its configuration, or `nats-server -js`") from None  # fmt: skip
+
+    def _answer(self, content: bytes) -> dict[str, Any]:
+        try:
+            answer = msgspec.json.decode(content, type=dict[str, Any])
+        except (msgspec.DecodeError, ValueError) as error:
+            raise Fault(f"{self._shown}: an answer of JetStream is not JSON: {error}") from error
+        if error_ := answer.get("error"):
+            raise _Refusal(error_.get("code", 0), error_.get("err_code", 0), error_.get("description", "no reason"))
+        return answer
+
+    async def _write(self, subject: str, content: bytes, headers: dict[str, str] | None = None) -> int:
+        """Publish a message, and give its sequence once it is stored. Raises NoResponder, _Refusal, EngineError."""
+        answer = self._answer((await self._connection.ask(subject, content, headers)).data)
+        return int(answer.get("seq", 0))
+
+    async def _replace(self, subject: str, last: int, content: bytes, headers: dict[str, str]) -> bool:
+        """Write after exactly this sequence (0: as the first). Returns False if another message came before."""
+        headers[_EXPECTED] = str(last)
+        try:
+            await self._write(subject, content, headers)
+        except NoResponder:
+            raise Unreachable(f"{self._shown}: the bucket {self._bucket.name!r} was deleted just now") from None
+        except _Refusal as refusal:
+            if refusal.number in _OTHER_LAST:
+                return False
+            raise self._named(refusal) from None
+        return True
+
+    def _named(self, refusal: _Refusal) -> EngineError:
+        """An error of JetStream in words."""
+        text = f"{self._shown}: JetStream says: {refusal}"
+        if refusal.number in _NOT_ENABLED:
+            return Fault(f"{text}: it has to be enabled for this account")
+        if refusal.number in _FULL or refusal.code != 503:
+            return Fault(text)
+        return Unreachable(text)
+
+    # Buckets.
+
+    async def _prepare(self) -> None:
+        """Make the buckets that are missing, and refuse one that would lose heads.
+
+        It is called for each write: without a bucket a write has no answer, since hosts have the same subscription.
+        """
+        head = await self._made(self._bucket, {"max_msgs_per_subject": KEPT_HEADS})
+        await self._made(self._reports, {"max_msgs_per_subject": 1, "max_age": _REPORTS_KEPT * 10**9})
+        config = head["config"]
+        kept = config.get("max_msgs_per_subject", -1)
+        if 0 < kept < KEPT_HEADS:
+            raise Fault(f"{self._shown}: the bucket {self._bucket.name!r} keeps {kept} heads, and {KEPT_HEADS} are"
+                        f" needed for the audit trail: nats stream edit {self._bucket.stream}"
+                        f" --max-msgs-per-subject {KEPT_HEADS}")  # fmt: skip
+        if config.get("max_age"):
+            raise Fault(f"{self._shown}: the bucket {self._bucket.name!r} forgets its heads after"
+                        f" {config['max_age'] / 10**9:g} s: nats stream edit {self._bucket.stream}"
+                        " --max-age 0s")  # fmt: skip
+
+    async def _made(self, bucket: _Bucket, limits: dict[str, int]) -> dict[str, Any]:
+        """A bucket's stream, made if it was missing."""
+        if info := await self._info(bucket):
+            return info
+        config = {
+            "name": bucket.stream,
+            "subjects": [bucket.subject(">")],
+            "storage": "file",
+            "num_replicas": self._replicas,
+            "discard": "new",
+            "allow_rollup_hdrs": True,
+            "allow_direct": True,
+            "deny_delete": True,
+            **limits,
+        }
+        try:
+            return await self._api(f"STREAM.CREATE.{bucket.stream}", config)
+        except _Refusal as refusal:
+            if refusal.number == _IS_THERE and (info := await self._info(bucket)):  # another publisher was first
+                return info
+            raise self._named(refusal) from None
+
+    # Reports.
+
+    async def _update_seen(self, info: dict[str, Any]) -> None:
+        """Read the reports that came since the last call; all, if the bucket was made anew."""
+        newest = max((message.sequence for message in self._seen.values()), default=0)
+        if info["created"] != self._seen_in or info["state"]["last_seq"] < newest:
+            self._seen, self._seen_in, newest = {}, info["created"], 0
+        every = self._reports.subject(self._key, "report", "*")
+        while message := await self._message(self._reports, seq=newest + 1, next_by_subj=every):
+            newest = message.sequence
+            self._seen[message.subject] = message
+
+    async def _now(self, info: dict[str, Any]) -> datetime:
+        """The time by the clock of the stream's leader. From NATS 2.10 on its answers have it."""
+        if "ts" in info:
+            return datetime.fromisoformat(info["ts"])
+        try:
+            sequence = await self._write(self._reports.subject(self._key, "clock"), b"")
+        except NoResponder:
+            raise Unreachable(f"{self._shown}: the bucket {self._reports.name!r} was deleted just now") from None
+        except _Refusal as refusal:
+            raise self._named(refusal) from None
+        stamped = await self._message(self._reports, seq=sequence)
+        if stamped is None:
+            raise Unreachable(f"{self._shown}: the bucket {self._reports.name!r} was deleted just now")
+        return stamped.time
+
+
+async def connect(access: Access, key: str) -> Nats:
+    """A connection. Raises EngineError: no server, wrong credentials, or a URL or key that can't be used."""
+    bucket = access.parts.path.strip("/") or "confcast"
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", bucket):
+        raise Fault(f"{access.shown}: a bucket's name has letters, digits, - and _ only")
+    if not 1 <= len(token(key)) <= 400:
+        raise Fault(f"{access.shown}: the key is {'too long' if key else 'empty'}: 1 to 400 characters are expected,"
+                    " where one that is no letter, digit, - or _ counts for three")  # fmt: skip
+    store = Nats(bucket, key, _replicas(access))
+    await store.open(access)
+    return store
+
+
+def token(text: str) -> str:
+    """A text as one token of a subject: other bytes than letters, digits, - and _ are written =XX."""
+    return re.sub(
+        rb"[^A-Za-z0-9_-]", lambda found: b"=%02X" % found[0][0], text.encode("utf-8", "surrogatepass")
+    ).decode()
+
+
+def _replicas(access: Access) -> int:
+    options = dict(parse_qsl(access.parts.query, keep_blank_values=True))
+    text = options.pop("replicas", "1")
+    if options or text not in ("1", "3", "5"):
+        raise Fault(f"{access.shown}: after the question mark only replicas=1, 3 or 5 is known")
+    return int(text)
+
+
+def _headers(block: bytes) -> dict[str, str]:
+    """The headers of a stored message."""
+    pairs = (line.partition(b":") for line in block.split(b"\r\n")[1:])
+    return {name.decode("latin-1"): value.strip().decode("latin-1") for name, colon, value in pairs if colon}
