@@ -226,7 +226,7 @@ async def _once(source: Any, record: _Record) -> None:
     feed: Feed | None = None
     try:
         async with asyncio.timeout(source.connect_timeout + PATIENCE):
-            feed = await source._connect(None)
+            feed = await source._connector(None)()
             await feed.subscribe()
             _put(record, await _document(source, feed, await feed.head(), record.document, None))
     except (EngineError, BadHead) as error:
@@ -263,7 +263,7 @@ class _Following:
 
     def __init__(self, source: Any, host: Host, record: _Record) -> None:
         self._source, self._host, self._record = source, host, record
-        self._follower = Follower(lambda: source._connect(host), self._take, self._away)
+        self._follower = Follower(source._connector(host), self._take, self._away)
         self._loop = asyncio.get_running_loop()
         self._outcome: Outcome | None = None  # of what is known now
         self._reported: Report | None = None
@@ -298,7 +298,8 @@ class _Following:
             self._note(str(error))
             self._report_fault(raw, str(error))
             return False
-        self._follower.longest_pause = max(LONGEST_PAUSE, min(document.head.retry, 300.0))
+        retry = max(document.head.retry, getattr(feed, "retry", 0.0))  # a gateway knows how many hosts would come
+        self._follower.longest_pause = max(LONGEST_PAUSE, min(retry, 300.0))
         was_unusable, before = self._record.since, self._record.document
         changed = _put(self._record, document)
         if was_unusable:

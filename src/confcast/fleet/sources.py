@@ -7,6 +7,7 @@ password. What following does is in `followed.py`.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -21,6 +22,8 @@ from confcast.fleet.engines.access import Access
 from confcast.wire.messages import WithSecrets
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from pydantic import SecretStr
 
     from confcast.config.sources.following import Host
@@ -58,7 +61,7 @@ class _Followed(_Options, frozen=True):
             """Where it is, as messages show it: without a user and a password."""
 
         def _check_url(self) -> None: ...
-        async def _connect(self, host: Host | None) -> Feed: ...
+        def _connector(self, host: Host | None) -> Callable[[], Awaitable[Feed]]: ...  # of one follower's connections
         def _name(self) -> str: ...  # what the newest good payload is kept under
 
     def read(self) -> Layer:
@@ -139,8 +142,8 @@ class _Engine(_Followed, frozen=True):
         files = {name: getattr(self, name) for name in _FILES}
         return Access(url=self.url, secret=self.password, **files)
 
-    async def _connect(self, host: Host | None) -> Feed:
-        return await connect(self._access(), self.key)
+    def _connector(self, host: Host | None) -> Callable[[], Awaitable[Feed]]:
+        return partial(connect, self._access(), self.key)
 
     def _name(self) -> str:
         access = self._access()
@@ -278,12 +281,11 @@ class Gateway(_Followed, frozen=True):
         files = {name: getattr(self, name) for name in _FILES}
         return [Access(url=url, secret=self.password, **files) for url in self.urls]
 
-    async def _connect(self, host: Host | None) -> Feed:
-        import importlib
+    def _connector(self, host: Host | None) -> Callable[[], Awaitable[Feed]]:
+        from confcast.fleet.engines.gateway import Gateways
 
-        gateway = importlib.import_module("confcast.fleet.engines.gateway")
-        feed: Feed = await gateway.connect_gateway(self._accesses(), self.key, host, poll=self.poll)
-        return feed
+        who = ("", "", {}) if host is None else (host.id, host.name, host.labels)
+        return Gateways(self._accesses(), self.key, *who, poll=self.poll).connect
 
     def _name(self) -> str:
         return f"{self.shown}#{self.format}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,8 +36,8 @@ class InMemory(_Followed, frozen=True):
     def shown(self) -> str:
         return f"memory#{self.key}"
 
-    async def _connect(self, host: Host | None) -> Feed:
-        return await self.ENGINES[self.key].connect()
+    def _connector(self, host: Host | None) -> Callable[[], Awaitable[Feed]]:
+        return self.ENGINES[self.key].connect
 
     def _name(self) -> str:
         return self.shown

@@ -32,19 +32,22 @@ ENGINES = {
 """Each engine by the name of its source. A fifth one is a line here, and a module."""
 
 
+def find(access: Access) -> Engine:
+    """The engine that the URL's scheme names. Raises Fault if it names none."""
+    for engine in ENGINES.values():
+        if access.parts.scheme in engine.schemes:
+            return engine
+    known = ", ".join(f"{scheme}://" for engine in ENGINES.values() for scheme in engine.schemes)
+    raise Fault(f"{access.shown}: no engine has this URL: one that begins with {known} is expected")
+
+
 async def connect(access: Access, key: str) -> Store:
     """A connection to the engine that the URL's scheme names.
 
     Raises:
         EngineError: It can't be reached, or refuses; or the URL names no engine, or its library is not installed.
     """
-    scheme = access.parts.scheme
-    for engine in ENGINES.values():
-        if scheme in engine.schemes:
-            break
-    else:
-        known = ", ".join(f"{scheme}://" for engine in ENGINES.values() for scheme in engine.schemes)
-        raise Fault(f"{access.shown}: no engine has this URL: one that begins with {known} is expected")
+    engine = find(access)
     try:
         module = importlib.import_module(f"{__name__}.{engine.module}")
         store: Store = await module.connect(access, key)
