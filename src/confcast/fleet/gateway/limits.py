@@ -1,0 +1,46 @@
+"""The bounds of a gateway: how many, how large, how long."""
+
+from __future__ import annotations
+
+import msgspec
+
+from confcast.fleet.engines.gateway_lines import HEARTBEAT, LONGEST_WAIT
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds; the defaults hold for `confcast fleet gateway`, and tests have shorter ones.
+
+    Attributes:
+        hosts: Hosts that are known for one key, with and without a stream.
+        connections: Connections in all; a host has up to two.
+        streams_of_host: Streams of one host; an older one is ended, since a host that comes back may not know that it
+            was lost.
+        transfers: Payloads that are being sent at once; further ones wait.
+        report: Bytes of a host's report.
+        summary: Bytes of a summary: NATS takes 1 MiB.
+        heartbeat: Seconds after which a line without a head is sent.
+        taken: Seconds for a host to take what it was sent.
+        request: Seconds for a request to arrive whole, from the moment when the connection is free for one.
+        idle: Seconds that a connection without a request is kept.
+        transfer: Seconds for a payload to be sent.
+        wait: Seconds that a long poll waits at the most.
+        fetch: Seconds that a host waits for a payload which the engine has not given yet.
+        pause: Seconds between two summaries.
+        closing: Seconds for an orderly end.
+    """
+
+    hosts: int = 4000
+    connections: int = 10_000
+    streams_of_host: int = 1
+    transfers: int = 500
+    report: int = 16 * 1024
+    summary: int = 900 * 1024
+    heartbeat: float = HEARTBEAT
+    taken: float = 5.0
+    request: float = 10.0
+    idle: float = 15.0
+    transfer: float = 60.0
+    wait: float = LONGEST_WAIT
+    fetch: float = 4.0
+    pause: float = 0.25
+    closing: float = 3.0
