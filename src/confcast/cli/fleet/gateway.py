@@ -1,0 +1,104 @@
+"""`confcast fleet gateway` stands between an engine and many hosts, until SIGTERM or SIGINT.
+
+What it says while it runs goes to standard error, a line each, also with `--json`: standard output has the report of
+its end alone. The URL that it listens on is the first line, so that whoever has asked for port 0 learns it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from confcast.cli.report import ExitCode, Report
+
+if TYPE_CHECKING:
+    from confcast.fleet.gateway import running
+
+_LISTEN = "127.0.0.1:9180"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "gateway",
+        help="stand between an engine and many hosts",
+        description="Follows keys of an engine once, and serves them to many hosts, whose source is "
+        "confcast.fleet.Gateway. Listens once it has a head, of the engine or of its copy on disk, and serves that "
+        "while the engine is away. Several gateways may run; hosts spread over those that they are given. Ends in "
+        "order at SIGTERM. Needs `pip install confcast[gateway]`.",
+    )
+    parser.add_argument(
+        "--from",
+        dest="engine",
+        metavar="URL",
+        help="the engine's URL (default: $CONFCAST_FLEET_URL)",
+    )
+    parser.add_argument(
+        "--key",
+        action="append",
+        metavar="KEY",
+        help="the key (default: $CONFCAST_FLEET_KEY); may be repeated",
+    )
+    parser.add_argument("--listen", default=_LISTEN, metavar="HOST:PORT", help=f"where (default: {_LISTEN})")
+    parser.add_argument(
+        "--state-dir", default="", metavar="FOLDER", help="keep a copy there, to start from while the engine is away"
+    )
+    hosts = parser.add_argument_group("who may come in; with none of these, only this machine")
+    hosts.add_argument("--tls-cert", default="", metavar="FILE", help="the gateway's certificate")
+    hosts.add_argument("--tls-key", default="", metavar="FILE", help="its key, unless it is in --tls-cert")
+    hosts.add_argument("--client-ca", default="", metavar="FILE", help="hosts show a certificate of these authorities")
+    hosts.add_argument("--token-file", default="", metavar="FILE", help="hosts show one of these tokens, one a line")
+    engine = parser.add_argument_group("how it comes to the engine")
+    engine.add_argument("--password-file", default="", metavar="FILE", help="the password, read anew when it is needed")
+    engine.add_argument("--ca-file", default="", metavar="FILE", help="the authorities of the engine's certificate")
+    engine.add_argument("--cert-file", default="", metavar="FILE", help="the certificate to show the engine")
+    engine.add_argument("--key-file", default="", metavar="FILE", help="its key, unless it is in --cert-file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
+    parser.set_defaults(run=run, refuse=parser.error)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Serve until a signal, and report. Exits with 2 if it can't be started like this."""
+    url = options.engine or os.environ.get("CONFCAST_FLEET_URL", "")
+    keys = options.key or list(filter(None, [os.environ.get("CONFCAST_FLEET_KEY", "")]))
+    if not url:
+        options.refuse("--from URL is needed, or CONFCAST_FLEET_URL")
+    if not keys:
+        options.refuse("--key KEY is needed, or CONFCAST_FLEET_KEY")
+    try:
+        from confcast.fleet.gateway import running
+        from confcast.fleet.gateway.errors import CanNotStart
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("confcast"):
+            raise
+        options.refuse(f"{error.name} is not installed: pip install 'confcast[gateway]'")
+    logging.getLogger("confcast.fleet").setLevel(logging.INFO)
+    try:
+        start = _start(options, url, keys)
+        served = asyncio.run(running.serve(start, _listening))
+    except (CanNotStart, ValueError) as error:
+        options.refuse(str(error))
+    text = f"ended; {served.cut_off} slow hosts were cut off, {served.refused} connections were one too many"
+    return Report(ExitCode.DONE, text, {"ended": True, **served._asdict()})
+
+
+def _start(options: argparse.Namespace, url: str, keys: list[str]) -> running.Options:
+    """What it is started with. Raises ValueError for a key that is none."""
+    from confcast.fleet.engines.access import Access
+    from confcast.fleet.gateway import running
+    from confcast.fleet.sources import check_key
+
+    for key in keys:
+        check_key(key)
+    files = {name: getattr(options, name) for name in ("password_file", "ca_file", "cert_file", "key_file")}
+    given = {name: getattr(options, name) for name in ("state_dir", "tls_cert", "tls_key", "client_ca", "token_file")}
+    access = Access(url=url, **files)
+    return running.Options(engine=access, keys=tuple(dict.fromkeys(keys)), listen=options.listen, **given)
+
+
+def _listening(url: str) -> None:
+    print(f"listening on {url}", file=sys.stderr, flush=True)
