@@ -1,0 +1,298 @@
+"""Decides about one rollout: wait, widen, promote, stop, or stand down. A state machine without a clock or a socket.
+
+Theory of operation. A controller reads the head and the reports, calls `step` with them and the time, and carries the
+decision out by compare-and-swap on the head that it has read. What the machine keeps is how this controller has seen
+the present stage: since when, with which hosts, and since when it is proven. Nothing of it is needed to go on: a new
+controller's machine begins the stage's clocks anew.
+
+A stage is passed when, without a break for the whole bake time,
+  * as many hosts are good as it needs (`Tally.lacking`), those that are new in it and those that it has in all,
+  * each host that `next` is meant for has answered, and each that the stage had can be heard.
+So silence passes no stage: not that of an empty stage, nor that of hosts that are cut off, since a host that the stage
+had when it began is needed until it is lost.
+
+A rollout is stopped when
+  * more hosts than `max_refused` are against it: they refuse it, have taken it back, can't use it, have it in part of
+    their workers, or were lost. A host that is lost on a new payload is the same evidence as one that refuses it;
+  * a host of the fleet has not answered within `max_lag` of the stage's begin (or of its coming), or has applied it and
+    is not good by the time that it said, and `max_lag`. One is enough: `max_refused` is no allowance for silence.
+A host is lost when the stage had it and nothing was heard of it for LOST_AFTER: its stream was closed, or it is no
+longer in the reports or of the fleet. A gateway that is restarted loses all its hosts' streams for a second or two.
+
+When nothing could be read for longer than GAP, all clocks begin anew: hosts may not have heard of the head either, and
+a bake that nobody has watched proves nothing.
+
+The machine stands down when the head is no longer that of its rollout. Another stage of the same rollout (another
+controller, or `confcast fleet confirm`) begins the clocks anew.
+
+Rejected: to count a host that goes away as one less that is needed (half of a fleet could be cut off, and the other
+half would pass the stage for it), and the hosts' clocks (one that is off by a day would be late, or early).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from confcast.fleet.head import Head, Rollout
+from confcast.fleet.reports import Report, Seen
+from confcast.fleet.rollout.hosts import called
+from confcast.fleet.rollout.stages import at_stage, first_of, is_last, name_of, number_of
+from confcast.fleet.rollout.tally import Progress, Tally, names, progress, tally
+
+LOST_AFTER = 30.0
+"""Seconds without a sign of life after which a host that a stage had is lost: as long as a host waits for a gateway."""
+
+GAP = 2.0
+"""Seconds between two steps after which the clocks begin anew. A controller reads four times a second."""
+
+
+class Wait(NamedTuple):
+    """Nothing is to be done."""
+
+    progress: Progress
+
+
+class Widen(NamedTuple):
+    """Put this head in the place of the present one: the next stage begins, or an empty one gets its hosts."""
+
+    head: Head
+    detail: str
+
+
+class Promote(NamedTuple):
+    """Put this head in the place of the present one: `next` becomes stable for all."""
+
+    head: Head
+    detail: str
+
+
+class Stop(NamedTuple):
+    """Put this head in the place of the present one: all hosts go back to what is stable."""
+
+    head: Head
+    detail: str
+
+
+End = Literal["promoted", "ended", "replaced", "gone"]
+
+
+class StandDown(NamedTuple):
+    """The rollout is over. `end`: what is there instead."""
+
+    end: End
+    detail: str
+
+
+Decision: TypeAlias = Wait | Widen | Promote | Stop | StandDown
+
+_STANDS_DOWN: dict[End, str] = {
+    "promoted": "it is stable for all hosts: another controller, or a person, has passed the last stage",
+    "ended": "somebody else has ended it: all hosts have what was stable before",
+    "replaced": "somebody has published something else, which counts",
+    "gone": "the engine has no head any more: it was emptied, or restored from a copy; publish again",
+}
+
+
+class Machine:
+    """One rollout, as one controller sees it.
+
+    Args:
+        head: The rollout's head, whichever stage it is in. Raises ValueError for a head without a rollout.
+    """
+
+    def __init__(self, head: Head) -> None:
+        if head.next is None or head.rollout is None:
+            raise ValueError("a head without a rollout has none that could go on")
+        self._first = head
+        self._against = dict[str, str]()  # why, by host; over the whole rollout
+        self._last: float | None = None
+        self._stage: tuple[int, float] | None = None  # its index, and its `percent`
+        self._hosts = dict[str, float]()  # those that the stage had, and since when it waits for them
+        self._fresh = set[str]()  # those of them that are new in it
+        self._streams = set[str]()  # those of them that had an open stream
+        self._unheard = dict[str, float]()  # those of them that can't be heard now, and since when
+        self._good_by = dict[str, tuple[float, float]]()  # what a host has said, and until when it has to be good
+        self._proven: float | None = None  # since when the bake time runs
+
+    def step(self, now: float, head: Head | None, hosts: Mapping[str, Seen]) -> Decision:
+        """Decide.
+
+        Args:
+            now: Seconds, by a clock that is never set.
+            head: The head as it was read now; None if there is none.
+            hosts: What was read of the hosts after that, by their ids (`hosts.newest`).
+        """
+        if (end := self._over(head)) is not None:
+            return StandDown(end, _STANDS_DOWN[end])
+        assert head is not None
+        assert head.rollout is not None
+        self._keep_time(now, head)
+        found = tally(head, hosts)
+        self._note(now, found, hosts)
+        if why := self._speaks_against(now, head.rollout, found):
+            return Stop(_ended(head, why), why)
+        if (filled := self._filled(head, found)) is not None:
+            return filled
+        lacking = found.lacking(head.rollout, self._excused(found), self._hosts.keys(), self._fresh)
+        unheard = self._unheard.keys() - self._against.keys()
+        if lacking or unheard or found.having("silent"):
+            self._proven = None
+        elif self._proven is None:
+            self._proven = now
+        left = None if self._proven is None else max(0.0, head.rollout.bake - (now - self._proven))
+        seen = progress(head, found, lacking=lacking, bakes=left, against=len(self._against), unheard=unheard)
+        return Wait(seen) if left is None or left > 0.0 else _passed(head, seen, found)
+
+    def _over(self, head: Head | None) -> End | None:
+        first = self._first
+        if head is None:
+            return "gone"
+        if head.salt != first.salt:
+            return "replaced"
+        if head.next is None or head.rollout is None:
+            return "promoted" if head.stable == first.next else "ended" if head.stable == first.stable else "replaced"
+        return None if (head.next, head.stable) == (first.next, first.stable) else "replaced"
+
+    # ---- clocks
+
+    def _keep_time(self, now: float, head: Head) -> None:
+        assert head.rollout is not None
+        stage = head.rollout.stage, head.percent
+        if stage != self._stage:
+            self._stage, self._proven = stage, None
+            self._hosts.clear()
+            self._fresh.clear()
+            self._streams.clear()
+            self._unheard.clear()
+            self._good_by.clear()
+        elif self._last is not None and now - self._last > GAP:
+            self._proven = None
+            self._hosts = dict.fromkeys(self._hosts, now)
+            self._unheard = dict.fromkeys(self._unheard, now)
+            self._good_by.clear()
+        self._last = now
+
+    def _note(self, now: float, found: Tally, hosts: Mapping[str, Seen]) -> None:
+        """Note which hosts the stage has, and which of them can't be heard."""
+        self._fresh |= found.fresh
+        for host in found.meant:
+            self._hosts.setdefault(host, now)
+            if found.there[host].connected:
+                self._streams.add(host)
+        for host in self._hosts:
+            seen = found.there.get(host)
+            if seen is not None and (seen.connected or host not in self._streams):
+                self._unheard.pop(host, None)
+            elif now - self._unheard.setdefault(host, now) > LOST_AFTER:
+                name = called(hosts[host].report) if host in hosts else host[:12]
+                self._against.setdefault(host, f"{name} was lost: nothing was heard of it for {LOST_AFTER:g} s")
+        for host, report in found.against.items():
+            self._against[host] = _why(report)
+
+    def _excused(self, found: Tally) -> frozenset[str]:
+        """The hosts that are not needed, since they are against it, which is allowed to so many."""
+        return frozenset(self._against) - found.having("good")
+
+    # ---- what stops it
+
+    def _speaks_against(self, now: float, rollout: Rollout, found: Tally) -> str:
+        """Why the rollout has to be stopped; empty if it has not."""
+        if (number := len(self._against)) > rollout.max_refused:
+            reason, allowed = next(reversed(self._against.values())), rollout.max_refused
+            counted = f"{number} hosts are against it, and {allowed} may be; the last: " if number > 1 else ""
+            return f"{counted}{reason}"
+        if late := self._late(now, rollout, found):
+            return f"{names(found, late)} did not answer within {rollout.max_lag:g} s"
+        if late := self._not_good(now, rollout, found):
+            return f"{names(found, late)} applied it, and was not good within the time that it needs for that"
+        return ""
+
+    def _late(self, now: float, rollout: Rollout, found: Tally) -> list[str]:
+        silent = found.having("silent") - self._unheard.keys()
+        return [host for host in silent if now - self._hosts[host] > rollout.max_lag]
+
+    def _not_good(self, now: float, rollout: Rollout, found: Tally) -> list[str]:
+        """The hosts that have applied it, and are not good by the time that they have said.
+
+        The time counts from when this controller has read it. A host that does not know it is waited for.
+        """
+        late = []
+        for host in found.having("applied"):
+            report = found.there[host].report
+            if report.state != "applied" or report.good_in <= 0.0:
+                continue
+            said, until = self._good_by.get(host, (0.0, 0.0))
+            if said != report.good_in:
+                until = now + report.good_in + rollout.max_lag
+                self._good_by[host] = report.good_in, until
+            if now > until:
+                late.append(host)
+        return late
+
+    # ---- an empty stage
+
+    def _filled(self, head: Head, found: Tally) -> Widen | None:
+        """The same stage with hosts, if there was none when it began, and some have come; else None."""
+        assert head.rollout is not None
+        index = head.rollout.stage
+        if index < 0 or found.answers or self._hosts or not found.there:
+            return None
+        filled = at_stage(head, index, found.there.values())
+        if filled.percent == head.percent:
+            return None
+        return Widen(msgspec.structs.replace(filled, rev=head.rev + 1), f"hosts have come: {_begins(filled)}")
+
+
+def _why(report: Report) -> str:
+    words = {
+        "refused": "refused it",
+        "undone": "has taken it back",
+        "fault": "can't use it",
+        "partial": "has it in a part of its workers only",
+    }
+    return f"{called(report)} {words[report.state]}{f': {report.reason}' if report.reason else ''}"
+
+
+def _passed(head: Head, seen: Progress, found: Tally) -> Widen | Promote:
+    """What follows when the present stage is passed."""
+    assert head.rollout is not None
+    detail = f"{seen.good} of {seen.meant} hosts are good"
+    if is_last(head.rollout, head.rollout.stage):
+        return Promote(promoted(head), detail)
+    wider = next_stage(head, found)
+    return Widen(wider, f"{detail}; {_begins(wider)}")
+
+
+def _begins(head: Head) -> str:
+    assert head.rollout is not None
+    number, stages = number_of(head.rollout, head.rollout.stage)
+    return f"stage {number} of {stages} begins: {name_of(head.rollout, head.rollout.stage)}"
+
+
+def next_stage(head: Head, found: Tally) -> Head:
+    """The head in which the stage after the present one has begun; it must not be the last."""
+    assert head.rollout is not None
+    wider = at_stage(head, head.rollout.stage + 1, found.there.values())
+    return msgspec.structs.replace(wider, rev=head.rev + 1)
+
+
+def promoted(head: Head) -> Head:
+    """The head in which `next` has become stable."""
+    assert head.next is not None
+    return Head(head.next, salt=head.salt, rev=head.rev + 1, why=head.why, retry=head.retry)
+
+
+def _ended(head: Head, why: str) -> Head:
+    """The head in which all hosts go back to what is stable."""
+    return Head(head.stable, salt=head.salt, rev=head.rev + 1, why=why, retry=head.retry)
+
+
+def begun(stable: str, next_: str, rollout: Rollout, salt: str, rev: int, hosts: Mapping[str, Seen]) -> Head:
+    """The head with which a rollout begins: its first stage, with the hosts that are there now."""
+    first = msgspec.structs.replace(rollout, stage=first_of(rollout))
+    bare = Head(stable, next=next_, salt=salt, rev=rev, rollout=first)
+    found = tally(bare, hosts)
+    return at_stage(bare, first.stage, found.there.values())
