@@ -427,7 +427,7 @@ BUGS = (
         "a caller is answered before the history has the outcome",
         "an owner killed in between leaves an outcome that nobody else sees",
         "core/steps.py",
-        "        self._effects.append(fx.RecordEvent(event))\n"
+        "        self._effects.append(fx.RecordEvent(event, self._proposal.subject))\n"
         "        self._effects += self._observing.answer(self._requests.served(), event, self._now)\n",
         "        self._effects += self._observing.answer(self._requests.served(), event, self._now)\n"
         "        self._effects.append(fx.RecordEvent(event))\n",

@@ -390,10 +390,23 @@ class Answer(_Data, frozen=True):
     event: ReloadEvent
 
 
+class Subject(_Data, frozen=True):
+    """Which content an event is about, for whoever knows what each load has read.
+
+    `load`: the number of the load that gave it; 0 for none. `undoes`: the number of the version, committed or on trial,
+    that is undone by it. `puts_back`: the number that the content of the event's version had before; 0 for new content.
+    """
+
+    load: int = 0
+    undoes: int = 0
+    puts_back: int = 0
+
+
 class RecordEvent(_Data, frozen=True):
     """Put this event into the history and the log. Its timestamp is as in Answer."""
 
     event: ReloadEvent
+    subject: Subject = Subject()
 
 
 class Spoken(_Data, frozen=True):

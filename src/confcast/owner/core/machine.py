@@ -127,6 +127,11 @@ class Core(MemberInputs, Operations, LastGood):
         """Whether a barrier of the committed version was closed: all workers have it, but for those that were named."""
         return self._outbox.settled == self.committed.version
 
+    @property
+    def provisional_until(self) -> float:
+        """Until when what runs may still be undone by itself, of the clock of `handle`; 0.0 where it can't be."""
+        return self._provisional_until()
+
     def retire(self, version: int) -> None:
         """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)

@@ -107,7 +107,7 @@ class MemberInputs(Trials):
             owed, version = self._owed_proposal, self.committed.version
             event = owed.failed(ReloadResult.REJECTED, veto(member, vote), self.roster, version, self._now)
             event = msgspec.structs.replace(event, previous_version=version)  # an undo may have come since it began
-            self._effects.append(fx.RecordEvent(self._with_deadline(event)))
+            self._effects.append(fx.RecordEvent(self._with_deadline(event), owed.subject))
         self._drop_vote()
 
     def _note_agreement(self, member: Member, vote: Vote) -> None:

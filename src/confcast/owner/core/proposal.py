@@ -145,6 +145,7 @@ class Proposal:
         tries: Whether it writes that its content is on trial, and no version.
         promotes: The proposal whose content was on trial, and is put to everyone by this one; None otherwise.
         same: Whether its content is the committed content, since what was on trial beside it is undone.
+        load: The number of its load; 0 where it needs none.
     """
 
     origin: str
@@ -185,6 +186,7 @@ class Proposal:
     tries: bool = False
     promotes: Proposal | None = None
     same: bool = False
+    load: int = 0
 
     @property
     def dry(self) -> bool:
@@ -291,6 +293,12 @@ class Proposal:
     def cause(self) -> Cause:
         """What requested the proposal's load."""
         return Cause(self.origin, self.who, self.reason)
+
+    @property
+    def subject(self) -> fx.Subject:
+        """Which content its outcome is about."""
+        loaded = self if self.promotes is None else self.promotes
+        return fx.Subject(loaded.load, self.undoes, self.puts_back or self.restores)
 
     def record(self) -> fx.Record:
         """The write of this proposal's version. Nobody has called for the version that puts back what ran before."""

@@ -184,11 +184,11 @@ class Steps(Hooks):
 
     def _begin_load(self, *, insist: bool, compare: bool = False, edit: Edit | None = None) -> None:
         self._enter(ProposalState.LOADING)
-        number, proposal = self._loads.begin(), self._proposal
-        layer, who, values = self._layer_to_load(), proposal.who, self.operator.unconfirmed is not None
-        load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who, values)
-        guarding = fx.Guarding.WARN if self._requests.starts else proposal.guarding
-        self._effects.append(msgspec.structs.replace(load, guarding=guarding, allow=proposal.allow))
+        mine, values = self._proposal, self.operator.unconfirmed is not None
+        mine.load, layer = self._loads.begin(), self._layer_to_load()
+        load = fx.Load(mine.load, insist, layer, edit, mine.rebuilds, compare, mine.dry, mine.who, values)
+        guarding = fx.Guarding.WARN if self._requests.starts else mine.guarding
+        self._effects.append(msgspec.structs.replace(load, guarding=guarding, allow=mine.allow))
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _must_expire(self) -> bool:
@@ -502,7 +502,7 @@ class Steps(Hooks):
         """Record the event, then answer callers: the history must have what callers know, even if the owner dies."""
         event = self._with_deadline(event)
         if not event.dry_run:
-            self._effects.append(fx.RecordEvent(event))
+            self._effects.append(fx.RecordEvent(event, self._proposal.subject))
         self._effects += self._observing.answer(self._requests.served(), event, self._now)
 
     def _with_deadline(self, event: ReloadEvent) -> ReloadEvent:
