@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LOGGERS = (
+    "confcast.fleet",
     "confcast.journal",
     "confcast.loader",
     "confcast.master",

@@ -54,10 +54,16 @@ class SourceSet:
 
     Args:
         sources: The sources.
+
+    Attributes:
+        followed: What the last read gave of each source with a `follow()` that could be read: the fingerprint of its
+            layer, by the source's index from the end (-1 is the last one).
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = tuple(sources)
+        self.followed: dict[int, bytes] = {}
+        self._follows = {index: each for index, each in indexed(self.sources) if follows(each)}
         self._noted: tuple[Noted, ...] = tuple({} for _ in self.sources)
 
     def read(self, schema: Callable[[], Any] = lambda: None) -> SourcesRead:
@@ -66,21 +72,23 @@ class SourceSet:
         Args:
             schema: Gives the class, or None if it can't be had; called only for a source whose files it decides on.
         """
-        found, noted = SourcesRead([], [], []), []
+        found, noted, followed = SourcesRead([], [], []), [], {}
         if any(hasattr(source, "_asked_now") for source in self.sources):
             from confcast.config.sources import polled
 
             polled.ask_together(self.sources)
-        for source in self.sources:
+        for index, source in indexed(self.sources):
             files: dict[Path, bytes] = {}
             try:
                 layer = _layer(source, files.__setitem__, schema)
                 found.layers.append(layer)
+                if index in self._follows:
+                    followed[index] = layer.fingerprint
                 found.fingerprints.append(_with_files(layer.fingerprint, files.items()))
             except ConfigError as error:
                 found.errors.append(error)
             noted.append(files)
-        self._noted = tuple(noted)
+        self._noted, self.followed = tuple(noted), followed
         return found
 
     def fingerprints(self) -> list[bytes]:
@@ -113,6 +121,16 @@ class SourceSet:
             writing = getattr(source, "still_being_written", bool)()
             yield from files_of(source) if writing is True else writing or ()
             yield from filter(disk.is_being_written, noted)
+
+
+def indexed(sources: Sequence[Source]) -> Iterator[tuple[int, Source]]:
+    """The sources, each with its index from the end: a BaseSettings class has sources of its own before the given."""
+    return enumerate(sources, -len(sources))
+
+
+def follows(source: object) -> bool:
+    """Whether the config owner follows this source, and not only polls it, or watches its files."""
+    return callable(getattr(source, "follow", None))
 
 
 def as_source(given: Any) -> Source:

@@ -26,7 +26,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -43,16 +43,20 @@ from confcast.owner.loop.event_log import log_event, log_last_good
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
+from confcast.owner.loop.outcomes import Outcomes
 from confcast.owner.loop.questions import Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.store import handover
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.attempts import Attempts
+from confcast.owner.store.host_id import host_id, host_name
 from confcast.owner.store.journal import Journal
 from confcast.owner.store.recovery import Recovered, recover, try_to_write
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.owner.watch.bind_mounts import warn_of_mounted_files
+from confcast.owner.watch.followed_reads import FollowedReads
+from confcast.owner.watch.following import Following
 from confcast.owner.watch.polling import Polling
 from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
@@ -61,6 +65,9 @@ from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Re
 from confcast.wire.messages import ReloadEvent, ReloadResult
 from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
+if TYPE_CHECKING:
+    from confcast.config.sources.following import Host
+
 _log = logging.getLogger("confcast.owner")
 
 REFUSED = 78
@@ -68,6 +75,9 @@ REFUSED = 78
 
 _MOVE_WITHIN = 2.0
 """Seconds for which an owner whose master was killed waits until a former owner has released the state folder."""
+
+_REST_WITHIN, _REST_STEP = 0.5, 0.01
+"""Seconds for which a next generation waits until this one follows no source any more, and between two looks at it."""
 
 _BEFORE_THE_FIRST_LOAD = frozenset({"expiry", "late", "reissue"})
 """The origins of events that are no outcome of a first load: an override has ended while no server ran, or a worker of
@@ -132,6 +142,9 @@ class Lifecycle:
         self._watcher = self._make_watcher(loader)
         self._polling = Polling(loader.sources, self._watcher.look)
         self._polling.pause(on=self._paused)
+        self._reads = FollowedReads(loader, self._load_what_changed, self._watcher.look)
+        self._following = Following(self._reads.sources, self._host)
+        self._following.pause(on=self._paused)
         state = self._startup.state_folder
         last_known.keep_in(Path(state), outlives=state != self._startup.folder)
         if not self._restarted:
@@ -144,6 +157,7 @@ class Lifecycle:
             self._relief,
             refuses_restart=self._startup.options.needs_restart == "refuse",
             takes_up=not self._restarted,
+            during=self._reads.during,
         )
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._loop = self._make_loop(rules, listener, loading)
@@ -176,6 +190,7 @@ class Lifecycle:
             self._send_ready(row.version, [])  # what is held, or was put back, is served whatever the sources say
 
     def _run(self, *, watching: bool) -> int:
+        self._following.start()  # first: a load may wait for what it brings
         if not self._paused:
             self._mailbox.post(Trigger("restart" if self._restarted else "start"))
             self._loop.when_idle(self._move_to_state_folder)
@@ -188,6 +203,7 @@ class Lifecycle:
         try:
             self._loop.run()
         finally:
+            self._following.close()
             self._polling.close()
             self._watcher.close()
             self._move_before_exit()
@@ -227,12 +243,30 @@ class Lifecycle:
         )
 
     def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:
-        def changed() -> None:
-            if not self._paused:
-                self._mailbox.post(Trigger("watch"))
-
         writing, nowhere = loader._still_being_written, loader._watches_nowhere
+        changed = self._load_what_changed
         return Watcher(loader._watched, loader._fingerprint, writing, changed, self._attempts, nowhere=nowhere)
+
+    def _load_what_changed(self) -> None:
+        if self._startup.options.watch and not self._paused:
+            self._mailbox.post(Trigger("watch"))
+
+    def _host(self, index: int) -> Host:
+        """This owner, for the source that follows under this index."""
+        from confcast.config.sources.following import Host
+
+        state = self._startup.state_folder
+        return Host(
+            self._host_id,
+            host_name(),
+            self._startup.options.labels,
+            Path(state) if state != self._startup.folder else None,
+            functools.partial(self._reads.changed, index),
+        )
+
+    @functools.cached_property
+    def _host_id(self) -> str:
+        return host_id(Path(self._startup.state_folder))
 
     def _make_loop(self, rules: Rules, listener: socket.socket, loading: LoadThread) -> EventLoop:
         return EventLoop(
@@ -246,6 +280,7 @@ class Lifecycle:
             former=Path(self._startup.former) if self._startup.former else None,
             follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
             relief=self._relief,
+            outcomes=Outcomes(self._reads, self._following.tell) if self._reads.sources else None,
         )
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
@@ -345,11 +380,15 @@ class Lifecycle:
         self._paused = True
         self._attempts.disable(Problem("", handover.PAUSED))
         self._polling.pause(on=True)
+        self._following.pause(on=True)
+        self._rests_by = time.monotonic() + _REST_WITHIN
         self._loop.hand_over(on=True)
         self._loop.when_idle(functools.partial(self._report_paused, number))
 
     def _report_paused(self, number: int) -> float:
         if self._paused:
+            if not self._following.rests() and time.monotonic() < self._rests_by:
+                return _REST_STEP
             self._loop.copy_journal()
             send(self._channel, Paused(number))
         return 0.0
@@ -369,6 +408,7 @@ class Lifecycle:
         self._paused = False
         self._attempts.enable()
         self._polling.pause(on=False)
+        self._following.pause(on=False)
         self._loop.hand_over(on=False)
         self._loop.take_back()
         self._loop.when_idle(self._move_to_state_folder)

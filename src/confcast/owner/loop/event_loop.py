@@ -38,6 +38,7 @@ from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.falling_back import falls_back, with_goodness
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
+from confcast.owner.loop.outcomes import Outcomes
 from confcast.owner.loop.present_status import Present
 from confcast.owner.loop.probing import Probing
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
@@ -52,11 +53,9 @@ from confcast.wire.messages import Outcome, Query, Question, ReloadEvent, ToOwne
 
 _log = logging.getLogger("confcast.owner")
 
-_ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES})
-"""The messages that the core never sees."""
+_ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES})  # the core never sees these messages
 
-_RETRY_AFTER = 1.0
-"""Seconds without accepting after no descriptor was left: the socket stays readable, and would keep the loop busy."""
+_RETRY_AFTER = 1.0  # seconds without accepting where no descriptor is left: the socket stays readable
 
 _LONGEST_WAIT = 86400.0
 """Seconds that a turn waits at the most: a selector raises for a wait of 25 days, and a value may be set for longer."""
@@ -82,6 +81,7 @@ class EventLoop:
         former: The runtime directory of the generation before, if there is one.
         follow_log: Continues in the next log file after a rotation; None where the log is no file.
         relief: The threads that run the loop, and its loads.
+        outcomes: What tells sources that follow what came of their contents; None if there are none.
 
     Attributes:
         exit_reason: Why the loop ended, or ends after this turn: empty when its master is gone; None while it runs.
@@ -100,8 +100,10 @@ class EventLoop:
         former: Path | None = None,
         follow_log: Callable[[], None] | None = None,
         relief: Relief | None = None,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self.exit_reason: str | None = None
+        self._outcomes = outcomes
         self._former = former
         self._follow_log = follow_log
         self._relief = relief or Relief()
@@ -328,6 +330,8 @@ class EventLoop:
                 given = with_goodness(given, self._journal, self._failures)
             self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
             self._probing.follow(self.core)
+            if self._outcomes is not None:
+                self._outcomes.follow(self.core)
 
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:
@@ -391,9 +395,6 @@ class EventLoop:
         problem = Problem("", f"the journal could not be written: {error}", str(self._runtime_dir.journal))
         self._inputs.appendleft(fx.RecordFailed(state, problem))
 
-    def _retire(self, effect: fx.Retire) -> None:
-        self._try("burnt number", lambda: self._journal.retire(effect.version))
-
     def _write_snapshot(self, effect: fx.WriteSnapshot) -> None:
         self._loading.committed(effect.digest, effect.payload, self.core.committed.values)
         version = (self._rules.schema, effect.version, effect.digest, effect.payload)
@@ -421,10 +422,9 @@ class EventLoop:
         if not self._will_fold:
             self._will_fold = True
             self._idle_tasks.add(self._fold, time.monotonic() + _FOLD_AFTER)
+        if self._outcomes is not None:
+            self._outcomes.on_event(effect, self.core)
         self._on_event(event)
-
-    def _spoken(self, effect: fx.Spoken) -> None:
-        _log.warning("%s", effect.text)
 
     def _fold(self) -> float:
         """Take into SQLite what the journal has appended; the seconds until the next try, or 0."""
@@ -589,12 +589,12 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.NoteState: EventLoop._note_state,
     fx.ClearRefused: lambda loop, effect: loop._try("end of a refusal", loop._journal.forgive),
     fx.Accept: EventLoop._accept_all,
-    fx.Retire: EventLoop._retire,
+    fx.Retire: lambda loop, effect: loop._try("burnt number", lambda: loop._journal.retire(effect.version)),
     fx.WriteSnapshot: EventLoop._write_snapshot,
     fx.AddMember: EventLoop._add_member,
     fx.RemoveMember: EventLoop._remove_member,
     fx.Answer: EventLoop._answer,
     fx.RecordEvent: EventLoop._record_event,
-    fx.Spoken: EventLoop._spoken,
+    fx.Spoken: lambda loop, effect: _log.warning("%s", effect.text),
     fx.Exit: lambda loop, effect: loop.stop(effect.reason),
 }

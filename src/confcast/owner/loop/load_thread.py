@@ -69,8 +69,6 @@ from confcast.wire.messages import (
 )
 
 _log = logging.getLogger("confcast.owner")
-
-
 _FOLLOW = "`confcast resume` follows the sources again"
 
 LoadResult = Loaded | Checked | LoadFailed
@@ -131,6 +129,7 @@ class LoadThread:
         attempts: What was attempted, and what must not be loaded.
         post: Called with each result that is given in the thread that loads, beside the loop.
         relief: Takes the loop over from a load that lasts.
+        during: What is entered around the reading of each load.
         refuses_restart: Whether a change of a value that needs a restart is refused.
         takes_up: Whether the first load takes such changes up: the server has just started.
     """
@@ -144,8 +143,9 @@ class LoadThread:
         *,
         refuses_restart: bool = False,
         takes_up: bool = False,
+        during: Callable[[Load], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
-        self._loader, self._attempts, self._post = loader, attempts, post
+        self._loader, self._attempts, self._post, self._during = loader, attempts, post, during
         self._orders: queue.SimpleQueue[Load | OpenQuestion | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
         self._followed: Candidate[Any] | None = None  # the latest that is no dry run's, whose contents nobody may write
@@ -307,7 +307,7 @@ class LoadThread:
         """Load once, in the calling thread. A candidate is given before it is checked: workers build it meanwhile."""
         self._loads_in = threading.get_ident()
         self._has_restored = False
-        with collector_at_rest():
+        with collector_at_rest(), self._during(order):
             result = self._first_half(order)
         try:
             yield result

@@ -68,10 +68,14 @@ def status_of(core: Core, journal: Journal, present: Present, provisional: Provi
     )
 
 
+_STALE = ("confcast.config.sources.polled", "confcast.fleet.followed")
+"""The modules that know which sources give no answer; where there is no such source, they have not been imported."""
+
+
 def _stale() -> list[str]:
-    """What the sources that are asked say of themselves; where there is none, the module has not been imported."""
-    polled = sys.modules.get("confcast.config.sources.polled")
-    return [] if polled is None else list(polled.stale())
+    """What the sources that are asked, and those that follow, say of themselves."""
+    modules = [module for name in _STALE if (module := sys.modules.get(name)) is not None]
+    return [sentence for module in modules for sentence in module.stale()]
 
 
 def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:

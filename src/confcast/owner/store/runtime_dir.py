@@ -16,6 +16,7 @@ from pathlib import Path
 
 from confcast.config.sources import last_known
 from confcast.errors import ConfcastError
+from confcast.owner.store import host_id
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.handover import NUMBER
 from confcast.owner.store.identity import Identity, identity
@@ -124,6 +125,7 @@ class RuntimeDir:
             return
         paths = [self.address, *(self.folder / name for name in _IN_RUNTIME_DIR)]
         if self.folder == self.state_folder:
+            paths.append(self.folder / host_id.FILE)
             paths += [path for name in (*_IN_STATE_FOLDER, last_known.PREFIX) for path in self.folder.glob(f"{name}*")]
         for path in paths:
             with contextlib.suppress(OSError):
