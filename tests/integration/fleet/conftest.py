@@ -123,7 +123,7 @@ def secured(chosen: Any, servers: Servers) -> Server:
 @pytest.fixture
 def key() -> str:
     """One that no other test has."""
-    return f"shop-{os.getpid()}-{next(_numbers)}."  # no key is another one less its last sign
+    return f"shop-{os.getpid()}-{next(_numbers)}e"  # no key is another one less its last sign
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ async def test_keys_have_nothing_in_common(server: Server, key: str):
             assert await other.reports() == []
 
 
-@pytest.mark.parametrize("name", ["a", "A.b_c-D", "0", "x" * 200])
+@pytest.mark.parametrize("name", ["a", "A.b_c-D", "0", "a.", "a..b", "x" * 200])
 async def test_each_name_that_a_key_may_have_can_be_used(server: Server, name: str):
     async with connected(server, name) as store:
         head = await store.head()
