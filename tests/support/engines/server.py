@@ -9,6 +9,7 @@ Nothing outlives a test run: `with` ends the server, and where `setpriv` is ther
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
 import random
 import shutil
@@ -170,6 +171,8 @@ class Server(abc.ABC):
     def pause(self) -> None:
         """It does nothing from now on, and its connections stay open."""
         self._signal(signal.SIGSTOP)
+        for pid in self._pids():  # a thread on another processor may still answer for a moment
+            eventually(lambda pid=pid: _states(pid) <= set("TtZX"), "a process that is stopped")
 
     def resume(self) -> None:
         """After `pause`."""
@@ -250,6 +253,15 @@ class Server(abc.ABC):
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _states(pid: int) -> set[str]:
+    """Those of a process's threads."""
+    found = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # one that has just ended
+            found.add(thread.read_text().rpartition(")")[2].split()[0])
+    return found
 
 
 def free_port() -> int:

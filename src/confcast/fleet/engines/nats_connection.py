@@ -28,8 +28,9 @@ import nats.errors
 from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
 
+from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
-from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Unreachable
+from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 
 _PORT = 4222
 _PENDING = 8 * 1024 * 1024  # bytes that may wait to be sent: beyond, nats-py would swallow a cancellation
@@ -144,7 +145,10 @@ class Connection:
 
         if optional:
             self._optional.add(subject.lower())
-        await self._alone(self._client.subscribe(subject, cb=take), self._loss)
+        try:
+            await self._alone(self._client.subscribe(subject, cb=take), self._loss)
+        except (nats.errors.Error, OSError) as error:
+            raise Unreachable(f"{self.shown}: {_text(error)}") from error
 
     async def ask(self, subject: str, content: bytes = b"", headers: dict[str, str] | None = None) -> Msg:
         """Send a message and give the answer.
@@ -155,7 +159,7 @@ class Connection:
             Unreachable: No answer within PATIENCE, or the connection is lost.
         """
         denied = self._asked[subject.lower()] = asyncio.get_running_loop().create_future()
-        asking = self._client.request(subject, content, timeout=2 * PATIENCE, headers=headers)
+        asking = self._client.request(subject, content, timeout=2 * engine.PATIENCE, headers=headers)
         try:
             return await self._alone(asking, self._loss, denied)
         except nats.errors.NoRespondersError as error:
@@ -180,7 +184,11 @@ class Connection:
         self, call: Coroutine[Any, Any, _T], *ends: asyncio.Future[EngineError], seconds: float = 0.0
     ) -> _T:
         """Run a call of nats-py in a task of its own, until it ends, one of `ends` does, or the time is over."""
-        seconds = seconds or PATIENCE
+        seconds = seconds or engine.PATIENCE
+        for end in ends:
+            if end.done():
+                call.close()
+                raise end.result()
         task = asyncio.ensure_future(call)
         try:
             watched: set[asyncio.Future[Any]] = {task, *ends}
@@ -279,7 +287,7 @@ async def connect(access: Access, lost: Callable[[EngineError], None]) -> Connec
     for address in addresses:
         connection = Connection(access, lost)
         try:
-            await connection.open(address, options, needs_tls=needs_tls, seconds=PATIENCE / len(addresses))
+            await connection.open(address, options, needs_tls=needs_tls, seconds=engine.PATIENCE / len(addresses))
             return connection
         except EngineError as error:
             errors.append(error)
