@@ -81,11 +81,11 @@ class Service:
         await response.prepare(request)
         known = ""
         while not topic.closing:
-            line, known = topic.line(known), topic.digest
+            due, line, known = topic.next_line, topic.line(known), topic.digest
             await response.write(line)
             if transport.get_write_buffer_size():
                 await self._taken(request, transport)
-            await topic.news(known, self._limits.heartbeat)
+            await due.wait()
             if not self._is_allowed(request):
                 break
         return response

@@ -107,6 +107,14 @@ class Topic:
         head = "" if self.head is None or self.digest == known else self.head.decode()
         return gateway_lines.encode(Line(self.digest, head, retry, self.away))
 
+    @property
+    def next_line(self) -> asyncio.Event:
+        """Set once streams are due a line: another head, a heartbeat, or the end.
+
+        One for all streams: a timeout for each would cost as much as the line.
+        """
+        return self._next
+
     async def news(self, known: str, seconds: float) -> None:
         """Wait until the head has another digest than this, or for so many seconds, or until the gateway closes."""
         try:
@@ -149,6 +157,7 @@ class Topic:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follower.run())
             tasks.create_task(self._summaries())
+            tasks.create_task(self._heartbeats())
             if self._copy is not None:
                 tasks.create_task(self._keep(self._copy))
 
@@ -168,6 +177,11 @@ class Topic:
                     await self.hosts.news.wait()
             except TimeoutError:
                 continue
+
+    async def _heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.heartbeat)
+            self._tell()
 
     async def _keep(self, copy: Copy) -> None:
         """Write each head whose payloads are there, or the newest of several."""
