@@ -66,7 +66,9 @@ class Crowd:
         """Wait until these hosts (None: all that are there) run it."""
         wanted = list(names) if names is not None else None
         missing = [name for answer in self._all("await_running", digest, wanted, seconds) for name in answer]
-        assert not missing, f"not within {seconds:g} s: {len(missing)} hosts that run {digest[:8]}, such as {missing[0]}"
+        assert not missing, (
+            f"not within {seconds:g} s: {len(missing)} hosts that run {digest[:8]}, such as {missing[0]}"
+        )
 
     def events(self) -> list[Event]:
         """All that has ever come of payloads, in the order of time."""

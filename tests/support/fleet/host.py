@@ -8,7 +8,6 @@ engine or of a gateway is exactly what as many owners ask.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -103,9 +102,13 @@ class ProtocolHost:
         """Wait for what a start loads: of the engine, or what was good last."""
         await asyncio.sleep(0)  # its following has begun
         assert self._following is not None
-        with contextlib.suppress(EngineError, TimeoutError):
+        try:
             async with asyncio.timeout(self._source.connect_timeout):
                 await self._following._follower.refresh()
+        except TimeoutError:
+            self._following._note("no answer in time")
+        except EngineError:
+            pass  # it is noted
         if self._record.document is None:
             await self._changed.wait()
 

@@ -7,6 +7,7 @@ SOURCE is JSON: the source's class, its arguments, its options. CLOCK is by how 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import resource
@@ -123,6 +124,7 @@ def main(source: str, probation: str, clock: str) -> None:
     logging.disable(logging.WARNING)  # a thousand hosts say of an outage what one does
     true, wrong_by = time.time, float(clock)
     time.time = lambda: true() + wrong_by
+    gc.disable()  # it would look through all hosts again and again, as none of them alone does
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(serve(lambda: Hosts(source_of(source), float(probation))))
