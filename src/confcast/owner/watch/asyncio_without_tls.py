@@ -41,4 +41,5 @@ def import_asyncio() -> None:
             for name, stand_in in stand_ins.items():
                 if sys.modules.get(name) is stand_in:
                     del sys.modules[name]
+        vars(sys.modules["asyncio"]).setdefault("sslproto", stand_ins["asyncio.sslproto"])
     importlib.import_module("asyncio")

@@ -179,17 +179,17 @@ class Following:
             try:
                 host = self._hosts[key] = self._host(key)
                 await self._sources[key].follow(host)
-                said = _RETURNED
+                said = shown = _RETURNED
             except GeneratorExit:
                 raise
             except BaseException as error:  # of a user's source: sys.exit(), or a panic of a library in Rust
-                said = _traceback_of(error, self._sources[key])
+                said, shown = f"{type(error).__name__}: {error}", _traceback_of(error, self._sources[key])
             if self._ending:
                 return
             self.failures += 1
             if said != complaint:
                 complaint = said
-                _complain(self._sources[key], said)
+                _complain(self._sources[key], shown)
             pause = _FIRST_PAUSE if time.monotonic() - began > _FOR_A_WHILE else pause
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -220,12 +220,12 @@ class Following:
         _log.error("a task that a source's follow() has made failed: %s", text)
 
 
-def _complain(source: Any, said: str) -> None:
+def _complain(source: Any, text: str) -> None:
     name = type(source).__name__
-    if said == _RETURNED:
+    if text == _RETURNED:
         _log.error("the follow() of a %s has returned, and is begun anew: it must go on until it is cancelled", name)
     else:
-        _log.error("the follow() of a %s failed, and is begun anew\n%s", name, Lines(said))
+        _log.error("the follow() of a %s failed, and is begun anew\n%s", name, Lines(text))
 
 
 def _traceback_of(error: BaseException, source: Any) -> str:
