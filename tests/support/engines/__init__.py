@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.engines.etcd import Etcd
-from tests.support.engines.postgres import Postgres
 from tests.support.engines.nats import Nats
+from tests.support.engines.postgres import Postgres
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import itertools
 import os
-import random
 import shutil
 import signal
 import socket
@@ -267,10 +267,10 @@ def _states(pid: int) -> set[str]:
 def free_port() -> int:
     """A port that nobody has at the moment, and that no connection gets by itself.
 
-    It is of this process's block: another one that runs these tests, too, leaves it alone while its server is down.
+    It is the next one of this process's block: neither another process that runs these tests nor another server of this
+    one takes it while its server is down.
     """
-    while True:
-        port = _FIRST + random.SystemRandom().randrange(_BLOCK)  # hypothesis gives each process the same random numbers
+    for port in _ports:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 continue
@@ -280,6 +280,7 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
+    raise AssertionError("there is always a next port")
 
 
 def _claimed_block() -> int:
@@ -296,4 +297,5 @@ def _claimed_block() -> int:
     raise AssertionError("no block of ports is left")
 
 
-_FIRST = _claimed_block()
+_first = _claimed_block()
+_ports = itertools.cycle(range(_first, _first + _BLOCK))
