@@ -319,6 +319,32 @@ async def test_a_right_that_is_taken_away_is_seen_by_the_check(with_users: Etcd,
             with_users.ask("auth/role/grant", {"name": "ours", "perm": perm})
 
 
+async def test_a_host_needs_no_more_rights_than_it_uses(with_users: Etcd, key: str):
+    """It reads the head and payloads, and writes its report."""
+    digest = "0" * 64
+    async with connected(with_users, key, secret="sesame") as publisher:
+        assert await publisher.swap(None, b"1", b"first")
+        await publisher.put_payload(digest, b"content")
+    prefix = f"confcast/{key}/"
+    with_users.ask("auth/role/add", {"name": key})
+    for name, end, kind in (("head", "", "READ"), ("payload/", "payload0", "READ"), ("reports/", "reports0", "WRITE")):
+        perm = {"permType": kind, "key": b64(prefix + name), "range_end": b64(prefix + end) if end else ""}
+        with_users.ask("auth/role/grant", {"name": key, "perm": perm})
+    with_users.ask("auth/user/add", {"name": key, "password": "of-a-host"})
+    with_users.ask("auth/user/grant", {"user": key, "role": key})
+    url = f"etcds://{key}@127.0.0.1:{with_users.port}"
+    async with connected(with_users, key, url=url, secret="of-a-host") as host:
+        await host.subscribe()
+        assert await host.head() == await host.verify() == b"1"
+        assert await host.payload(digest) == b"content"
+        for record in (b"loading", b"good"):
+            await host.report("a", record)
+        with pytest.raises(Fault, match="permission denied"):
+            await host.swap(b"1", b"2", b"entry")
+        with pytest.raises(Fault, match="permission denied"):
+            await host.reports()
+
+
 async def test_a_user_is_not_needed_where_nobody_asks(server: Etcd, key: str):
     async with connected(server, key, url=f"etcd://somebody:secret@127.0.0.1:{server.port}") as store:
         assert await store.head() is None
@@ -381,6 +407,11 @@ async def test_where_no_member_answers_each_is_named(key: str, monkeypatch: pyte
 async def test_nothing_is_expected_behind_the_addresses(key: str, rest: str):
     with pytest.raises(Fault, match="nothing is expected"):
         await connect(Access(url=f"etcd://127.0.0.1:1{rest}"), key)
+
+
+async def test_a_port_that_is_none_is_told_so(key: str):
+    with pytest.raises(Fault, match="a port is a number"):
+        await connect(Access(url="etcd://me:sesame@127.0.0.1:99999"), key)
 
 
 @pytest.fixture

@@ -55,11 +55,14 @@ class Access(WithSecrets, frozen=True, kw_only=True):
 
     @property
     def hosts(self) -> list[tuple[str, int | None]]:
-        """The host and the port (None: the engine's own) of each address: `etcd://one:2379,two:2379`."""
+        """The host and the port (None: the engine's own) of each address: `etcd://one:2379,two:2379`. Raises Fault."""
         found = []
         for each in self.parts.netloc.rpartition("@")[2].split(","):
             one = urlsplit(f"//{each}")
-            found.append((one.hostname or "127.0.0.1", one.port))
+            try:
+                found.append((one.hostname or "127.0.0.1", one.port))
+            except ValueError:
+                raise Fault(f"{self.shown}: a port is a number up to 65535") from None
         return found
 
     @property

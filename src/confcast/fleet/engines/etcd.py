@@ -10,6 +10,10 @@ member loses its leader, and counts as lost at a compaction, at any error, at an
 64 KB (a host that stood still is told everything at once: it starts over instead). The check every 30 seconds reads
 linearizably, and sees whether the watch has told what it reads.
 
+What a host's user has to be allowed: to read `head` and `payload/`, to write `reports/`. A publisher reads and writes
+all of confcast/KEY/. etcd keeps each write until it is compacted (`--auto-compaction-retention`): a report, a head and
+an entry are one each.
+
 A report's age is known by its host's lease: it is renewed just before the report is written, and etcd says what is
 left of it. After a change of the leader all leases begin anew, so an old report may look up to KEPT seconds younger.
 

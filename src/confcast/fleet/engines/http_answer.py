@@ -55,9 +55,12 @@ class StreamEnded(Unreachable):
         self.rest = rest
 
 
-def in_words(error: ssl.SSLError) -> str:
-    """An error of TLS without what only OpenSSL's authors know."""
-    return (error.reason or str(error)).lower().replace("_", " ")
+def tls_refused(error: ssl.SSLError, shown: str) -> Fault:
+    """The error for a connection that gets no TLS."""
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    if "alert" in reason:  # which is the other side's word
+        return Fault(f"{shown}: the server refuses TLS with this side: {reason}")
+    return Fault(f"{shown}: no TLS: {reason}")
 
 
 class Head(NamedTuple):
@@ -133,7 +136,7 @@ class Incoming:
 
     def _lost(self, error: OSError) -> EngineError:
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):  # TLS 1.3 refuses after the handshake
-            return Fault(f"{self.shown}: the server refuses TLS with this side: {in_words(error)}")
+            return tls_refused(error, self.shown)
         if not self._any:
             return Unanswered(f"{self.shown}: the connection was lost before an answer: {error}")
         return Unreachable(f"{self.shown}: the connection was lost in the middle of an answer: {error}")

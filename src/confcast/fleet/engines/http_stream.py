@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
-from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, in_words, read_head
+from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, read_head, tls_refused
 
 MOST_ANSWER = 64 * 1024
 """Bytes of the largest body, unless another bound is given."""
@@ -40,6 +40,7 @@ _TO_CLOSE = 1.0  # seconds
 _SAFE = re.compile(r"[\x21-\x7e]+")
 _SAFE_VALUE = re.compile(r"[\x20-\x7e]*")
 
+_CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))  # seconds, seconds, tries
 
 
@@ -240,14 +241,11 @@ class HttpClient:
         return _Connection(reader, writer, self._shown)
 
     def _unconnected(self, error: OSError | UnicodeError) -> EngineError:
-        closed = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or (
-            isinstance(error, ConnectionError) and not error.errno  # of asyncio, for an end during the handshake
-        )
-        if closed and self._tls is not None:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _CLOSED):
+            return tls_refused(error, self._shown)
+        if self._tls is not None and isinstance(error, _CLOSED):
             return Unreachable(f"{self._shown}: the server closed the connection during the TLS handshake; is it one"
                                " with TLS?")  # fmt: skip
-        if isinstance(error, ssl.SSLError):
-            return Fault(f"{self._shown}: no TLS: {in_words(error)}")
         return Unreachable(f"{self._shown}: no connection: {_reason(error)}")
 
 
