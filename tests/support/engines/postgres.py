@@ -103,11 +103,8 @@ class Postgres(Server):
 
     def start(self) -> None:
         super().start()
-        if self._primary is None:
-            if self.sql(f"select 1 from pg_database where datname = '{_DATABASE}'", database="postgres") != "1":
-                self.sql(f"create database {_DATABASE}", database="postgres")
-            if self.password:
-                self.rotate(self.password)
+        if self._primary is None and self.password:
+            self.rotate(self.password)
 
     def kill(self) -> None:
         """Its processes end with it: else they would hold what the next one needs."""
@@ -128,7 +125,13 @@ class Postgres(Server):
 
     def promote(self) -> None:
         """Make a primary of this standby."""
-        self.sql("select pg_promote()", database="postgres")
+        self.sql("select pg_promote()")
+
+    def has(self, table: str, key: str) -> bool:
+        """Whether a table is there, and has a row of this key."""
+        if self.sql(f"select to_regclass('{table}') is null") == "t":
+            return False
+        return self.sql(f"select count(*) from {table} where key = '{key}'") != "0"
 
     # ---- what an engine says
 
@@ -148,8 +151,8 @@ class Postgres(Server):
             shutil.copytree(self._template() if self._primary is None else self._primary.backup(), self.data)
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # of the server that `copy` was made of
         kind, method = ("hostssl" if self.certificates else "host"), ("scram-sha-256" if self.password else "trust")
-        hosts = f"{kind} all all 127.0.0.1/32 {method}\n{kind} replication all 127.0.0.1/32 {method}\n"
-        (self.data / "pg_hba.conf").write_text(f"local all all trust\n{hosts}")
+        hosts = f"{kind} all all 127.0.0.1/32 {method}\n"
+        (self.data / "pg_hba.conf").write_text(f"local all all trust\nlocal replication all trust\n{hosts}")
         if self._primary is not None:
             (self.data / "standby.signal").touch()
             self._more["primary_conninfo"] = f"host={self._primary.sockets} port={self._primary.port} user=postgres"
@@ -163,7 +166,7 @@ class Postgres(Server):
         """A copy of the data as they are, for a standby."""
         target = self.folder / "backup"
         shutil.rmtree(target, ignore_errors=True)
-        self.sql("checkpoint", database="postgres")
+        self.sql("checkpoint")
         command = [self._tool("pg_basebackup"), "-h", str(self.sockets), "-p", str(self.port), "-U", "postgres"]
         subprocess.run([*command, "-D", str(target), "-c", "fast", "--no-sync"], check=True, timeout=DEADLINE)
         return target
@@ -174,11 +177,16 @@ class Postgres(Server):
     def _pids(self) -> list[int]:
         return [self.pid, *children_of(self.pid)]
 
+    def _signal(self, number: int) -> None:
+        for pid in self._pids():
+            with contextlib.suppress(ProcessLookupError):  # one of a session that has ended meanwhile
+                os.kill(pid, number)
+
     def _answers(self) -> bool:
         try:
-            if (self.data / "postmaster.pid").read_text().split()[0] != str(self.pid):
+            if (self.data / "postmaster.pid").read_text().split()[:1] != [str(self.pid)]:
                 return False
-            return self.sql("select 1", database="postgres") == "1"
+            return self.sql("select 1") == "1"
         except OSError:
             return False
 
@@ -198,11 +206,14 @@ class Postgres(Server):
         )
 
     def remake(self, key: str) -> None:
-        self.sql(f"drop database {_DATABASE} with (force)", database="postgres")
-        self.sql(f"create database {_DATABASE}", database="postgres")
+        self.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and backend_type = 'client backend';"
+            "drop schema public cascade; create schema public"
+        )
 
     def rotate(self, password: str) -> None:
-        self.sql(f"alter role postgres password '{password}'", database="postgres")
+        self.sql(f"alter role postgres password '{password}'")
         self.password = password
 
     # ---- files
@@ -227,15 +238,24 @@ def _initialised(initdb: str) -> Path:
     folder.chmod(0o755)
     _give(folder)
     options = ["-U", "postgres", "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8", "--wal-segsize=1"]
-    done = subprocess.run(
-        [initdb, "-D", str(folder / "data"), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        **account().options(),
-    )
-    assert done.returncode == 0, f"initdb failed:\n{done.stdout}{done.stderr}"
+    _run([initdb, "-D", str(folder / "data"), *options])
+    # One database in the place of three, and little WAL: a second of each test run is the copying.
+    single = [str(Path(initdb).with_name("postgres")), "--single", "-F", "-D", str(folder / "data")]
+    single += ["-c", "min_wal_size=2MB", "-c", "max_wal_size=2MB"]
+    _run([*single, "postgres"], _RENAMED)
+    _run([*single, _DATABASE], "drop database postgres\ncheckpoint\n")
     return folder / "data"
+
+
+_RENAMED = f"""update pg_database set datistemplate = false where datname = 'template0'
+drop database template0
+alter database template1 rename to {_DATABASE}
+"""
+
+
+def _run(command: list[str], given: str = "") -> None:
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, **account().options())
+    assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout}{done.stderr}"
 
 
 def _may_run(program: str) -> bool:

@@ -34,7 +34,7 @@ import asyncpg
 
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import MOST_PAYLOAD, PATIENCE, EngineError, Fault, Hints, Seen, TooLarge, Unreachable
-from confcast.fleet.engines.postgres_tables import CHANNEL, KEPT, LOCK, Tables
+from confcast.fleet.engines.postgres_tables import CHANNEL, COUNT, KEPT, LOCK, NAMES, Tables
 from confcast.fleet.engines.postgres_url import Target, parsed
 
 _PROOF = 2.0  # seconds for a notification to arrive once it is committed
@@ -111,11 +111,12 @@ class _Place(NamedTuple):
     @property
     def shown(self) -> str:
         several = len(self.target.addresses) > 1 or self.host not in self.access.shown
-        return f"{self.access.shown} ({self.host})" if several else self.access.shown
+        place = self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
+        return f"{self.access.shown} ({place})" if several else self.access.shown
 
     async def link(self) -> asyncpg.Connection[Any]:
         """A connection on which nothing was asked. libpq's variables say what the URL does not, but not about TLS."""
-        patience = max(1.0, PATIENCE / len(self.target.addresses))
+        patience = PATIENCE / len(self.target.addresses)
         try:
             async with in_words(self.shown, _OF_LINK * patience):
                 return await self._link()
@@ -322,7 +323,9 @@ class Postgres:
     async def _make_tables(self) -> None:
         async with self._link.transaction(isolation="read_committed"):
             await self._link.execute(LOCK)
-            await self._link.execute(self._sql.ddl)
+            # What another one made while this one waited is in use by now: its triggers can't be made anew.
+            if await self._link.fetchval(COUNT, self._place.target.schema, NAMES) < len(NAMES):
+                await self._link.execute(self._sql.ddl)
 
     @contextlib.asynccontextmanager
     async def _call(self) -> AsyncIterator[None]:

@@ -73,6 +73,8 @@ grant select, insert, update on {schema}.confcast_report to {role};
 
 # One maker at a time: `if not exists` alone lets two collide. The number is confcast's, in this database.
 LOCK = "select pg_advisory_xact_lock(7163384699739271270)"
+COUNT = "select count(*) from pg_tables where schemaname = $1 and tablename = any($2)"
+NAMES = ["confcast_head", "confcast_payload", "confcast_audit", "confcast_report"]
 
 # Each is one statement in READ COMMITTED: a second writer of the same head waits for the first, and then finds no row.
 _SWAP = """
