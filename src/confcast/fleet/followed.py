@@ -263,7 +263,7 @@ class _Following:
 
     def __init__(self, source: Any, host: Host, record: _Record) -> None:
         self._source, self._host, self._record = source, host, record
-        self._follower = Follower(source._connector(host), self._take, self._away)
+        self._follower = Follower(source._connector(host), self._take, self._away, back=self._back)
         self._loop = asyncio.get_running_loop()
         self._outcome: Outcome | None = None  # of what is known now
         self._reported: Report | None = None
@@ -313,6 +313,12 @@ class _Following:
 
     def _away(self, error: EngineError) -> None:
         self._note(str(error))
+
+    def _back(self) -> None:
+        """The engine answers again, with the document that is known."""
+        assert self._record.document is not None, "it was taken"
+        _put(self._record, self._record.document)
+        _log.info("%s answers again: %s", self._source.shown, _called(self._record.document))
 
     def _note(self, why: str) -> None:
         before = self._record.told

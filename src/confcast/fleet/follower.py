@@ -40,6 +40,8 @@ class Follower:
             taken. Returns whether it has: else it is called again at the next check. What it raises ends the
             connection, as an EngineError of the connection does.
         away: Called with why the connection was lost, or could not be made; once for each try.
+        back: Called after `away`, once a connection has read the head that was taken last: the outage is over, and
+            `take` has nothing to do.
         verify: Seconds between two checks.
         first_pause: Seconds before the first new try.
 
@@ -55,10 +57,12 @@ class Follower:
         take: Callable[[Feed, bytes | None], Awaitable[bool]],
         away: Callable[[EngineError], None],
         *,
+        back: Callable[[], None] = lambda: None,
         verify: float = VERIFY,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
-        self._connect, self._take, self._away = connect, take, away
+        self._connect, self._take, self._away, self._back = connect, take, away, back
+        self._is_away = False
         self._verify, self._first_pause = verify, first_pause
         self.longest_pause = LONGEST_PAUSE
         self.connects = 0
@@ -160,6 +164,9 @@ class Follower:
             head = await how()
         if self._taken != (head,):
             self._taken = (head,) if await self._take(feed, head) else None
+        elif self._is_away:
+            self._back()
+        self._is_away = False
         for asked in answered:
             self._refreshes.remove(asked)
             if not asked.done():
@@ -196,6 +203,7 @@ class Follower:
 
     def _fail(self, error: EngineError) -> None:
         self._count(error)
+        self._is_away = True
         self._away(error)
         refreshes, self._refreshes = self._refreshes, []
         for asked in refreshes:

@@ -313,3 +313,16 @@ def test_a_host_says_that_it_is_there_before_anything_came_of_the_payload(engine
             assert (report.state, report.labels, report.name) == ("loading", {"zone": "a"}, "one.example")
 
     asyncio.run(main())
+
+
+def test_an_outage_is_over_once_the_engine_answers_also_with_the_head_that_is_known(
+    engine: MemoryEngine, source: InMemory
+):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            engine.lose(Unreachable("the cable is out"))
+            await owner.until(lambda: "the cable is out" in source.stale())
+            await owner.until(lambda: source.stale() == "")
+
+    asyncio.run(main())
