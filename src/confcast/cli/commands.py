@@ -1,8 +1,9 @@
 """The table of commands, the parser that is built from it, and the answer to a word that is no command.
 
-A command is a file in this folder, with `add_to(commands)`, and one line in `COMMANDS`. Guaranteed: a command that
-runs imports no other command's file. argparse parses, with the extra `cli` and without it, so that messages, exit codes
-and abbreviations (there are none) are the same; click is shown the same parsers for completion (`completion.py`).
+A command is a file in this folder, with `add_to(commands)`, and one line in `COMMANDS`; one with verbs is a folder with
+a file for each of them (`Verbs`). Guaranteed: a command that runs imports no other command's file. argparse parses,
+with the extra `cli` and without it, so that messages, exit codes and abbreviations (there are none) are the same; click
+is shown the same parsers for completion (`completion.py`).
 
 Rejected: parsers of click (each option would be declared twice, or the commands would need click), and a search of the
 folder for commands (their order, and what they are for at night, is not in it).
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import NamedTuple, NoReturn
 
@@ -50,6 +51,7 @@ COMMANDS = {
     "schema": Command(),
     "diff": Command("what differs between two versions, what runs, and the sources"),
     "wait": Command(),
+    "fleet": Command(),
 }
 """Each command, as it is typed, in the order in which they are shown."""
 
@@ -64,6 +66,7 @@ _MEANT = {
     "commit": ("confirm",),
     "continue": ("resume",),
     "delete": ("unset",),
+    "deploy": ("fleet",),
     "describe": ("schema", "explain"),
     "dry-run": ("check",),
     "dryrun": ("check",),
@@ -71,6 +74,8 @@ _MEANT = {
     "events": ("history", "versions"),
     "example": ("schema",),
     "fields": ("schema",),
+    "gateway": ("fleet",),
+    "hosts": ("fleet",),
     "get": ("show", "explain"),
     "info": ("status",),
     "keep": ("confirm",),
@@ -82,11 +87,14 @@ _MEANT = {
     "override": ("set",),
     "promote": ("confirm",),
     "ps": ("status",),
+    "publish": ("fleet",),
+    "push": ("fleet",),
     "refresh": ("reload",),
     "release": ("resume",),
     "remove": ("unset",),
     "restart": ("reload",),
     "revert": ("rollback",),
+    "rollout": ("fleet",),
     "test": ("check",),
     "undo": ("rollback",),
     "update": ("reload", "set"),
@@ -121,7 +129,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if words[0] not in COMMANDS:
         top().error(no_such(words[0]))
     options = parser_of(words[0]).parse(words[1:])
-    options.command = words[0]
+    options.command = options.command or words[0]
     options.json |= bool(before)
     return options
 
@@ -145,6 +153,14 @@ def top(listed: Iterable[str] = ()) -> Parser:
     return parser
 
 
+def parser_of_verb(command: str, verb: str) -> Parser:
+    """The parser of a verb of this command, whose file is imported."""
+    family = parser_of(command).verbs
+    verbs = _Commands(f"confcast {command}")
+    family.add(verb, verbs)
+    return verbs.parsers[verb]
+
+
 def _file(command: str) -> str:
     return COMMANDS[command].file or command
 
@@ -155,33 +171,95 @@ def _add(file: str, commands: object) -> None:
 
 def no_such(word: str) -> str:
     """What is said of a word that is no command: the commands that it may mean, or all of them."""
-    text = f"there is no command {printable(word)!r}"
-    if meant := _meant(word):
-        return f"{text}; did you mean {' or '.join(f'`confcast {each}`' for each in meant)}?"
-    return f"{text}; there are {', '.join(COMMANDS)}"
+    return _no_such(word, "command", "confcast", COMMANDS, _meant(word))
+
+
+def _no_such(word: str, kind: str, prefix: str, existing: Iterable[str], meant: Sequence[str]) -> str:
+    text = f"there is no {kind} {printable(word)!r}"
+    if meant:
+        return f"{text}; did you mean {' or '.join(f'`{prefix} {each}`' for each in meant)}?"
+    return f"{text}; there are {', '.join(existing)}"
 
 
 def _meant(word: str) -> list[str]:
     """The existing commands that this word means; it may be misspelt."""
+    return meant_by(word, _MEANT, COMMANDS)
+
+
+def meant_by(word: str, meanings: Mapping[str, Sequence[str]], existing: Iterable[str]) -> list[str]:
+    """Those of the existing words that this one means; it may be misspelt."""
     from difflib import get_close_matches  # imported here: a command that runs has no use for it
 
-    known = {**_MEANT, **{command: (command,) for command in COMMANDS}}
+    there = list(existing)
+    known = {**meanings, **{each: (each,) for each in there}}
     word = word.lower().replace("_", "-")
     near = [word] if word in known else get_close_matches(word, known, n=1)
-    return [command for each in near for command in known[each] if command in COMMANDS]
+    return [found for each in near for found in known[each] if found in there]
+
+
+class Verbs(NamedTuple):
+    """The verbs of a command that has several, each with a file of its own: `confcast fleet publish`.
+
+    Attributes:
+        package: The folder of their files.
+        files: Each verb as it is typed, in the order in which they are shown, and its file.
+        meanings: What people type first, and the verbs that they mean by it.
+    """
+
+    package: str
+    files: Mapping[str, str] = {}
+    meanings: Mapping[str, Sequence[str]] = {}
+
+    def add(self, verb: str, verbs: object) -> None:
+        """Add the parser of this verb, whose file is imported, and perhaps of others in that file."""
+        import_module(f"{self.package}.{self.files[verb]}").add_to(verbs)
+
+    def no_such(self, word: str, prefix: str) -> str:
+        """What is said of a word that is no verb."""
+        return _no_such(word, "verb", prefix, self.files, meant_by(word, self.meanings, self.files))
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviation (the next option would break it), and says which option was meant."""
+    """A parser that takes no abbreviation (the next option would break it), and says which option was meant.
+
+    Attributes:
+        verbs: What its command's first word may be; none for nearly all.
+    """
+
+    verbs = Verbs("")
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": _formatter, **options})  # type: ignore[arg-type]
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The options as typed. Exits with 2 if they can't be understood."""
+        """The options as typed; `command` is "", or has the verb. Exits with 2 if they can't be understood."""
+        if self.verbs.files:
+            return self._parse_verb(arguments)
         options, unknown = self.parse_known_args(arguments)
         if unknown:
             self._refuse(unknown)
+        options.command = ""
+        return options
+
+    def _parse_verb(self, arguments: Sequence[str]) -> argparse.Namespace:
+        index = next((index for index, each in enumerate(arguments) if not each.startswith("-")), len(arguments))
+        before, words = arguments[:index], arguments[index:]
+        if not words or set(before) - {"--json"}:
+            if not {"-h", "--help"}.isdisjoint(before):
+                listed = self.add_subparsers(metavar="VERB", parser_class=Parser, prog=self.prog)
+                for file in dict.fromkeys(self.verbs.files.values()):
+                    import_module(f"{self.verbs.package}.{file}").add_to(listed)
+            _, unknown = self.parse_known_args(before)
+            if unknown:
+                self._refuse(unknown)
+            self.error(f"give a verb: {', '.join(self.verbs.files)}")
+        if words[0] not in self.verbs.files:
+            self.error(self.verbs.no_such(words[0], self.prog))
+        parsers = _Commands(self.prog)
+        self.verbs.add(words[0], parsers)
+        options = parsers.parsers[words[0]].parse(words[1:])
+        options.command = f"{self.prog.removeprefix('confcast ')} {words[0]}"
+        options.json |= bool(before)
         return options
 
     def _refuse(self, unknown: list[str]) -> NoReturn:
@@ -196,12 +274,13 @@ class Parser(argparse.ArgumentParser):
 class _Commands:
     """Stands in for argparse's subparsers where the parser of one command is wanted, and no other parser."""
 
-    def __init__(self) -> None:
+    def __init__(self, prog: str = "confcast") -> None:
         self.parsers: dict[str, Parser] = {}
+        self._prog = prog
 
     def add_parser(self, name: str, **options: object) -> Parser:
         options.pop("help", None)  # for the list of all commands
-        self.parsers[name] = Parser(prog=f"confcast {name}", **options)
+        self.parsers[name] = Parser(prog=f"{self._prog} {name}", **options)
         return self.parsers[name]
 
 

@@ -53,22 +53,35 @@ def answer(instruction: str, variable: str) -> int:
 
 def _group() -> click.Group:
     """The whole command line, as click sees it. A command's file is imported when the command is asked for."""
+    return _group_of("confcast", commands.top(), list(commands.COMMANDS), _command)
+
+
+def _group_of(
+    name: str, parser: argparse.ArgumentParser, words: list[str], make: Callable[[str], click.Command]
+) -> click.Group:
+    """A parser's options, and the words that may follow them, each of which is made when it is asked for."""
     import click
 
     class Group(click.Group):
         def list_commands(self, ctx: click.Context) -> list[str]:
-            return list(commands.COMMANDS)
+            return words
 
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-            return _command(cmd_name) if cmd_name in commands.COMMANDS else None
+            return make(cmd_name) if cmd_name in words else None
 
-    return Group("confcast", params=_parameters(commands.top()))
+    return Group(name, params=_parameters(parser), help=parser.description, add_help_option=False)
 
 
 def _command(name: str) -> click.Command:
+    parser = commands.parser_of(name)
+    if verbs := list(parser.verbs.files):
+        return _group_of(name, parser, verbs, lambda verb: _plain(verb, commands.parser_of_verb(name, verb)))
+    return _plain(name, parser)
+
+
+def _plain(name: str, parser: argparse.ArgumentParser) -> click.Command:
     import click
 
-    parser = commands.parser_of(name)
     return click.Command(name, params=_parameters(parser), help=parser.description, add_help_option=False)
 
 

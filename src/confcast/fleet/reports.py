@@ -115,10 +115,21 @@ def decode_entry(content: bytes) -> Entry:
 
 def decode_reports(content: bytes, age: float) -> tuple[Seen, ...]:
     """The reports in a record of a host or of a gateway that was written `age` seconds ago. Raises BadReport."""
+    found = _decode(content)
+    if isinstance(found, Report):
+        return (Seen(found, age),)
+    return tuple(Seen(each.report, each.age + age, each.connected and age < SEEN_WITHIN) for each in found.hosts)
+
+
+def decode_summary(content: bytes) -> Summary | None:
+    """The summary that these bytes are; None for a host's report. Raises BadReport."""
+    found = _decode(content)
+    return found if isinstance(found, Summary) else None
+
+
+def _decode(content: bytes) -> Report | Summary:
     try:
         found: Report | Summary = msgspec.json.decode(content, type=Report | Summary)
     except (msgspec.DecodeError, ValueError) as error:
         raise BadReport(f"what is there is no report: {error}") from error
-    if isinstance(found, Report):
-        return (Seen(found, age),)
-    return tuple(Seen(each.report, each.age + age, each.connected and age < SEEN_WITHIN) for each in found.hosts)
+    return found

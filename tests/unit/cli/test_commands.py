@@ -30,7 +30,9 @@ NO_COMMANDS = {
 
 
 def test_each_command_has_a_file_and_a_line_in_the_table():
-    files = {path.stem for path in Path(confcast.cli.__file__).parent.glob("*.py")} - NO_COMMANDS
+    folder = Path(confcast.cli.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - NO_COMMANDS
+    files |= {path.parent.name for path in folder.glob("*/__init__.py")}
     assert files == set(map(commands._file, commands.COMMANDS))
 
 

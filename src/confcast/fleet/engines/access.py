@@ -13,6 +13,7 @@ from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from confcast.config.schema.kinds import Secret
+from confcast.config.schema.secret_urls import shown_url
 from confcast.fleet.engines.engine import Fault
 from confcast.wire.messages import WithSecrets
 
@@ -52,6 +53,12 @@ class Access(WithSecrets, frozen=True, kw_only=True):
         parts = self.parts
         user = f"{_MASK}@" if "@" in parts.netloc else ""
         return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def password_in_url(self) -> bool:
+        """Whether a password stands in the URL, where a list of processes shows it."""
+        parts = self.parts
+        return shown_url(self.url) != self.url or ":" in parts.netloc.rpartition("@")[0]
 
     @property
     def hosts(self) -> list[tuple[str, int | None]]:

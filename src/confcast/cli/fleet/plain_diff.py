@@ -1,0 +1,71 @@
+"""What differs between two documents of plain data, where no schema says what is secret.
+
+Guaranteed: a value is masked if its key, or a key around it, may name a secret; a URL's password is masked in any
+value; and so is any text that looks drawn by chance, or like a private key. So more is masked than has to be.
+
+Rejected: to show plain values and warn (a person would read the warning below the password).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from confcast.config.diff import cut, plain
+from confcast.config.schema.key_path import shown as shown_part
+from confcast.config.schema.masking import MASK
+from confcast.config.schema.secret_urls import shown_url
+from confcast.wire.messages import Change
+
+_SECRET_KEY = re.compile(
+    r"pass|pwd|secret|token|credential|private|auth|key|dsn|salt|cookie|sign|cert|pin$|hash|seed|nonce|conn|jwt|bearer",
+    re.IGNORECASE,
+)
+_BY_CHANCE = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/_=.~-]{16,}")
+
+
+def plain_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Every key whose value differs, in the order of the documents. A list is one value."""
+    return list(_compare(old, new, "", masked=False))
+
+
+def _compare(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, *, masked: bool) -> Iterator[Change]:
+    for name in dict.fromkeys((*old, *new)):
+        key, hidden = f"{prefix}{_key(name)}", masked or bool(_SECRET_KEY.search(str(name)))
+        was, now = old.get(name), new.get(name)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from _compare(was, now, f"{key}.", masked=hidden)
+        elif isinstance(was, Mapping) or isinstance(now, Mapping):
+            if was is not None and now is not None:
+                yield Change(key, _kind(was), _kind(now))
+            yield from _compare(_table(was), _table(now), f"{key}.", masked=hidden)
+        elif type(was) is not type(now) or repr(was) != repr(now):
+            yield Change(key, _shown(was, masked=hidden), _shown(now, masked=hidden))
+
+
+def _key(name: Any) -> str:
+    return _BY_CHANCE.sub(MASK, shown_part(name))
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _kind(value: Any) -> str:
+    return "a table" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
+def _shown(value: Any, *, masked: bool) -> Any:
+    if value is None:
+        return None
+    if masked:
+        return MASK
+    if isinstance(value, list | tuple):
+        return cut([_shown(each, masked=False) for each in value])
+    if isinstance(value, Mapping):
+        return cut({_key(k): _shown(each, masked=bool(_SECRET_KEY.search(str(k)))) for k, each in value.items()})
+    shown = plain(value)
+    if not isinstance(shown, str):
+        return cut(shown)
+    return MASK if "-----BEGIN" in shown else cut(_BY_CHANCE.sub(MASK, shown_url(shown)))
