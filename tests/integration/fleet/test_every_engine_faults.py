@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from confcast import fleet
+from confcast.errors import ConfigError
 from confcast.fleet.engines import connect
 from confcast.fleet.engines.access import Access
-from confcast.fleet.engines.engine import EngineError, Fault, Feed, Unreachable
+from confcast.fleet.engines.engine import EngineError, Fault, Feed, Store, Unreachable
 from confcast.fleet.follower import Follower
-from confcast.fleet.head import digest_of
+from confcast.fleet.head import Head, digest_of, encode
 from tests.support.certificates import Authority
 from tests.support.engines.connections import ONE, THREE, TWO, connected, two, until_head
 from tests.support.engines.server import Server, free_port
@@ -288,10 +290,11 @@ async def test_a_connection_is_closed_while_a_hint_is_waited_for(server: Server,
             await waiting
 
 
-async def test_a_connection_is_closed_within_a_second_while_the_server_does_nothing(server: Server, key: str):
-    store = await connect(server.access(), key)
+async def test_a_connection_is_closed_within_a_second_while_the_server_does_nothing(secured: Server, key: str):
+    """Nor does its TLS wait for the other side's end."""
+    store = await connect(secured.access(secret=secured.password), key)
     await store.subscribe()
-    server.pause()
+    secured.pause()
     try:
         asked = asyncio.create_task(store.head())
         await asyncio.sleep(0.01)
@@ -301,7 +304,27 @@ async def test_a_connection_is_closed_within_a_second_while_the_server_does_noth
         with contextlib.suppress(EngineError, asyncio.CancelledError):
             await asked
     finally:
-        server.resume()
+        secured.resume()
+
+
+async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(server: Server, key: str):
+    accepted, ended = asyncio.Event(), asyncio.Event()
+
+    async def says(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read(-1)
+        ended.set()
+
+    async with _somebody(says) as port:
+        access = server.access(url=server.url.replace(str(server.port), str(port)))
+        making = asyncio.create_task(_connect_and_read(access, key))
+        await accepted.wait()
+        making.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await making
+        async with asyncio.timeout(2.0):
+            await ended.wait()
 
 
 async def test_a_question_that_was_cancelled_is_not_answered_to_the_next_one(server: Server, key: str):
@@ -549,3 +572,74 @@ async def test_a_head_that_was_deleted_and_one_made_anew_are_handed_out(server: 
         with contextlib.suppress(EngineError):
             await host.follower.refresh()
         await host.until_head(THREE)
+
+
+# ---- sources: what a load is given
+
+
+def _source(server: Server, key: str) -> Any:
+    return getattr(fleet, server.NAME)(server.url, key)
+
+
+async def _published(store: Store, old: bytes | None, payload: bytes) -> bytes:
+    """The head that names this payload; the payload and the head are written."""
+    head = encode(Head(stable=digest_of(payload), rev=1))
+    await store.put_payload(digest_of(payload), payload)
+    assert await store.swap(old, head, b"entry")
+    return head
+
+
+async def test_a_load_is_given_what_the_newest_head_names(server: Server, key: str):
+    source = _source(server, key)
+    async with connected(server, key) as store:
+        head = await _published(store, None, b"number = 1\n")
+        assert (await asyncio.to_thread(source.read)).data == {"number": 1}
+        await _published(store, head, b"number = 2\n")
+        assert (await asyncio.to_thread(source.read)).data == {"number": 2}
+        assert source.stale() == ""
+
+
+async def test_a_load_without_a_head_is_refused_in_words(server: Server, key: str):
+    with pytest.raises(ConfigError, match="there is no head"):
+        await asyncio.to_thread(_source(server, key).read)
+
+
+async def test_a_payload_without_a_head_changes_nothing_and_is_taken_by_the_next_publisher(server: Server, key: str):
+    """The first one died between the two."""
+    source, payload = _source(server, key), b"number = 2\n"
+    async with connected(server, key) as store:
+        head = await _published(store, None, b"number = 1\n")
+        await store.put_payload(digest_of(payload), payload)
+        assert (await asyncio.to_thread(source.read)).data == {"number": 1}
+        await _published(store, head, payload)
+        assert (await asyncio.to_thread(source.read)).data == {"number": 2}
+
+
+async def test_a_head_without_its_payload_is_a_fault_and_what_is_known_stays(server: Server, key: str):
+    source = _source(server, key)
+    async with connected(server, key) as store:
+        head = await _published(store, None, b"number = 1\n")
+        assert (await asyncio.to_thread(source.read)).data == {"number": 1}
+        assert await store.swap(head, TWO, b"entry")
+        assert (await asyncio.to_thread(source.read)).data == {"number": 1}
+        assert "which is not there" in source.stale()
+        assert server.url.rpartition("@")[2].split("/")[0] in source.stale()
+
+
+async def test_a_payload_that_somebody_changed_is_a_fault(server: Server, key: str):
+    payload = b"number = 1\n"
+    async with connected(server, key) as store:
+        await _published(store, None, payload)
+        server.overwrite_payload(key, digest_of(payload), b"number = 9\n")
+        with pytest.raises(ConfigError, match="is not what its digest says"):
+            await asyncio.to_thread(_source(server, key).read)
+
+
+@pytest.mark.parametrize("content", [b"", b"no head", b"x" * 5000], ids=["empty", "text", "long"])
+async def test_a_load_is_not_given_what_is_no_head(server: Server, key: str, content: bytes):
+    source = _source(server, key)
+    async with connected(server, key) as store:
+        await _published(store, None, b"number = 1\n")
+        server.overwrite_head(key, content)
+        with pytest.raises(ConfigError, match="nothing that was good before"):
+            await asyncio.to_thread(source.read)

@@ -24,9 +24,11 @@ that can fail alone), keyspace notifications (off by default), and RESP2 with re
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
+import socket
 import ssl
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
@@ -69,17 +71,25 @@ return 1
 """
 
 
+class _Place(NamedTuple):
+    """An address of a server; `shown` names it in messages, `host` in certificates."""
+
+    shown: str
+    host: str
+    address: str
+    port: int
+
+
 async def connect(access: Access, key: str) -> Redis:
     """A connection to the first of the URL's addresses that takes one. See `engines.connect`."""
     database = _database(access)
     failures: list[EngineError] = []
-    addresses = access.hosts
-    for host, port in addresses:
-        shown = access.shown if len(addresses) == 1 else f"{access.shown} ({host}:{port or _PORT})"
-        connection = Connection(shown)
+    places = await _places(access, failures)
+    for place in places:
+        connection = Connection(place.shown)
         try:
-            async with in_time(shown, engine.PATIENCE / len(addresses)):
-                await _open(connection, access, host, port or _PORT)
+            async with in_time(place.shown, engine.PATIENCE / len(places)):
+                await _open(connection, access, place)
                 return Redis(connection, key, is_replica=await _greet(connection, access, database))
         except EngineError as error:
             await connection.close()
@@ -90,6 +100,43 @@ async def connect(access: Access, key: str) -> Redis:
     raise next((error for error in failures if isinstance(error, Fault)), failures[-1])
 
 
+async def _places(access: Access, failures: list[EngineError]) -> list[_Place]:
+    """All addresses that the URL's hosts have; `failures` gets the hosts without one.
+
+    They are tried in turn: what asyncio tries in parallel (`happy_eyeballs_delay`) it leaves open when it is cancelled.
+    """
+    found: dict[_Place, None] = {}
+    hosts = access.hosts
+    for host, given in hosts:
+        port = given or _PORT
+        shown = access.shown if len(hosts) == 1 else f"{access.shown} ({host}:{port})"
+        try:
+            async with in_time(shown, engine.PATIENCE / len(hosts)):
+                known = [host] if _is_address(host) else await _addresses_of(host)
+            found.update((_Place(shown, host, address, port), None) for address in known)
+        except UnicodeError:
+            failures.append(Fault(f"{shown}: this is no name of a host"))
+        except OSError as error:
+            failures.append(Unreachable(f"{shown}: the name gives no address: {error.strerror or error}"))
+        except Unreachable as error:
+            failures.append(error)
+    return list(found)
+
+
+def _is_address(host: str) -> bool:
+    """Whether no name has to be resolved, which takes a thread."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _addresses_of(host: str) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(each[4][0]) for each in found]
+
+
 def _database(access: Access) -> int:
     """The number in the URL's path. Raises Fault for what has no meaning there."""
     number = access.parts.path.strip("/")
@@ -98,29 +145,23 @@ def _database(access: Access) -> int:
     return int(number or 0)
 
 
-async def _open(connection: Connection, access: Access, host: str, port: int) -> None:
+async def _open(connection: Connection, access: Access, place: _Place) -> None:
     """Make the connection, and TLS on it. Raises EngineError."""
     tls = access.tls() if access.parts.scheme in _SECURE else None
     loop, shown = asyncio.get_running_loop(), connection.shown
     try:
-        await loop.create_connection(lambda: connection, host, port, ssl=tls, happy_eyeballs_delay=0.25)
+        await loop.create_connection(
+            lambda: connection, place.address, place.port, ssl=tls, server_hostname=place.host if tls else None
+        )
     except ssl.SSLCertVerificationError as error:
         raise Fault(f"{shown}: its certificate is not accepted: {error.verify_message}") from error
     except ssl.SSLEOFError as error:
         raise Unreachable(f"{shown}: the connection was closed before TLS was made") from error
     except ssl.SSLError as error:
         raise Fault(f"{shown} takes no TLS: {error.reason}") from error
-    except UnicodeError as error:
-        raise Fault(f"{shown}: this is no name of a host") from error
-    except OSError as error:
-        raise Unreachable(f"{shown}: no connection: {_reason(error)}") from error
-
-
-def _reason(error: OSError) -> str:
-    """Why a connection failed: asyncio's own text for it has the address, and not that it was refused."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return str(error.strerror or error)  # of a name that can't be resolved; of several addresses
+    except OSError as error:  # asyncio's own text for it has the address, and not that it was refused
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise Unreachable(f"{shown}: no connection: {reason}") from error
 
 
 async def _greet(connection: Connection, access: Access, database: int) -> bool:

@@ -14,6 +14,7 @@ from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Unre
 from confcast.fleet.engines.redis_connection import refusal
 from confcast.fleet.engines.resp import ErrorReply, Replies
 from confcast.fleet.head import digest_of
+from tests.support.leaks import descriptors
 from tests.support.waiting import on_a_loop
 
 SECRET = "planted-secret"
@@ -342,3 +343,38 @@ async def _dead_port() -> int:
     listening.close()
     await listening.wait_closed()
     return port
+
+
+def test_a_fault_says_more_than_an_outage_of_the_addresses_after_it():
+    async def main() -> None:
+        async with peer(HELLO=b"-WRONGPASS no\r\n") as (_, access):
+            addresses = f"127.0.0.1:{access.hosts[0][1]},127.0.0.1:{await _dead_port()}"
+            with pytest.raises(Fault, match="password"):
+                await connect(Access(url=f"redis://{addresses}"), "shop")
+
+    on_a_loop(main)
+
+
+def test_an_address_that_says_nothing_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "PATIENCE", 1.0)
+
+    async def main() -> None:
+        async with peer(HELLO=b"") as (_, silent), peer() as (_, access):
+            addresses = f"127.0.0.1:{silent.hosts[0][1]},127.0.0.1:{access.hosts[0][1]}"
+            async with asyncio.timeout(engine.PATIENCE):
+                store = await connect(Access(url=f"redis://{addresses}"), "shop")
+            await store.close()
+
+    on_a_loop(main)
+
+
+def test_a_socket_is_closed_when_close_returns():
+    async def main() -> None:
+        async with peer() as (_, access):
+            await (await connect(access, "shop")).close()
+            before = descriptors()
+            store = await connect(access, "shop")
+            await store.close()
+            assert descriptors() <= before + 1, "the peer's own end may not be closed yet"
+
+    on_a_loop(main)
