@@ -18,6 +18,7 @@ import hashlib
 import msgspec
 
 from confcast.errors import ConfcastError
+from confcast.wire.messages import UNDECODABLE
 
 MOST_BYTES = 1000
 """Bytes of the longest head."""
@@ -100,7 +101,7 @@ def decode(content: bytes) -> Head:
         raise BadHead(f"{len(content)} bytes are no head, which has {MOST_BYTES} at most")
     try:
         head = msgspec.json.decode(content, type=Head)
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNDECODABLE as error:
         raise BadHead(f"what is there is no head of confcast: {error}") from error
     for digest in (head.stable, head.next):
         if digest is not None and not is_digest(digest):

@@ -11,6 +11,7 @@ import msgspec
 
 from confcast.errors import ConfcastError
 from confcast.fleet.head import Head
+from confcast.wire.messages import UNDECODABLE
 
 LONGEST_REASON = 300
 
@@ -109,7 +110,7 @@ def decode_entry(content: bytes) -> Entry:
     """The entry that these bytes are. Raises BadReport."""
     try:
         return msgspec.json.decode(content, type=Entry)
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNDECODABLE as error:
         raise BadReport(f"what is there is no entry of an audit trail: {error}") from error
 
 
@@ -130,6 +131,6 @@ def decode_summary(content: bytes) -> Summary | None:
 def _decode(content: bytes) -> Report | Summary:
     try:
         found: Report | Summary = msgspec.json.decode(content, type=Report | Summary)
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNDECODABLE as error:
         raise BadReport(f"what is there is no report: {error}") from error
     return found

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from typing import Any, ClassVar
@@ -45,6 +46,8 @@ from confcast.fleet.engines.etcd_api import PORT, EtcdApi, KeyValue, Reply
 from confcast.fleet.engines.http_answer import LineTooLong, StreamEnded, Unanswered
 from confcast.fleet.engines.http_stream import Stream
 
+_log = logging.getLogger("confcast.fleet")
+
 KEPT = 600
 """Seconds for which etcd keeps a report."""
 
@@ -53,6 +56,7 @@ MOST_ENTRIES = 1000
 
 _SLACK = 100  # entries beyond, so that they are not counted off one by one
 _SILENT = 1.0  # seconds after which a watch is lost that has not told of a write
+_TO_CLOSE = 1.0  # seconds
 _MOST_PAYLOAD_ANSWER = MOST_PAYLOAD * 4 // 3 + 4096
 _MOST_ENTRY_ANSWER = 8192
 _MOST_REPORTS_ANSWER = 64 * 1024 * 1024
@@ -323,7 +327,7 @@ class _Watch:
         """End the task and the connection."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=_TO_CLOSE)
         await self._stream.close()
 
     async def _read(self) -> None:
@@ -332,6 +336,10 @@ class _Watch:
                 self._take(self._checked(self._api.line_of(await self._line())))
         except EngineError as error:
             self._hints.lose(error)
+        except Exception as error:  # a fault of this build; a watch that ends without a word would be silent for ever
+            _log.error("a watch of etcd can't be read", exc_info=error)
+            self._hints.lose(Fault(f"{self._api.shown}: etcd's watch can't be read: {type(error).__name__}"))
+        finally:
             self._news.set()
 
     async def _line(self) -> bytes:

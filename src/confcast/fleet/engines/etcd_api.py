@@ -19,6 +19,7 @@ import msgspec
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, TooLarge, Unreachable
 from confcast.fleet.engines.http_stream import MOST_ANSWER, Answer, HttpClient, Stream
+from confcast.wire.messages import UNDECODABLE
 
 PORT = 2379
 
@@ -157,7 +158,7 @@ class EtcdApi:
         """What a line of a stream says. Raises EngineError if that is an error, or nothing that etcd says."""
         try:
             line = msgspec.json.decode(content, type=_Line, strict=False)
-        except (msgspec.DecodeError, ValueError):
+        except UNDECODABLE:
             raise self._not_etcd("a line of its stream is not etcd's") from None
         if line.error is not None:
             raise self._refused(*_code_and_text(line.error))
@@ -189,7 +190,7 @@ class EtcdApi:
     def _decoded(self, content: bytes) -> Reply:
         try:
             return msgspec.json.decode(content, type=Reply, strict=False)
-        except (msgspec.DecodeError, ValueError):
+        except UNDECODABLE:
             raise self._not_etcd("its answer is not etcd's") from None
 
     def _error(self, answer: Answer) -> EngineError:
@@ -218,7 +219,7 @@ def _refusal(answer: Answer) -> tuple[int, str]:
     """The code of gRPC and the text of a refusal; 0 and no text for an answer that is none of etcd's."""
     if answer.status == 200:
         return 0, ""
-    with contextlib.suppress(msgspec.DecodeError, ValueError):
+    with contextlib.suppress(*UNDECODABLE):
         found = msgspec.json.decode(answer.body)
         if isinstance(found, dict) and isinstance(found.get("code"), int):
             return _code_and_text(found)

@@ -22,6 +22,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from confcast.wire.messages import UNDECODABLE
+
 HOST, NAME, LABELS = "Confcast-Host", "Confcast-Name", "Confcast-Labels"
 """The headers that name a host: its id, its name in JSON, and its labels in JSON."""
 
@@ -76,7 +78,7 @@ def decode(content: bytes) -> Line:
     """The line that these bytes are. Raises BadLine, also for a head that is not the one of the digest."""
     try:
         line = msgspec.json.decode(content, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BadLine(f"it is no line of a gateway: {error}") from error
     if line.head and digest_of(line.head.encode()) != line.digest:
         raise BadLine("its head is not the one of its digest")

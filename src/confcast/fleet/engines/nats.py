@@ -54,6 +54,7 @@ from confcast.fleet.engines.engine import (
 )
 from confcast.fleet.engines.nats_connection import Connection, NoResponder
 from confcast.fleet.engines.nats_connection import connect as _open
+from confcast.wire.messages import UNDECODABLE
 
 HINT_AGAIN = (0.05, 0.5)
 """Seconds after a message at which the head is read again: it was told before it was stored."""
@@ -280,7 +281,7 @@ class Nats:
     def _answer(self, content: bytes) -> dict[str, Any]:
         try:
             answer = msgspec.json.decode(content, type=dict[str, Any])
-        except (msgspec.DecodeError, ValueError) as error:
+        except UNDECODABLE as error:
             raise Fault(f"{self._shown}: an answer of JetStream is not JSON: {error}") from error
         if error_ := answer.get("error"):
             raise _Refusal(error_.get("code", 0), error_.get("err_code", 0), error_.get("description", "no reason"))

@@ -21,6 +21,7 @@ from confcast.fleet.engines.gateway_lines import BadLine, Caller
 from confcast.fleet.gateway import payloads
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.topic import Topic
+from confcast.wire.messages import UNDECODABLE
 
 _STREAM_BUFFER = 32 * 1024  # of the kernel: more would only hide that a host takes nothing
 _PAYLOAD_BUFFER = 128 * 1024
@@ -169,7 +170,7 @@ class Service:
             raise web.HTTPRequestTimeout(text="the report has not come whole\n") from None
         try:
             report = msgspec.json.decode(content, type=reports.Report)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise web.HTTPBadRequest(text=f"this is no report: {error}\n") from None
         if report.host != caller.host:
             raise web.HTTPBadRequest(text=f"the report is another host's than {gateway_lines.HOST} says\n")

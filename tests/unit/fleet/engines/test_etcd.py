@@ -177,6 +177,8 @@ def test_an_etcd_that_takes_less_than_others_is_told_so(refuse: Callable[[dict[s
         (200, b"<html>sesame</html>", Fault, "no etcd answers there: its answer is not etcd's"),
         (200, b"{}", Fault, "names no cluster"),
         (200, b"[]", Fault, "not etcd's"),
+        (200, b'{"x":' + b"[" * 9000, Fault, "not etcd's"),
+        (400, b'{"x":' + b"[" * 9000, Fault, "status 400"),
         (200, b'{"header":{"cluster_id":"1","revision":"x"}}', Fault, "not etcd's"),
         (200, b'{"header":{"cluster_id":"1","revision":"1"},"kvs":[{"value":"?"}]}', Fault, "not etcd's"),
         (200, b"x" * 100_000, Fault, "more than 65536 bytes"),
@@ -267,6 +269,7 @@ def test_a_token_with_a_newline_is_not_sent():
         ([None], Unreachable, "closed in the middle"),
         ([b"{}\n"], Fault, "not etcd's"),
         ([b"\xff\n"], Fault, "not etcd's"),
+        ([b'{"error":' + b"[" * 9000 + b"\n"], Fault, "not etcd's"),
         ([LINE % b'"canceled":true,"compact_revision":"9"'], Unreachable, "compacted"),
         ([LINE % b'"canceled":true,"cancel_reason":"permission denied"'], Fault, "permission denied"),
         ([b"x" * 70_000], Unreachable, "told too much at once"),
@@ -335,6 +338,19 @@ def test_many_events_that_nobody_has_waited_for_are_one_hint_and_a_sign_of_life_
                 await store.hint()
 
     with_script(test)
+
+
+def test_a_watch_that_fails_by_a_fault_of_ours_is_not_silent(caplog: pytest.LogCaptureFixture):
+    async def test(script: Script, store: EtcdStore) -> None:
+        script.lines.put_nowait(CREATED)
+        await store.subscribe()
+        store._api.line_of = None  # type: ignore[method-assign, assignment]
+        script.lines.put_nowait(EVENT)
+        with pytest.raises(Fault, match="can't be read: TypeError"):
+            await store.hint()
+
+    with_script(test)
+    assert "a watch of etcd can't be read" in caplog.text
 
 
 def test_closing_tells_whoever_waits():
