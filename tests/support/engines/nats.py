@@ -19,10 +19,11 @@ from nats.js.errors import NotFoundError
 
 from tests.support.certificates import trusting
 from tests.support.engines.server import Program, Server
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 BUCKET = "confcast"
 REPORTS = "confcast_reports"
+_RELOADED = "Reloaded server configuration"
 DEBIAN = ("/usr/sbin/nats-server", "/usr/bin/nats-server")
 
 
@@ -146,4 +147,7 @@ class Nats(Server):
         """The server reads its configuration anew, and closes what the old password has opened."""
         self.password = password
         self._prepare()
+        log = self.folder / "log"
+        before = log.read_text().count(_RELOADED)
         self._signal(signal.SIGHUP)
+        eventually(lambda: log.read_text().count(_RELOADED) > before, "a server that has read its configuration anew")

@@ -44,7 +44,7 @@ class NoResponder(Exception):
 
 
 class _Client(Client):
-    """nats-py's client, with two things that it has no public way for."""
+    """nats-py's client, with what it has no public way for."""
 
     needs_tls = False
     was_checked = False
@@ -55,6 +55,12 @@ class _Client(Client):
         if self.needs_tls and not self._server_info.get("tls_required"):
             raise _NoTls
         return super()._connect_command()
+
+    def quieten(self) -> None:
+        """Tell asyncio that the connection has TLS, if so: else it warns at each end of one."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None and self._server_info.get("tls_required"):
+            writer.transport.get_protocol()._over_ssl = True
 
     def cut(self) -> bool:
         """Forget what waits to be sent, and close the socket without waiting for the server.
@@ -122,6 +128,7 @@ class Connection:
                 raise Unreachable(f"{self.shown}: the server has closed the connection")
             if not self._client.was_checked:
                 raise Fault(f"{self.shown}: this version of nats-py is not known: one from 2.9 to 2.16 is expected")
+            self._client.quieten()
             self._is_open = True
         except Exception as error:
             is_ended = self._client.cut()
