@@ -692,16 +692,60 @@ def test_a_gateway_that_has_lost_its_engine_and_has_an_older_head_is_passed_over
             lost.lose()
             await until(lambda: old.topic.away)
             both = host([new.url, old.url])
-            async with connected(both) as feed:
-                assert await feed.head() in (head, lost.head)  # a host that knows nothing takes either
-            both.known = hosts_side.gateway_lines.digest_of(head)
             for _ in range(3):
                 async with connected(both) as feed:
                     assert await feed.head() == head
+            async with connected(old.host()) as feed:
+                assert await feed.head() == lost.head  # all that there is, to a host that knows nothing
             only = old.host()
             only.known = both.known
             with pytest.raises(Unreachable, match="has another head than this host"):
                 await only.connect()
+
+    run(main)
+
+
+def test_a_host_leaves_a_gateway_that_has_lost_its_engine_but_not_again_and_again(caplog):
+    async def main() -> None:
+        lost, engine = MemoryEngine(), MemoryEngine()
+        head = publish(engine, ONE)
+        publish(lost, ONE)
+        async with gateway(lost.connect, limits=limited(heartbeat=0.01)) as old, gateway(engine.connect) as other:
+            both = host([old.url, other.url])
+            both._gateways.sort(key=lambda access: access.url != old.url)
+            async with connected(both) as feed:
+                lost.down = Unreachable("away")
+                lost.lose()
+                await until(lambda: old.topic.away)
+                old.topic._away_since = asyncio.get_running_loop().time() - 3600
+                await until(lambda: feed.away > 3000)
+                assert await feed.head() == head
+                with pytest.raises(Unreachable, match="not heard from its engine for 36"):
+                    await feed.verify()
+                assert await feed.verify() == head  # nothing better may be there
+            async with connected(both) as feed:
+                assert (await feed.head(), feed.away, other.topic.hosts.connected) == (head, 0.0, 1)
+
+    run(main)
+    assert "its head is used on" in caplog.text
+
+
+def test_one_host_with_too_many_requests_is_told_so_and_disturbs_no_other():
+    async def main() -> None:
+        engine = MemoryEngine()
+        head = publish(engine, ONE)
+        async with (
+            gateway(engine.connect, limits=limited(requests_of_host=3)) as gw,
+            contextlib.AsyncExitStack() as stack,
+        ):
+            digest = hosts_side.gateway_lines.digest_of(head)
+            for _ in range(3):
+                await stack.enter_async_context(raw(gw, request(f"head?after={digest}&wait=20")))
+            await until(lambda: gw.server._of_host["a"] == 3)
+            assert (await ask(gw, "GET", f"/v1/{KEY}/head", **{"Confcast-Host": "a"})).status == 429
+            assert (await ask(gw, "GET", f"/v1/{KEY}/head", **{"Confcast-Host": "b"})).status == 200
+            await stack.aclose()
+            await until(lambda: not gw.server._of_host)
 
     run(main)
 
@@ -738,7 +782,7 @@ def test_streams_that_break_before_their_first_line_have_the_head_asked_for_by_l
                     assert await feed.head() == head
 
     run(main)
-    assert "by long poll from now on" in caplog.text
+    assert "by long poll for the next 10 minutes" in caplog.text
 
 
 def test_a_stream_without_a_line_is_lost(monkeypatch: pytest.MonkeyPatch):

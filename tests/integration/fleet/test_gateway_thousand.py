@@ -91,7 +91,10 @@ async def _main(redis: Redis, key: str) -> None:
         )
         costs = cpu_ms(redis.pid), cpu_ms(gw.pid)
         began = time.perf_counter()
-        said = [feed.report(f"host-{n}", reports.encode(Report(f"host-{n}", digest_of(PAYLOAD), state="good"))) for n, feed in enumerate(feeds)]  # fmt: skip
+        said = []
+        for number, feed in enumerate(feeds):
+            report = Report(f"host-{number}", digest_of(PAYLOAD), state="good")
+            said.append(feed.report(report.host, reports.encode(report)))
         await asyncio.gather(*said)
         took = time.perf_counter() - began
         known = 0

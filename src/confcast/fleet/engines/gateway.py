@@ -2,9 +2,10 @@
 
 Guarantees. Each host has an order of its own of the gateways, by a hash of its id and their URLs, so that a fleet
 spreads over them, and keeps its place while others come and go. A gateway that does not answer is passed over for a
-time; one that has lost its own engine, and has another head than this host knows, is as if it was not there: it may be
-an old one. A stream without a line in 30 seconds is lost. Where streams break before their first line three times in a
-row, as behind a proxy that collects answers, the head is asked for by long poll, and the log says so.
+time, and one that has lost its own engine comes after those that have not; if its head is another one than this host
+knows, it is as if it was not there: it may be an old one. A stream without a line in 30 seconds is lost. Where streams
+break before their first line three times in a row, as behind a proxy that collects answers, the head is asked for by
+long poll for a time, and the log says so.
 
 Rejected: to go back to the first gateway once it answers again (a fleet would move twice for each restart; hosts spread
 again as they come).
@@ -33,6 +34,14 @@ _FIRST_LINE = 2.0
 """Seconds for a gateway to send its first line, while there is another one to try."""
 
 _BROKEN = 3
+_POLLED = 600.0  # seconds until a stream is tried again
+
+_MOVES_AFTER = 20.0
+"""Seconds for which a gateway may not hear from its engine before its hosts look for another one."""
+
+_MOVES_EVERY = 300.0
+"""Seconds between two such looks: while the engine is away from all gateways, there is nothing to find."""
+
 _SLACK = 5.0  # seconds that the answer of a long poll may come later than the gateway waits
 
 _log = logging.getLogger("confcast.fleet")
@@ -49,6 +58,9 @@ class Gateways:
         labels: Its labels.
         poll: Whether to ask by long poll from the start.
         clock: Seconds.
+
+    Attributes:
+        known: The digest of the head that a gateway gave last while it heard from its engine; empty before the first.
 
     Raises:
         Fault: A URL is none of a gateway.
@@ -74,23 +86,48 @@ class Gateways:
         self._headers = gateway_lines.headers(host, name, labels) if host else {}
         self._failed: dict[str, float] = {}
         self._broken = 0
-        self.polls = poll or not host
+        self._always_polls = poll or not host
+        self._polls_until = self._moves_at = 0.0
         self.known = ""
-        """The digest of the head that a gateway with an engine gave last; empty before the first."""
 
     async def connect(self) -> GatewayFeed:
         """A connection to the first gateway that serves this host. Raises EngineError, that of the last one tried."""
         order = self._order()
-        for number, access in enumerate(order):
-            is_last = number == len(order) - 1
-            try:
-                return await self._one(access, None if is_last else _FIRST_LINE)
-            except EngineError as error:
+        spare: GatewayFeed | None = None  # one that has lost its engine
+        try:
+            for access in order:
+                try:
+                    feed = await self._one(access, None if access is order[-1] else _FIRST_LINE)
+                except EngineError as error:
+                    self.failed(access)
+                    failure = error
+                    continue
+                if not feed.away:
+                    return feed
                 self.failed(access)
-                if is_last:
-                    raise
-                _log.debug("the next gateway is tried: %s", error)
-        raise AssertionError("there is a gateway")
+                if spare is None:
+                    spare = feed
+                else:
+                    await feed.close()
+            if spare is None:
+                raise failure
+            found, spare = spare, None
+            return found
+        finally:
+            if spare is not None:
+                await spare.close()
+
+    @property
+    def polls(self) -> bool:
+        """Whether the head is asked for by long poll now."""
+        return self._always_polls or self._clock() < self._polls_until
+
+    def may_move(self) -> bool:
+        """Whether a host whose gateway has lost its engine is to look for another one now."""
+        if len(self._gateways) == 1 or self._clock() < self._moves_at:
+            return False
+        self._moves_at = self._clock() + _MOVES_EVERY
+        return True
 
     def failed(self, access: Access) -> None:
         """Pass this gateway over for a time."""
@@ -110,16 +147,13 @@ class Gateways:
                 first = await feed.open()
         except TimeoutError:
             await feed.close()
-            raise Unreachable(f"{access.shown}: no first line within {patience:g} s") from None
+            raise Unreachable(f"{access.shown}: no first line in time") from None
         except BaseException:
             await feed.close()
             raise
         if first.away and self.known and first.digest != self.known:
             await feed.close()
-            text = (
-                f"the gateway has not heard from its engine for {first.away:g} s, and has another head than this host"
-            )
-            raise Unreachable(f"{access.shown}: {text}")
+            raise Unreachable(f"{access.shown}: {_lost_engine(first.away)}, and has another head than this host")
         return feed
 
     def heard(self, line: Line) -> None:
@@ -131,10 +165,10 @@ class Gateways:
     def broke(self) -> None:
         """A stream has ended before its first line."""
         self._broken += 1
-        if self._broken >= _BROKEN and not self.polls:
-            self.polls = True
+        if self._broken >= _BROKEN:
+            self._polls_until = self._clock() + _POLLED
             text = "streams of the gateways break before their first line, as behind a proxy that collects answers"
-            _log.warning("%s: the head is asked for by long poll from now on", text)
+            _log.warning("%s: the head is asked for by long poll for the next %g minutes", text, _POLLED / 60)
 
 
 class GatewayFeed:
@@ -153,8 +187,7 @@ class GatewayFeed:
         self._hints = Hints()
         self._head = b""
         self._digest = ""
-        self._heard_at = 0.0
-        self.retry = 0.0
+        self.away = self.retry = 0.0
 
     async def open(self) -> Line:
         """Wait for the first line. Raises EngineError."""
@@ -192,7 +225,10 @@ class GatewayFeed:
         return self._head
 
     async def verify(self) -> bytes | None:
-        """See `Feed`."""
+        """See `Feed`. A host whose gateway has lost its engine goes to another one, if there is one."""
+        if self.away > _MOVES_AFTER and self._gateways.may_move():
+            self._gateways.failed(self._access)
+            raise Unreachable(f"{self._access.shown}: {_lost_engine(self.away)}")
         return await self.head()
 
     async def payload(self, digest: str) -> bytes | None:
@@ -253,7 +289,9 @@ class GatewayFeed:
     def _take(self, line: Line) -> bool:
         """Note a line. Returns whether it has another head. Raises Unreachable if one was missed."""
         self._gateways.heard(line)
-        self.retry = line.retry or self.retry
+        if line.away > _MOVES_AFTER >= self.away:
+            _log.warning("%s: %s; its head is used on", self._access.shown, _lost_engine(line.away))
+        self.away, self.retry = line.away, line.retry or self.retry
         if line.head:
             is_new = line.digest != self._digest
             self._head, self._digest = line.head.encode(), line.digest
@@ -285,6 +323,10 @@ class GatewayFeed:
 def _check(access: Access) -> None:
     if access.parts.scheme not in SCHEMES or len(access.hosts) != 1 or not access.parts.hostname:
         raise Fault(f"{access.shown}: no gateway has this URL: http://HOST:PORT or https://HOST:PORT is expected")
+
+
+def _lost_engine(seconds: float) -> str:
+    return f"the gateway has not heard from its engine for {seconds:.0f} s"
 
 
 def _place(host: str, url: str) -> bytes:

@@ -13,8 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         hosts: Hosts that are known for one key, with and without a stream.
         connections: Connections in all; a host has up to two.
-        streams_of_host: Streams of one host; an older one is ended, since a host that comes back may not know that it
-            was lost.
+        requests_of_host: Requests of one host at once, its stream included.
         transfers: Payloads that are being sent at once; further ones wait.
         report: Bytes of a host's report.
         summary: Bytes of a summary: NATS takes 1 MiB.
@@ -31,7 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: int = 4000
     connections: int = 10_000
-    streams_of_host: int = 1
+    requests_of_host: int = 16
     transfers: int = 500
     report: int = 16 * 1024
     summary: int = 900 * 1024

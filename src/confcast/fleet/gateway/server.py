@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from confcast.fleet.engines import gateway_lines
+from confcast.fleet.gateway.disk_thread import DiskThread
 from confcast.fleet.gateway.doors import Address, Tls, Tokens
 from confcast.fleet.gateway.errors import DoorError
 from confcast.fleet.gateway.limits import Limits
@@ -22,6 +25,7 @@ from confcast.fleet.gateway.topic import Topic
 _LOOKS = 1.0  # seconds between two looks at the connections
 _BACKLOG = 4096  # a fleet that comes at once; the kernel has a bound of its own, see somaxconn
 _OPEN = "/healthz"
+_GREEDY = "this host has too many requests at once\n"
 _UNKNOWN = "a token of the gateway's --token-file is expected, as Authorization: Bearer TOKEN\n"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,8 +64,10 @@ class GatewayServer:
         )
         self._listening: asyncio.Server | None = None
         self._requests: set[object] = set()
+        self._of_host: Counter[str] = Counter()
+        self._files = DiskThread()
         self._idle: dict[web.RequestHandler, float] = {}
-        self._sweeper: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     async def listen(self, where: Address) -> Address:
         """Begin to listen. Returns the address; its port is a free one where 0 was asked for. Raises DoorError."""
@@ -75,7 +81,7 @@ class GatewayServer:
         except OSError as error:
             await self._runner.cleanup()
             raise DoorError(f"--listen {where}: {error.strerror or error}") from error
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._beside = [asyncio.create_task(each) for each in (self._sweep(), self._look_at_files())]
         return Address(where.host, self._listening.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -84,9 +90,11 @@ class GatewayServer:
             self._listening.close()
         for topic in self._topics.values():
             topic.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
+        for task in self._beside:
+            task.cancel()
+        if self._beside:
+            await asyncio.wait(self._beside)
+        self._files.close(self._limits.closing)
         await self._runner.cleanup()
 
     @property
@@ -123,10 +131,14 @@ class GatewayServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Let in who may come in; note the connection as busy; answer what fails."""
+        host = request.headers.get(gateway_lines.HOST, "")[: gateway_lines.LONGEST_ID]
         self._requests.add(request.protocol)
+        self._of_host[host] += 1
         try:
             if not self._is_allowed(request):
                 return _answer(web.HTTPUnauthorized(text=_UNKNOWN, headers={"WWW-Authenticate": "Bearer"}))
+            if host and self._of_host[host] > self._limits.requests_of_host:
+                return _answer(web.HTTPTooManyRequests(text=_GREEDY, headers={"Retry-After": "1"}))
             return await handler(request)
         except web.HTTPException as error:
             return _answer(error)
@@ -137,6 +149,9 @@ class GatewayServer:
             return web.Response(status=500, text="the gateway failed; its log says how\n")
         finally:
             self._requests.discard(request.protocol)
+            self._of_host[host] -= 1
+            if not self._of_host[host]:
+                del self._of_host[host]
 
     def _is_allowed(self, request: web.Request) -> bool:
         """Whether the host has a token, or needs none. Only whether the gateway serves is told to everybody."""
@@ -147,14 +162,18 @@ class GatewayServer:
     # ---- what runs beside them
 
     async def _sweep(self) -> None:
-        """Close connections that are no request's for too long; see whether files have changed."""
+        """Close connections that are no request's for too long."""
         while True:
             await asyncio.sleep(_LOOKS)
             self._close_idle()
-            if self._tokens is not None:
-                self._tokens.refresh()
-            if self._tls is not None:
-                self._tls.refresh()
+
+    async def _look_at_files(self) -> None:
+        """See whether tokens and certificates have changed."""
+        refreshes = [each.refresh for each in (self._tokens, self._tls) if each is not None]
+        while refreshes:
+            await asyncio.sleep(_LOOKS)
+            for refresh in refreshes:
+                await self._files.do(refresh)
 
     def _close_idle(self) -> None:
         server = self._runner.server

@@ -57,9 +57,9 @@ class Service:
         """Answer `GET /v1/KEY/stream`."""
         topic, caller = self._topic(request), _caller(request)
         transport = _transport(request)
-        self._end_older(topic, caller, transport)
         if not topic.hosts.opened(caller):
             raise _busy(f"{self._limits.hosts} hosts have a stream already: start another gateway")
+        self._end_older(topic, caller, transport)
         try:
             return await self._stream(request, topic, transport)
         finally:

@@ -234,8 +234,8 @@ class Topic:
     def _complain(self, before: str, error: Exception) -> str:
         """Log what is wrong, unless it was said before. Returns what is."""
         if str(error) != before:
-            served = f"; hosts are served head {self.head_id} on" if self.head is not None else ""
-            _log.warning("key %r: %s%s", self.key, error, served)
+            served = f"hosts are served head {self.head_id} on" if self.head is not None else "nothing is served yet"
+            _log.warning("key %r: %s; %s", self.key, error, served)
         return str(error)
 
     def _serve(self, content: bytes, head: heads.Head) -> None:
