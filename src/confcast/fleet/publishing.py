@@ -31,8 +31,11 @@ from confcast.fleet.rollout.stages import is_last, name_of
 from confcast.fleet.rollout.tally import tally
 from confcast.texts import printable, shortened
 
-WITHIN = 10.0
-"""Seconds for which an engine that can't be reached is tried."""
+WITHIN = 5.0
+"""Seconds for which an engine that can't be reached is tried by whoever changes a head: it may be restarted."""
+
+LOOK_WITHIN = 2.0
+"""The same of whoever only looks."""
 
 NOTHING = "none"
 """What `expect` says for a key without a head."""

@@ -49,13 +49,13 @@ def run(options: argparse.Namespace) -> Report:
 
     async def ask(link: Link) -> Report:
         from confcast.fleet.engines.link import patiently
-        from confcast.fleet.publishing import WITHIN, payload_of
+        from confcast.fleet.publishing import LOOK_WITHIN, payload_of
 
         async def look(store: Store) -> Report:
             (old, was), (new, now) = [await payload_of(store, each) for each in (a, b)]
             return report((a, old, was), (b, new, now), checker)
 
-        return await patiently(link, WITHIN, look)
+        return await patiently(link, LOOK_WITHIN, look)
 
     return engine_options.asked(options, ask)
 

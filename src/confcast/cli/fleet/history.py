@@ -36,13 +36,13 @@ def run(options: argparse.Namespace) -> Report:
     async def ask(link: Link) -> Report:
         from confcast.fleet.engines.link import patiently
         from confcast.fleet.head import id_of
-        from confcast.fleet.publishing import WITHIN, history
+        from confcast.fleet.publishing import LOOK_WITHIN, history
 
         async def look(store: Store) -> Report:
             raw = await store.head()
             return report(await history(store, options.n), "" if raw is None else id_of(raw))
 
-        return await patiently(link, WITHIN, look)
+        return await patiently(link, LOOK_WITHIN, look)
 
     return engine_options.asked(options, ask)
 

@@ -1,6 +1,6 @@
 """`confcast fleet status` shows which hosts have what, and what a rollout waits for.
 
-It counts what hosts have reported. A host that is away (SEEN_WITHIN) is no host of the fleet; one that has missed a
+It counts what hosts have reported. A host that is away (SEEN_LOOK_WITHIN) is no host of the fleet; one that has missed a
 report is, and is listed as stale. Texts name a few hosts of each kind, `--json` all of them.
 """
 
@@ -44,12 +44,12 @@ def run(options: argparse.Namespace) -> Report:
 
     async def ask(link: Link) -> Report:
         from confcast.fleet.engines.link import patiently
-        from confcast.fleet.publishing import WITHIN
+        from confcast.fleet.publishing import LOOK_WITHIN
 
         async def look(store: Store) -> Report:
             return report(key, await store.head(), await store.reports())
 
-        return await patiently(link, WITHIN, look)
+        return await patiently(link, LOOK_WITHIN, look)
 
     return engine_options.asked(options, ask)
 

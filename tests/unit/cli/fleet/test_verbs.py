@@ -45,6 +45,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> MemoryEngine:
     engine = MemoryEngine()
     monkeypatch.setattr("confcast.fleet.engines.connect", engine.connect)
     monkeypatch.setattr(publishing, "WITHIN", 0.1)
+    monkeypatch.setattr(publishing, "LOOK_WITHIN", 0.1)
     monkeypatch.setenv("CONFCAST_FLEET_URL", URL)
     monkeypatch.setenv("CONFCAST_FLEET_KEY", "shop")
     return engine

@@ -17,7 +17,7 @@ from confcast.fleet.rollout.stages import is_last
 from confcast.fleet.rollout.tally import tally
 
 STABLE, NEXT = "a" * 64, "b" * 64
-SCHEDULES, MANY = 120, 3000
+SCHEDULES, MANY = 80, 3000
 LONGEST = 4000.0
 
 
