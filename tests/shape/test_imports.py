@@ -34,7 +34,7 @@ ALLOWED = {
     "master": ("texts", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
     "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.canary_flags"),
-    "examples": ("public", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
+    "examples": ("public", "fleet", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
     "cli": ("texts", "errors", "wire", "worker", "config", "master", "fleet"),
     "logging": ("public", "worker.derived.selected_key"),
     "testing": ("public", "texts", "tracebacks", "errors", "wire", "worker", "config", "master"),

@@ -1,6 +1,6 @@
 """`confcast fleet status` shows which hosts have what, and what a rollout waits for.
 
-It counts what hosts have reported. A host that is away (SEEN_LOOK_WITHIN) is no host of the fleet; one that has missed a
+It counts what hosts have reported. A host that is away (SEEN_WITHIN) is no host of the fleet; one that has missed a
 report is, and is listed as stale. Texts name a few hosts of each kind, `--json` all of them.
 """
 
