@@ -66,12 +66,12 @@ class Servers:
             if what == "secured":
                 server.with_password("right-1")
                 if program.has_tls:
-                    server.with_tls(self._certificates())
+                    server.with_tls(self.certificates())
         if not server.is_running:
             server.start()
         return server
 
-    def _certificates(self) -> Authority:
+    def certificates(self) -> Authority:
         """Whose certificate is for 127.0.0.1, and no name."""
         authority = Authority(Path(tempfile.mkdtemp(dir=self._folder.name)))  # each server's own
         certificate, key = authority.pair("the engine", address="127.0.0.1")

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from confcast.fleet.engines import connect, redis
-from confcast.fleet.engines.engine import Fault, Unreachable
+from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 from confcast.fleet.head import digest_of
+from tests.integration.fleet.conftest import Servers
+from tests.support.certificates import Authority
 from tests.support.engines import each_program
 from tests.support.engines.connections import ONE, THREE, TWO, connected, two, until_head
 from tests.support.engines.redis import Redis
 from tests.support.waiting import eventually
 
-_ROLE_OF_A_HOST = (
-    "resetkeys resetchannels -@all %R~confcast:{{{key}}}:head %R~confcast:{{{key}}}:payload:*"
-    " %RW~confcast:{{{key}}}:reports %RW~confcast:{{{key}}}:seen"
-    " +hello +client|tracking +client|trackinginfo +get +role"
-    " +eval +time +hset +hdel +zadd +zrangebyscore +zrange +zcard +zrem"
-)
+_RIGHTS = re.search(r"`(resetkeys [^`]+)`", redis.__doc__ or "")
 
 
 @pytest.fixture(params=[each for each in each_program() if "Redis" in str(getattr(each, "id", ""))])
@@ -186,7 +185,9 @@ async def test_a_flush_of_another_database_is_a_hint_and_changes_nothing(server:
 
 
 async def test_a_host_needs_these_rights_and_can_publish_nothing(server: Redis, key: str):
-    rules = _ROLE_OF_A_HOST.format(key=key).split()
+    """Those that the engine's file names."""
+    assert _RIGHTS
+    rules = _RIGHTS[1].replace("KEY", key).split()
     async with connected(server, key) as publisher:
         digest = digest_of(b"content")
         await publisher.put_payload(digest, b"content")
@@ -291,6 +292,29 @@ async def test_a_killed_connection_is_lost_and_the_server_goes_on(server: Redis,
             client.client_kill_filter(_id=mine["id"])
         with pytest.raises(Unreachable, match="closed"):
             await store.hint()
+
+
+async def test_a_server_that_asks_for_certificates_is_given_one(
+    chosen: Any, servers: Servers, key: str, tmp_path: Path
+):
+    kind, program = chosen
+    if not program.has_tls:
+        pytest.skip(f"{program.path} was built without TLS")
+    (tmp_path / "other").mkdir()
+    ours = Authority(tmp_path)
+    server = kind(program, tls_ca_cert_file=str(ours.certfile))
+    with server.with_tls(servers.certificates()):
+        with contextlib.closing(server.client()) as client:
+            client.config_set("tls-auth-clients", "yes")
+        mine = {"cert_file": str(ours.certfile), "key_file": str(ours.keyfile)}
+        async with connected(server, key, **mine) as store:
+            assert await store.swap(None, ONE, b"1")
+        refused = r"ends TLS: .*(CERTIFICATE_REQUIRED|UNKNOWN_CA)|refuse this side's certificate"
+        with pytest.raises(EngineError, match=refused):
+            await connect(server.access(), key)
+        other = Authority(tmp_path / "other")
+        with pytest.raises(EngineError, match=refused):
+            await connect(server.access(cert_file=str(other.certfile), key_file=str(other.keyfile)), key)
 
 
 # ---- what is kept

@@ -13,6 +13,10 @@ that losing it loses both. The prefix that is told holds the head alone: a host 
 few bytes for each head. The head and its entry are written by one script, which checks first and writes last. A
 replica is read only while its link to the master is up.
 
+A host needs these rights, with KEY put in: `resetkeys resetchannels -@all %R~confcast:{KEY}:head
+%R~confcast:{KEY}:payload:* %RW~confcast:{KEY}:reports %RW~confcast:{KEY}:seen +hello +get +role +client|tracking
++client|trackinginfo +eval +time +hset +hdel +zadd +zcard +zrange +zrangebyscore +zrem` (from 7.0 on; 6 knows no `%R`).
+
 What Redis does not promise: a head that was answered for may be lost when a master dies before its replica has it
 (`WAIT` tells, and undoes nothing), or with `appendfsync everysec` in a crash. The followers then read the older head
 as any other one. Sentinels and Redis Cluster are refused in words.

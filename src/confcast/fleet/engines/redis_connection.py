@@ -154,8 +154,12 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended, whoever ended it."""
         self._gone.set()
+        secure = self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
         if isinstance(error, ssl.SSLError):
             self.lose(Fault(f"{self.shown} ends TLS: {error.reason}"))
+        elif secure and not self._heard:  # the words for it may be lost, since TLS 1.3 says them after the handshake
+            text = "was closed right after TLS was made: the server may refuse this side's certificate, or want one"
+            self.lose(Unreachable(f"{self.shown}: the connection {text}"))
         else:
             reason = f": {error}" if error is not None else ""
             self.lose(Unreachable(f"{self.shown}: the connection was closed{reason}"))
