@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import os
+import random
 import re
 import socket
 import ssl
@@ -88,6 +90,9 @@ class HttpClient:
         tls: For TLS; None for none.
         shown: How messages name the server; without secrets.
         headers: To be sent with each request.
+
+    Attributes:
+        headers: What is sent with each request from now on.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class HttpClient:
         self._shown = shown
         name = f"[{host}]" if ":" in host else host
         self.headers = {"Host": f"{name}:{port}", "Accept-Encoding": "identity", **(headers or {})}
+        self._addresses: list[str] = []
         self._kept: _Connection | None = None
         self._closed = False
 
@@ -138,7 +144,7 @@ class HttpClient:
             if kept is not None:
                 with contextlib.suppress(Unanswered):
                     return await self._exchange(kept, message, most)
-            return await self._exchange(await self._connect(), message, most)
+            return await self._exchange(await self._connect(patience), message, most)
 
     async def stream(
         self,
@@ -165,7 +171,7 @@ class HttpClient:
         """
         message = self._message(method, target, headers, body)
         async with self._deadline(patience):
-            connection = await self._connect()
+            connection = await self._connect(patience)
             try:
                 head = await connection.ask(message)
                 if head.status == 200:
@@ -228,11 +234,53 @@ class HttpClient:
             await connection.close()
         return Answer(head.status, head.headers, content)
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self, patience: float | None) -> _Connection:
+        """A connection to an address that the name has, each of which gets its share of the time.
+
+        The address of the first one is that of all: what is asked beside a stream is asked of the same server. Not
+        `happy_eyeballs_delay`: a connection that asyncio makes beside another one stays open if that is cancelled.
+        """
         if self._closed:
             raise Unreachable(f"{self._shown}: the connection is closed")
+        share = (engine.PATIENCE if patience is None else patience) / len(addresses := await self._known_addresses())
+        for address in addresses:
+            deadline = asyncio.timeout(share if len(addresses) > 1 else None)
+            try:
+                async with deadline:
+                    connection = await self._connect_to(address)
+            except TimeoutError:
+                failure: EngineError = Unreachable(f"{self._shown}: no connection within {share:g} s to {address}")
+            except EngineError as error:
+                failure = error
+            else:
+                self._addresses = [address]
+                return connection
+        raise failure
+
+    async def _known_addresses(self) -> list[str]:
+        """All that the name has, in an order by chance, so that clients spread; or the one that was connected to."""
+        if not self._addresses:
+            self._addresses = await self._resolved()
+        return self._addresses
+
+    async def _resolved(self) -> list[str]:
+        with contextlib.suppress(ValueError):
+            return [str(ipaddress.ip_address(self._host))]  # which takes no thread
+        loop = asyncio.get_running_loop()
         try:
-            reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_LIMIT)
+            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise self._unconnected(error) from error
+        addresses = list({str(each[4][0]) for each in found})
+        random.shuffle(addresses)
+        return addresses
+
+    async def _connect_to(self, address: str) -> _Connection:
+        name = self._host if self._tls else None
+        try:
+            reader, writer = await asyncio.open_connection(
+                address, self._port, ssl=self._tls, server_hostname=name, limit=_LIMIT
+            )
         except ssl.SSLCertVerificationError as error:
             raise Fault(f"{self._shown}: the certificate is not the server's: {error.verify_message}") from error
         except (OSError, UnicodeError) as error:

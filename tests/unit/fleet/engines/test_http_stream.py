@@ -33,6 +33,16 @@ def on_a_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     assert descriptors() == before
 
 
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Of a server on 127.0.0.1."""
+    found = Authority(tmp_path)
+    certificate, key = found.pair("here", address="127.0.0.1")
+    found.put(found.certfile, certificate)
+    found.put(found.keyfile, key)
+    return found
+
+
 @contextlib.asynccontextmanager
 async def client_of(peer: Peer, **more: Any) -> AsyncIterator[HttpClient]:
     client = HttpClient("127.0.0.1", peer.port, shown="there", **more)
@@ -322,6 +332,53 @@ def test_a_dead_port_and_an_unknown_name_are_outages_in_words(monkeypatch: pytes
     on_a_loop(main)
 
 
+def test_each_address_of_a_name_is_tried_and_all_connections_have_the_same(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def two(host: str, port: int, *_: object, **__: object) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.1", "127.0.0.2")]
+
+    async def close(connection: Connection) -> None:
+        await connection.request()
+        connection.answer(b"x", 200, b"Connection: close")
+
+    async def main() -> None:
+        async with Peer(close) as peer:  # on 127.0.0.1 alone
+            monkeypatch.setattr(socket, "getaddrinfo", two)
+            for _ in range(5):
+                client = HttpClient("both.example", peer.port, shown="there")
+                for _ in range(2):
+                    assert (await client.request("GET", "/")).body == b"x"
+        assert asked == ["both.example"] * 5
+        with pytest.raises(Unreachable, match="Connection refused"):
+            await HttpClient("both.example", peer.port, shown="there").request("GET", "/")
+
+    on_a_loop(main)
+
+
+def test_an_address_that_is_silent_takes_its_share_of_the_time_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, authority: Authority
+):
+    certificates = context_of(authority)
+
+    async def main() -> None:
+        async with Peer(echo([]), certificates) as peer:
+            with socket.socket() as silent:
+                silent.bind(("127.0.0.2", peer.port))
+                silent.listen()
+                addresses = [(2, 1, 6, "", (address, peer.port)) for address in ("127.0.0.2", "127.0.0.1")]
+                monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+                tls = Access(url="etcds://x", ca_file=str(authority.certfile)).tls()
+                tls.check_hostname = False
+                client = HttpClient("both.example", peer.port, tls, shown="there")
+                assert (await client.request("GET", "/", patience=1.0)).status == 200
+                await client.close()
+
+    monkeypatch.setattr("random.shuffle", lambda addresses: addresses.sort(reverse=True))
+    on_a_loop(main)
+
+
 def test_the_kernel_looks_after_a_connection_that_is_quiet(monkeypatch: pytest.MonkeyPatch):
     set_to: dict[int, int] = {}
 
@@ -469,16 +526,6 @@ def test_a_closed_client_keeps_no_connection():
 
 
 # ---- TLS
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Of a server on 127.0.0.1."""
-    found = Authority(tmp_path)
-    certificate, key = found.pair("here", address="127.0.0.1")
-    found.put(found.certfile, certificate)
-    found.put(found.keyfile, key)
-    return found
 
 
 async def _asked(peer: Peer, ca_file: Path, host: str = "127.0.0.1") -> Answer:
