@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import importlib.util
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.waiting import DEADLINE, eventually
 
 ROOT_PASSWORD = "of-root"
 _USER = "host"
+_trusting = functools.cache(trusting)  # which reads all of the system's certificates
 _READY = b"ready to serve client requests"
 
 
@@ -74,6 +76,7 @@ class Etcd(Server):
         options |= {"heartbeat-interval": "20", "election-timeout": "200"} if len(self.members) == 1 else {}
         if self.certificates is not None:
             options |= {"cert-file": str(self.certificates.certfile), "key-file": str(self.certificates.keyfile)}
+        options |= {"bcrypt-cost": "4"}  # each password would take 0.1 s else
         options |= {name.replace("_", "-"): value for name, value in self._more.items()}
         flags = ["--unsafe-no-fsync"] if self.program.origin == "wheel" else []  # 3.4 has none
         return [self.program.path, *flags, *(f"--{name}={value}" for name, value in options.items())]
@@ -117,7 +120,7 @@ class Etcd(Server):
 
     def ask(self, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Ask as root, by a client that has nothing to do with ours."""
-        with httpx.Client(base_url=self.base, verify=trusting(), timeout=DEADLINE, trust_env=False) as client:
+        with httpx.Client(base_url=self.base, verify=_trusting(), timeout=DEADLINE, trust_env=False) as client:
             if self._has_users:
                 token = client.post("/v3/auth/authenticate", json={"name": "root", "password": ROOT_PASSWORD})
                 client.headers["Authorization"] = token.json()["token"]
