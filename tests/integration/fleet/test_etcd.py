@@ -273,7 +273,7 @@ async def test_a_token_that_is_forgotten_is_renewed(with_users: Etcd, key: str):
             await store.verify()
 
 
-async def test_tokens_die_with_the_server(with_users: Etcd, key: str):
+async def test_a_restarted_server_is_gone_on_with(with_users: Etcd, key: str):
     async with connected(with_users, key, secret="sesame") as store:
         assert await store.swap(None, b"1", b"first")
         with_users.restart()

@@ -107,7 +107,7 @@ class EtcdApi:
         if not self._access.user:
             return
         who = {"name": self._access.user, "password": self._access.password()}
-        self._client.headers.pop("Authorization", None)  # with a token that it has forgotten, etcd refuses this, too
+        self._client.headers.pop("Authorization", None)  # with one that it has forgotten, etcd 3.4 refuses this, too
         answer = await self._client.request("POST", "/v3/auth/authenticate", body=msgspec.json.encode(who))
         code, text = _refusal(answer)
         if code == _NOT_ENABLED and "not enabled" in text:

@@ -221,7 +221,7 @@ def _tokens(script: Script) -> list[bytes]:
     for path, _, head in script.asked:
         lines = [line for line in head.split(b"\r\n") if line.startswith(b"Authorization: ")]
         if path == "auth/authenticate":
-            assert not lines, "etcd refuses a request for a token that comes with a forgotten one"
+            assert not lines, "etcd 3.4 refuses a request for a token that comes with a forgotten one"
         found += lines if path != "auth/authenticate" else []
     return [line.removeprefix(b"Authorization: ") for line in found]
 
