@@ -235,10 +235,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("", "--from URL is needed, or CONFCAST_FLEET_URL"),
-        ("--from redis://127.0.0.1:1", "--key KEY is needed, or CONFCAST_FLEET_KEY"),
+        ("", "give --to URL, or set CONFCAST_FLEET_URL"),
+        ("--from redis://127.0.0.1:1", "give --key KEY, or set CONFCAST_FLEET_KEY"),
         ("--from redis://127.0.0.1:1 --key a/b", "a letter or digit"),
-        ("--from mysql://u:secret@h/ --key a", "mysql://***@h/: no engine has this URL"),
+        ("--from mysql://u:secret@h/ --key a", "mysql://***@h/: a URL of an engine is expected"),
         ("--from redis://127.0.0.1:1 --key a --listen 0.0.0.0:9180", "would read the configuration"),
         ("--from redis://127.0.0.1:1 --key a --listen 9180", "HOST:PORT is expected"),
         ("--from redis://127.0.0.1:1 --key a --client-ca ca.pem", "--client-ca needs --tls-cert"),

@@ -11,12 +11,10 @@ import asyncio
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from confcast.cli.report import ExitCode, Report
-
-if TYPE_CHECKING:
-    from confcast.fleet.gateway import running
+from confcast.cli.fleet import engine_options
+from confcast.cli.report import ExitCode, Report, line
 
 _LISTEN = "127.0.0.1:9180"
 
@@ -33,7 +31,8 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--from",
-        dest="engine",
+        "--to",
+        dest="url",
         metavar="URL",
         help="the engine's URL (default: $CONFCAST_FLEET_URL)",
     )
@@ -58,46 +57,43 @@ def add_to(commands: Any) -> None:
     engine.add_argument("--cert-file", default="", metavar="FILE", help="the certificate to show the engine")
     engine.add_argument("--key-file", default="", metavar="FILE", help="its key, unless it is in --cert-file")
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
-    parser.set_defaults(run=run, refuse=parser.error)
+    parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Serve until a signal, and report. Exits with 2 if it can't be started like this."""
-    url = options.engine or os.environ.get("CONFCAST_FLEET_URL", "")
-    keys = options.key or list(filter(None, [os.environ.get("CONFCAST_FLEET_KEY", "")]))
-    if not url:
-        options.refuse("--from URL is needed, or CONFCAST_FLEET_URL")
-    if not keys:
-        options.refuse("--key KEY is needed, or CONFCAST_FLEET_KEY")
+    access, keys = engine_options.access_of(options), _keys(options)
     try:
         from confcast.fleet.gateway import running
         from confcast.fleet.gateway.errors import CanNotStart
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("confcast"):
             raise
-        options.refuse(f"{error.name} is not installed: pip install 'confcast[gateway]'")
+        options.usage_error(f"{error.name} is not installed: pip install 'confcast[gateway]'")
+    given = {name: getattr(options, name) for name in ("state_dir", "tls_cert", "tls_key", "client_ca", "token_file")}
+    start = running.Options(engine=access, keys=keys, listen=options.listen, **given)
     logging.getLogger("confcast.fleet").setLevel(logging.INFO)
     try:
-        start = _start(options, url, keys)
         served = asyncio.run(running.serve(start, _listening))
-    except (CanNotStart, ValueError) as error:
-        options.refuse(str(error))
+    except CanNotStart as error:
+        options.usage_error(line(error))
     text = f"ended; {served.cut_off} slow hosts were cut off, {served.refused} connections were one too many"
     return Report(ExitCode.DONE, text, {"ended": True, **served._asdict()})
 
 
-def _start(options: argparse.Namespace, url: str, keys: list[str]) -> running.Options:
-    """What it is started with. Raises ValueError for a key that is none."""
-    from confcast.fleet.engines.access import Access
-    from confcast.fleet.gateway import running
+def _keys(options: argparse.Namespace) -> tuple[str, ...]:
+    """The keys that options and environment mean, each once. Exits with 2 if they mean none."""
     from confcast.fleet.sources import check_key
 
-    for key in keys:
-        check_key(key)
-    files = {name: getattr(options, name) for name in ("password_file", "ca_file", "cert_file", "key_file")}
-    given = {name: getattr(options, name) for name in ("state_dir", "tls_cert", "tls_key", "client_ca", "token_file")}
-    access = Access(url=url, **files)
-    return running.Options(engine=access, keys=tuple(dict.fromkeys(keys)), listen=options.listen, **given)
+    keys = options.key or list(filter(None, [os.environ.get(engine_options.KEY, "")]))
+    if not keys:
+        options.usage_error(f"say which configuration is meant: give --key KEY, or set {engine_options.KEY}")
+    try:
+        for key in keys:
+            check_key(key)
+    except ValueError as error:
+        options.usage_error(line(error))
+    return tuple(dict.fromkeys(keys))
 
 
 def _listening(url: str) -> None:
