@@ -70,6 +70,8 @@ def _follow(who: str, more: Iterator[Report], options: Any) -> int:
     except ConfcastError as error:
         return _failed(who, error, options, _ONE_LINE)
     except KeyboardInterrupt:
+        if text := getattr(options, "interrupted", ""):  # what goes on without this process
+            _complain(f"{who}: {text}")
         return _INTERRUPTED
     return ExitCode.DONE
 

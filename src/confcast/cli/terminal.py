@@ -16,9 +16,12 @@ import re
 from typing import TextIO
 
 _COLORS = (
-    (r"^(success|unchanged|ok|would apply)\b", "bold green"),
+    (r"^(success|unchanged|ok|would apply|published|promoted|confirmed|rolled back)\b", "bold green"),
     (r"^(partial|held|on_trial)\b", "bold yellow"),
-    (r"^(validation_failed|file_not_found|io_error|rejected|owner_unavailable|conflict|guarded|undone)\b", "bold red"),
+    (
+        r"^(validation_failed|file_not_found|io_error|rejected|owner_unavailable|conflict|guarded|undone|stopped)\b",
+        "bold red",
+    ),
     (r"(?:^|(?<=  ))(behind|late|declined|disconnected|no answer|held)(?=  |$)", "yellow"),
     (r"(?:^|(?<=  ))(refused|unreadable|unknown)(?=:)", "red"),
     (r"(?:^|(?<=  ))(current|applied)(?=  |:|$)", "green"),

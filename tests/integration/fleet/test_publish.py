@@ -190,6 +190,7 @@ def test_ctrl_c_leaves_the_rollout_and_says_how_to_go_on(at: Key):
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
+    assert said.startswith("confcast fleet publish: interrupted; a rollout stays")
     assert said.count("\n") == 1
     assert "`confcast fleet publish --attach`" in said
     assert at.run("status")["head"]["next"] == digest_of(payload(2))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from confcast.cli.arguments import module_and_name
 from confcast.config.import_loader import in_words, wrong
@@ -47,7 +48,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Given:
     """A source with a content that stands for that of a fleet.
 
     Attributes:
@@ -56,7 +58,7 @@ class Given(NamedTuple):
         shown: How messages call it.
     """
 
-    content: bytes
+    content: bytes = field(repr=False)
     form: Format
     shown: str
 

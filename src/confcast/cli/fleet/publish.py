@@ -7,7 +7,6 @@ ends this process, not the rollout: that stays in the stage where it is.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 _STAGES = "1 host, 10%, 100%"
 _INTERRUPTED = (
-    "interrupted: a rollout stays in the stage where it is, and nothing widens by itself; go on with `confcast fleet "
+    "interrupted; a rollout stays in the stage where it is, and nothing widens by itself; go on with `confcast fleet "
     "publish --attach`, or end it with `confcast fleet rollback`"
 )
 _WORDS = {
@@ -87,7 +86,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="to all hosts at once, without stages; wants a --reason")
     parser.add_argument("--attach", action="store_true", help="go on with the rollout whose publisher is gone")
     parser.add_argument("--json", action="store_true", help="print one JSON document on each line")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, interrupted=_INTERRUPTED)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -104,7 +103,7 @@ def run(options: argparse.Namespace) -> Report:
         checker = content.Checker(options, key)
         checker.check(given, options.file)
     except ConfigError as error:
-        return refused(error.problems)
+        return Report(ExitCode.DONE, "", {}, iter([refused(error.problems)]))
     return Report(ExitCode.DONE, "", {}, _lines(_published(options, link, given, checker.by)))
 
 
@@ -157,9 +156,6 @@ def _lines(reports: AsyncIterator[Report]) -> Iterator[Report]:
         try:
             while (report := runner.run(next_one())) is not None:
                 yield report
-        except KeyboardInterrupt:
-            print(_INTERRUPTED, file=sys.stderr)
-            raise
         finally:
             runner.run(end())
 

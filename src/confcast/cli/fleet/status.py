@@ -169,6 +169,8 @@ def _lines(data: dict[str, Any]) -> list[str]:
     lines = [f"key       {data['key']}", *_head(head)]
     if data["rollout"] is not None:
         lines.append(f"rollout   {data['rollout'].text}")
+        if not data["rollout"].lacking:
+            lines.append("          if its publisher is gone: `confcast fleet publish --attach` goes on with it")
     away = f", {len(data['away'])} away" if data["away"] else ""
     lines.append(f"hosts     {data['hosts']} there{away}")
     lines += [
