@@ -9,7 +9,8 @@
 Guarantees. Each request has a deadline. A request that was cancelled, or went wrong, takes its connection with it, so
 that no answer is ever taken for another request's. A request is sent a second time only if it went out on a kept
 connection that the server has closed without a byte of an answer, and the caller allows it. A stream has a connection
-of its own. No redirect is followed; cookies and proxies are not known.
+of its own. No redirect is followed; cookies and proxies are not known. A name is resolved in the loop's pool of
+threads, where a deadline leaves it behind; an address takes none.
 
 What answers are like, and why no library reads them: `http_answer.py`. For one loop.
 """
