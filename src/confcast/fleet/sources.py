@@ -10,6 +10,7 @@ import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -129,8 +130,9 @@ class _Engine(_Followed, frozen=True):
         ) -> None: ...
 
     def _check_url(self) -> None:
-        schemes = ENGINES[self.NAME].schemes
-        if self._access().parts.scheme not in schemes or not self._access().parts.netloc:
+        schemes, parts = ENGINES[self.NAME].schemes, self._access().parts
+        has_place = parts.netloc or parse_qs(parts.query).get("host")  # libpq's way to write the folder of a socket
+        if parts.scheme not in schemes or not has_place:
             raise ValueError(f"url: one that begins with {' or '.join(f'{each}://' for each in schemes)} is expected")
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from confcast.fleet import sources
 from confcast.fleet.engines import postgres as module
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
@@ -292,11 +293,42 @@ async def test_the_environment_of_libpq_weakens_nothing(server: Postgres, key: s
 
 async def test_a_socket_in_a_folder_is_used(server: Postgres, key: str):
     url = f"postgresql://postgres@/configs?host={server.sockets}&port={server.port}"
+    assert sources.Postgres(url, key).shown == f"postgresql://***@/configs#{key}"
     async with connected(url, key) as store:
         await store.subscribe()
         assert await store.verify() is None
     with pytest.raises(Unreachable, match=r"\(/nowhere\): No such file"):
         await connect(Access(url="postgresql:///configs?host=/nowhere"), key)
+
+
+_GREETINGS = {"zeros": bytes(50), "MySQL": b"J\0\0\0\x0a8.0.36\0", "a message": b"R\0\0\0\4", "a no": b"N\0\0\0\0"}
+
+
+@pytest.mark.parametrize("greeting", _GREETINGS.values(), ids=_GREETINGS)
+async def test_bytes_of_another_kind_of_server_never_reach_the_library(greeting: bytes):
+    """asyncpg checks no length: zeros end the whole process."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Fault, match="what answers there is no PostgreSQL"):
+            await connect(Access(url=f"postgresql://ada@127.0.0.1:{port}/configs"), "shop")
+
+
+async def test_a_server_without_room_for_one_more_process_is_an_outage():
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"Ecould not fork new process for connection\n\0")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match="the server takes no connection now"):
+            await connect(Access(url=f"postgresql://ada@127.0.0.1:{port}/configs"), "shop")
 
 
 # ---- tables and rights

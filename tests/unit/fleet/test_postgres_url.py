@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import ssl
 from pathlib import Path
 
@@ -36,8 +37,19 @@ def test_addresses_are_written_as_for_libpq(url: str, addresses: list[tuple[str,
 def test_user_database_and_schema_may_have_any_letters():
     target = parsed(Access(url="postgresql://a%2Fb:secret@db.example/two%20words?schema=my%22s"))
     assert (target.user, target.database, target.schema) == ("a/b", "two words", 'my"s')
-    target = parsed(Access(url="postgresql://db.example"))
-    assert (target.user, target.database, target.schema) == (None, None, "public")
+    target = parsed(Access(url="postgresql://ada@db.example"))
+    assert (target.user, target.database, target.schema) == ("ada", None, "public")
+
+
+def test_without_a_user_it_is_the_environments_or_the_processs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGUSER", "grace")
+    assert parsed(Access(url="postgresql://db.example")).user == "grace"
+    monkeypatch.delenv("PGUSER")
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])  # as in a container
+    with pytest.raises(Fault, match="the URL names no user"):
+        parsed(Access(url="postgresql://db.example"))
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import struct
 import uuid
@@ -39,7 +40,6 @@ from confcast.fleet.engines.postgres_url import Target, parsed
 
 _PROOF = 2.0  # seconds for a notification to arrive once it is committed
 _CLOSING = 0.5  # seconds that an orderly end may take
-_OF_LINK = 0.8  # of the patience with a connection; the rest is for finding out what kind of server that is
 _ATTEMPTS = 3  # of a write: the tables may be missing, and the queue may be full
 
 _ASKS_FOR_TLS = struct.pack("!ii", 8, 80877103)
@@ -55,7 +55,7 @@ set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 15; set tcp_keepaliv
 """
 
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, UnicodeError)
 _OUTAGES = ("08", "40", "53", "55", "57", "58")  # classes of SQLSTATE that pass by themselves
 _REFUSED = ("08P01", "08004", "57P04")  # but not these: a pooler's refusals, a dropped database
 # What PgBouncer says while the server behind it is away.
@@ -117,14 +117,9 @@ class _Place(NamedTuple):
     async def link(self) -> asyncpg.Connection[Any]:
         """A connection on which nothing was asked. libpq's variables say what the URL does not, but not about TLS."""
         patience = PATIENCE / len(self.target.addresses)
-        try:
-            async with in_words(self.shown, _OF_LINK * patience):
-                return await self._link()
-        except Unreachable as error:
-            # asyncpg waits for the rest of what another kind of server answers, or says that it has gone.
-            if not isinstance(error.__cause__, ConnectionRefusedError):
-                await self._refuse_other_kinds((1 - _OF_LINK) * patience)
-            raise
+        async with in_words(self.shown, patience):
+            await self._refuse_other_kinds()
+            return await self._link()
 
     async def _link(self) -> asyncpg.Connection[Any]:
         whatever_it_is: Any = "any"  # a standby is refused in words
@@ -143,24 +138,28 @@ class _Place(NamedTuple):
         )
         return link
 
-    async def _refuse_other_kinds(self, patience: float) -> None:
-        """Raise Fault if what listens there is no PostgreSQL: that answers whether it has TLS by one letter."""
-        writer = None
+    async def _refuse_other_kinds(self) -> None:
+        """Raise Fault if what listens there is no PostgreSQL, which says by one letter whether it has TLS.
+
+        asyncpg waits for the rest of what another kind of server answers; bytes such as zeros end the whole process.
+        """
+        if self.host.startswith("/"):
+            reader, writer = await asyncio.open_unix_connection(f"{self.host}/.s.PGSQL.{self.port}")
+        else:
+            reader, writer = await asyncio.open_connection(self.host, self.port)
         try:
-            async with asyncio.timeout(patience):
-                if self.host.startswith("/"):
-                    reader, writer = await asyncio.open_unix_connection(f"{self.host}/.s.PGSQL.{self.port}")
-                else:
-                    reader, writer = await asyncio.open_connection(self.host, self.port)
-                writer.write(_ASKS_FOR_TLS)
-                answer = await reader.read(64)
-        except (OSError, TimeoutError):
-            return
+            writer.write(_ASKS_FOR_TLS)
+            answer = await reader.read(64)
         finally:
-            if writer is not None:
-                writer.transport.abort()
-        if answer and answer not in (b"S", b"N") and not answer.startswith(b"E"):
+            writer.transport.abort()
+        if not answer:
+            raise Unreachable(f"{self.shown}: the server closed the connection")
+        if answer.startswith(b"E"):
+            raise Unreachable(f"{self.shown}: the server takes no connection now")
+        if answer not in (b"S", b"N"):
             raise Fault(f"{self.shown}: what answers there is no PostgreSQL")
+        if self.target.tls is not None and answer != b"S" and not self.host.startswith("/"):
+            raise Fault(f"{self.shown}: TLS is wanted, and the server has none")
 
 
 class Postgres:
@@ -369,10 +368,14 @@ def _translated(where: str, error: Exception) -> EngineError:
         state = error.sqlstate or ""
         passes = state[:2] in _OUTAGES and (state not in _REFUSED or said.startswith(_POOLERS_OUTAGES))
         return (Unreachable if passes else Fault)(f"{where}: {said}")
-    if isinstance(error, ssl.SSLError):
-        return Fault(f"{where}: TLS: {error.strerror or said}")
-    if type(error) is ConnectionError and "rejected SSL" in said:
-        return Fault(f"{where}: TLS is wanted, and the server has none")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Fault(f"{where}: its certificate is not accepted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Fault(f"{where} takes no TLS: {error.reason or said}")
+    if isinstance(error, UnicodeError | asyncpg.ClientConfigurationError):
+        return Fault(f"{where}: {said}")
     if isinstance(error, OSError):
-        return Unreachable(f"{where}: {error.strerror or said}")
+        # asyncio's own words name the address once more; a name that is not found has a number below zero.
+        known = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+        return Unreachable(f"{where}: {known or said}")
     return Unreachable(f"{where}: {said}")

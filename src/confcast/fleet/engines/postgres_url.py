@@ -13,6 +13,8 @@ Rejected: libpq's default (`prefer`), which whoever stands between can turn off;
 
 from __future__ import annotations
 
+import getpass
+import os
 import ssl
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -33,14 +35,14 @@ class Target(NamedTuple):
 
     Attributes:
         addresses: A host, or a folder with a socket, and a port each.
-        user: None for that of libpq's environment, or of this process.
+        user: That of the URL, of libpq's environment, or this process's.
         database: None for that of libpq's environment, or of the user's name.
         schema: The one that has the tables.
         tls: None for a connection without.
     """
 
     addresses: tuple[tuple[str, int], ...]
-    user: str | None
+    user: str
     database: str | None
     schema: str
     tls: ssl.SSLContext | None
@@ -51,7 +53,7 @@ def parsed(access: Access) -> Target:
     options = _options(access)
     return Target(
         _addresses(access, options),
-        access.user or None,
+        access.user or os.environ.get("PGUSER") or _own_name(access),
         unquote(access.parts.path.removeprefix("/")) or None,
         options.get("schema") or "public",
         _tls(access, options),
@@ -92,6 +94,13 @@ def _address(access: Access, place: str, port: str) -> tuple[str, int]:
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise Fault(f"{access.shown}: {port!r} is no port: a number from 1 to 65535 is expected")
     return host or "127.0.0.1", int(port or _PORT)
+
+
+def _own_name(access: Access) -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # a container's user may have no name
+        raise Fault(f"{access.shown}: the URL names no user: postgresql://USER@… is expected") from error
 
 
 def _tls(access: Access, options: dict[str, str]) -> ssl.SSLContext | None:
