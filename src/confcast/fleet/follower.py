@@ -5,6 +5,8 @@ twice in a row is not. No write is lost in an outage, or between a read and a hi
 the engine has confirmed its subscription, and compares for equality. Every 30 seconds the head is read with a check
 that hints would still come. A connection that raises anything is closed and made anew, after a pause that doubles from
 0.05 s up to a cap, and of which at least half is drawn by chance: hosts that lost the same engine don't come together.
+It begins at 0.05 s again after a connection that lasted longer than the cap: an engine that takes each connection and
+drops it is not run down. A report goes out with each new connection.
 
 How. One task owns the connection. It waits for a hint, a request (`refresh`, `report`) or the next check, and handles
 them one at a time; hints that come meanwhile are one. Rejected: the reconnection of client libraries (a write between
@@ -69,7 +71,7 @@ class Follower:
         self.failures: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._hinted = False
-        self._lost: BaseException | None = None
+        self._lost: Exception | None = None
         self._refreshes: list[asyncio.Future[None]] = []
         self._taken: tuple[bytes | None] | None = None  # the head that was taken last
         self._report: tuple[str, bytes] | None = None
@@ -83,7 +85,7 @@ class Follower:
             try:
                 await self._connection()
             except _Lost as lost:
-                if lost.had_head:
+                if lost.lasted > self.longest_pause:
                     pause = self._first_pause
                 self._fail(lost.error)
             await self._rest(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
@@ -111,7 +113,8 @@ class Follower:
         """Make a connection and use it until it is lost. Raises _Lost."""
         feed: Feed | None = None
         pump: asyncio.Task[None] | None = None
-        had_head = False
+        loop = asyncio.get_running_loop()
+        had_head_at: float | None = None
         self.connects += 1
         try:
             async with _deadline("does not take a connection"):
@@ -121,10 +124,13 @@ class Follower:
             self._hinted, self._lost, self._unsent = False, None, self._report is not None
             pump = asyncio.create_task(self._pump(feed))
             await self._read(feed, feed.head)
-            had_head = True
+            had_head_at = loop.time()
+            if self._unsent:
+                await self._send(feed)
             await self._serve(feed)
         except Exception as error:
-            raise _Lost(_as_engine_error(error), had_head=had_head) from error
+            lasted = 0.0 if had_head_at is None else loop.time() - had_head_at
+            raise _Lost(_as_engine_error(error), lasted) from error
         finally:
             if pump is not None:
                 await _ended(pump)
@@ -197,6 +203,10 @@ class Follower:
                 self._wake.set()
         except Exception as error:
             self._lost = error
+        except asyncio.CancelledError:  # ours at the end of the connection, or one of a library's own
+            self._lost = Unreachable("the subscription has ended")
+            raise
+        finally:
             self._wake.set()
 
     # ---- between two connections
@@ -227,11 +237,11 @@ class Follower:
 
 
 class _Lost(Exception):
-    """A connection has ended; `had_head`: after it had read a head."""
+    """A connection has ended, so many seconds after it had read its first head; 0.0 if it had read none."""
 
-    def __init__(self, error: EngineError, *, had_head: bool) -> None:
+    def __init__(self, error: EngineError, lasted: float) -> None:
         super().__init__(str(error))
-        self.error, self.had_head = error, had_head
+        self.error, self.lasted = error, lasted
 
 
 class _deadline:  # noqa: N801 - used as a statement

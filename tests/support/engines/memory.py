@@ -21,6 +21,7 @@ class MemoryEngine:
         down: Why it can't be reached; None while it can.
         silent: Whether it answers nothing.
         deaf: Whether it tells no hints, as an engine does after a failover.
+        slow: Seconds that the answer with a head is on its way: it may be an older one when it comes.
         steps: What was asked of it, by name, in order.
         on: Called with each step before it is done; may raise, or change the engine.
     """
@@ -32,6 +33,7 @@ class MemoryEngine:
         self.reports: dict[str, tuple[bytes, float]] = {}
         self.down: EngineError | None = None
         self.silent = self.deaf = False
+        self.slow = 0.0
         self.steps: list[str] = []
         self.on: Callable[[str], None] = lambda step: None
         self._stores: set[MemoryStore] = set()
@@ -52,6 +54,13 @@ class MemoryEngine:
         if self.down is not None:
             raise self.down
         await asyncio.sleep(0)
+
+    async def answer(self) -> bytes | None:
+        """The head, as it was when it was looked up."""
+        head = self.head
+        if self.slow:
+            await asyncio.sleep(self.slow)
+        return head
 
     def put(self, head: bytes | None) -> None:
         """Another head, as somebody else's write."""
@@ -87,13 +96,13 @@ class MemoryStore:
 
     async def head(self) -> bytes | None:
         await self.engine.step("head")
-        return self.engine.head
+        return await self.engine.answer()
 
     async def verify(self) -> bytes | None:
         await self.engine.step("verify")
         if self.engine.deaf:
             raise Unreachable("hints would not come")
-        return self.engine.head
+        return await self.engine.answer()
 
     async def payload(self, digest: str) -> bytes | None:
         await self.engine.step("payload")
