@@ -88,7 +88,9 @@ class GatewayProcess:
         """End it at once."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
 
     def pause(self) -> None:
         """It does nothing from now on; the kernel takes connections for it."""

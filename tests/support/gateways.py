@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from confcast.fleet.engines.access import Access
-from confcast.fleet.engines.engine import Feed
+from confcast.fleet.engines.engine import Store
 from confcast.fleet.engines.gateway import GatewayFeed, Gateways
 from confcast.fleet.gateway import running
 from confcast.fleet.gateway.disk import Copy
@@ -64,7 +64,7 @@ def host(
 
 @contextlib.asynccontextmanager
 async def gateway(
-    connect: Callable[[], Awaitable[Feed]],
+    connect: Callable[[], Awaitable[Store]],
     *,
     limits: Limits = LIMITS,
     tokens: Tokens | None = None,
@@ -73,7 +73,7 @@ async def gateway(
     port: int = 0,
 ) -> AsyncIterator[Running]:
     """One that has its first head, and listens; it is ended afterwards."""
-    topic = Topic(KEY, connect, "gateway-of-a-test", limits, copy, first_summary=0.0)
+    topic = Topic(KEY, connect, "gateway-of-a-test", limits, copy)
     await topic.read_copy()
     following = asyncio.create_task(topic.run())
     server = GatewayServer({KEY: topic}, limits, tokens, tls)

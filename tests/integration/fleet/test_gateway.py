@@ -284,6 +284,23 @@ def test_the_last_summary_says_that_the_streams_have_ended():
     run(main)
 
 
+def test_a_gateway_that_was_restarted_knows_the_hosts_of_the_run_before():
+    async def main() -> None:
+        engine = MemoryEngine()
+        publish(engine, ONE)
+        good = Report("a", digest_of(ONE), state="good", name="host a")
+        async with gateway(engine.connect) as gw, connected(gw.host("a")) as feed:
+            await feed.report("a", reports.encode(good))
+            await until(lambda: in_summary(engine).get("a") and in_summary(engine)["a"].report == good)
+        engine.reports["another"] = b"no record", 0.0
+        written = engine.steps.count("report")
+        async with gateway(engine.connect):
+            await until(lambda: engine.steps.count("report") > written)
+            assert (in_summary(engine)["a"].report, in_summary(engine)["a"].connected) == (good, False)
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -92,6 +92,12 @@ class Hosts:
             return False
         host.last = self._clock()
         return True
+
+    def restore(self, hosts: Iterable[Seen], age: float) -> None:
+        """Know these hosts, which have no stream, unless they are known; `age`: seconds since they were noted."""
+        for seen in hosts:
+            if seen.report.host not in self._hosts and len(self._hosts) < self._most:
+                self._hosts[seen.report.host] = _Host(seen.report, self._clock() - seen.age - age)
 
     def _tell(self, is_news: bool) -> None:
         if is_news:

@@ -8,14 +8,17 @@ once a head's payloads are there; a disk that fails or hangs delays nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
+
 from confcast.fleet import head as heads
 from confcast.fleet.engines import gateway_lines
-from confcast.fleet.engines.engine import EngineError, Feed
+from confcast.fleet.engines.engine import PATIENCE, EngineError, Feed, Store
 from confcast.fleet.engines.gateway_lines import Line
 from confcast.fleet.follower import LONGEST_PAUSE, Follower
 from confcast.fleet.gateway.disk import Copy
@@ -24,12 +27,10 @@ from confcast.fleet.gateway.errors import StateFolderError
 from confcast.fleet.gateway.hosts import Hosts
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.payloads import Payloads
+from confcast.fleet.reports import Summary
 
 _HOSTS_A_SECOND = 500
 """How many hosts a gateway takes back in a second without being slow: `Line.retry` spreads more of them."""
-
-_FIRST_SUMMARY = 3.0
-"""Seconds after the start: until then the hosts of the run before come back, and its last summary speaks for them."""
 
 _SUMMARY_AT_LEAST = 20.0
 
@@ -46,7 +47,6 @@ class Topic:
         limits: The bounds.
         copy: The copy on disk; None for none.
         disk: Where it is read and written.
-        first_summary: Seconds until the first summary is written.
 
     Attributes:
         hosts: The hosts of this key.
@@ -61,16 +61,14 @@ class Topic:
     def __init__(
         self,
         key: str,
-        connect: Callable[[], Awaitable[Feed]],
+        connect: Callable[[], Awaitable[Store]],
         gateway: str,
         limits: Limits,
         copy: Copy | None = None,
         disk: DiskThread | None = None,
-        first_summary: float = _FIRST_SUMMARY,
     ) -> None:
         self.key, self._limits, self._gateway = key, limits, gateway
         self._engine, self._copy, self._disk = connect, copy, disk or DiskThread()
-        self._first_summary = first_summary
         self._follower = Follower(self._connect, self._take, self._lost)
         self.hosts = Hosts(limits.hosts, limits.summary)
         self.payloads = Payloads()
@@ -83,6 +81,8 @@ class Topic:
         self._away_since: float | None = time.monotonic()
         self._next = asyncio.Event()
         self._to_keep = asyncio.Event()
+        self._restored = asyncio.Event()
+        self._store: Store | None = None
 
     # ---- for those who serve hosts
 
@@ -168,7 +168,7 @@ class Topic:
         await self._follower.refresh()  # one read, then the report, then another read: the report has been answered
 
     async def _summaries(self) -> None:
-        await asyncio.sleep(self._first_summary)
+        await self._restored.wait()
         while True:
             self._follower.report(self._gateway, self.hosts.summary(self._gateway))
             await asyncio.sleep(self._limits.pause)
@@ -202,9 +202,32 @@ class Topic:
     # ---- what the follower calls
 
     async def _connect(self) -> Feed:
-        return _Heard(await self._engine(), self._heard)
+        self._store = await self._engine()
+        return _Heard(self._store, self._heard)
 
     async def _take(self, feed: Feed, content: bytes | None) -> bool:
+        whole = await self._take_head(feed, content)
+        if not self._restored.is_set():
+            try:
+                await self._restore()
+            finally:
+                self._restored.set()  # one try: what can't be read now must not keep the summary back
+        return whole
+
+    async def _restore(self) -> None:
+        """Know the hosts that the last summary of the run before named, until they come back or are forgotten.
+
+        Else the first summary of this run would say that they are lost.
+        """
+        assert self._store is not None
+        async with asyncio.timeout(PATIENCE):
+            for record, age in await self._store.reports():
+                with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                    summary = msgspec.json.decode(record, type=Summary)
+                    if summary.gateway == self._gateway:
+                        self.hosts.restore(summary.hosts, age)
+
+    async def _take_head(self, feed: Feed, content: bytes | None) -> bool:
         try:
             if content is None:
                 raise heads.BadHead("the engine has no head: publish one")
