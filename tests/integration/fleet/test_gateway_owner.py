@@ -14,7 +14,7 @@ from tests.integration.fleet.test_gateway_process import publish
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 from tests.support.fixtures import StartManager, StartWorker
-from tests.support.gateway_process import GatewayProcess
+from tests.support.fleet.gateways import Gateway as GatewayProcess
 from tests.support.waiting import eventually
 
 

@@ -23,7 +23,7 @@ from tests.support import gateways
 from tests.support.commands import runner
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
-from tests.support.gateway_process import GatewayProcess
+from tests.support.fleet.gateways import Gateway as GatewayProcess
 from tests.support.gateways import connected, limited, until
 from tests.support.waiting import DEADLINE
 
@@ -116,8 +116,8 @@ async def test_hosts_are_served_through_one_connection_to_the_engine(redis: Serv
         assert {await feed.head() for feed in feeds} == {second}
         await feeds[0].report("0", reports.encode(Report("0", digest_of(TWO), state="good")))
         await asyncio.gather(*(feed.close() for feed in feeds))
-        code, report = gw.end()
-    assert (code, report) == (0, "ended; 0 slow hosts were cut off, 0 connections were one too many\n")
+        assert gw.stop() == 0
+        assert gw.report() == "ended; 0 slow hosts were cut off, 0 connections were one too many\n"
     known = await seen(redis, shop)
     assert len(known) == 30
     assert not any(each.connected for each in known.values())
@@ -150,12 +150,12 @@ async def test_started_while_the_engine_is_away_it_listens_only_with_a_copy(mort
     other = GatewayProcess(mortal.url, shop)
     with contextlib.closing(contextlib.ExitStack()) as stack:
         stack.push(other)
-        other.start(listens=False)
-        other.await_said("no connection")
+        other.start(says="no connection")
+        assert "nothing is served yet" in other.log()
         assert not listens(other.port)
         mortal.start()
         second = await publish(mortal, shop, TWO, 2)
-        other.await_listening()
+        other.await_said()
         async with connected(gateways.host([other.url])) as feed:
             assert await feed.head() == second
 
@@ -204,11 +204,10 @@ async def test_it_ends_in_time_while_its_engine_is_stopped(redis: Server, shop: 
             try:
                 loop = asyncio.get_running_loop()
                 began = loop.time()
-                ending = asyncio.create_task(asyncio.to_thread(gw.end))
+                ending = asyncio.create_task(asyncio.to_thread(gw.stop))
                 with contextlib.suppress(engines.engine.EngineError):
                     await feed.hint()
-                code, _ = await ending
-                assert code == 0
+                assert await ending == 0
                 assert loop.time() - began < 8
             finally:
                 redis.resume()

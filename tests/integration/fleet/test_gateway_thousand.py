@@ -18,7 +18,7 @@ from confcast.fleet.reports import Entry, Report
 from tests.integration.fleet.conftest import Servers
 from tests.support import gateways
 from tests.support.engines.redis import Redis
-from tests.support.gateway_process import GatewayProcess
+from tests.support.fleet.gateways import Gateway as GatewayProcess
 from tests.support.gateways import until
 
 HOSTS, PUBLISHES = 1000, 20
