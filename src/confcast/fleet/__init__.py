@@ -14,7 +14,10 @@ payload     The bytes of a configuration, under their digest. They never change.
 entry       One record of the audit trail: a head, who published it, when, why, and what it replaced.
 report      What a host says of the payload that it was to load: applied, good, refused, …
 host        One config owner that follows a key, whatever machine it is on.
+rollout     What makes a payload stable for all hosts: one stage after another, each passed by hosts that are good.
 stage       A step of a rollout: how many hosts are to load `next`.
+ring        A label whose hosts are a stage of their own, before all others.
+controller  Whoever carries a rollout on: `confcast fleet publish`, until it ends.
 gateway     A process between an engine and many hosts: it follows the engine once for all of them.
 """
 

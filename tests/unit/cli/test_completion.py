@@ -10,6 +10,7 @@ import pytest
 
 from confcast.cli import main
 from confcast.cli.commands import COMMANDS
+from confcast.cli.fleet import VERBS
 from confcast.cli.program import COMPLETE
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
@@ -52,6 +53,10 @@ def test_each_command_s_options_are_offered(complete):
     assert complete("confcast reload --t") == ["--timeout"]
     assert complete("confcast check --l") == ["--loader"]
     assert complete("confcast con") == ["confirm"]
+    assert complete("confcast fleet ") == list(VERBS.files)
+    assert complete("confcast fleet p") == ["publish"]
+    assert complete("confcast fleet publish --st") == ["--stages"]
+    assert complete("confcast fleet diff --format y") == ["yaml"]
     assert complete("confcast set --con") == complete("confcast reload --con") == ["--confirm-within"]
 
 

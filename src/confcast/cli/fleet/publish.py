@@ -77,11 +77,11 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--rings",
-        type=_ring,
+        type=_rings,
         action="append",
         default=[],
         metavar="LABEL=VALUE",
-        help="hosts with this label come first, as a stage of their own; may be given again for the next ring",
+        help="hosts with this label come first, as a stage of their own; others after a comma, or given again, follow",
     )
     parser.add_argument("--force", action="store_true", help="to all hosts at once, without stages; wants a --reason")
     parser.add_argument("--attach", action="store_true", help="go on with the rollout whose publisher is gone")
@@ -136,7 +136,7 @@ def _rollout(options: argparse.Namespace) -> Rollout | None:
         return None
     names = ("bake", "min_acks", "max_refused", "max_lag")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return Rollout(options.stages or parse_stages(_STAGES), rings=tuple(options.rings), **given)
+    return Rollout(options.stages or parse_stages(_STAGES), rings=sum(options.rings, ()), **given)
 
 
 # ---- what is told
@@ -248,11 +248,11 @@ def _stages(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _ring(text: str) -> str:
+def _rings(text: str) -> tuple[str, ...]:
     from confcast.fleet.rollout.stages import parse_ring
 
     try:
-        return parse_ring(text)
+        return tuple(parse_ring(each.strip()) for each in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -13,6 +13,7 @@ from confcast.fleet.engines.engine import PATIENCE, Store, Unreachable
 T = TypeVar("T")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_LONGEST_CONNECT = 3 * PATIENCE  # each of its steps has a deadline of its own
 
 
 class Link:
@@ -43,10 +44,10 @@ class Link:
         """
         if self._store is None:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(_LONGEST_CONNECT):
                     self._store = await self._connect()
             except TimeoutError as error:
-                raise Unreachable(f"no connection within {PATIENCE:g} s") from error
+                raise Unreachable(f"no connection within {_LONGEST_CONNECT:g} s") from error
         return self._store
 
     async def drop(self) -> None:

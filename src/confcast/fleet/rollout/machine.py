@@ -7,15 +7,16 @@ controller's machine begins the stage's clocks anew.
 
 A stage is passed when, without a break for the whole bake time,
   * as many hosts are good as it needs (`Tally.lacking`), those that are new in it and those that it has in all,
-  * each host that `next` is meant for has answered, and each that the stage had can be heard.
+  * each host that `next` is meant for has answered, for all its workers, and each that the stage had can be heard.
 So silence passes no stage: not that of an empty stage, nor that of hosts that are cut off, since a host that the stage
 had when it began is needed until it is lost.
 
 A rollout is stopped when
-  * more hosts than `max_refused` are against it: they refuse it, have taken it back, can't use it, have it in part of
-    their workers, or were lost. A host that is lost on a new payload is the same evidence as one that refuses it;
-  * a host of the fleet has not answered within `max_lag` of the stage's begin (or of its coming), or has applied it and
-    is not good by the time that it said, and `max_lag`. One is enough: `max_refused` is no allowance for silence.
+  * more hosts than `max_refused` are against it: they refuse it, have taken it back, can't use it, or were lost. A host
+    that is lost on a new payload is the same evidence as one that refuses it;
+  * a host of the fleet has not answered within `max_lag` of the stage's begin (or of its coming); has had it in a part
+    of its workers for longer than `max_lag`; or has applied it and is not good by the time that it said, and `max_lag`.
+    One is enough: `max_refused` is no allowance for silence.
 A host is lost when the stage had it and nothing was heard of it for LOST_AFTER: its stream was closed, or it is no
 longer in the reports or of the fleet. A gateway that is restarted loses all its hosts' streams for a second or two.
 
@@ -114,7 +115,9 @@ class Machine:
         self._fresh = set[str]()  # those of them that are new in it
         self._streams = set[str]()  # those of them that had an open stream
         self._unheard = dict[str, float]()  # those of them that can't be heard now, and since when
-        self._good_by = dict[str, tuple[float, float]]()  # what a host has said, and until when it has to be good
+        self._good_by = dict[
+            str, tuple[tuple[str, float], float]
+        ]()  # what a host has said, and until when it has to be good
         self._proven: float | None = None  # since when the bake time runs
 
     def step(self, now: float, head: Head | None, hosts: Mapping[str, Seen]) -> Decision:
@@ -138,7 +141,7 @@ class Machine:
             return filled
         lacking = found.lacking(head.rollout, self._excused(found), self._hosts.keys(), self._fresh)
         unheard = self._unheard.keys() - self._against.keys()
-        if lacking or unheard or found.having("silent"):
+        if lacking or unheard or found.having("silent") or found.having("partial"):
             self._proven = None
         elif self._proven is None:
             self._proven = now
@@ -206,7 +209,9 @@ class Machine:
             return f"{counted}{reason}"
         if late := self._late(now, rollout, found):
             return f"{names(found, late)} did not answer within {rollout.max_lag:g} s"
-        if late := self._not_good(now, rollout, found):
+        if late := self._not_good(now, rollout, found.having("partial"), found):
+            return f"{names(found, late)} has it in a part of its workers only: {found.there[late[0]].report.reason}"
+        if late := self._not_good(now, rollout, found.having("applied"), found):
             return f"{names(found, late)} applied it, and was not good within the time that it needs for that"
         return ""
 
@@ -214,20 +219,21 @@ class Machine:
         silent = found.having("silent") - self._unheard.keys()
         return [host for host in silent if now - self._hosts[host] > rollout.max_lag]
 
-    def _not_good(self, now: float, rollout: Rollout, found: Tally) -> list[str]:
-        """The hosts that have applied it, and are not good by the time that they have said.
+    def _not_good(self, now: float, rollout: Rollout, hosts: frozenset[str], found: Tally) -> list[str]:
+        """Those of these hosts that are not good, or not better, by the time that they have said.
 
-        The time counts from when this controller has read it. A host that does not know it is waited for.
+        The time counts from when this controller has read it. A host that has applied it, and does not know the time,
+        is waited for.
         """
         late = []
-        for host in found.having("applied"):
+        for host in sorted(hosts):
             report = found.there[host].report
-            if report.state != "applied" or report.good_in <= 0.0:
+            if report.state == "good" or (report.state == "applied" and report.good_in <= 0.0):
                 continue
-            said, until = self._good_by.get(host, (0.0, 0.0))
-            if said != report.good_in:
-                until = now + report.good_in + rollout.max_lag
-                self._good_by[host] = report.good_in, until
+            said, until = self._good_by.get(host, (None, 0.0))
+            if said != (report.state, report.good_in):
+                until = now + (report.good_in if report.state == "applied" else 0.0) + rollout.max_lag
+                self._good_by[host] = (report.state, report.good_in), until
             if now > until:
                 late.append(host)
         return late
@@ -251,7 +257,6 @@ def _why(report: Report) -> str:
         "refused": "refused it",
         "undone": "has taken it back",
         "fault": "can't use it",
-        "partial": "has it in a part of its workers only",
     }
     return f"{called(report)} {words[report.state]}{f': {report.reason}' if report.reason else ''}"
 

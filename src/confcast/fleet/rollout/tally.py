@@ -16,10 +16,10 @@ from confcast.fleet.reports import Report, Seen
 from confcast.fleet.rollout.hosts import called, is_alive, is_there
 from confcast.fleet.rollout.stages import before_stage, first_of, name_of, number_of
 
-AGAINST = frozenset({"refused", "undone", "fault", "partial"})
+AGAINST = frozenset({"refused", "undone", "fault"})
 """The states that speak against a payload."""
 
-Answer = Literal["silent", "applied", "good", "held", "against"]
+Answer = Literal["silent", "partial", "applied", "good", "held", "against"]
 
 _NAMED = 3
 
@@ -86,8 +86,8 @@ def _answer(head: Head, seen: Seen) -> Answer:
         return "against"
     if state == "good" and is_alive(seen):
         return "good"
-    if state == "held":
-        return "held"
+    if state in ("held", "partial"):
+        return "held" if state == "held" else "partial"
     return "applied" if state in ("applied", "good") else "silent"
 
 
@@ -104,6 +104,7 @@ class Progress(msgspec.Struct, frozen=True):
         good: Of these, those that are good.
         lacking: How many more have to be good.
         silent: Hosts that have not answered.
+        partial: Hosts that have it in a part of their workers.
         held: Hosts that are held.
         against: Hosts that speak against it, or were lost.
         bakes: Seconds of its bake time that are left; None before it begins, or if nobody measures it.
@@ -119,6 +120,7 @@ class Progress(msgspec.Struct, frozen=True):
     good: int
     lacking: int
     silent: int
+    partial: int
     held: int
     against: int
     bakes: float | None
@@ -167,6 +169,7 @@ def progress(
         good=good,
         lacking=lacking,
         silent=len(found.having("silent")),
+        partial=len(found.having("partial")),
         held=len(found.having("held")),
         against=len(found.against) if against is None else against,
         bakes=bakes,
@@ -181,6 +184,8 @@ def _waits_for(rollout: Rollout, found: Tally, lacking: int, unheard: frozenset[
         return _no_host(rollout, found)
     if silent := found.having("silent"):
         return f"the answer of {names(found, silent)}"
+    if partial := found.having("partial"):
+        return f"the other workers of {names(found, partial)}"
     if lacking:
         text = f"{lacking} more good {'host' if lacking == 1 else 'hosts'}"
         held = found.having("held")

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from confcast.cli import main
+from confcast.cli import commands, main
+from confcast.cli.fleet import publish
 from confcast.fleet import publishing
 from confcast.fleet.engines.engine import Fault, Unreachable
 from confcast.fleet.head import BadHead, chosen, decode, digest_of, id_of
@@ -132,6 +133,16 @@ def test_a_stopped_rollout_exits_with_1_and_says_who_refused_it_and_why(engine: 
     assert stopped.endswith("refused it: port: has to be even")
 
 
+def test_the_options_of_a_rollout_are_those_of_its_head():
+    words = ["fleet", "publish", "x", "--stages", "2 hosts, 100%", "--bake", "2m", "--min-acks", "7"]
+    words += ["--rings", "ring=canary, ring=early", "--rings", "zone=a", "--max-refused", "3", "--max-lag", "1.5s"]
+    expected = publishing.Rollout(("2 hosts", "100%"), 0, ("ring=canary", "ring=early", "zone=a"), 120.0, 7, 3, 1.5)
+    assert publish._rollout(commands.parse(words)) == expected
+    assert publish._rollout(commands.parse(["fleet", "publish", "x"])) == publishing.Rollout(("1 host", "10%", "100%"))
+    assert commands.parse(["fleet", "--json", "status"]).json
+    assert commands.parse(["fleet", "status"]).command == "fleet status"
+
+
 def test_what_is_stable_already_is_unchanged(engine: MemoryEngine, run: Run):
     run("publish", "one.toml")
     again = run("publish", "one.toml")
@@ -195,7 +206,7 @@ def test_an_engine_that_says_no_exits_with_1(engine: MemoryEngine, run: Run):
         (("publish", "one.toml", "--force", "--reason", "x", "--bake", "3s"), "leave --bake out"),
         (("publish", "one.toml", "--attach"), "leave FILE, --force, --expect and stages out"),
         (("publish", "one.toml", "--stages", "1 host, 10%"), "the last stage has to be 100%"),
-        (("publish", "one.toml", "--rings", "canary"), "LABEL=VALUE is expected"),
+        (("publish", "one.toml", "--rings", "ring=a,canary"), "'canary' is no label: LABEL=VALUE is expected"),
         (("publish", "one.toml", "--min-acks", "0"), "'0' is no number of at least 1"),
         (("publish", "gone.toml"), "gone.toml can't be read: No such file or directory"),
         (("publish", "one.toml", "--to", ""), "is empty: give one, or leave the option out"),

@@ -153,7 +153,6 @@ def test_a_ring_without_a_host_waits_and_says_so():
         ("refused", "h0 refused it: port: too large"),
         ("undone", "h0 has taken it back: port: too large"),
         ("fault", "h0 can't use it: port: too large"),
-        ("partial", "h0 has it in a part of its workers only: port: too large"),
     ],
 )
 def test_one_host_against_it_stops_it(state: State, said: str):
@@ -226,6 +225,23 @@ def test_applied_that_is_not_good_by_the_time_it_said_is_lag():
     stopped = fleet.step()
     assert isinstance(stopped, Stop)
     assert stopped.detail == "h0 applied it, and was not good within the time that it needs for that"
+
+
+def test_a_part_of_its_workers_passes_nothing_and_is_lag_if_it_lasts():
+    fleet = Fleet(3, ("100%",), min_acks=1, bake=1.0)
+    fleet.say(["h1", "h2"], "good")
+    fleet.say(["h0"], "partial", reason="1 of 4 workers have not applied it")
+    assert fleet.waits_for() == "the other workers of h0"
+    assert isinstance(fleet.after(4.0), Wait)
+    fleet.say(["h0"], "good")
+    assert isinstance(fleet.after(2.0), Promote)
+    fleet = Fleet(3, ("100%",), max_refused=2)
+    fleet.say(["h1", "h2"], "good")
+    fleet.say(["h0"], "partial", reason="1 of 4 workers have not applied it")
+    assert isinstance(fleet.after(6.0), Wait)
+    stopped = fleet.step()
+    assert isinstance(stopped, Stop)
+    assert stopped.detail == "h0 has it in a part of its workers only: 1 of 4 workers have not applied it"
 
 
 def test_applied_without_a_time_is_waited_for():

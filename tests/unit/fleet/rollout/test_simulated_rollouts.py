@@ -176,8 +176,9 @@ class World:
         ]
         about = [each for each in meant if (each.report.digest, each.report.salt) == (NEXT, "salt")]
         good = [each for each in about if each.report.state == "good"]
-        bad = [each for each in about if each.report.state in ("refused", "undone", "partial", "fault")]
+        bad = [each for each in about if each.report.state in ("refused", "undone", "fault")]
         assert len(about) == len(meant), "a host of the fleet has not answered"
+        assert not [each for each in about if each.report.state == "partial"]
         assert len(bad) <= rollout.max_refused
         needed = max(1, min(rollout.min_acks, len(meant) - len(bad)))
         assert len(good) >= needed
