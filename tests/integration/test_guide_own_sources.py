@@ -1,4 +1,4 @@
-"""The guide's page on sources of one's own: its three sources in a real owner, which follows each."""
+"""The guide's page on sources of one's own: its sources in a real owner, which follows each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from confcast import ConfigLoader
 from confcast.master.embedded import EmbeddedManager
 from tests.support.config_server import config_server
+from tests.support.pushed import pushing
 from tests.support.snippets import GUIDE, files, imported_from
 from tests.support.waiting import eventually
 
@@ -28,9 +29,10 @@ def test_each_of_its_sources_is_followed(
 
     monkeypatch.chdir(tmp_path)
     properties = Path("app.properties")
-    with config_server('{"limit": 20}') as server, imported_from(tmp_path):
+    with config_server('{"limit": 20}') as server, pushing(0) as pusher, imported_from(tmp_path):
+        pusher.push_line(b'{"pushed": "first"}\n')
         for name, text in files(PAGE).items():
-            text = text.replace("http://127.0.0.1:8600/", server.url("/"))
+            text = text.replace("http://127.0.0.1:8600/", server.url("/")).replace("8601", str(pusher.port))
             Path(name).write_text(text.replace("return 30.0", "return 0.1").replace("return 5.0", "return 0.1"))
         properties.write_text("greeting = hi\n")
         flag(False)
@@ -38,6 +40,9 @@ def test_each_of_its_sources_is_followed(
         with EmbeddedManager(loader, probation=0) as manager:
             now = manager.current
             assert (now.greeting, now.limit, now.flags) == ("hi", 20, {"fast": False})
+            assert now.pushed == "first"
+            pusher.push_line(b'{"pushed": "second"}\n')
+            eventually(lambda: manager.current.pushed == "second", "what is pushed")
             properties.write_text("greeting = ho\n")
             eventually(lambda: manager.current.greeting == "ho", "the properties")
             flag(True)

@@ -60,13 +60,14 @@ class Line(socketserver.StreamRequestHandler):
     server: Any
 
     def handle(self) -> None:
-        who = json.loads(self.rfile.readline() or b"null")
         with self.server.lock:
             self.server.connected.append(self)
-            self.server.hosts.append(who)
             self.wfile.write(self.server.line)
-        for line in self.rfile:
-            self.server.outcomes.append(msgspec.json.decode(line, type=Outcome))
+        with contextlib.suppress(OSError):
+            if who := self.rfile.readline():
+                self.server.hosts.append(json.loads(who))
+            for line in self.rfile:
+                self.server.outcomes.append(msgspec.json.decode(line, type=Outcome))
         with self.server.lock:
             self.server.connected.remove(self)
 
@@ -105,8 +106,12 @@ class Server(socketserver.ThreadingTCPServer):
 
     def push(self, number: int) -> bytes:
         """Have everybody know a document with this number from now on; the fingerprint that it has."""
+        return self.push_line(self._line(number))
+
+    def push_line(self, line: bytes) -> bytes:
+        """The same of any line."""
         with self.lock:
-            self.line = self._line(number)
+            self.line = line
             for each in self.connected:
                 with contextlib.suppress(OSError):
                     each.wfile.write(self.line)

@@ -208,6 +208,14 @@ class Source(Protocol):
       the next look. The owner calls it in a thread of its own, while it follows its sources, and compares fingerprints
       afterwards. With it belongs a `content_fingerprint()` that says what the last look, or `read()`, has found, and
       asks nobody; without that the owner calls `read()` after each poll.
+    - `async follow(host) -> None`: for a server that tells of changes by itself: goes on until it is cancelled, and
+      calls `host.changed()` when `read()` would give something else than before; a load begins at once. The owner runs
+      it from before its first load on, also with `watch=False` (then a change loads nothing), in one asyncio loop for
+      all sources: it must not block. If it raises or returns, it is begun anew after a growing pause; while another
+      generation's owner takes over, it is cancelled. With it belongs a `content_fingerprint()` as with `poll()`. `host`
+      has an `id` that outlives the owner, `name`, `labels`, `state_dir`, and `outcomes`, an `asyncio.Queue` of what
+      came of contents: each has the layer's `fingerprint`, a `state` (`applied`, `good`, `partial`, `refused`, `held`
+      or `undone`), the `version`, a `reason`, and `good_in`, the seconds until what is applied can be good.
     - `still_being_written() -> bool`: whether a process is writing to the files, so that the owner should wait. A
       source that watches a directory returns a tuple of those files instead.
     """

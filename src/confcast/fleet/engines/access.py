@@ -7,7 +7,6 @@ that off.
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -16,6 +15,7 @@ from confcast.config.schema.kinds import Secret
 from confcast.config.schema.secret_urls import shown_url
 from confcast.fleet.engines.engine import Fault
 from confcast.wire.messages import WithSecrets
+from confcast.wire.ssl_at_use import ssl
 
 _MOST = 64 * 1024  # bytes of a file with a password
 _MASK = "***"

@@ -13,7 +13,6 @@ deadline: `asyncio.timeout`, never `wait_for`, which in 3.11 may swallow a cance
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import ClassVar, NamedTuple, Protocol
@@ -53,6 +52,8 @@ async def in_time(shown: str, seconds: float | None = None) -> AsyncIterator[Non
     Raises:
         Unreachable: It took longer; `shown` names the engine.
     """
+    import asyncio
+
     limit = PATIENCE if seconds is None else seconds
     try:
         async with asyncio.timeout(limit):
@@ -142,6 +143,8 @@ class Hints:
     """
 
     def __init__(self) -> None:
+        import asyncio  # whoever only makes a source needs none
+
         self._told = asyncio.Event()
         self._error: EngineError | None = None
 

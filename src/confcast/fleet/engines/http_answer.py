@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from typing import NamedTuple
 
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
+from confcast.wire.ssl_at_use import ssl
 
 _MOST_LINES = 100  # of a head
 _MOST_HEAD = 32 * 1024

@@ -24,13 +24,13 @@ import os
 import random
 import re
 import socket
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, read_head, tls_refused
+from confcast.wire.ssl_at_use import ssl
 
 MOST_ANSWER = 64 * 1024
 """Bytes of the largest body, unless another bound is given."""

@@ -31,13 +31,13 @@ import asyncio
 import ipaddress
 import os
 import socket
-import ssl
 from typing import Any, ClassVar, NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Seen, TooLarge, Unreachable, in_time
 from confcast.fleet.engines.redis_connection import CLUSTER, SENTINEL, Command, Connection
+from confcast.wire.ssl_at_use import ssl
 
 _PORT = 6379
 _MOST_LISTED = 64 * 1024 * 1024  # bytes of all entries or reports

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import ssl
 from typing import Any, NamedTuple
 
 from confcast.fleet.engines.engine import EngineError, Fault, Hints, Unreachable, in_time
 from confcast.fleet.engines.resp import BadReply, ErrorReply, Push, Replies, command
+from confcast.wire.ssl_at_use import ssl
 
 Command = tuple[bytes | str | int, ...]
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from confcast.config.source_set import without_its_secrets
-from confcast.owner.watch.asyncio_without_tls import import_asyncio
+from confcast.owner.watch.light_asyncio import import_asyncio
 from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 
@@ -72,6 +72,7 @@ class Following:
         """
         if not self._sources:
             return
+        import_asyncio()  # in this thread: another one would take memory of its own for it
         self._thread = threading.Thread(target=self._run, name="confcast-follow", daemon=True)
         try:
             self._thread.start()
@@ -120,7 +121,6 @@ class Following:
     # ---- the thread
 
     def _run(self) -> None:
-        import_asyncio()
         import asyncio
 
         loop = asyncio.new_event_loop()

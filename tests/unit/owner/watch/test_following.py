@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -55,6 +56,10 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Foll
 
 async def for_ever(host: Host) -> None:
     await asyncio.Event().wait()
+
+
+def has_begun(source: Source, times: int) -> bool:
+    return len(source.hosts) == times
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -228,7 +233,7 @@ def test_in_a_pause_nothing_follows_and_afterwards_it_begins_anew(follow: Any) -
         following.pause(on=True)
         eventually(following.rests, "it rests")
         following.pause(on=False)
-        eventually(lambda times=times: len(source.hosts) == times, "it follows again")
+        eventually(functools.partial(has_begun, source, times), "it follows again")
     following.pause(on=True)
     following.pause(on=False)
     eventually(lambda: not following.rests(), "it follows")
@@ -252,7 +257,8 @@ def test_outcomes_that_nobody_takes_are_bounded_and_the_newest_are_kept(follow: 
         following.tell(-1, Outcome(b"%d" % number, "good"))
     (host,) = source.hosts
     newest = b"%d" % (3 * MOST_OUTCOMES - 1)
-    eventually(lambda: host.outcomes._queue[-1].fingerprint == newest, "the newest")  # type: ignore[attr-defined]
+    queue: Any = host.outcomes
+    eventually(lambda: queue.full() and queue._queue[-1].fingerprint == newest, "the newest")
     assert host.outcomes.qsize() == MOST_OUTCOMES
 
 

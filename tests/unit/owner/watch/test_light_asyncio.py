@@ -1,4 +1,4 @@
-"""asyncio without OpenSSL: a plain connection loads none of it, and TLS works as ever. In processes of their own."""
+"""asyncio without OpenSSL and subprocesses: plain connections load neither, and both work as ever. In own processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.support.certificates import Authority
 
 PLAIN = """if True:
     import sys
-    from confcast.owner.watch.asyncio_without_tls import import_asyncio
+    from confcast.owner.watch.light_asyncio import import_asyncio
     import_asyncio()
     import asyncio
-    assert not {"ssl", "_ssl", "asyncio.sslproto"} & set(sys.modules)
+    assert not {"ssl", "_ssl", "asyncio.sslproto", "subprocess"} & set(sys.modules)
     async def main(**options):
         served = asyncio.get_running_loop().create_future()
         async def serve(reader, writer):
@@ -27,7 +27,7 @@ PLAIN = """if True:
             writer.close()
             await writer.wait_closed()
     asyncio.run(main())
-    assert not {"ssl", "_ssl", "asyncio.sslproto"} & set(sys.modules)
+    assert not {"ssl", "_ssl", "asyncio.sslproto", "subprocess"} & set(sys.modules)
 """
 
 TLS = """
@@ -39,6 +39,18 @@ TLS = """
     its.check_hostname = False
     asyncio.run(main(server={"ssl": mine}, ssl=its))
     assert isinstance(asyncio.sslproto.ssl.SSLWantReadError(), asyncio.sslproto.SSLAgainErrors)
+"""
+
+PROGRAMS = """
+    async def say():
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "print('hi')", stdout=pipe)
+        assert await process.communicate() == (b"hi\\n", None)
+        assert process.returncode == 0
+    asyncio.run(say())
+    import subprocess
+    known = asyncio.subprocess
+    assert (known.PIPE, known.STDOUT, known.DEVNULL) == (subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL)
 """
 
 
@@ -55,6 +67,10 @@ def test_a_plain_connection_loads_no_openssl() -> None:
 def test_tls_works_afterwards(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     run(PLAIN + TLS, str(authority.certfile), str(authority.keyfile))
+
+
+def test_programs_work_afterwards() -> None:
+    run(PLAIN + PROGRAMS)
 
 
 def test_where_asyncio_is_imported_already_nothing_is_done() -> None:
