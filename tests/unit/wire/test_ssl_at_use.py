@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+
+from tests.shape.source import files, imports
 
 PROGRAMS = {
     "the name of an error": """
@@ -51,3 +55,21 @@ def test_openssl_is_loaded_at_its_first_use(name: str) -> None:
     program = f"if True:\n        import sys{PROGRAMS[name]}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_name_of_it_is_kept_at_the_top_of_a_file() -> None:
+    """There an error's name would stay what it is before OpenSSL is loaded: a class that nothing is of."""
+    users = [file for file in files() if any(each.module == "confcast.wire.ssl_at_use" for each in imports(file))]
+    found = [f"{file}:{each.lineno}" for file in users for top in file.tree.body for each in _asked_of_ssl(top)]
+    assert len(users) > 4
+    assert not found
+
+
+def _asked_of_ssl(node: ast.AST) -> Iterator[ast.Attribute]:
+    """What is asked of `ssl` when this is run as part of a module's body."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ssl":
+        yield node
+    for child in ast.iter_child_nodes(node) if not isinstance(node, ast.AnnAssign) else filter(None, [node.value]):
+        yield from _asked_of_ssl(child)

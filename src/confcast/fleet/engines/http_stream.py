@@ -43,7 +43,7 @@ _TO_CLOSE = 1.0  # seconds
 _SAFE = re.compile(r"[\x21-\x7e]+")
 _SAFE_VALUE = re.compile(r"[\x20-\x7e]*")
 
-_CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+_CLOSED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))  # seconds, seconds, tries
 
 
@@ -290,9 +290,10 @@ class HttpClient:
         return _Connection(reader, writer, self._shown)
 
     def _unconnected(self, error: OSError | UnicodeError) -> EngineError:
-        if isinstance(error, ssl.SSLError) and not isinstance(error, _CLOSED):
+        closed = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, *_CLOSED))
+        if isinstance(error, ssl.SSLError) and not closed:
             return tls_refused(error, self._shown)
-        if self._tls is not None and isinstance(error, _CLOSED):
+        if self._tls is not None and closed:
             return Unreachable(f"{self._shown}: the server closed the connection during the TLS handshake; is it one"
                                " with TLS?")  # fmt: skip
         return Unreachable(f"{self._shown}: no connection: {_reason(error)}")
