@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,6 @@ from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Unre
 from confcast.fleet.engines.redis_connection import refusal
 from confcast.fleet.engines.resp import ErrorReply, Replies
 from confcast.fleet.head import digest_of
-from tests.support.leaks import descriptors
 from tests.support.waiting import on_a_loop
 
 SECRET = "planted-secret"
@@ -368,13 +369,17 @@ def test_an_address_that_says_nothing_leaves_time_for_the_next_one(monkeypatch: 
     on_a_loop(main)
 
 
-def test_a_socket_is_closed_when_close_returns():
+def test_a_socket_is_closed_when_close_returns_and_no_thread_was_needed():
+    """A name would be resolved in one."""
+
     async def main() -> None:
         async with peer() as (_, access):
-            await (await connect(access, "shop")).close()
-            before = descriptors()
-            store = await connect(access, "shop")
+            before = threading.active_count()
+            store: Any = await connect(access, "shop")
+            socket = store._connection._transport.get_extra_info("socket")
+            assert socket.fileno() != -1
             await store.close()
-            assert descriptors() <= before + 1, "the peer's own end may not be closed yet"
+            assert socket.fileno() == -1
+            assert threading.active_count() == before
 
     on_a_loop(main)
