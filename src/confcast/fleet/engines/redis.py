@@ -96,7 +96,10 @@ async def connect(access: Access, key: str) -> Redis:
                 await _open(connection, access, place)
                 return Redis(connection, key, is_replica=await _greet(connection, access, database))
         except EngineError as error:
+            silent = isinstance(error.__cause__, TimeoutError) and not connection.is_made
             await connection.close()
+            if silent and access.parts.scheme in _SECURE:
+                error = Unreachable(f"{error}: it may speak no TLS")
             failures.append(error)
         except BaseException:
             await connection.close()
@@ -153,10 +156,9 @@ async def _open(connection: Connection, access: Access, place: _Place) -> None:
     """Make the connection, and TLS on it. Raises EngineError."""
     tls = access.tls() if access.parts.scheme in _SECURE else None
     loop, shown = asyncio.get_running_loop(), connection.shown
+    name = place.host if tls else None
     try:
-        await loop.create_connection(
-            lambda: connection, place.address, place.port, ssl=tls, server_hostname=place.host if tls else None
-        )
+        await loop.create_connection(lambda: connection, place.address, place.port, ssl=tls, server_hostname=name)
     except ssl.SSLCertVerificationError as error:
         raise Fault(f"{shown}: its certificate is not accepted: {error.verify_message}") from error
     except ssl.SSLEOFError as error:

@@ -92,6 +92,11 @@ class Connection(asyncio.Protocol):
         self._gone = asyncio.Event()
         self._heard = False
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the connection, with its TLS, was made; it may be lost again."""
+        return self._transport is not None
+
     async def ask(self, *commands: Command, most: int = MOST_USUAL) -> list[Any]:
         """Send commands together, and wait for their replies: `most` bytes for each at the most.
 
@@ -196,4 +201,4 @@ def refusal(shown: str, name: str, reply: ErrorReply) -> EngineError:
         return Unreachable(f"{shown} {_OUTAGES[code]}")
     if code in _FAULTS:
         return Fault(f"{shown} {_FAULTS[code].format(name=name)}")
-    return Fault(f"{shown} {_REFUSED.get(name, f'refuses {name}')} ({reply.code[:40]})")
+    return Fault(f"{shown} {_REFUSED.get(name) or f'refuses {name} ({reply.code[:40]})'}")

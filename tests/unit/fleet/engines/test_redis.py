@@ -383,3 +383,26 @@ def test_a_socket_is_closed_when_close_returns_and_no_thread_was_needed():
             assert threading.active_count() == before
 
     on_a_loop(main)
+
+
+def test_a_server_that_waits_for_more_than_a_greeting_of_tls_may_speak_none(monkeypatch: pytest.MonkeyPatch):
+    """So does a Redis: the greeting is the beginning of a line to it."""
+    monkeypatch.setattr(engine, "PATIENCE", 0.1)
+
+    async def main() -> None:
+        ended = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.transport.abort()
+            ended.set()
+
+        listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match=r"no answer within 0\.1 s: it may speak no TLS"):
+            await connect(Access(url=f"rediss://127.0.0.1:{port}"), "shop")
+        await ended.wait()
+        listening.close()
+
+    on_a_loop(main)
