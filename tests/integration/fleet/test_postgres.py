@@ -219,6 +219,15 @@ async def test_a_subscription_that_is_not_in_force_any_more_is_found(server: Pos
             await host.verify()
 
 
+async def test_another_session_behind_the_connection_is_found(server: Postgres, key: str):
+    """As where a pooler's mode is changed while it runs."""
+    async with connected(server.url, key) as host:
+        await host.subscribe()
+        host._pid += 1
+        with pytest.raises(Fault, match="hands this connection's statements to several sessions"):
+            await host.verify()
+
+
 async def test_a_swap_is_told_once_and_with_its_number_alone(server: Postgres, key: str):
     told: list[tuple[Any, ...]] = []
     async with connected(server.url, key) as host:
@@ -258,7 +267,7 @@ async def test_a_servers_own_words_are_kept_and_never_its_details(server: Postgr
         await host.swap(None, b"one", b"entry")
         server.sql(
             "create or replace function refuse() returns trigger language plpgsql as"
-            " $$ begin raise exception 'not on Fridays' using detail = 'hush'; end $$;"
+            " $$ begin raise exception E'not on Fridays\\nhush' using detail = 'hush'; end $$;"
             f"create trigger refuse before update on confcast_head for each row when (old.key = '{key}')"
             " execute function refuse()"
         )

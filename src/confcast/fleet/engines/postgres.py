@@ -29,6 +29,7 @@ import ssl
 import struct
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, NamedTuple
 
 import asyncpg
@@ -176,7 +177,6 @@ class Postgres:
         self._is_pooled = False
         self._pid = 0  # of the server's process
         self._listens = False
-        self._is_broken = False
         link.add_termination_listener(self._ended)
 
     async def begin(self) -> None:
@@ -230,9 +230,8 @@ class Postgres:
         """As of `Feed`."""
         self._hints.lose(Unreachable(f"{self._place.shown}: the connection was closed"))
         try:
-            if not self._is_broken and not self._link.is_closed():
-                async with asyncio.timeout(_CLOSING):
-                    await self._link.close()
+            async with asyncio.timeout(_CLOSING):
+                await self._link.close()
         except (*_ERRORS, TimeoutError):
             pass
         finally:
@@ -326,17 +325,8 @@ class Postgres:
             if await self._link.fetchval(COUNT, self._place.target.schema, NAMES) < len(NAMES):
                 await self._link.execute(self._sql.ddl)
 
-    @contextlib.asynccontextmanager
-    async def _call(self) -> AsyncIterator[None]:
-        """A call with its deadline; what goes wrong in it is put into words, and ends the use of the connection."""
-        try:
-            async with in_words(self._place.shown, PATIENCE):
-                yield
-        except Fault:  # what the server has answered leaves the connection as it is
-            raise
-        except BaseException:
-            self._is_broken = True
-            raise
+    def _call(self) -> AbstractAsyncContextManager[None]:
+        return in_words(self._place.shown, PATIENCE)
 
     # ---- told by asyncpg, in the loop
 
