@@ -24,6 +24,7 @@ from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Hints, Unreachable
 from confcast.fleet.engines.gateway_lines import BadLine, Line
 from confcast.fleet.engines.http_stream import Answer, HttpClient, Stream
+from confcast.texts import printable
 
 SCHEMES = {"http": 80, "https": 443}
 
@@ -239,6 +240,8 @@ class GatewayFeed:
             return answer.body
         if answer.status == 404:
             return None
+        if answer.status == 410:  # it is no fault of the head: two others have come since
+            raise Unreachable(f"{self._access.shown}: the head is out of date by now")
         raise self._refused(answer)
 
     async def report(self, host: str, record: bytes) -> None:
@@ -315,7 +318,7 @@ class GatewayFeed:
         return {**self._headers, "Authorization": f"Bearer {token}"} if token else dict(self._headers)
 
     def _refused(self, answer: Answer) -> EngineError:
-        said = answer.body[:200].decode("utf-8", "replace").strip()
+        said = printable(answer.body[:200].decode("utf-8", "replace").strip())
         text = f"{self._access.shown}: the gateway answers {answer.status}: {said}"
         return Unreachable(text) if answer.status in (408, 429) or answer.status >= 500 else Fault(text)
 

@@ -33,7 +33,6 @@ from confcast.fleet.gateway.topic import Topic
 _SPARE = 100  # descriptors for what is no connection of a host
 _OTHERS = 5.0  # seconds for the heads of further keys, once one is there
 _COPY = 5.0  # seconds for the copy on disk to be read
-_LOOKS = 0.02
 
 _log = logging.getLogger("confcast.fleet")
 
@@ -160,14 +159,14 @@ async def _start(
     server: GatewayServer, topics: dict[str, Topic], where: doors.Address, listening: Callable[[str], None]
 ) -> None:
     """Listen, once there is something to serve."""
-    for wanted in (any, all):
-        try:
-            async with asyncio.timeout(None if wanted is any else _OTHERS):
-                while not wanted(topic.head is not None for topic in topics.values()):
-                    await asyncio.sleep(_LOOKS)
-        except TimeoutError:
-            missing = ", ".join(repr(topic.key) for topic in topics.values() if topic.head is None)
-            _log.warning("no head is known yet of %s; the other keys are served", missing)
+    waiting = [asyncio.create_task(topic.served()) for topic in topics.values()]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, timeout=_OTHERS)
+    finally:
+        await _cancelled(waiting)
+    if missing := ", ".join(repr(topic.key) for topic in topics.values() if topic.head is None):
+        _log.warning("no head is known yet of %s; the other keys are served", missing)
     found = await server.listen(where)
     scheme = "https" if server.is_secure else "http"
     listening(f"{scheme}://{found}")

@@ -21,6 +21,7 @@ from confcast.fleet.gateway.errors import DoorError
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.streams import Service
 from confcast.fleet.gateway.topic import Topic
+from confcast.texts import printable
 
 _LOOKS = 1.0  # seconds between two looks at the connections
 _BACKLOG = 4096  # a fleet that comes at once; the kernel has a bound of its own, see somaxconn
@@ -135,7 +136,7 @@ class GatewayServer:
         self._requests.add(request.protocol)
         self._of_host[host] += 1
         try:
-            if not self._is_allowed(request):
+            if request.path != _OPEN and not self._is_allowed(request):
                 return _answer(web.HTTPUnauthorized(text=_UNKNOWN, headers={"WWW-Authenticate": "Bearer"}))
             if host and self._of_host[host] > self._limits.requests_of_host:
                 return _answer(web.HTTPTooManyRequests(text=_GREEDY, headers={"Retry-After": "1"}))
@@ -145,7 +146,7 @@ class GatewayServer:
         except ConnectionError:
             return web.Response(status=503)  # nobody reads it: the connection is gone
         except Exception:
-            _log.exception("a request failed: %s %s", request.method, request.path[:200])
+            _log.exception("a request failed: %s %s", request.method, printable(request.path[:200]))
             return web.Response(status=500, text="the gateway failed; its log says how\n")
         finally:
             self._requests.discard(request.protocol)
@@ -154,10 +155,8 @@ class GatewayServer:
                 del self._of_host[host]
 
     def _is_allowed(self, request: web.Request) -> bool:
-        """Whether the host has a token, or needs none. Only whether the gateway serves is told to everybody."""
-        if self._tokens is None or request.path == _OPEN:
-            return True
-        return self._tokens.allow(request.headers.get("Authorization", ""))
+        """Whether the host has a token, or needs none."""
+        return self._tokens is None or self._tokens.allow(request.headers.get("Authorization", ""))
 
     # ---- what runs beside them
 

@@ -21,6 +21,7 @@ from confcast.fleet.engines.gateway_lines import BadLine, Caller
 from confcast.fleet.gateway import payloads
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.topic import Topic
+from confcast.texts import printable
 from confcast.wire.messages import UNDECODABLE
 
 _STREAM_BUFFER = 32 * 1024  # of the kernel: more would only hide that a host takes nothing
@@ -49,7 +50,7 @@ class Service:
 
     def __init__(self, topics: dict[str, Topic], limits: Limits, is_allowed: Callable[[web.Request], bool]) -> None:
         self._topics, self._limits, self._is_allowed = topics, limits, is_allowed
-        self._streams: dict[tuple[str, str], asyncio.Transport] = {}
+        self._streams: dict[tuple[str, str], list[asyncio.Transport]] = {}
         self._transfers = asyncio.Semaphore(limits.transfers)
         self.cut_off = 0
 
@@ -59,26 +60,29 @@ class Service:
         transport = _transport(request)
         if not topic.hosts.opened(caller):
             raise _busy(f"{self._limits.hosts} hosts have a stream already: start another gateway")
-        self._end_older(topic, caller, transport)
+        streams = self._streams.setdefault((topic.key, caller.host), [])
+        streams.append(transport)
+        self._end_oldest(streams, caller)
         try:
             return await self._stream(request, topic, transport)
         finally:
             topic.hosts.closed(caller)
-            if self._streams.get((topic.key, caller.host)) is transport:
-                del self._streams[topic.key, caller.host]
+            streams.remove(transport)
+            if not streams:
+                self._streams.pop((topic.key, caller.host), None)
 
-    def _end_older(self, topic: Topic, caller: Caller, transport: asyncio.Transport) -> None:
-        """End the stream that this host has already: it has lost it, and this side does not know that yet."""
-        older = self._streams.get((topic.key, caller.host))
-        self._streams[topic.key, caller.host] = transport
-        if older is not None:
-            older.abort()
+    def _end_oldest(self, streams: list[asyncio.Transport], caller: Caller) -> None:
+        """End the oldest stream of a host that has too many: it has lost it, unless there are two such hosts."""
+        if len(streams) > self._limits.streams_of_host:
+            text = "host %s has more than %d streams: machines with copies of one state folder have one id"
+            _log.warning(text, caller.host, self._limits.streams_of_host)
+            streams[0].abort()
 
     async def _stream(self, request: web.Request, topic: Topic, transport: asyncio.Transport) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
         response.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more lines
         response.force_close()
-        _bound_kernel(transport, _STREAM_BUFFER)
+        self._bound_kernel(transport, _STREAM_BUFFER)
         await response.prepare(request)
         known = ""
         while not topic.closing:
@@ -103,10 +107,22 @@ class Service:
     def _cut(self, request: web.Request, transport: asyncio.Transport) -> SlowHost:
         """Abort the connection of a host that is too slow. Returns what to raise."""
         self.cut_off += 1
-        host = request.headers.get(gateway_lines.HOST, "?")
+        host = printable(request.headers.get(gateway_lines.HOST, "?")[: gateway_lines.LONGEST_ID])
         _log.warning("host %s has not taken what it was sent in %g s, and is cut off", host, self._limits.taken)
         transport.abort()
         return SlowHost(host)
+
+    def _bound_kernel(self, transport: asyncio.Transport, size: int) -> None:
+        """Have the kernel hold about so many bytes that a host has not taken, and give a machine up that is gone.
+
+        Without that, a machine without power would count as connected for the quarter of an hour of TCP's retries.
+        """
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                milliseconds = int(1000 * self._limits.lost)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     async def head(self, request: web.Request) -> web.StreamResponse:
         """Answer `GET /v1/KEY/head?after=DIGEST&wait=SECONDS`."""
@@ -127,9 +143,9 @@ class Service:
         try:
             content = await topic.payloads.get(digest, self._limits.fetch)
         except payloads.NotNamed:
-            raise web.HTTPNotFound(text=f"no head names the payload {digest[:64]}\n") from None
+            raise web.HTTPGone(text=f"no head names the payload {printable(digest[:64])} any more\n") from None
         except payloads.NotThere:
-            raise web.HTTPNotFound(text=f"the engine does not have the payload {digest[:64]}\n") from None
+            raise web.HTTPNotFound(text=f"the engine does not have the payload {digest}\n") from None
         except TimeoutError:
             raise _busy("the payload has not come from the engine yet") from None
         try:
@@ -150,7 +166,7 @@ class Service:
         response.headers["ETag"] = f'"{digest}"'
         response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
         response.content_length = len(content)
-        _bound_kernel(_transport(request), _PAYLOAD_BUFFER)
+        self._bound_kernel(_transport(request), _PAYLOAD_BUFFER)
         await response.prepare(request)
         whole = memoryview(content)
         for start in range(0, len(whole), _PIECE):
@@ -178,8 +194,11 @@ class Service:
             raise _busy(f"{self._limits.hosts} hosts are known already: start another gateway")
         return web.Response(status=204)
 
-    async def health(self, _: web.Request) -> web.StreamResponse:
-        """`GET /healthz`: 200 while hosts are served, also with an engine that is away."""
+    async def health(self, request: web.Request) -> web.StreamResponse:
+        """Answer `GET /healthz`: 200 while hosts are served, also with an engine that is away.
+
+        Keys and addresses are for those alone who may come in.
+        """
         keys = {
             topic.key: {
                 "head": topic.head_id,
@@ -192,7 +211,8 @@ class Service:
             for topic in self._topics.values()
         }
         serving = all(topic.head is not None for topic in self._topics.values())
-        return web.json_response({"serving": serving, "keys": keys}, status=200 if serving else 503)
+        found = {"serving": serving, "keys": keys} if self._is_allowed(request) else {"serving": serving}
+        return web.json_response(found, status=200 if serving else 503)
 
     def _topic(self, request: web.Request) -> Topic:
         topic = self._topics.get(request.match_info["key"])
@@ -214,13 +234,6 @@ def bounded(report: reports.Report) -> reports.Report:
         reason=report.reason[: reports.LONGEST_REASON],
         labels={key[:64]: value[:64] for key, value in labels.items()},
     )
-
-
-def _bound_kernel(transport: asyncio.Transport, size: int) -> None:
-    """Have the kernel hold at most about so many bytes that the host has not taken."""
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
 
 def _caller(request: web.Request) -> Caller:

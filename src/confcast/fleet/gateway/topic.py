@@ -115,6 +115,11 @@ class Topic:
         """
         return self._next
 
+    async def served(self) -> None:
+        """Wait until there is a head."""
+        while self.head is None:
+            await self._next.wait()
+
     async def news(self, known: str, seconds: float) -> None:
         """Wait until the head has another digest than this, or for so many seconds, or until the gateway closes."""
         try:
@@ -239,7 +244,8 @@ class Topic:
         self._follower.longest_pause = head.retry or LONGEST_PAUSE
         if content != self.head:
             self._serve(content, head)
-        whole = await self.payloads.fetch(feed)
+        async with asyncio.timeout(4 * PATIENCE):  # two payloads; each call of an engine has a shorter one
+            whole = await self.payloads.fetch(feed)
         self._to_keep.set()
         return whole
 
