@@ -480,11 +480,14 @@ def test_a_body_that_does_not_come_is_not_waited_for():
         (request("stream", "Confcast-Labels: [1]"), b"400"),
         (request("head?wait=-1"), b"400"),
         (request("head?wait=nan"), b"400"),
+        (request("head", "Authorization Bearer secret"), b"400"),
         (request("report", "Content-Length: 999999999", method="POST"), b"413"),
         (request("report", "Transfer-Encoding: chunked", method="POST") + b"ffff\r\n" + b"x" * 65535, b"413"),
     ],
 )
-def test_what_is_no_request_is_refused_and_the_gateway_serves_on(sent: bytes, status: bytes):
+def test_what_is_no_request_is_refused_and_the_gateway_serves_on(
+    sent: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+):
     async def main() -> None:
         engine = MemoryEngine()
         head = publish(engine, ONE)
@@ -496,6 +499,8 @@ def test_what_is_no_request_is_refused_and_the_gateway_serves_on(sent: bytes, st
                 assert await feed.head() == head
 
     run(main)
+    assert not [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert "secret" not in caplog.text
 
 
 def test_one_connection_too_many_is_answered_and_closed():

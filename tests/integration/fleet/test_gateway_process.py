@@ -55,9 +55,9 @@ def shop(monkeypatch: pytest.MonkeyPatch, key: str) -> str:
     return key
 
 
-async def publish(server: Server, key: str, payload: bytes, rev: int) -> bytes:
+async def publish(server: Server, key: str, payload: bytes, rev: int, **access: str) -> bytes:
     """As another process would. Returns the head."""
-    store = await engines.connect(server.access(), key)
+    store = await engines.connect(server.access(**access), key)
     try:
         await store.put_payload(digest_of(payload), payload)
         head = Head(stable=digest_of(payload), rev=rev)
@@ -211,6 +211,31 @@ async def test_it_ends_in_time_while_its_engine_is_stopped(redis: Server, shop: 
                 assert loop.time() - began < 8
             finally:
                 redis.resume()
+
+
+async def test_the_engines_password_and_the_hosts_tokens_are_in_no_output(servers: Servers, shop: str, tmp_path: Path):
+    redis = servers.secured(Redis, _program())
+    secrets = {"password": redis.password, "tokens": "0123456789abcdef0123456789abcdef"}
+    for name, content in secrets.items():
+        (tmp_path / name).write_text(content)
+    head = await publish(redis, shop, ONE, 1, password_file=str(tmp_path / "password"))
+    options = ["--password-file", str(tmp_path / "password"), "--token-file", str(tmp_path / "tokens")]
+    if redis.certificates is not None:
+        options += ["--ca-file", str(redis.certificates.certfile)]
+    with GatewayProcess(redis.url, shop, *options) as gw:
+        async with connected(gateways.host([gw.url], password_file=str(tmp_path / "tokens"))) as feed:
+            assert await feed.head() == head
+        with pytest.raises(engines.engine.Fault, match="401"):
+            await gateways.host([gw.url], secret="wrong-0123456789").connect()
+        redis.rotate("right-2")
+        (tmp_path / "password").write_text("wrong-9876543210")
+        redis.restart()
+        await asyncio.to_thread(gw.await_said, "hosts are served head")
+        (tmp_path / "password").write_text("right-2")
+        await asyncio.to_thread(gw.await_said, "the engine is heard")
+        assert gw.stop() == 0
+        said = gw.log() + gw.report()
+    assert not [each for each in (*secrets.values(), "right-2", "wrong-") if each in said]
 
 
 # ---- the command line

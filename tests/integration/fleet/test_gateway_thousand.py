@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from confcast.fleet import engines, reports
+from confcast.fleet.follower import Follower
 from confcast.fleet.head import Head, digest_of, encode
 from confcast.fleet.reports import Entry, Report
 from tests.integration.fleet.conftest import Servers
@@ -45,6 +48,35 @@ def test_a_thousand_hosts_behind_one_gateway(servers: Servers, key: str, monkeyp
     monkeypatch.setattr(gateways, "KEY", key)
     redis = servers.shared(Redis, programs[0])
     asyncio.run(_main(redis, key))
+
+
+async def _killed_and_restarted(gw: GatewayProcess, publish: Callable[[int], Awaitable[bytes]]) -> None:
+    """The gateway dies under all its hosts, and something is published while it is down."""
+    heads: dict[int, bytes | None] = {}
+
+    def follower(number: int) -> Follower:
+        async def take(_: Any, head: bytes | None) -> bool:
+            heads[number] = head
+            return True
+
+        return Follower(gateways.host([gw.url], f"host-{number}").connect, take, lambda error: None)
+
+    followers = [follower(number) for number in range(HOSTS)]
+    tasks = [asyncio.create_task(each.run()) for each in followers]
+    await until(lambda: len(heads) == HOSTS)
+    before = sum(each.connects for each in followers)
+    gw.kill()
+    await asyncio.sleep(1.0)
+    head = await publish(PUBLISHES + 2)
+    await asyncio.to_thread(gw.start)
+    began = time.perf_counter()
+    await until(lambda: all(each == head for each in heads.values()))
+    took, connects = time.perf_counter() - began, sum(each.connects for each in followers) - before
+    print(f"gateway killed, 1 s down: all {HOSTS} have the new head {took:.2f} s after it listens; {connects} connects")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert connects <= 10 * HOSTS
 
 
 async def _main(redis: Redis, key: str) -> None:
@@ -107,6 +139,6 @@ async def _main(redis: Redis, key: str) -> None:
             f"engine {cpu_ms(redis.pid) - costs[0]:.1f} CPU ms, gateway {cpu_ms(gw.pid) - costs[1]:.0f} CPU ms"
         )
         await asyncio.gather(*(feed.close() for feed in feeds))
-        await until(lambda: True)
+        await _killed_and_restarted(gw, publish)
     await store.close()
     assert statistics.median(engine) < 10

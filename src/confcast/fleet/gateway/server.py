@@ -56,6 +56,7 @@ class GatewayServer:
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
+            logger=_HttpLog("confcast.fleet.http"),
             handle_signals=False,
             handler_cancellation=True,  # a stream has to end when its host goes, not at its next line
             keepalive_timeout=limits.idle,
@@ -183,6 +184,17 @@ class GatewayServer:
         for each, since in self._idle.items():
             if now - since > self._limits.idle:
                 each.force_close()
+
+
+class _HttpLog(logging.Logger):
+    """aiohttp's log: one line for whoever debugs.
+
+    It has a traceback for each connection that sends no HTTP, and in it what was sent: that may be half of a token.
+    """
+
+    def handle(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        _log.debug("aiohttp: %s", kind.__name__ if kind is not None else record.levelname)
 
 
 class _Full(asyncio.Protocol):
