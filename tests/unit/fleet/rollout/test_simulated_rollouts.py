@@ -82,7 +82,11 @@ class Host:
             self.due = []
 
     def seen(self, now: float) -> Seen:
-        return Seen(self.report, now - self.heard)
+        return Seen(self.report, now - self.heard, self.world.has_streams and not self.cut)
+
+
+def _is_there(seen: Seen) -> bool:
+    return seen.connected or seen.age <= SEEN_WITHIN
 
 
 class Controller:
@@ -93,6 +97,8 @@ class Controller:
         self.world, self.machine = world, Machine(world.head)
         self.read: tuple[Head | None, dict[str, Seen]] | None = None
         self.over = False
+        self.stage: Head | None = None
+        self.had = set[str]()  # the hosts that it has seen in the present stage
 
     def turn(self, now: float) -> None:
         world = self.world
@@ -100,9 +106,10 @@ class Controller:
             self.read = None
             return
         if self.read is None:
-            self.read = world.head, {host.id: host.seen(now) for host in world.hosts if host.heard or host.report.salt}
+            self.read = world.head, world.seen(now)
             return
         (head, hosts), self.read = self.read, None
+        self.note(head, hosts)
         decision = self.machine.step(now, head, hosts)
         if isinstance(decision, Wait):
             return
@@ -111,7 +118,17 @@ class Controller:
             return
         if head == world.head:  # the compare-and-swap
             world.write(now, decision, hosts)
+            lost = self.had - {host for host, each in hosts.items() if _is_there(each)}
+            assert isinstance(decision, Stop) or len(lost) <= world.rollout.max_refused, "passed without them"
         self.over = isinstance(decision, Promote | Stop)
+
+    def note(self, head: Head | None, hosts: dict[str, Seen]) -> None:
+        if head is None or head.rollout is None:
+            return
+        if head != self.stage:
+            self.stage, self.had = head, set()
+        there = {host: each for host, each in hosts.items() if _is_there(each)}
+        self.had |= {host for host, each in there.items() if is_meant(head, host, each.report.labels)}
 
 
 class World:
@@ -132,13 +149,18 @@ class World:
         self.head: Head | None = None
         self.is_down = False
         self.by_person = False
-        self.bakes_since: float | None = None
+        self.has_streams = draw.random() < 0.5  # behind gateways
+        self.hidden: dict[str, float] = {}  # hosts whose gateway is being restarted, and until when
         self.changes: list[tuple[float, str]] = []
         for host in self.hosts:
             host.heard = -draw.uniform(0.0, BEAT) if draw.random() < 0.95 else -10 * SEEN_WITHIN
-        here = {host.id: host.seen(0.0) for host in self.hosts}
+        here = self.seen(0.0)
         self.head = begun(STABLE, NEXT, self.rollout, "salt", 1, here)
         self.check_size(here, self.head, 0)
+
+    def seen(self, now: float) -> dict[str, Seen]:
+        """What the engine has of the hosts."""
+        return {host.id: host.seen(now) for host in self.hosts if self.hidden.get(host.id, 0.0) <= now}
 
     # ---- what has to hold
 
@@ -170,9 +192,7 @@ class World:
         assert head.rollout is not None
         rollout = head.rollout
         meant = [
-            each
-            for each in hosts.values()
-            if is_meant(head, each.report.host, each.report.labels) and each.age <= SEEN_WITHIN
+            each for each in hosts.values() if is_meant(head, each.report.host, each.report.labels) and _is_there(each)
         ]
         about = [each for each in meant if (each.report.digest, each.report.salt) == (NEXT, "salt")]
         good = [each for each in about if each.report.state == "good"]
@@ -180,7 +200,8 @@ class World:
         assert len(about) == len(meant), "a host of the fleet has not answered"
         assert not [each for each in about if each.report.state == "partial"]
         assert len(bad) <= rollout.max_refused
-        needed = max(1, min(rollout.min_acks, len(meant) - len(bad)))
+        lost = [each for each in meant if self.has_streams and not each.connected and each not in bad]
+        needed = max(1, min(rollout.min_acks, len(meant) - len(bad) - len(lost)))
         assert len(good) >= needed
         since = self.changes[-1][0] if self.changes else 0.0
         assert now - since >= rollout.bake, "no bake was skipped"
@@ -189,12 +210,12 @@ class World:
         assert now - since >= rollout.bake, "the bake begins at the last good that the stage needs"
 
     def meant(self, head: Head, hosts: dict[str, Seen]) -> int:
-        return sum(is_meant(head, host, each.report.labels) and each.age <= SEEN_WITHIN for host, each in hosts.items())
+        return sum(is_meant(head, host, each.report.labels) and _is_there(each) for host, each in hosts.items())
 
     def check_size(self, hosts: dict[str, Seen], head: Head, had: int) -> None:
         """No more hosts than the stage has, or had before, or than its rings have."""
         assert head.rollout is not None
-        there = [each for each in hosts.values() if each.age <= SEEN_WITHIN]
+        there = list(filter(_is_there, hosts.values()))
         in_rings = sum(
             any(f"{key}={value}" in head.rings for key, value in each.report.labels.items()) for each in there
         )
@@ -216,16 +237,19 @@ class World:
             self.draw.shuffle(controllers)
             for each in controllers:
                 each.turn(now)
-            if self.draw.random() < 0.01:
+            if self.draw.random() < 0.02:
                 controllers = self.disturbed(now, controllers)
         self.settle(now)
 
     def disturbed(self, now: float, controllers: list[Controller]) -> list[Controller]:
-        kind = self.draw.choice(["die", "down", "cut", "back", "jump", "confirm", "person"])
+        kind = self.draw.choice(["die", "down", "cut", "back", "hide", "hide", "hide", "confirm", "person"])
         if kind == "die" and self.head is not None and self.head.rollout is not None:
             return [*controllers[1:], Controller(self)]
         if kind == "down":
             self.is_down = not self.is_down
+        if kind == "hide":
+            until = now + self.draw.choice([1.0, 3.0, 50.0])
+            self.hidden = {host.id: until for host in self.hosts if self.draw.random() < 0.5}
         if kind in ("cut", "back"):
             for host in self.hosts:
                 if self.draw.random() < 0.5 and host.makes != "dies":
@@ -242,8 +266,7 @@ class World:
             self.head = Head("c" * 64, salt="a person's", rev=head.rev + 1)
             self.by_person = True
         elif not is_last(head.rollout, head.rollout.stage):
-            here = {host.id: host.seen(now) for host in self.hosts}
-            self.head = next_stage(head, tally(head, here))
+            self.head = next_stage(head, tally(head, self.seen(now)))
             self.changes.append((now, "confirm"))
 
     def settle(self, now: float) -> None:
