@@ -1,10 +1,12 @@
 """What this process knows of the sources that follow a head, and how it comes to know it.
 
-Guarantees. A load reads the head anew, so that it answers for what was there when it was called; while the engine is
-away it takes what is known, within a bound of time. What is known stays: an outage changes nothing, nor does a fault
-(no head, a head or a payload that is none), which is said in the status and in the reports until it is mended. Only a
-payload that was read whole, and has its digest, is handed out; that the configuration in it is refused is the load's
-business. At a start without an answer, what was good last is used, and said to be stale.
+Guarantees. A load that somebody has asked for reads the head anew, so that it answers for what was there when it was
+called. One that a change has led to takes what is known, which is that change or a newer one: to ask once more would be
+a third of the way from the engine to the workers. While the engine is away, a load takes what is known within a bound
+of time. What is known stays: an outage changes nothing, nor does a fault (no head, a head or a payload that is none),
+which is said in the status and in the reports until it is mended. Only a payload that was read whole, and has its
+digest, is handed out; that the configuration in it is refused is the load's business. At a start without an answer,
+what was good last is used, and said to be stale.
 
 How. The records stand in this module by their source, since a source is data that travels. A source that the owner
 follows has one `_Following`, in the owner's loop; any other process (a check, a script) asks once, as no host: it gets
@@ -31,7 +33,7 @@ import msgspec
 
 from confcast.config.sources import polled
 from confcast.config.sources.following import Host, Outcome
-from confcast.config.sources.one_load import asked_in_load
+from confcast.config.sources.one_load import asked_in_load, takes_what_is_known
 from confcast.config.sources.polled import Told
 from confcast.fleet import kept
 from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed
@@ -107,6 +109,8 @@ def ask_now(source: Any) -> Told:
     """What a load gets now, whatever the load that this thread is in was told already."""
     record = _record(source)
     following = record.following
+    if following is not None and takes_what_is_known.get() and record.told is not None and not record.since:
+        return record.told
     if following is not None:
         following.refreshed(source.connect_timeout if record.told is None else PATIENCE)
     else:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from confcast.config.sources.following import Host, Outcome
+from confcast.config.sources.one_load import takes_what_is_known
 from confcast.errors import ConfigError
 from confcast.fleet import followed, kept
 from confcast.fleet.engines.engine import Feed, Unreachable
@@ -129,6 +130,38 @@ def test_a_load_reads_the_head_anew(engine: MemoryEngine, source: InMemory):
             engine.payloads[digest_of(TWO)] = TWO
             engine.head = encode(Head(digest_of(TWO)))  # without a hint
             assert await owner.read() == {"number": 2}
+
+    asyncio.run(main())
+
+
+def test_a_load_that_a_change_has_led_to_asks_no_more_than_the_change_did(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            publish(engine, TWO)
+            await owner.until(lambda: owner.changes == 1)
+            engine.steps.clear()
+            token = takes_what_is_known.set(True)
+            assert await owner.read() == {"number": 2}
+            assert engine.steps == []
+            takes_what_is_known.reset(token)
+            await owner.read()
+            assert engine.steps == ["head"]
+
+    asyncio.run(main())
+
+
+def test_such_a_load_does_ask_while_the_engine_gives_no_usable_answer(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            engine.put(None)
+            await owner.until(lambda: source.stale() != "")
+            engine.head = encode(Head(digest_of(ONE), rev=2))  # without a hint
+            token = takes_what_is_known.set(True)
+            await owner.read()
+            assert source.stale() == ""
+            takes_what_is_known.reset(token)
 
     asyncio.run(main())
 

@@ -19,6 +19,11 @@ asked_in_load: contextvars.ContextVar[dict[Hashable, Future[Any]] | None] = cont
 )
 """The answers of this load, by their source; None outside of one."""
 
+takes_what_is_known: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "confcast_takes_what_is_known", default=False
+)
+"""Whether nobody has asked for this load, and a source's own change has led to it: the change is what it is to read."""
+
 
 @contextlib.contextmanager
 def asked_once() -> Iterator[None]:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from confcast.config.loader import ConfigLoader
 from confcast.config.source_set import follows, indexed
+from confcast.config.sources.one_load import takes_what_is_known
 from confcast.owner.core.effects import Load
 
 _log = logging.getLogger("confcast.watch")
@@ -81,9 +82,11 @@ class FollowedReads:
         self._loader._set_of_sources.followed = {}
         at_first = self._known()
         self._begin(order, at_first)
+        token = takes_what_is_known.set(not order.insist)
         try:
             yield
         finally:
+            takes_what_is_known.reset(token)
             self._end(order, at_first)
 
     def changed(self, index: int) -> None:

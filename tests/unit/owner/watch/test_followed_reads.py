@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from confcast import ConfigError, ConfigLoader, Layer, Problem
 from confcast.config.sources.layer import fingerprint_of
+from confcast.config.sources.one_load import takes_what_is_known
 from confcast.owner.core.effects import Load
 from confcast.owner.watch.followed_reads import FollowedReads
 from confcast.wire.messages import Set
@@ -200,3 +201,11 @@ def test_sources_of_the_class_itself_come_before(bench: Bench, monkeypatch: pyte
     with reads.during(Load(1, insist=False)):
         bench.loader._read()
     assert dict(reads.of(1).contents) == {-1: now()}
+
+
+@pytest.mark.parametrize("insist", [True, False])
+def test_only_a_load_that_nobody_has_asked_for_may_take_what_is_known(insist: bool) -> None:
+    reads = FollowedReads(ConfigLoader(Settings, Silent()), lambda: None, lambda: None)
+    with reads.during(Load(1, insist)):
+        assert takes_what_is_known.get() is not insist
+    assert not takes_what_is_known.get()
