@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.plots.figures import Figures
-from benchmarks.rows import table
+from benchmarks.rows import Row, table
 
 FAMILIES = (
     "read",
@@ -52,11 +52,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="how often each comparison is repeated (7)")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a bar is missed")
     parser.add_argument("--servers", metavar="NAME", nargs="*", help="only compare servers; these, or all of them")
-    parser.add_argument("--quick", action="store_true", help="with --servers: a trial of some minutes")
+    parser.add_argument("--fleet", metavar="NAME", nargs="*", help="only fleets: these parts or engines, or all")
+    parser.add_argument("--quick", action="store_true", help="with --servers or --fleet: a trial of some minutes")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
     if options.servers is not None:
         return _servers(parser, options)
+    if options.fleet is not None:
+        return _told(_fleet(parser, options), options)
     if options.drawn_from is not None and options.plot is None:
         parser.error("--from: only with --plot")
     if options.plot is not None:
@@ -64,10 +67,26 @@ def main() -> int:
     rows = []
     for family in [options.only] if options.only else FAMILIES:
         rows += import_module(f"benchmarks.{family}").measure(options.rounds)
+    return _told(rows, options)
+
+
+def _told(rows: list[Row], options: argparse.Namespace) -> int:
+    """Print and write the rows; the exit status."""
     print(table(rows))
     if options.json:
         options.json.write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n", encoding="utf-8")
     return int(options.strict and any(row.ok is False for row in rows))
+
+
+def _fleet(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Row]:
+    from benchmarks import fleet
+
+    if unknown := set(options.fleet) - {*fleet.PARTS, *fleet.ENGINES}:
+        there = ", ".join((*fleet.PARTS, *fleet.ENGINES))
+        parser.error(f"--fleet: there is no {', '.join(sorted(unknown))}; there are {there}")
+    parts = [part for part in fleet.PARTS if part in options.fleet] or [*fleet.PARTS]
+    engines = [engine for engine in fleet.ENGINES if engine in options.fleet] or [*fleet.ENGINES]
+    return fleet.measure(fleet.QUICK if options.quick else fleet.FULL, engines, parts)
 
 
 def _plot(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

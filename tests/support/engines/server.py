@@ -9,7 +9,6 @@ Nothing outlives a test run: `with` ends the server, and where `setpriv` is ther
 from __future__ import annotations
 
 import abc
-import itertools
 import contextlib
 import itertools
 import os

@@ -12,10 +12,10 @@ from confcast.fleet.head import Head, digest_of, is_meant
 from tests.support.engines.server import Server
 from tests.support.fleet.acts import payload
 from tests.support.fleet.crowd import Crowd, spec
+from tests.support.fleet.gateways import Gateway
 from tests.support.fleet.owners import Owners
 from tests.support.fleet.publisher import Publisher
 from tests.support.fleet.rollouts import Rollout
-from tests.support.fleet.gateways import Gateway
 
 KEY = "shop"
 
