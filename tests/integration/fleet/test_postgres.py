@@ -451,7 +451,7 @@ async def test_the_default_isolation_of_a_role_makes_no_error_of_a_loser(server:
                 old, new = b"%d" % (number - 1), b"%d" % number
                 assert sorted(await asyncio.gather(one.swap(old, new, b"e"), two.swap(old, new, b"e"))) == [False, True]
     finally:
-        server.sql("drop role strict")
+        server.sql("reassign owned by strict to postgres; drop role strict")
 
 
 async def test_a_role_without_room_for_more_connections_is_an_outage(server: Postgres, key: str):
