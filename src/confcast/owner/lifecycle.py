@@ -243,8 +243,11 @@ class Lifecycle:
         )
 
     def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:
+        def changed() -> None:
+            if not self._reads.is_due:  # then a load comes anyway, after which the watcher compares again
+                self._load_what_changed()
+
         writing, nowhere = loader._still_being_written, loader._watches_nowhere
-        changed = self._load_what_changed
         return Watcher(loader._watched, loader._fingerprint, writing, changed, self._attempts, nowhere=nowhere)
 
     def _load_what_changed(self) -> None:

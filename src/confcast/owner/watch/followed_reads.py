@@ -55,6 +55,7 @@ class FollowedReads:
     Attributes:
         sources: The sources that follow, by their index from the end.
         latest: The number of the latest load of the sources alone that has read them.
+        is_due: Whether a load was requested here, and has not read the sources yet.
     """
 
     def __init__(self, loader: ConfigLoader[Any], load: Callable[[], None], look: Callable[[], None]) -> None:
@@ -66,6 +67,7 @@ class FollowedReads:
         self._requested: dict[int, bytes] = {}  # what a load was requested for that has not begun
         self._is_read_anyway = True  # a load reads them now, or, before the first one, will
         self.latest = 0
+        self.is_due = False
         self._changed = set[int]()  # sources that have changed while a load was reading
 
     def of(self, load: int) -> Read:
@@ -118,7 +120,7 @@ class FollowedReads:
             self._reads[order.number] = Read(contents, counts=order.edit is None)
             if order.edit is None:
                 self._attempted, self.latest = contents, order.number
-            self._is_read_anyway = False
+            self._is_read_anyway = self.is_due = False
             waiting, self._changed = self._changed, set()
         for index in waiting:
             self._compare(index)
@@ -135,6 +137,7 @@ class FollowedReads:
             tried = now is not None and now in (self._attempted.get(index), self._requested.get(index))
             if not tried and now is not None:
                 self._requested[index] = now
+            self.is_due |= not tried
         if not tried:
             self._load()
 

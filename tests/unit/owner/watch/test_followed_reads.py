@@ -66,7 +66,7 @@ class Bench:
     def load(self, amid: Any = lambda: None, **order: Any) -> int:
         """As the thread that loads does; the load's number. `amid`: called once the sources are read."""
         self._number += 1
-        with self.reads.during(Load(self._number, insist=False, **order)):
+        with self.reads.during(Load(self._number, **{"insist": False, **order})):
             with contextlib.suppress(ConfigError):
                 self.loader._read()
             amid()
@@ -112,6 +112,17 @@ def test_a_change_asks_for_one_load_until_it_begins(bench: Bench) -> None:
     bench.load()
     bench.reads.changed(-2)
     assert bench.asked == ["load"] * 2
+
+
+def test_a_load_is_due_from_the_change_until_the_sources_are_read(bench: Bench) -> None:
+    """So the watcher, which compares meanwhile, need not ask for another one."""
+    seen: list[bool] = []
+    assert not bench.reads.is_due
+    CONTENT["number"] = 2
+    bench.reads.changed(-2)
+    assert bench.reads.is_due
+    bench.load(lambda: seen.append(bench.reads.is_due))
+    assert (seen, bench.reads.is_due) == ([True], False)
 
 
 def test_what_was_tried_asks_for_none_whatever_came_of_it(bench: Bench) -> None:
