@@ -8,8 +8,9 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,11 @@ from confcast.fleet.engines import connect, nats_connection
 from confcast.fleet.engines import engine as protocol
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
+from confcast.fleet.engines.nats import Nats
 from tests.support.certificates import Authority
 from tests.support.engines import nats as support
 from tests.support.engines.nats_stores import EACH, connected, run, until
-from tests.support.engines.server import Program
+from tests.support.engines.server import Program, free_port
 
 _numbers = itertools.count()
 PAYLOAD = b"number = 1\n"
@@ -356,3 +358,72 @@ def test_no_password_goes_to_a_server_that_has_no_tls_where_the_url_asks_for_it(
 
     run(main)
     assert bytes(heard) == b""
+
+
+# ---- several servers
+
+
+@contextlib.contextmanager
+def cluster(program: Program) -> Iterator[list[support.Nats]]:
+    """Three servers that have JetStream together."""
+    ports = [free_port() for _ in range(3)]
+    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                support.Nats(
+                    program,
+                    f"server_name: n{number}\ncluster {{ name: c, listen: 127.0.0.1:{port}, routes: [{routes}] }}",
+                    is_bare=True,
+                )
+            )
+            for number, port in enumerate(ports)
+        ]
+
+
+async def once_it_can(act: Callable[[], Awaitable[Any]]) -> Any:
+    """Do it, again while there is no leader."""
+    while True:
+        try:
+            return await act()
+        except EngineError as error:
+            if not isinstance(error, Unreachable) and "no suitable peers" not in str(error):  # some are not known yet
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def asks_on(host: Nats, head: bytes) -> None:
+    """A leader that is left alone answers for ten seconds more."""
+    while True:
+        assert await host.verify() == head
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_leader_may_be_lost_and_without_a_quorum_no_old_head_is_read(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(protocol, "PATIENCE", 1.0)
+
+    async def main(servers: list[support.Nats]) -> None:
+        where = {"path": "/fleet?replicas=3"}
+        async with connected(servers[0], "shop", **where) as publisher:
+            await once_it_can(lambda: publisher.put_payload(DIGEST, PAYLOAD))
+            await once_it_can(lambda: publisher.swap(None, b"one", b"entry"))
+        info = await asyncio.to_thread(servers[0].run, lambda stream: stream.stream_info("KV_fleet"))
+        leader = servers.pop(int(info.cluster.leader.removeprefix("n")))
+        async with connected(servers[0], "shop", **where) as host, connected(servers[1], "shop", **where) as publisher:
+            await host.subscribe()
+            assert await host.head() == b"one"
+            leader.kill()
+            await once_it_can(lambda: publisher.swap(b"one", b"two", b"entry"))  # one without an answer may have won
+            assert await publisher.head() == b"two"
+            await once_it_can(lambda: until(host, b"two"))
+            assert host._hints.error is None
+            assert await host.payload(DIGEST) == PAYLOAD
+            servers[1].kill()
+            with pytest.raises(Unreachable):
+                await asks_on(host, b"two")
+
+    with cluster(program) as servers:
+        run(lambda: main(servers), 50.0)

@@ -31,11 +31,11 @@ async def connected(server: support.Nats, key: str, path: str = "", **access: An
         await store.close()
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run(main: Callable[[], Coroutine[Any, Any, None]], seconds: float = DEADLINE) -> None:
     """Run it with a deadline. No task is left by what it used."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(seconds):
             await main()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

@@ -15,7 +15,8 @@ of the leader's clock.
 
 Limits. The audit trail is the subject's history: the newest 64 heads. A payload may have MOST_PAYLOAD bytes, and 200
 less than the server's `max_payload`. `put_payload` and `swap` make the buckets if they are missing, as a file with one
-replica, or as many as `?replicas=` says; a host makes none.
+replica, or as many as `?replicas=` says; a host makes none. A leader that has lost the other servers answers for some
+ten seconds more with what it had; a write to it gets no answer.
 
 Rights of a host: subscribe to `$KV.<bucket>.KEY.head`, `_INBOX.>`, and, so that it sees at once that the bucket was
 made anew, `$JS.EVENT.ADVISORY.STREAM.*.KV_<bucket>`; publish to `$JS.API.STREAM.MSG.GET.KV_<bucket>` and

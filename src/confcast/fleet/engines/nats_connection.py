@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import os
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -271,6 +272,8 @@ class Connection:
 
 def _text(error: BaseException) -> str:
     """What nats-py or the system says, in one line."""
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
     return " ".join(str(error).removeprefix("nats: ").split())[:300] or type(error).__name__
 
 
