@@ -21,6 +21,9 @@ SEEN_WITHIN = 180.0
 BEAT = 60.0
 """Seconds between two reports of a host that has nothing new to say."""
 
+STREAMS_WITHIN = 45.0
+"""Seconds for which a gateway's summary tells of streams: it writes one every 20 seconds, while it can."""
+
 State = Literal["loading", "applied", "good", "partial", "refused", "held", "undone", "fault"]
 
 
@@ -119,7 +122,7 @@ def decode_reports(content: bytes, age: float) -> tuple[Seen, ...]:
     found = _decode(content)
     if isinstance(found, Report):
         return (Seen(found, age),)
-    return tuple(Seen(each.report, each.age + age, each.connected and age < SEEN_WITHIN) for each in found.hosts)
+    return tuple(Seen(each.report, each.age + age, each.connected and age < STREAMS_WITHIN) for each in found.hosts)
 
 
 def decode_summary(content: bytes) -> Summary | None:

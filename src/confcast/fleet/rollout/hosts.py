@@ -1,6 +1,8 @@
 """Which hosts there are, by the reports that an engine has kept.
 
-A host that has moved from one gateway to another is in the summaries of both; what was heard of it last counts.
+A host that has moved from one gateway to another is in the summaries of both. The one that it has a stream to counts,
+and of several the one that has heard of it last: the ages of a stream that was closed, and of the next one that was
+opened at once, may be equal.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def newest(seen: Iterable[Seen]) -> dict[str, Seen]:
     found = dict[str, Seen]()
     for each in seen:
         before = found.get(each.report.host)
-        if before is None or (each.age, not each.connected) < (before.age, not before.connected):
+        if before is None or (not each.connected, each.age) < (not before.connected, before.age):
             found[each.report.host] = each
     return found
 
@@ -44,8 +46,8 @@ def is_there(seen: Seen) -> bool:
 
 
 def is_alive(seen: Seen) -> bool:
-    """Whether a host has missed no report, so that what it said last still holds."""
-    return seen.age <= ALIVE_WITHIN
+    """Whether a host has an open stream, or has missed no report, so that what it said last still holds."""
+    return seen.connected or seen.age <= ALIVE_WITHIN
 
 
 def called(report: Report) -> str:
