@@ -12,6 +12,7 @@ Rejected: to try again after a lost compare-and-swap (the other publisher's head
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,7 @@ import msgspec
 from confcast.errors import ConfcastError
 from confcast.fleet.engines.engine import MOST_PAYLOAD, Store, TooLarge, Unreachable
 from confcast.fleet.engines.link import Link, patiently
-from confcast.fleet.head import LONGEST_BY, LONGEST_WHY, Head, Rollout, decode, digest_of, encode, id_of
+from confcast.fleet.head import LONGEST_BY, LONGEST_WHY, BadHead, Head, Rollout, decode, digest_of, encode, id_of
 from confcast.fleet.reports import BadReport, Entry, What, decode_entry
 from confcast.fleet.reports import encode as encode_entry
 from confcast.fleet.rollout.hosts import hosts_of
@@ -146,7 +147,7 @@ async def publish(link: Link, content: bytes, author: Author, rollout: Rollout |
         await store.put_payload(digest, content)
         return await _publish(store, found, digest, rollout)
 
-    return await _changed(link, author, change)
+    return await _changed(link, author, change, replaces_anything=rollout is None)
 
 
 async def rollback(link: Link, author: Author, to: str = "") -> Published:
@@ -240,10 +241,14 @@ async def payload_of(store: Store, name: str) -> tuple[str, bytes]:
 
 
 async def _changed(
-    link: Link, author: Author, change: Callable[[Store, _Found], Awaitable[_Change | Published]]
+    link: Link,
+    author: Author,
+    change: Callable[[Store, _Found], Awaitable[_Change | Published]],
+    *,
+    replaces_anything: bool = False,
 ) -> Published:
     async def ask(store: Store) -> tuple[_Found, _Change | Published]:
-        found = await _find(store)
+        found = await _find(store, replaces_anything=replaces_anything)
         if author.expect and author.expect != (found.id or NOTHING):
             raise await _conflict(store, f"the head is {found.id or 'none'}, and {author.expect} was expected")
         return found, await change(store, found)
@@ -292,17 +297,25 @@ async def _arrived(store: Store, new: bytes) -> bool:
     return any(version.id == id_ for version in await history(store, _BACK))
 
 
-async def _find(store: Store) -> _Found:
-    raw = await store.head()
-    head = None if raw is None else decode(raw)
+async def _find(store: Store, *, replaces_anything: bool) -> _Found:
+    raw, head, id_ = await store.head(), None, ""
+    try:
+        head, id_ = (None, "") if raw is None else (decode(raw), id_of(raw))
+    except BadHead as error:
+        if not replaces_anything:
+            how = "`confcast fleet publish --force` puts a head in its place"
+            raise BadHead(f"{error}; {how}") from None
     newest = await history(store, 1)
     rev = max([head.rev if head else 0, *(version.entry.head.rev for version in newest)]) + 1
-    return _Found(raw, head, "" if raw is None else id_of(raw), rev)
+    return _Found(raw, head, id_, rev)
 
 
 async def _conflict(store: Store, message: str) -> Conflict:
-    raw, newest = await store.head(), await history(store, 1)
-    return Conflict(message, "" if raw is None else id_of(raw), newest[0] if newest else None)
+    newest = await history(store, 1)
+    with contextlib.suppress(BadHead):
+        raw = await store.head()
+        return Conflict(message, "" if raw is None else id_of(raw), newest[0] if newest else None)
+    return Conflict(message, "", newest[0] if newest else None)
 
 
 def _already(found: _Found, digest: str, *, force: bool) -> Published | None:
@@ -322,6 +335,8 @@ async def _publish(store: Store, found: _Found, digest: str, rollout: Rollout | 
     head, salt = found.head, _salt(found.rev)
     if head is None:
         first = "there was no head, so it is stable for all hosts at once: a rollout needs something to go back to"
+        if found.raw is not None:
+            first = "what was there was no head of confcast: it is stable for all hosts at once"
         return _Change("publish", Head(digest, salt=salt, rev=found.rev), "first", first)
     if rollout is None or head.stable == digest:
         forced = Head(digest, salt=salt, rev=found.rev, retry=head.retry)

@@ -286,6 +286,18 @@ def test_a_head_that_was_deleted_is_published_anew_with_a_higher_number(engine: 
     assert (done.outcome, done.head.rev) == ("first", 3)
 
 
+def test_what_is_no_head_is_replaced_by_force_alone(engine: MemoryEngine):
+    engine.head = b"somebody else's"
+    for verb in (lambda: publish(engine, ONE), lambda: rollback(engine), lambda: confirm(engine)):
+        with pytest.raises(BadHead, match="`confcast fleet publish --force` puts a head in its place"):
+            verb()
+    with pytest.raises(Conflict):
+        publish(engine, ONE, rollout=None, author=ME._replace(expect="7-00000000"))
+    done = publish(engine, ONE, rollout=None)
+    assert (done.outcome, head_of(engine).stable) == ("first", digest_of(ONE))
+    assert done.detail == "what was there was no head of confcast: it is stable for all hosts at once"
+
+
 def test_what_is_too_large_is_refused_before_anything_is_asked(engine: MemoryEngine):
     with pytest.raises(TooLarge, match="more than a payload may have"):
         publish(engine, b"x" * (MOST_PAYLOAD + 1))

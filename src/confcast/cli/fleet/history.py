@@ -35,12 +35,16 @@ def run(options: argparse.Namespace) -> Report:
 
     async def ask(link: Link) -> Report:
         from confcast.fleet.engines.link import patiently
-        from confcast.fleet.head import id_of
+        from confcast.fleet.head import BadHead, id_of
         from confcast.fleet.publishing import LOOK_WITHIN, history
 
         async def look(store: Store) -> Report:
-            raw = await store.head()
-            return report(await history(store, options.n), "" if raw is None else id_of(raw))
+            raw, versions = await store.head(), await history(store, options.n)
+            try:
+                present = "" if raw is None else id_of(raw)
+            except BadHead:
+                present = "which is no head of confcast"
+            return report(versions, present)
 
         return await patiently(link, LOOK_WITHIN, look)
 
@@ -54,7 +58,7 @@ def report(versions: list[Version], present: str) -> Report:
         return Report(ExitCode.DONE, "nothing was published under this key", data)
     lines = table(("", "HEAD", "WHEN", "WHAT", "STABLE", "NEXT", "BY", "WHY"), map(_row(present), versions))
     if present not in [each.id for each in versions]:
-        what = f"the head that is there, {present}, is not in the audit trail" if present else "there is no head now"
+        what = f"what is there, {present}, is not in the audit trail" if present else "there is no head now"
         lines.append(f"{what}: it was deleted, or written by something else")
     return Report(ExitCode.DONE, "\n".join(lines), data)
 

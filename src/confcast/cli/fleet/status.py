@@ -56,11 +56,15 @@ def run(options: argparse.Namespace) -> Report:
 
 def report(key: str, raw: bytes | None, records: list[Record]) -> Report:
     """The report on this head and these records, for a person and for a program."""
-    from confcast.fleet.head import decode, id_of
+    from confcast.fleet.head import BadHead, decode, id_of
     from confcast.fleet.rollout.hosts import hosts_of, is_there
     from confcast.fleet.rollout.tally import progress, tally
 
-    head = None if raw is None else decode(raw)
+    fault = ""
+    try:
+        head = None if raw is None else decode(raw)
+    except BadHead as error:
+        head, raw, fault = None, None, str(error)
     known = hosts_of(records)
     there = {host: seen for host, seen in known.items() if is_there(seen)}
     rollout = None
@@ -70,6 +74,7 @@ def report(key: str, raw: bytes | None, records: list[Record]) -> Report:
     data: dict[str, Any] = {
         "key": key,
         "head": None if raw is None else {"id": id_of(raw), **engine_options.head_data(head)},
+        "fault": fault,
         "rollout": rollout,
         "hosts": len(there),
         "versions": _versions(head, there.values()),
@@ -166,7 +171,7 @@ def _name(seen: Seen) -> str:
 
 def _lines(data: dict[str, Any]) -> list[str]:
     head = data["head"]
-    lines = [f"key       {data['key']}", *_head(head)]
+    lines = [f"key       {data['key']}", *_head(head, data["fault"])]
     if data["rollout"] is not None:
         lines.append(f"rollout   {data['rollout'].text}")
         if not data["rollout"].lacking:
@@ -195,7 +200,9 @@ def _lines(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _head(head: dict[str, Any] | None) -> list[str]:
+def _head(head: dict[str, Any] | None, fault: str) -> list[str]:
+    if fault:
+        return [f"head      {line(fault)}; `confcast fleet publish --force` puts a head in its place"]
     if head is None:
         return ["head      none: nothing was published under this key, or the engine was emptied"]
     why = f": {line(head['why'])}" if head["why"] else ""

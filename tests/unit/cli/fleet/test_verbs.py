@@ -471,6 +471,16 @@ def test_status_shows_hosts_by_version_and_what_is_against_it(engine: MemoryEngi
     assert data["against"][0]["hosts"] == [f"bad-{each}" for each in range(6)]
 
 
+def test_what_is_no_head_is_said_and_what_to_do(engine: MemoryEngine, run: Run):
+    run("publish", "one.toml")
+    engine.head = b"somebody else's"
+    assert "head      what is there is no head of confcast: " in run("status").out
+    assert "`confcast fleet publish --force` puts a head in its place" in run("status").out
+    assert "what is there, which is no head of confcast, is not in the audit trail" in run("history").out
+    assert run("publish", "one.toml").code == 1
+    assert run("publish", "one.toml", "--force", "--reason", "repair").code == 0
+
+
 def test_status_shows_what_a_rollout_waits_for(engine: MemoryEngine, run: Run):
     run("publish", "one.toml")
     engine.head = publishing.encode(_in_rollout(engine))
