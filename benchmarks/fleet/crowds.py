@@ -11,6 +11,8 @@ from tests.support.fleet.crowd import Crowd, spec
 from tests.support.fleet.gateways import Gateway
 
 PROGRAMS = 3
+BEGIN = 60.0
+"""Seconds for a crowd's beginning, which nobody measures."""
 
 
 @contextmanager

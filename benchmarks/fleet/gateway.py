@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from benchmarks.fleet import Extent
-from benchmarks.fleet.crowds import crowd_of, direct, last_of
+from benchmarks.fleet.crowds import BEGIN, crowd_of, direct, last_of
 from benchmarks.fleet.running import KEY, engine, used_ms
 from benchmarks.rows import Row, against_peer
 from benchmarks.timing import alternate
@@ -85,7 +85,7 @@ class _Side:
         self._publisher = stack.enter_context(Publisher(self._server.access(), KEY))
         first = self._publisher.force(payload(0)).head.stable
         self._crowd: Crowd = stack.enter_context(crowd_of(reached(self._server), hosts))
-        self._crowd.await_running(first)
+        self._crowd.await_running(first, seconds=BEGIN)
         self._number = 0
         self.last: list[float] = []
         self.hosts: list[float] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from benchmarks.fleet import Extent
-from benchmarks.fleet.crowds import behind, crowd_of, direct, last_of
+from benchmarks.fleet.crowds import BEGIN, behind, crowd_of, direct, last_of
 from benchmarks.fleet.running import KEY, engines_here, used_ms
 from benchmarks.rows import Row, against_limit, against_peer
 from tests.support.engines.server import Server
@@ -33,7 +33,7 @@ def measure(extent: Extent, engines: list[str]) -> list[Row]:
             first = publisher.force(payload(0)).head.stable
             reached = behind(server) if name in BEHIND else direct(name, server)
             with reached as source, crowd_of(source, extent.hosts) as crowd:
-                crowd.await_running(first)
+                crowd.await_running(first, seconds=BEGIN)
                 rows += _rows(name, server, publisher, crowd, extent)
     return rows
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.fleet import Extent
-from benchmarks.fleet.crowds import behind, crowd_of, direct
+from benchmarks.fleet.crowds import BEGIN, behind, crowd_of, direct
 from benchmarks.fleet.outage import BEHIND
 from benchmarks.fleet.running import KEY, engines_here
 from benchmarks.rows import Row, against_limit, against_peer, exactly
@@ -39,7 +39,7 @@ def measure(extent: Extent, engines: list[str]) -> list[Row]:
             first = publisher.force(payload(0)).head.stable
             reached = behind(server) if name in BEHIND else direct(name, server)
             crowd = stack.enter_context(crowd_of(stack.enter_context(reached), extent.hosts))
-            crowd.await_running(first)
+            crowd.await_running(first, seconds=BEGIN)
             rows += _rows(name, server, publisher, crowd, folder / "app.toml", extent)
     return rows
 

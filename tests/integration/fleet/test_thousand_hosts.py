@@ -76,11 +76,13 @@ def fleet(request: pytest.FixtureRequest, forkserver: BaseContext, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_thousand_hosts_come_through_an_outage_and_three_rollouts(fleet: Fleet):
     an_outage_and_three_rollouts(fleet)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_thousand_hosts_leave_a_version_that_some_hang_in(fleet: Fleet):
     with fleet.rollout(2, {"hang": 15}, max_lag="5s") as hanging:
         status, said = hanging.wait()
@@ -90,6 +92,7 @@ def test_a_thousand_hosts_leave_a_version_that_some_hang_in(fleet: Fleet):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_half_of_a_thousand_hosts_are_cut_off_in_a_rollout_and_no_stage_is_passed_without_them(fleet: Fleet):
     half = fleet.crowd.programs[:2]
     names = set(fleet.crowd.cut_off(half))
@@ -104,6 +107,7 @@ def test_half_of_a_thousand_hosts_are_cut_off_in_a_rollout_and_no_stage_is_passe
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_hosts_that_come_back_after_a_version_was_stopped_do_not_run_it_again(fleet: Fleet):
     with fleet.rollout(2, {"refuse": 5}, stages="30%, 100%", max_refused="10", bake="30s") as rollout:
         ran = eventually(lambda: {host for host, _, number in fleet.ran() if number == 2}, "hosts that run it")

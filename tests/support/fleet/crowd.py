@@ -65,7 +65,9 @@ class Crowd:
     def await_running(self, digest: str, names: Iterable[str] | None = None, seconds: float = DEADLINE) -> None:
         """Wait until these hosts (None: all that are there) run it."""
         wanted = list(names) if names is not None else None
-        missing = [name for answer in self._all("await_running", digest, wanted, seconds) for name in answer]
+        missing = [
+            name for answer in self._all("await_running", digest, wanted, seconds, within=seconds) for name in answer
+        ]
         assert not missing, (
             f"not within {seconds:g} s: {len(missing)} hosts that run {digest[:8]}, such as {missing[0]}"
         )
@@ -123,8 +125,8 @@ class Crowd:
             if mine:
                 program.ask(command, mine)
 
-    def _all(self, command: str, *arguments: Any) -> list[Any]:
+    def _all(self, command: str, *arguments: Any, within: float = 0.0) -> list[Any]:
         """The answers of all programs, which are asked at once."""
         for program in self.programs:
             program.tell(command, *arguments)
-        return [program.answer(3 * DEADLINE) for program in self.programs]
+        return [program.answer(within + 3 * DEADLINE) for program in self.programs]

@@ -16,6 +16,7 @@ from tests.support.fleet.gateways import Gateway
 from tests.support.fleet.owners import Owners
 from tests.support.fleet.publisher import Publisher
 from tests.support.fleet.rollouts import Rollout
+from tests.support.waiting import DEADLINE
 
 KEY = "shop"
 
@@ -63,7 +64,8 @@ class Fleet:
             states.mkdir()
             self.crowd.add((f"host-{number}" for number in range(hosts)), folder=states)
             names = [f"owner-{number}" for number in range(owners)]
-            source = getattr(fleet, where[0])(where[1], KEY)
+            self.crowd.await_running(self.digest(1), seconds=_LONG)
+            source = getattr(fleet, where[0])(where[1], KEY, connect_timeout=DEADLINE)
             self.owners = stack.enter_context(Owners(self._context, source, names, self._folder / "owners"))
             self.await_all(1)
             self._stack = stack.pop_all()
@@ -97,7 +99,7 @@ class Fleet:
 
     def await_all(self, number: int) -> None:
         """Wait until everyone runs it: each host of the crowd, and each worker of the others."""
-        self.crowd.await_running(self.digest(number), seconds=60.0)
+        self.crowd.await_running(self.digest(number), seconds=_LONG)
         self.owners.await_number(number)
 
     def ran(self) -> set[tuple[str, str, int]]:
@@ -117,3 +119,4 @@ class Fleet:
 
 
 _RUNS = ("applied", "good")
+_LONG = 3 * DEADLINE
