@@ -19,6 +19,7 @@ effect          What the core wants done; the event loop carries it out.
 excused         Said of a worker that a proposal does not wait for; the outcome names it.
 fingerprint     The hash of a schema's fields (owner and workers compare it), or of the files of a source.
 fold            To take what is in the ahead file into SQLite, in one transaction.
+follow          To keep a connection on which a server tells of changes by itself; a source with a `follow()` does.
 full reload     A restart of a server's master with new code, by its own signal; it makes a new generation.
 gathering       The wait of a restarted owner without a journal, until each living worker has had time to connect.
 generation      The workers of one master program, with their owner and runtime directory.
@@ -38,7 +39,8 @@ operation       A request that runs alone, in its turn: all but a plain reload.
 operator state  What people have set: a hold, overrides; one value beside the committed version, in its transaction.
 orphan          A worker whose master, and so whose owner, is gone.
 outbox          The function that computes the next frame of a pipe; nothing is queued.
-outcome         The ReloadEvent that a caller is answered, and that the history keeps.
+outcome         The ReloadEvent that a caller is answered, and that the history keeps; of a content, what came of what a
+                source that follows gave, which that source is told.
 override        A value that was set at run time, above all sources.
 owed load       A load that was refused because workers timed out; it is tried again when a worker answers.
 owner           The one process that loads, commits and hands out the configuration of a generation.

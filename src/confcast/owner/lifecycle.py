@@ -157,7 +157,7 @@ class Lifecycle:
             self._relief,
             refuses_restart=self._startup.options.needs_restart == "refuse",
             takes_up=not self._restarted,
-            during=self._reads.during,
+            during=self._reads.during if self._reads.sources else contextlib.nullcontext,
         )
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._loop = self._make_loop(rules, listener, loading)

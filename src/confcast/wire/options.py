@@ -164,7 +164,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     enable_signal_handler: Annotated[bool, "Have SIGHUP reload, until `close()`; in the main thread only."] = True
     watch: Annotated[
-        bool, "Have the owner watch the sources' files.", _Flag("--no-watch", "reload on request only")
+        bool,
+        "Have the owner watch the sources' files. A source that follows a server does so in any case; without "
+        "watching, what it brings waits for the next reload.",
+        _Flag("--no-watch", "reload on request only"),
     ] = True
     name: Annotated[
         Name, "Which configuration; its replicas have the same name. A process has one manager of a name."

@@ -18,6 +18,7 @@ import random
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ _FOR_A_WHILE = 60.0  # seconds after which a follow() that fails has followed, a
 _BEGIN_WITHIN = 2.0
 _CLOSE_WITHIN = 0.5
 _CANCEL_AGAIN = 0.05
+_MOST_TOLD = 256
 _RETURNED = "returned"
 
 
@@ -59,6 +61,8 @@ class Following:
         self._paused = self._closed = False
         self._ending = False  # the tasks are being cancelled; for the thread
         self._last: dict[int, Outcome] = {}
+        self._told = deque[tuple[int, "Outcome"]](maxlen=_MOST_TOLD)  # a follow() that blocks the loop takes none
+        self._is_told = False  # whether the loop has been woken for it
         self._hosts: dict[int, Host] = {}  # of those that follow now; for the thread
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted: asyncio.Event  # what is wanted has changed; for the thread
@@ -105,18 +109,23 @@ class Following:
         """Put an outcome into the queue of the source of this key; the oldest one leaves a queue that is full."""
         with self._lock:
             self._last[key] = outcome
-        self._call(lambda: self._put(key, outcome))
+            self._told.append((key, outcome))
+            is_first, self._is_told = not self._is_told, True
+        if is_first and not self._call(self._put_all):
+            self._is_told = False
 
     # ---- from other threads into the loop
 
     def _wake(self) -> None:
         self._call(lambda: self._wanted.set())
 
-    def _call(self, call: Callable[[], None]) -> None:
-        """Have this called in the loop, if there is one; before, what is wanted is read anyway."""
+    def _call(self, call: Callable[[], None]) -> bool:
+        """Have this called in the loop. Returns False if there is none: before, what is wanted is read anyway."""
         with self._lock:
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(call)
+            if self._loop is None or self._loop.is_closed():
+                return False
+            self._loop.call_soon_threadsafe(call)
+            return True
 
     # ---- the thread
 
@@ -203,12 +212,17 @@ class Following:
             host.outcomes.put_nowait(last)
         return host
 
-    def _put(self, key: int, outcome: Outcome) -> None:
-        if (host := self._hosts.get(key)) is None:
-            return
-        if host.outcomes.full():
-            host.outcomes.get_nowait()
-        host.outcomes.put_nowait(outcome)
+    def _put_all(self) -> None:
+        """Put what was told since the last call into the queues of those that follow."""
+        with self._lock:
+            told, self._is_told = list(self._told), False
+            self._told.clear()
+        for key, outcome in told:
+            if (host := self._hosts.get(key)) is None:
+                continue
+            if host.outcomes.full():
+                host.outcomes.get_nowait()
+            host.outcomes.put_nowait(outcome)
 
     def _on_stray_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what a task or a callback of a source's own has raised, without the secrets of any source."""
