@@ -75,6 +75,7 @@ class _Record:
         since: Since when the engine gives no usable answer, in seconds since 1970; 0.0 if it does.
         why: Why it does not.
         following: The owner's; None where nobody follows.
+        host: Whom it is followed for, or was last: between two tries of a follow() that failed, a load is still its.
     """
 
     told: Told | None = None
@@ -82,6 +83,7 @@ class _Record:
     since: float = 0.0
     why: str = ""
     following: _Following | None = None
+    host: Host | None = None
 
 
 _records: dict[Any, _Record] = {}
@@ -226,13 +228,13 @@ def _parsed(source: Any, payload: bytes) -> Told:
 
 
 async def _once(source: Any, record: _Record) -> None:
-    """Read the head and its stable payload once, for a process that follows nothing."""
+    """Read the head, and the payload that it chooses, once: the stable one, for a process that follows nothing."""
     feed: Feed | None = None
     try:
         async with asyncio.timeout(source.connect_timeout + PATIENCE):
             feed = await source._connector(None)()
             await feed.subscribe()
-            _put(record, await _document(source, feed, await feed.head(), record.document, None))
+            _put(record, await _document(source, feed, await feed.head(), record.document, record.host))
     except (EngineError, BadHead) as error:
         _unusable(source, record, str(error), lambda: None)
     except (OSError, EOFError, TimeoutError) as error:
@@ -273,7 +275,7 @@ class _Following:
         self._reported: Report | None = None
 
     async def run(self) -> None:
-        self._record.following = self
+        self._record.following, self._record.host = self, self._host
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follower.run())

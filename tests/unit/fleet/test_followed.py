@@ -116,6 +116,18 @@ def test_whoever_follows_nothing_asks_once_and_gets_what_is_stable(engine: Memor
     assert engine.reports == {}
 
 
+def test_a_host_that_follows_no_more_still_gets_what_is_meant_for_it(engine: MemoryEngine, source: InMemory):
+    """Else a load between two tries to follow would go back to what is stable."""
+
+    async def main() -> None:
+        publish(engine, ONE, TWO, percent=100.0, salt="s")
+        async with following(source) as owner:
+            assert await owner.read() == {"number": 2}
+        assert await owner.read() == {"number": 2}
+
+    asyncio.run(main())
+
+
 def test_it_can_ask_in_a_thread_with_a_running_loop(engine: MemoryEngine, source: InMemory):
     async def main() -> Any:
         return source.read().data
