@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 from confcast.fleet.engines.nats import Nats
 from tests.support.certificates import Authority
 from tests.support.engines import nats as support
+from tests.support.engines import nkeys
 from tests.support.engines.nats_stores import EACH, connected, run, until
 from tests.support.engines.server import Program, free_port
 
@@ -294,6 +296,49 @@ def test_credentials_with_an_nkey_name_the_library_that_they_need(
         assert "eyJ0" not in str(caught.value)
 
     run(main)
+
+
+def test_a_file_with_a_seed_proves_who_one_is(
+    program: Program, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "nkeys", nkeys.library())
+    user, file = nkeys.Nkey(nkeys.USER), tmp_path / "seed"
+
+    async def main(server: support.Nats) -> None:
+        file.write_bytes(user.seed + b"\n")
+        async with connected(server, key, password_file=str(file)) as store:
+            assert await store.head() is None
+        file.write_bytes(nkeys.Nkey(nkeys.USER).seed)
+        with pytest.raises(Fault, match="refuses the user"):
+            await connect(server.access(password_file=str(file)), key)
+
+    with support.Nats(program, f"authorization {{ users: [ {{ nkey: {user.name} }} ] }}", is_bare=True) as server:
+        run(lambda: main(server))
+
+
+def test_a_file_with_credentials_proves_who_one_is(
+    program: Program, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "nkeys", nkeys.library())
+    operator, file = nkeys.Operator(), tmp_path / "shop.creds"
+    whole = operator.credentials
+
+    async def main(server: support.Nats) -> None:
+        file.write_text(whole)
+        async with connected(server, key, password_file=str(file)) as store:
+            await store.subscribe()
+        damaged = {
+            "have a JWT and no NKEY seed": whole.partition("-----BEGIN USER")[0],
+            "credentials can't be used: nkeys: invalid seed": whole.replace("\nSU", "\nSUA"),
+            "refuses the user": nkeys.Operator().credentials,
+        }
+        for words, content in damaged.items():
+            file.write_text(content)
+            with pytest.raises(Fault, match=words):
+                await connect(server.access(password_file=str(file)), key)
+
+    with support.Nats(program, operator.configuration, is_bare=True) as server:
+        run(lambda: main(server))
 
 
 def authority(folder: Path, address: str) -> Authority:

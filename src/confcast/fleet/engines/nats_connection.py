@@ -267,7 +267,9 @@ class Connection:
             return Unreachable(f"{self.shown}: {text}")
         if isinstance(error, nats.errors.Error) and "maximum" in text:
             return Unreachable(f"{self.shown}: {text}")
-        return Fault(f"{self.shown}: what answers there is no NATS server: {text}")
+        if type(error).__module__.partition(".")[0] == "nats" or isinstance(error, ValueError):
+            return Fault(f"{self.shown}: what answers there is no NATS server: {text}")
+        return Fault(f"{self.shown}: the credentials can't be used: {text}")
 
 
 def _text(error: BaseException) -> str:
