@@ -207,7 +207,10 @@ class Postgres(_Engine, frozen=True):
 class Nats(_Engine, frozen=True):
     """A configuration that hosts follow in a bucket of NATS JetStream. Needs `pip install confcast[nats]`.
 
-        Nats("tls://config.example:4222/bucket", "shop")
+        Nats("tls://one.example:4222,two.example:4222/bucket", "shop", password_file="/run/secrets/shop.creds")
+
+    Without a path the bucket is `confcast`. The password goes with the URL's user; without one it is a token. The file
+    may be one of credentials (`.creds`), or a seed, too: that needs `nats-py[nkeys]`.
 
     See `Redis` for what following does.
     """

@@ -301,6 +301,8 @@ def test_a_payload_beyond_the_servers_limit_is_refused_in_words(program: Program
         async with connected(server, key) as store:
             with pytest.raises(TooLarge, match=r"has 65337 bytes, and 65336 at most.*max_payload is 65536"):
                 await store.put_payload(DIGEST, b"x" * 65337)
+            with pytest.raises(Fault, match="the report has 65337 bytes, and 65336 at most"):
+                await store.report("host", b"x" * 65337)
             await store.put_payload(DIGEST, b"x" * 65336)
             assert len(await store.payload(DIGEST) or b"") == 65336
 

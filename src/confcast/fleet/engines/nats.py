@@ -159,6 +159,8 @@ class Nats:
 
     async def report(self, host: str, record: bytes) -> None:
         """Put a record in the place of the host's last one."""
+        if len(record) > self._most:
+            raise Fault(f"{self._shown}: the report has {len(record)} bytes, and {self._most} at most are possible")
         subject = self._reports.subject(self._key, "report", token(host))
         try:
             await self._write(subject, record)
@@ -178,9 +180,8 @@ class Nats:
 
     async def put_payload(self, digest: str, content: bytes) -> None:
         """Write a payload, unless it is there; also one that was deleted. Raises TooLarge, too."""
-        most = min(MOST_PAYLOAD, self._connection.most_bytes - _SPARE)
-        if len(content) > most:
-            raise TooLarge(f"{self._shown}: the payload has {len(content)} bytes, and {most} at most are possible"
+        if len(content) > self._most:
+            raise TooLarge(f"{self._shown}: the payload has {len(content)} bytes, and {self._most} at most are possible"
                            f" (the server's max_payload is {self._connection.most_bytes})")  # fmt: skip
         await self._prepare()
         subject = self._bucket.subject(self._key, "payload", digest)
@@ -227,6 +228,10 @@ class Nats:
     @property
     def _shown(self) -> str:
         return self._connection.shown
+
+    @property
+    def _most(self) -> int:
+        return min(MOST_PAYLOAD, self._connection.most_bytes - _SPARE)
 
     @property
     def _head_subject(self) -> str:
