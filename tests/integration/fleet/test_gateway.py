@@ -398,7 +398,7 @@ def test_a_host_that_takes_nothing_is_cut_off_and_the_others_get_each_head():
     async def main() -> None:
         engine = MemoryEngine()
         publish(engine, ONE)
-        limits = limited(taken=0.3)
+        limits = limited(taken=0.5)
         async with (
             gateway(engine.connect, limits=limits) as gw,
             raw(gw, request("stream", host="slow"), small=True) as (reader, _),
@@ -423,7 +423,7 @@ def test_a_host_that_does_not_take_its_payload_is_cut_off():
         engine = MemoryEngine()
         content = b"# " + b"x" * 1_000_000
         publish(engine, content)
-        limits = limited(taken=0.1)
+        limits = limited(taken=0.5)
         async with gateway(engine.connect, limits=limits) as gw:
             slow = request(f"payload/{digest_of(content)}", host="slow")
             async with raw(gw, slow, small=True), connected(gw.host("quick")) as quick:
@@ -846,18 +846,21 @@ def test_a_stream_without_a_line_is_lost(monkeypatch: pytest.MonkeyPatch):
     run(main)
 
 
-def test_heartbeats_keep_a_stream(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(hosts_side.gateway_lines, "LOST_AFTER", 1.0)
+def test_heartbeats_come_and_are_no_hints(monkeypatch: pytest.MonkeyPatch):
+    lines = []
+    monkeypatch.setattr(hosts_side.Gateways, "heard", lambda _, line: lines.append(line))
 
     async def main() -> None:
         engine = MemoryEngine()
-        publish(engine, ONE)
-        limits = limited(heartbeat=0.02)
-        async with gateway(engine.connect, limits=limits) as gw, connected(gw.host()) as feed:
+        head = publish(engine, ONE)
+        async with gateway(engine.connect, limits=limited(heartbeat=0.01)) as gw, connected(gw.host()) as feed:
+            await until(lambda: len(lines) > 5)
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1.3):
+                async with asyncio.timeout(0):
                     await feed.hint()
-            await feed.head()
+            assert await feed.head() == head
+        assert [bool(line.head) for line in lines[:6]] == [True, *[False] * 5]
+        assert {line.digest for line in lines} == {hosts_side.gateway_lines.digest_of(head)}
 
     run(main)
 

@@ -156,8 +156,8 @@ async def test_started_while_the_engine_is_away_it_listens_only_with_a_copy(mort
         mortal.start()
         second = await publish(mortal, shop, TWO, 2)
         other.await_said()
-        async with connected(gateways.host([other.url])) as feed:
-            assert await feed.head() == second
+        async with following(gateways.host([other.url])) as heads:
+            await until(lambda: heads[-1:] == [second])
 
 
 async def test_a_gateway_goes_on_once_its_engine_is_back_even_if_that_is_empty(mortal: Server, shop: str):
@@ -184,9 +184,9 @@ async def test_a_host_goes_past_a_gateway_that_is_stopped(redis: Server, shop: s
             both._gateways.sort(key=lambda access: access.url != stopped.url)
             async with following(both) as heads:
                 await until(lambda: heads == [first])
-                assert other.topic.hosts.connected == 0
                 stopped.pause()
                 await until(lambda: other.topic.hosts.connected == 1)
+                assert stopped.url in both._failed
                 second = await publish(redis, shop, TWO, 2)
                 await until(lambda: heads == [first, second])
             fresh = gateways.host([stopped.url, other.url])
@@ -208,7 +208,7 @@ async def test_it_ends_in_time_while_its_engine_is_stopped(redis: Server, shop: 
                 with contextlib.suppress(engines.engine.EngineError):
                     await feed.hint()
                 assert await ending == 0
-                assert loop.time() - began < 8
+                assert loop.time() - began < 15
             finally:
                 redis.resume()
 
