@@ -20,8 +20,9 @@ A rollout is stopped when
 A host is lost when the stage had it and nothing was heard of it for LOST_AFTER: its stream was closed, or it is no
 longer in the reports or of the fleet. A gateway that is restarted loses all its hosts' streams for a second or two.
 
-When nothing could be read for longer than GAP, all clocks begin anew: hosts may not have heard of the head either, and
-a bake that nobody has watched proves nothing.
+All these times are of a clock that goes on by MOST_WATCHED between two steps at the most: where the engine is slow, or
+hung, hosts may not have heard of the head either. After more than GAP all of them begin anew, too: a bake that nobody
+has watched proves nothing.
 
 The machine stands down when the head is no longer that of its rollout. Another stage of the same rollout (another
 controller, or `confcast fleet confirm`) begins the clocks anew.
@@ -46,8 +47,12 @@ from confcast.fleet.rollout.tally import Progress, Tally, names, progress, tally
 LOST_AFTER = 30.0
 """Seconds without a sign of life after which a host that a stage had is lost: as long as a host waits for a gateway."""
 
-GAP = 2.0
-"""Seconds between two steps after which the clocks begin anew. A controller reads four times a second."""
+MOST_WATCHED = 1.0
+"""Seconds that count of those between two steps, at the most. A controller reads four times a second."""
+
+GAP = 10.0
+"""Seconds between two steps after which the clocks begin anew. Rejected: fewer (an engine that takes three seconds for
+the reports of a fleet would have them begin anew at each step, so that nothing would ever be passed, or late)."""
 
 
 class Wait(NamedTuple):
@@ -110,14 +115,14 @@ class Machine:
         self._first = head
         self._against = dict[str, str]()  # why, by host; over the whole rollout
         self._last: float | None = None
+        self._watched = 0.0  # the clock of all times below
         self._stage: tuple[int, float] | None = None  # its index, and its `percent`
         self._hosts = dict[str, float]()  # those that the stage had, and since when it waits for them
         self._fresh = set[str]()  # those of them that are new in it
         self._streams = set[str]()  # those of them that had an open stream
         self._unheard = dict[str, float]()  # those of them that can't be heard now, and since when
-        self._good_by = dict[
-            str, tuple[tuple[str, float], float]
-        ]()  # what a host has said, and until when it has to be good
+        # What a host has said, and until when it has to be good.
+        self._good_by = dict[str, tuple[tuple[str, float], float]]()
         self._proven: float | None = None  # since when the bake time runs
 
     def step(self, now: float, head: Head | None, hosts: Mapping[str, Seen]) -> Decision:
@@ -134,8 +139,8 @@ class Machine:
         assert head.rollout is not None
         self._keep_time(now, head)
         found = tally(head, hosts)
-        self._note(now, found, hosts)
-        if why := self._speaks_against(now, head.rollout, found):
+        self._note(found, hosts)
+        if why := self._speaks_against(head.rollout, found):
             return Stop(_ended(head, why), why)
         if (filled := self._filled(head, found)) is not None:
             return filled
@@ -144,8 +149,8 @@ class Machine:
         if lacking or unheard or found.having("silent") or found.having("partial"):
             self._proven = None
         elif self._proven is None:
-            self._proven = now
-        left = None if self._proven is None else max(0.0, head.rollout.bake - (now - self._proven))
+            self._proven = self._watched
+        left = None if self._proven is None else max(0.0, head.rollout.bake - (self._watched - self._proven))
         seen = progress(head, found, lacking=lacking, bakes=left, against=len(self._against), unheard=unheard)
         return Wait(seen) if left is None or left > 0.0 else _passed(head, seen, found)
 
@@ -163,7 +168,8 @@ class Machine:
 
     def _keep_time(self, now: float, head: Head) -> None:
         assert head.rollout is not None
-        stage = head.rollout.stage, head.percent
+        stage, passed = (head.rollout.stage, head.percent), 0.0 if self._last is None else now - self._last
+        self._last, self._watched = now, self._watched + min(passed, MOST_WATCHED)
         if stage != self._stage:
             self._stage, self._proven = stage, None
             self._hosts.clear()
@@ -171,15 +177,15 @@ class Machine:
             self._streams.clear()
             self._unheard.clear()
             self._good_by.clear()
-        elif self._last is not None and now - self._last > GAP:
+        elif passed > GAP:
             self._proven = None
-            self._hosts = dict.fromkeys(self._hosts, now)
-            self._unheard = dict.fromkeys(self._unheard, now)
+            self._hosts = dict.fromkeys(self._hosts, self._watched)
+            self._unheard = dict.fromkeys(self._unheard, self._watched)
             self._good_by.clear()
-        self._last = now
 
-    def _note(self, now: float, found: Tally, hosts: Mapping[str, Seen]) -> None:
+    def _note(self, found: Tally, hosts: Mapping[str, Seen]) -> None:
         """Note which hosts the stage has, and which of them can't be heard."""
+        now = self._watched
         self._fresh |= found.fresh
         for host in found.meant:
             self._hosts.setdefault(host, now)
@@ -201,31 +207,31 @@ class Machine:
 
     # ---- what stops it
 
-    def _speaks_against(self, now: float, rollout: Rollout, found: Tally) -> str:
+    def _speaks_against(self, rollout: Rollout, found: Tally) -> str:
         """Why the rollout has to be stopped; empty if it has not."""
         if (number := len(self._against)) > rollout.max_refused:
             reason, allowed = next(reversed(self._against.values())), rollout.max_refused
             counted = f"{number} hosts are against it, and {allowed} may be; the last: " if number > 1 else ""
             return f"{counted}{reason}"
-        if late := self._late(now, rollout, found):
+        if late := self._late(rollout, found):
             return f"{names(found, late)} did not answer within {rollout.max_lag:g} s"
-        if late := self._not_good(now, rollout, found.having("partial"), found):
+        if late := self._not_good(rollout, found.having("partial"), found):
             return f"{names(found, late)} has it in a part of its workers only: {found.there[late[0]].report.reason}"
-        if late := self._not_good(now, rollout, found.having("applied"), found):
+        if late := self._not_good(rollout, found.having("applied"), found):
             return f"{names(found, late)} applied it, and was not good within the time that it needs for that"
         return ""
 
-    def _late(self, now: float, rollout: Rollout, found: Tally) -> list[str]:
+    def _late(self, rollout: Rollout, found: Tally) -> list[str]:
         silent = found.having("silent") - self._unheard.keys()
-        return [host for host in silent if now - self._hosts[host] > rollout.max_lag]
+        return [host for host in silent if self._watched - self._hosts[host] > rollout.max_lag]
 
-    def _not_good(self, now: float, rollout: Rollout, hosts: frozenset[str], found: Tally) -> list[str]:
+    def _not_good(self, rollout: Rollout, hosts: frozenset[str], found: Tally) -> list[str]:
         """Those of these hosts that are not good, or not better, by the time that they have said.
 
         The time counts from when this controller has read it. A host that has applied it, and does not know the time,
         is waited for.
         """
-        late = []
+        late, now = [], self._watched
         for host in sorted(hosts):
             report = found.there[host].report
             if report.state == "good" or (report.state == "applied" and report.good_in <= 0.0):

@@ -339,6 +339,22 @@ def test_a_gap_begins_all_clocks_anew():
     assert isinstance(fleet.after(1.0), Promote)
 
 
+def test_an_engine_that_is_slow_delays_what_is_decided_and_does_not_prevent_it():
+    fleet = Fleet(2, ("100%",), bake=4.0)
+    fleet.say(["h0"], "good")
+    for _ in range(6):
+        assert isinstance(fleet.step(4.0), Wait), "a host had no chance to answer while the engine hung"
+    fleet.say(["h1"], "good")
+    for _ in range(4):
+        assert isinstance(fleet.step(4.0), Wait)
+    assert isinstance(fleet.step(4.0), Promote)
+    fleet = Fleet(2, ("100%",))
+    fleet.say(["h0"], "good")
+    for _ in range(6):
+        assert isinstance(fleet.step(4.0), Wait)
+    assert isinstance(fleet.step(4.0), Stop)
+
+
 def test_a_new_controller_bakes_the_stage_anew():
     fleet = Fleet(1, ("100%",))
     fleet.say(["h0"], "good")
