@@ -202,8 +202,13 @@ class Machine:
             self._against[host] = _why(report)
 
     def _excused(self, found: Tally) -> frozenset[str]:
-        """The hosts that are not needed, since they are against it, which is allowed to so many."""
-        return frozenset(self._against) - found.having("good")
+        """The hosts that are not needed: they are against it, or lost, which is allowed to so many.
+
+        One that is heard again, or has changed its mind, is needed again, though it counts among those for good.
+        """
+        return frozenset(
+            host for host in self._against if host in self._unheard or found.answers.get(host) in (None, "against")
+        )
 
     # ---- what stops it
 

@@ -313,6 +313,20 @@ def test_hosts_that_are_lost_count_with_those_that_refuse():
     assert isinstance(fleet.after(5.0), Promote)
 
 
+def test_a_lost_host_that_is_back_is_needed_again():
+    fleet = Fleet(2, ("100%",), max_refused=1)
+    fleet.say(fleet.meant(), "good")
+    fleet.step()
+    back = fleet.hosts.pop("h1")
+    assert isinstance(fleet.after(LOST_AFTER + 5), Wait)
+    fleet.hosts["h1"] = back
+    fleet.say(["h1"], "applied")
+    assert fleet.waits_for() == "1 more good host"
+    assert isinstance(fleet.after(60.0), Wait)
+    fleet.say(["h1"], "good")
+    assert isinstance(fleet.after(12.0), Promote)
+
+
 def test_half_of_the_hosts_cut_off_pass_nothing():
     fleet = Fleet(20, ("50%", "100%"), max_refused=100, max_lag=1000.0)
     half = fleet.meant()
