@@ -117,13 +117,27 @@ def test_a_cancelled_call_ends_whatever_it_waits_for(server: support.Nats, key: 
                 await store.head()
                 await store.report("host", b"{}")
 
-        for turns in range(60):
+        for turns in range(80):
             task = asyncio.ensure_future(everything())
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait({task})
             assert task.cancelled() or task.exception() is None
+
+    run(main)
+
+
+def test_a_close_that_is_cancelled_leaves_nothing(server: support.Nats, key: str):
+    async def main() -> None:
+        for turns in range(1, 6):
+            store = await connect(server.access(), key)
+            await store.subscribe()
+            closing = asyncio.ensure_future(store.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait({closing})
 
     run(main)
 

@@ -98,6 +98,7 @@ class Connection:
         self._client = _Client()
         self._is_open = False
         self._closing = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
         self._loss: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
         self._optional: set[str] = set()
         self._asked: dict[str, asyncio.Future[EngineError]] = {}
@@ -178,10 +179,16 @@ class Connection:
             self._asked.pop(subject.lower(), None)
 
     async def close(self) -> None:
-        """Close the connection. May be called again, and never raises but for a cancellation."""
-        self._lose(Unreachable(f"{self.shown}: the connection was closed here"))
-        self._closing.set()
-        self._client.cut()
+        """Close the connection. May be called again, and never raises but for a cancellation, which it outlives."""
+        if self._ending is None:
+            self._lose(Unreachable(f"{self.shown}: the connection was closed here"))
+            self._closing.set()
+            self._client.cut()
+            self._ending = asyncio.ensure_future(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        """End nats-py's tasks. It waits for nothing but them: a cancellation would leave them for good."""
         # An outage may come between any two of its steps, and there is nothing that it could still tell.
         with contextlib.suppress(Exception):
             await self._client.close()
