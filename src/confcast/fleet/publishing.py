@@ -4,7 +4,8 @@ Guarantees. A payload is written before any head names it. Each change is a comp
 read, with its entry in the same step, so that of two publishers one wins, and the other gets the winner's entry. If the
 answer to a change is lost, what is there says whether it arrived; the same bytes are then tried again, which can't
 happen twice. A publisher that is killed anywhere may be run again: a payload without a head does no harm, and what is
-stable, or is being rolled out, already is found to be so.
+stable, or is being rolled out, already is found to be so. What nothing names any more is dropped after a change
+(`unnamed.py`); that this fails is told, and fails nothing.
 
 Rejected: to try again after a lost compare-and-swap (the other publisher's head would be replaced unseen).
 """
@@ -21,7 +22,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from confcast.errors import ConfcastError
-from confcast.fleet.engines.engine import MOST_PAYLOAD, Store, TooLarge, Unreachable
+from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Store, TooLarge, Unreachable
 from confcast.fleet.engines.link import Link, patiently
 from confcast.fleet.head import LONGEST_BY, LONGEST_WHY, BadHead, Head, Rollout, decode, digest_of, encode, id_of
 from confcast.fleet.reports import BadReport, Entry, What, decode_entry
@@ -30,6 +31,7 @@ from confcast.fleet.rollout.hosts import hosts_of
 from confcast.fleet.rollout.machine import begun, next_stage, promoted
 from confcast.fleet.rollout.stages import is_last, name_of
 from confcast.fleet.rollout.tally import tally
+from confcast.fleet.unnamed import drop_unnamed
 from confcast.texts import printable, shortened
 
 WITHIN = 5.0
@@ -37,6 +39,9 @@ WITHIN = 5.0
 
 LOOK_WITHIN = 2.0
 """The same of whoever only looks."""
+
+TIDY_WITHIN = 2.0
+"""The same for what comes after a change."""
 
 NOTHING = "none"
 """What `expect` says for a key without a head."""
@@ -57,6 +62,7 @@ class Published(NamedTuple):
         id: Its id.
         replaced: The id of the head before; empty if there was none, or nothing was changed.
         detail: What it means, in words.
+        warning: What failed after the change, which holds all the same; empty if nothing did.
     """
 
     outcome: Outcome
@@ -64,6 +70,7 @@ class Published(NamedTuple):
     id: str
     replaced: str
     detail: str
+    warning: str = ""
 
 
 class Version(NamedTuple):
@@ -116,11 +123,17 @@ class _Found(NamedTuple):
     rev: int  # for the next head
 
 
+class _Payload(NamedTuple):
+    digest: str
+    content: bytes
+
+
 class _Change(NamedTuple):
     what: What
     head: Head
     outcome: Outcome
     detail: str
+    payload: _Payload | None = None  # what the head brings in
 
 
 # ---- the verbs
@@ -139,13 +152,13 @@ async def publish(link: Link, content: bytes, author: Author, rollout: Rollout |
     """
     if len(content) > MOST_PAYLOAD:
         raise TooLarge(f"{len(content):,} bytes are more than a payload may have: {MOST_PAYLOAD:,}")
-    digest = digest_of(content)
+    payload = _Payload(digest_of(content), content)
 
     async def change(store: Store, found: _Found) -> _Change | Published:
-        if (there := _already(found, digest, force=rollout is None)) is not None:
+        await store.put_payload(*payload)  # also if a head names it already: somebody may have deleted it
+        if (there := _already(found, payload.digest, force=rollout is None)) is not None:
             return there
-        await store.put_payload(digest, content)
-        return await _publish(store, found, digest, rollout)
+        return (await _publish(store, found, payload.digest, rollout))._replace(payload=payload)
 
     return await _changed(link, author, change, replaces_anything=rollout is None)
 
@@ -174,9 +187,10 @@ async def rollback(link: Link, author: Author, to: str = "") -> Published:
         stable = _named(versions, to).entry.head.stable if to else _before(versions, found.head.stable)
         if found.head.next is None and stable == found.head.stable:
             return Published("unchanged", found.head, found.id, "", f"{short(stable)} is stable already")
-        await _check_payload(store, stable)
+        payload = _Payload(stable, await _check_payload(store, stable))
+        await store.put_payload(*payload)  # so that nobody drops it now
         head = Head(stable, salt=_salt(found.rev), rev=found.rev, retry=found.head.retry)
-        return _Change("rollback", head, "rolled back", f"all hosts go back to {short(stable)}")
+        return _Change("rollback", head, "rolled back", f"all hosts go back to {short(stable)}", payload)
 
     return await _changed(link, author, change)
 
@@ -266,7 +280,8 @@ async def _changed(
     content = encode(head)
     entry = encode_entry(Entry(made.what, head, found.id, made.detail))
     await _swap(link, found.raw, content, entry)
-    return Published(made.outcome, head, id_of(content), found.id, made.detail)
+    warning = await _tidied(link, made.payload)
+    return Published(made.outcome, head, id_of(content), found.id, made.detail, warning)
 
 
 async def _swap(link: Link, old: bytes | None, new: bytes, entry: bytes) -> None:
@@ -287,6 +302,23 @@ async def _swap(link: Link, old: bytes | None, new: bytes, entry: bytes) -> None
                 text = f"{error}: whether it was published is not known; `confcast fleet history` shows it"
                 raise Unreachable(text) from error
             await link.pause()
+
+
+async def _tidied(link: Link, payload: _Payload | None) -> str:
+    """See that the head's payload is still there, and drop what nothing names. Returns what failed, in words."""
+    what = "whether nobody has dropped its payload meanwhile is not known"
+    try:
+        async with asyncio.timeout(TIDY_WITHIN):
+            store = await link.store()
+            if payload is not None:
+                await store.put_payload(*payload)
+            what = "payloads that nothing names any more stay in the engine"
+            await drop_unnamed(store)
+    except (EngineError, TimeoutError) as error:
+        if not isinstance(error, Fault):
+            await link.drop()
+        return f"{what}: {str(error) or f'no answer within {TIDY_WITHIN:g} s'}"
+    return ""
 
 
 async def _arrived(store: Store, new: bytes) -> bool:

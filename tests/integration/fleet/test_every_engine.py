@@ -13,8 +13,11 @@ import time
 
 import pytest
 
-from confcast.fleet.engines.engine import MOST_PAYLOAD, TooLarge
-from confcast.fleet.head import Head, digest_of, encode
+from confcast.fleet import publishing
+from confcast.fleet.engines import connect, engine
+from confcast.fleet.engines.engine import MOST_PAYLOAD, OldPayload, Store, TooLarge
+from confcast.fleet.engines.link import Link
+from confcast.fleet.head import Head, decode, digest_of, encode
 from tests.support.engines.connections import ONE, THREE, TWO, connected, two, until_head
 from tests.support.engines.server import Server
 
@@ -147,6 +150,84 @@ async def test_the_largest_payload_is_taken_and_a_larger_one_refused(server: Ser
             await store.put_payload(digest_of(b"larger"), content + b"x")
         assert await store.payload(digest_of(b"larger")) is None
         assert await store.head() is None, "the connection goes on"
+
+
+# ---- payloads that nothing names: fleet/unnamed.py
+
+
+@pytest.fixture
+def old_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload may be dropped two seconds after it was put, which is the shortest time that etcd knows."""
+    monkeypatch.setattr(engine, "UNTOUCHED", 2.0)
+
+
+async def until_old(store: Store, wanted: int) -> list[OldPayload]:
+    """Wait until so many payloads may be dropped: the engine's clock says so, and tells nobody."""
+    while len(found := await store.old_payloads(())) < wanted:
+        await asyncio.sleep(0.05)
+    return found
+
+
+@pytest.mark.usefixtures("old_soon")
+async def test_an_old_payload_is_dropped_unless_it_was_put_again(server: Server, key: str):
+    contents = [b"%d" % number for number in range(4)]
+    digests = [digest_of(each) for each in contents]
+    async with two(server, key) as (store, other):
+        assert await store.old_payloads(()) == []
+        assert await store.swap(None, ONE, b"entry")
+        for content in contents:
+            await store.put_payload(digest_of(content), content)
+        assert await store.old_payloads(()) == []
+        listed = {each.digest: each for each in await until_old(store, 4)}
+        assert set(listed) == set(digests)
+        assert {each.digest for each in await store.old_payloads(digests[:2])} == set(digests[2:])
+        await other.put_payload(digests[0], contents[0])
+        await store.drop_payloads(ONE, [listed[digests[0]]])
+        await store.drop_payloads(ONE, [listed[digests[1]], listed[digests[2]]])
+        await store.drop_payloads(ONE, [])
+        there = [await other.payload(each) for each in digests]
+        assert there == [contents[0], None, None, contents[3]]
+        assert digests[0] not in {each.digest for each in await store.old_payloads(())}
+        await other.put_payload(digests[1], contents[1])
+        assert await store.payload(digests[1]) == contents[1]
+        assert await store.head() == ONE
+
+
+@pytest.mark.usefixtures("old_soon")
+async def test_publishers_of_old_payloads_that_others_drop_lose_none(server: Server, key: str):
+    """All of them are there and old, nothing names them, and each is wanted by a publisher at the same time."""
+    contents = [b"number = %d\n" % number for number in range(6)]
+    missing = list[str]()
+
+    async def publish(content: bytes) -> None:
+        async with Link(lambda: connect(server.access(), key)) as link:
+            while True:
+                try:
+                    done = await publishing.publish(link, content, publishing.Author("me"), None)
+                except publishing.Conflict:
+                    continue
+                assert done.warning == ""
+                return
+
+    async def look(store: Store) -> None:
+        while True:
+            raw = await store.head()
+            stable = decode(raw or b"").stable
+            if await store.payload(stable) is None and await store.head() == raw:
+                missing.append(stable)
+
+    async with two(server, key) as (store, reader):
+        assert await store.swap(None, ONE, b"entry")
+        await store.put_payload(decode(ONE).stable, b"1")
+        for content in contents:
+            await store.put_payload(digest_of(content), content)
+        await until_old(store, len(contents))
+        looking = asyncio.create_task(look(reader))
+        await asyncio.gather(*map(publish, contents))
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert [await store.payload(digest_of(each)) for each in contents] == contents, "the entries name them"
+    assert missing == []
 
 
 # ---- reports

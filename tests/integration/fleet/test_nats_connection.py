@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from confcast.fleet import publishing
 from confcast.fleet.engines import connect, nats_connection
 from confcast.fleet.engines import engine as protocol
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
+from confcast.fleet.engines.link import Link
 from confcast.fleet.engines.nats import Nats
 from tests.support.certificates import Authority
 from tests.support.engines import nats as support
@@ -182,6 +184,7 @@ def users(**rights: str) -> str:
     return f"""authorization {{
         users: [
             {{ user: host, password: host, permissions: {{ {host} }} }},
+            {{ user: keeper, password: keeper, permissions: {{ publish: {{ deny: ["$JS.API.STREAM.PURGE.>"] }} }} }},
             {{ user: all, password: all }}
         ]
     }}"""
@@ -213,6 +216,25 @@ def test_a_host_needs_the_rights_that_are_said_and_no_more(program: Program):
                 assert host._hints.error is None
                 with pytest.raises(Fault, match="permissions violation for publish"):
                     await host.swap(b"two", b"three", b"entry")
+
+    with guarded(program) as server:
+        run(lambda: main(server))
+
+
+def test_a_publisher_without_the_right_to_purge_publishes_and_is_told(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(protocol, "UNTOUCHED", -1.0)
+
+    async def main(server: support.Nats) -> None:
+        access = Access(**as_user(server, "keeper"))
+        async with Link(lambda: connect(access, "shop")) as link:
+            await (await link.store()).put_payload(DIGEST, PAYLOAD)
+            done = await publishing.publish(link, b"number = 2\n", publishing.Author("me"), None)
+            assert done.outcome == "first"
+            assert "payloads that nothing names any more stay in the engine: " in done.warning
+            assert "grant this right to the user" in done.warning
+            assert await (await link.store()).payload(DIGEST) == PAYLOAD
 
     with guarded(program) as server:
         run(lambda: main(server))

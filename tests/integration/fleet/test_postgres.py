@@ -11,10 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from confcast.fleet import sources
+from confcast.fleet import publishing, sources
 from confcast.fleet.engines import postgres as module
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
+from confcast.fleet.engines.link import Link
 from confcast.fleet.engines.postgres import connect
 from confcast.fleet.engines.postgres_tables import CHANNEL, Tables
 from confcast.fleet.follower import Follower
@@ -475,8 +476,37 @@ async def test_reports_of_hosts_that_are_long_gone_are_deleted(server: Postgres,
         )
         assert [seen.record for seen in await store.reports()] == [b"new"]
         assert server.sql(f"select count(*) from confcast_report where key = '{key}'") == "2"
-        await store.put_payload("1" * 64, b"payload")
+        await store.drop_payloads(b"one", [])
         assert server.sql(f"select host from confcast_report where key = '{key}'") == "new"
+
+
+async def test_a_thousand_entries_are_kept(server: Postgres, key: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MOST_ENTRIES", 3)
+    async with connected(server.url, key) as store, connected(server.url, f"{key}-other") as other:
+        assert await other.swap(None, b"one", b"other")
+        assert await store.swap(None, b"one", b"0")
+        for number in range(1, 6):
+            assert await store.swap(b"one", b"one", b"%d" % number)
+        await store.drop_payloads(b"one", [])
+        assert await store.entries(100) == [b"5", b"4", b"3"]
+        assert await other.entries(100) == [b"other"]
+
+
+async def test_a_publisher_without_the_right_to_delete_publishes_and_is_told(
+    schema: str, roles: tuple[str, str], server: Postgres, key: str
+):
+    role = roles[1].partition("://")[2].partition("@")[0]
+    author = publishing.Author("me")
+    async with Link(lambda: connect(Access(url=f"{server.url}?schema={schema}"), key)) as link:
+        assert (await publishing.publish(link, b"port = 1\n", author, None)).warning == ""
+    server.sql(f'grant usage on schema "{schema}" to {role}; '
+               f'grant select, insert, update on all tables in schema "{schema}" to {role}')  # fmt: skip
+    async with Link(lambda: connect(Access(url=roles[1]), key)) as link:
+        done = await publishing.publish(link, b"port = 2\n", author, None)
+        assert done.outcome == "forced"
+        assert "stay in the engine: " in done.warning
+        assert "permission denied for table confcast_payload" in done.warning
+        assert await (await link.store()).payload(done.head.stable) == b"port = 2\n"
 
 
 async def test_a_database_that_is_dropped_and_made_anew_is_followed(servers: Servers, key: str):

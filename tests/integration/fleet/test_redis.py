@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from confcast.fleet.engines import connect, redis
+from confcast.fleet import publishing
+from confcast.fleet.engines import connect, engine, redis
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
+from confcast.fleet.engines.link import Link
 from confcast.fleet.head import digest_of
 from tests.integration.fleet.conftest import Servers
 from tests.support.certificates import Authority
@@ -207,13 +209,29 @@ async def test_a_host_needs_these_rights_and_can_publish_nothing(server: Redis, 
             assert await host.head() == TWO
             with pytest.raises(Fault, match="EVAL"):
                 await host.swap(TWO, THREE, b"3")
-            with pytest.raises(Fault, match="SET"):
+            with pytest.raises(Fault, match="EVAL"):
                 await host.put_payload(digest_of(b"other"), b"other")
         async with connected(server, f"{key}-other", url=url, secret="word") as host:
             with pytest.raises(Fault, match="keys of this configuration"):
                 await host.head()
         assert await publisher.head() == TWO
         assert await publisher.entries(10) == [b"2", b"1"]
+
+
+async def test_a_publisher_without_the_right_to_delete_publishes_and_is_told(
+    server: Redis, key: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "UNTOUCHED", -1.0)
+    with contextlib.closing(server.client()) as client:
+        client.execute_command("ACL", "SETUSER", f"deployer-{key}", "on", ">word", "~*", "+@all", "-del")
+        access = server.access(url=server.url.replace("redis://", f"redis://deployer-{key}@"), secret="word")
+        async with Link(lambda: connect(access, key)) as link:
+            await (await link.store()).put_payload(digest_of(b"old"), b"old")
+            done = await publishing.publish(link, b"port = 1\n", publishing.Author("me"), None)
+            assert done.outcome == "first"
+            assert "payloads that nothing names any more stay in the engine: " in done.warning
+            assert "right" in done.warning
+            assert await (await link.store()).payload(digest_of(b"old")) == b"old"
 
 
 async def test_a_user_that_was_deleted_is_disconnected(server: Redis, key: str):
@@ -321,7 +339,7 @@ async def test_a_server_that_asks_for_certificates_is_given_one(
 
 
 async def test_a_thousand_entries_are_kept(server: Redis, key: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(redis, "_MOST_ENTRIES", 3)
+    monkeypatch.setattr(redis, "MOST_ENTRIES", 3)
     async with connected(server, key) as store:
         assert await store.swap(None, ONE, b"0")
         for number in range(1, 6):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import ClassVar
 
-from confcast.fleet.engines.engine import EngineError, Hints, Seen, Unreachable
+from confcast.fleet.engines import engine as limits
+from confcast.fleet.engines.engine import EngineError, Hints, OldPayload, Seen, Unreachable
 
 
 class MemoryEngine:
@@ -16,7 +17,10 @@ class MemoryEngine:
     Attributes:
         head: The head; None for none.
         payloads: By digest.
+        puts: When each was put last, by its own clock, and how often.
+        clock: Seconds; a test sets it.
         entries: Oldest first.
+        kept: How many entries it keeps.
         reports: By host.
         down: Why it can't be reached; None while it can.
         silent: Whether it answers nothing.
@@ -29,6 +33,9 @@ class MemoryEngine:
     def __init__(self) -> None:
         self.head: bytes | None = None
         self.payloads: dict[str, bytes] = {}
+        self.puts: dict[str, tuple[float, int]] = {}
+        self.clock = 0.0
+        self.kept = limits.MOST_ENTRIES
         self.entries: list[bytes] = []
         self.reports: dict[str, tuple[bytes, float]] = {}
         self.down: EngineError | None = None
@@ -115,18 +122,31 @@ class MemoryStore:
     async def put_payload(self, digest: str, content: bytes) -> None:
         await self.engine.step("put_payload")
         self.engine.payloads.setdefault(digest, content)
+        self.engine.puts[digest] = self.engine.clock, self.engine.puts.get(digest, (0.0, 0))[1] + 1
 
     async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
         await self.engine.step("swap")
         if self.engine.head != old:
             return False
-        self.engine.entries.append(entry)
+        self.engine.entries = [*self.engine.entries, entry][-self.engine.kept :]
         self.engine.put(new)
         return True
 
     async def entries(self, limit: int) -> list[bytes]:
         await self.engine.step("entries")
         return self.engine.entries[::-1][:limit]
+
+    async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
+        await self.engine.step("old_payloads")
+        old = [each for each, put in self.engine.puts.items() if self.engine.clock - put[0] > limits.UNTOUCHED]
+        return [OldPayload(each, self.engine.puts[each]) for each in old if each not in named][: limits.MOST_DROPPED]
+
+    async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
+        await self.engine.step("drop_payloads")
+        for each in payloads:
+            if self.engine.puts.get(each.digest) == each.put:
+                del self.engine.puts[each.digest]
+                del self.engine.payloads[each.digest]
 
     async def reports(self) -> list[Seen]:
         await self.engine.step("reports")

@@ -233,6 +233,8 @@ def outcome(done: Published) -> Report:
     replaced = f" (replaces {done.replaced})" if done.replaced else ""
     text = f"{_WORDS[done.outcome]:9}  {done.id}: {done.detail}{replaced}"
     data = {"outcome": done.outcome, "head": done.id, "replaced": done.replaced, "detail": done.detail}
+    if done.warning:
+        text, data = f"{text}\nwarning    {done.warning}", {**data, "warning": done.warning}
     return Report(ExitCode.DONE, text, data | engine_options.head_data(done.head))
 
 

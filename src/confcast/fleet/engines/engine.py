@@ -14,8 +14,8 @@ deadline: `asyncio.timeout`, never `wait_for`, which in 3.11 may swallow a cance
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from typing import ClassVar, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Container, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from confcast.errors import ConfcastError
 
@@ -24,6 +24,15 @@ PATIENCE = 5.0
 
 MOST_PAYLOAD = 1024 * 1024 - 1024
 """Bytes of the largest payload, on each engine alike: NATS takes 1 MiB less what goes with it."""
+
+MOST_ENTRIES = 1000
+"""Entries of the audit trail that an engine keeps, the newest ones; NATS keeps 64."""
+
+UNTOUCHED = 3600.0
+"""Seconds for which nobody has put a payload that may be dropped: far more than lie between a put and its swap."""
+
+MOST_DROPPED = 16
+"""Payloads that one publisher drops at the most: each of them adds one."""
 
 
 class EngineError(ConfcastError):
@@ -107,6 +116,18 @@ class Seen(NamedTuple):
     age: float
 
 
+class OldPayload(NamedTuple):
+    """A payload that nobody has put for UNTOUCHED seconds.
+
+    Attributes:
+        digest: It lies under this.
+        put: Which put was the last one, in whatever words the engine has for it.
+    """
+
+    digest: str
+    put: Any
+
+
 class Store(Feed, Protocol):
     """A connection on which a head is published, too.
 
@@ -117,7 +138,7 @@ class Store(Feed, Protocol):
     NAME: ClassVar[str]
 
     async def put_payload(self, digest: str, content: bytes) -> None:
-        """Write a payload, unless it is there. Raises TooLarge, too."""
+        """Write a payload, unless it is there; in either case it was put now. Raises TooLarge, too."""
 
     async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
         """Put a head in the place of exactly `old` (None: of none) and append the entry, in one atomic step.
@@ -131,6 +152,19 @@ class Store(Feed, Protocol):
 
     async def entries(self, limit: int) -> list[bytes]:
         """The newest entries of the audit trail, newest first."""
+
+    async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
+        """Payloads that nobody has put for UNTOUCHED seconds by the engine's clock, but for those that are `named`.
+
+        No more than MOST_DROPPED; the oldest first, where the engine knows.
+        """
+
+    async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
+        """Drop these, and what else the engine would keep for ever.
+
+        One that was put again since it was listed stays. An engine that can't tell drops nothing unless `head` is the
+        head, and nothing that was put within UNTOUCHED seconds.
+        """
 
     async def reports(self) -> list[Seen]:
         """The reports and summaries that are kept: at least all of the last SEEN_WITHIN seconds."""

@@ -2,6 +2,7 @@
 
     confcast/KEY/head              watched; read again at each hint
     confcast/KEY/payload/DIGEST
+    confcast/KEY/fresh/DIGEST      for as long as the payload may not be dropped: under a lease, which is etcd's clock
     confcast/KEY/audit/REVISION    the revision of the store that the publisher has read: no two entries can have one
     confcast/KEY/reports/HOST      under a lease of the host's
 
@@ -28,16 +29,21 @@ import contextlib
 import logging
 import random
 import time
+from collections.abc import Container, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import (
+    MOST_DROPPED,
+    MOST_ENTRIES,
     MOST_PAYLOAD,
     PATIENCE,
     EngineError,
     Fault,
     Hints,
+    OldPayload,
     Seen,
     TooLarge,
     Unreachable,
@@ -51,14 +57,12 @@ _log = logging.getLogger("confcast.fleet")
 KEPT = 600
 """Seconds for which etcd keeps a report."""
 
-MOST_ENTRIES = 1000
-"""Entries of the audit trail that are kept."""
-
 _SLACK = 100  # entries beyond, so that they are not counted off one by one
 _SILENT = 1.0  # seconds after which a watch is lost that has not told of a write
 _TO_CLOSE = 1.0  # seconds
 _MOST_PAYLOAD_ANSWER = MOST_PAYLOAD * 4 // 3 + 4096
 _MOST_ENTRY_ANSWER = 8192
+_MOST_KEYS_ANSWER = 8 * 1024 * 1024
 _MOST_REPORTS_ANSWER = 64 * 1024 * 1024
 _MOST_REPORTS = 10_000
 _MUST_HAVE_LEADER = {"Grpc-Metadata-hasleader": "true"}
@@ -183,12 +187,14 @@ class EtcdStore:
     # ---- as Store
 
     async def put_payload(self, digest: str, content: bytes) -> None:
-        """Write a payload, unless it is there."""
+        """Write a payload, unless it is there, and say that it is fresh."""
         if len(content) > MOST_PAYLOAD:
             raise TooLarge(f"{self.shown}: the payload has {len(content)} bytes, and {MOST_PAYLOAD} at most are taken")
         key = self._named(f"payload/{digest}")
-        request = {"compare": [_is_missing(key)], "success": [_put(key, content)]}
-        await self._api.ask_store("kv/txn", request)
+        lease = (await self._api.ask("lease/grant", {"TTL": str(max(1, round(engine.UNTOUCHED)))})).id
+        is_fresh = _put(self._named(f"fresh/{digest}"), b"", lease)
+        write = [_put(key, content), is_fresh]
+        await self._api.ask_store("kv/txn", {"compare": [_is_missing(key)], "success": write, "failure": [is_fresh]})
 
     async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
         """Put a head in the place of exactly `old`, and the entry, in one transaction."""
@@ -219,6 +225,25 @@ class EtcdStore:
         most = _MOST_ENTRY_ANSWER * (limit + 1)
         reply = await self._api.ask_store("kv/range", {**self._all("audit/"), **newest}, most=most)
         return [found.value for found in reply.kvs]
+
+    async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
+        """As of `Store`; the order is that of their making."""
+        all_of_them = {**self._all("payload/"), "keys_only": True, "sort_order": "ASCEND", "sort_target": "CREATE"}
+        fresh = {**self._all("fresh/"), "keys_only": True}
+        payloads = await self._api.ask_store("kv/range", all_of_them, most=_MOST_KEYS_ANSWER)
+        known = {_last_part(each.key) for each in (await self._api.ask_store("kv/range", fresh)).kvs}
+        found = map(_last_part, (each.key for each in payloads.kvs))
+        return [OldPayload(each, None) for each in found if each not in known and each not in named][:MOST_DROPPED]
+
+    async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
+        """As of `Store`: all of them, or none. The swap keeps the entries few."""
+        if not payloads:
+            return
+        fresh = [_is_missing(self._named(f"fresh/{each.digest}")) for each in payloads]
+        unchanged = {"key": self._head, "target": "VALUE", "value": head}
+        keys = [self._named(f"payload/{each.digest}") for each in payloads]
+        delete = [{"request_delete_range": {"key": key}} for key in keys]
+        await self._api.ask_store("kv/txn", {"compare": [unchanged, *fresh], "success": delete})
 
     async def reports(self) -> list[Seen]:
         """The reports of the last KEPT seconds."""
@@ -372,5 +397,9 @@ def _is_missing(key: bytes) -> dict[str, Any]:
     return {"key": key, "target": "CREATE", "create_revision": "0"}
 
 
-def _put(key: bytes, value: bytes) -> dict[str, Any]:
-    return {"request_put": {"key": key, "value": value}}
+def _put(key: bytes, value: bytes, lease: str = "0") -> dict[str, Any]:
+    return {"request_put": {"key": key, "value": value, "lease": lease}}
+
+
+def _last_part(key: bytes) -> str:
+    return key.rpartition(b"/")[2].decode()

@@ -37,18 +37,22 @@ import asyncio
 import base64
 import re
 import string
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import (
+    MOST_DROPPED,
     MOST_PAYLOAD,
     EngineError,
     Fault,
     Hints,
+    OldPayload,
     Seen,
     TooLarge,
     Unreachable,
@@ -68,6 +72,7 @@ _SPARE = 200  # bytes below max_payload: nearer to it, a client has lost its con
 
 _ENTRY = "Confcast-Entry"
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_ALONE = {"Nats-Rollup": "sub"}  # this message takes the place of all older ones of its subject
 _READABLE = "".join(set(string.printable) - set(string.whitespace) - {"%"})
 
 _NO_STREAM = 10059
@@ -179,7 +184,10 @@ class Nats:
     # What a publisher does.
 
     async def put_payload(self, digest: str, content: bytes) -> None:
-        """Write a payload, unless it is there; also one that was deleted. Raises TooLarge, too."""
+        """Write a payload, unless it is there and young; also one that was deleted. Raises TooLarge, too.
+
+        When a payload was put is when its message was stored, so an older one is written again.
+        """
         if len(content) > self._most:
             raise TooLarge(f"{self._shown}: the payload has {len(content)} bytes, and {self._most} at most are possible"
                            f" (the server's max_payload is {self._connection.most_bytes})")  # fmt: skip
@@ -188,8 +196,8 @@ class Nats:
         if await self._replace(subject, 0, content, {}):
             return
         there = await self._message(self._bucket, last_by_subj=subject)
-        if there is not None and there.value is None:  # deleted by a person
-            await self._replace(subject, there.sequence, content, {})
+        if there is not None and (there.value is None or await self._age(there) > engine.UNTOUCHED / 2):
+            await self._replace(subject, there.sequence, content, dict(_ALONE))
 
     async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
         """Put a head in the place of exactly `old`, with its entry: one message."""
@@ -212,6 +220,27 @@ class Nats:
             if _ENTRY in message.headers:
                 found.append(unquote_to_bytes(message.headers[_ENTRY]))
         return found[::-1][:limit]
+
+    async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
+        """As of `Store`. Each one that is looked at is read in full, so no more of them are than may be dropped."""
+        every = self._bucket.subject(self._key, "payload", "*")
+        info = await self._info(self._bucket, subjects_filter=every)
+        subjects = (info or {}).get("state", {}).get("subjects") or {}
+        found = list[OldPayload]()
+        for subject in [each for each in sorted(subjects) if each.rpartition(".")[2] not in named][:MOST_DROPPED]:
+            message = await self._message(self._bucket, last_by_subj=subject)
+            if message is not None and await self._age(message) > engine.UNTOUCHED:
+                found.append(OldPayload(subject.rpartition(".")[2], message.sequence))
+        return found
+
+    async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
+        """As of `Store`: messages up to the one that was listed. The bucket keeps the heads few."""
+        for each in payloads:
+            which = {"filter": self._bucket.subject(self._key, "payload", each.digest), "seq": each.put + 1}
+            try:
+                await self._api(f"STREAM.PURGE.{self._bucket.stream}", which)
+            except _Refusal as refusal:
+                raise self._named(refusal) from None
 
     async def reports(self) -> list[Seen]:
         """The records of the last day. A second call reads those that came since the first."""
@@ -267,10 +296,10 @@ class Nats:
         except (KeyError, TypeError, ValueError) as error:
             raise Fault(f"{self._shown}: an answer of JetStream is not as expected: {error!r}") from error
 
-    async def _info(self, bucket: _Bucket) -> dict[str, Any] | None:
+    async def _info(self, bucket: _Bucket, **which: str) -> dict[str, Any] | None:
         """A bucket's stream; None if there is none."""
         try:
-            return await self._api(f"STREAM.INFO.{bucket.stream}", {})
+            return await self._api(f"STREAM.INFO.{bucket.stream}", which)
         except _Refusal as refusal:
             if refusal.number == _NO_STREAM:
                 return None
@@ -293,10 +322,9 @@ class Nats:
             raise _Refusal(error_.get("code", 0), error_.get("err_code", 0), error_.get("description", "no reason"))
         return answer
 
-    async def _write(self, subject: str, content: bytes, headers: dict[str, str] | None = None) -> int:
-        """Publish a message, and give its sequence once it is stored. Raises NoResponder, _Refusal, EngineError."""
-        answer = self._answer((await self._connection.ask(subject, content, headers)).data)
-        return int(answer.get("seq", 0))
+    async def _write(self, subject: str, content: bytes, headers: dict[str, str] | None = None) -> None:
+        """Publish a message; returns once it is stored. Raises NoResponder, _Refusal, EngineError."""
+        self._answer((await self._connection.ask(subject, content, headers)).data)
 
     async def _replace(self, subject: str, last: int, content: bytes, headers: dict[str, str]) -> bool:
         """Write after exactly this sequence (0: as the first). Returns False if another message came before."""
@@ -374,17 +402,26 @@ class Nats:
             newest = message.sequence
             self._seen[message.subject] = message
 
+    async def _age(self, message: _Message) -> float:
+        """Seconds since a message was stored, by the clock of the stream's leader."""
+        info = await self._info(self._reports) or {}
+        return (await self._now(info) - message.time).total_seconds()
+
     async def _now(self, info: dict[str, Any]) -> datetime:
-        """The time by the clock of the stream's leader. From NATS 2.10 on its answers have it."""
+        """The time by the clock of the stream's leader. From NATS 2.10 on its answers have it.
+
+        Before, a message has it: the newest one, as somebody else who asks may have put another in its place.
+        """
         if "ts" in info:
             return datetime.fromisoformat(info["ts"])
+        subject = self._reports.subject(self._key, "clock")
         try:
-            sequence = await self._write(self._reports.subject(self._key, "clock"), b"")
+            await self._write(subject, b"")
         except NoResponder:
             raise Unreachable(f"{self._shown}: the bucket {self._reports.name!r} was deleted just now") from None
         except _Refusal as refusal:
             raise self._named(refusal) from None
-        stamped = await self._message(self._reports, seq=sequence)
+        stamped = await self._message(self._reports, last_by_subj=subject)
         if stamped is None:
             raise Unreachable(f"{self._shown}: the bucket {self._reports.name!r} was deleted just now")
         return stamped.time

@@ -28,14 +28,27 @@ import os
 import ssl
 import struct
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, NamedTuple
 
 import asyncpg
 
+from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
-from confcast.fleet.engines.engine import MOST_PAYLOAD, PATIENCE, EngineError, Fault, Hints, Seen, TooLarge, Unreachable
+from confcast.fleet.engines.engine import (
+    MOST_DROPPED,
+    MOST_ENTRIES,
+    MOST_PAYLOAD,
+    PATIENCE,
+    EngineError,
+    Fault,
+    Hints,
+    OldPayload,
+    Seen,
+    TooLarge,
+    Unreachable,
+)
 from confcast.fleet.engines.postgres_tables import CHANNEL, COUNT, KEPT, LOCK, NAMES, Tables
 from confcast.fleet.engines.postgres_url import Target, parsed
 
@@ -241,11 +254,10 @@ class Postgres:
     # ---- publishing
 
     async def put_payload(self, digest: str, content: bytes) -> None:
-        """As of `Store`. Reports of hosts that are long gone are deleted, too."""
+        """As of `Store`."""
         if len(content) > MOST_PAYLOAD:
             raise TooLarge(f"the payload has {len(content)} bytes, and {MOST_PAYLOAD} at most are possible")
         await self._write(self._sql.put_payload, self._key, digest, content)
-        await self._write(self._sql.prune, self._key, KEPT)
 
     async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
         """As of `Store`."""
@@ -256,6 +268,19 @@ class Postgres:
     async def entries(self, limit: int) -> list[bytes]:
         """As of `Store`."""
         return [row["content"] for row in await self._rows(self._sql.entries, self._key, limit)]
+
+    async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
+        """As of `Store`; looked for among as many as entries can name, and some more."""
+        most = 2 * MOST_ENTRIES + MOST_DROPPED
+        rows = await self._rows(self._sql.old_payloads, self._key, engine.UNTOUCHED, most)
+        return [OldPayload(row["digest"], row["at"]) for row in rows if row["digest"] not in named][:MOST_DROPPED]
+
+    async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
+        """As of `Store`; so are entries beyond the newest ones, and reports of hosts that are long gone."""
+        digests, puts = [each.digest for each in payloads], [each.put for each in payloads]
+        await self._write(self._sql.drop_payloads, self._key, digests, puts)
+        await self._write(self._sql.trim, self._key, MOST_ENTRIES)
+        await self._write(self._sql.prune, self._key, KEPT)
 
     async def reports(self) -> list[Seen]:
         """As of `Store`: those of the last hour."""

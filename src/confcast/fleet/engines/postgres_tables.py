@@ -7,6 +7,9 @@ no other one. Each row has a key, so that many configurations share the four tab
 A trigger notifies of what is written by hand, too: a deleted head, a table that was emptied. It sends what the
 statement sends, and PostgreSQL folds equal notifications of one transaction into one.
 
+A publisher drops entries beyond the newest `engine.MOST_ENTRIES`, and reports older than KEPT; whoever wants the audit
+trail for longer copies it. `confcast_payload.at` is when a payload was put last.
+
 The content columns are bytea, since heads are compared byte by byte; for a person:
 
     select convert_from(content, 'UTF8') from confcast_audit where key = 'shop' order by id desc;
@@ -98,7 +101,24 @@ select rev, pg_notify('confcast', rev::text) from written
 # What is read is bounded, whatever somebody has put there.
 _HEAD = "select substring(content for 65536) as content from {schema}.confcast_head where key = $1"
 _PAYLOAD = "select substring(content for $3) as content from {schema}.confcast_payload where key = $1 and digest = $2"
-_PUT_PAYLOAD = "insert into {schema}.confcast_payload (key, digest, content) values ($1, $2, $3) on conflict do nothing"
+_PUT_PAYLOAD = """
+insert into {schema}.confcast_payload (key, digest, content) values ($1, $2, $3)
+on conflict (key, digest) do update set at = clock_timestamp()
+"""
+_OLD_PAYLOADS = """
+select digest, at from {schema}.confcast_payload
+where key = $1 and at < clock_timestamp() - make_interval(secs => $2) order by at limit $3
+"""
+# Whoever puts one at the same time is waited for; then its row has another time, and stays.
+_DROP_PAYLOADS = """
+delete from {schema}.confcast_payload as there using unnest($2::text[], $3::timestamptz[]) as old (digest, at)
+where there.key = $1 and there.digest = old.digest and there.at = old.at
+"""
+_TRIM = """
+delete from {schema}.confcast_audit where key = $1 and id in (
+    select id from {schema}.confcast_audit where key = $1 order by id desc offset $2 limit 100
+)
+"""
 _REPORT = """
 insert into {schema}.confcast_report (key, host, content) values ($1, $2, $3)
 on conflict (key, host) do update set content = excluded.content, at = clock_timestamp()
@@ -123,6 +143,8 @@ class Tables:
     def __init__(self, schema: str) -> None:
         self._schema = quoted(schema)
         self.head, self.payload, self.put_payload = self._on(_HEAD), self._on(_PAYLOAD), self._on(_PUT_PAYLOAD)
+        self.old_payloads, self.drop_payloads = self._on(_OLD_PAYLOADS), self._on(_DROP_PAYLOADS)
+        self.trim = self._on(_TRIM)
         self.swap, self.first, self.entries = self._on(_SWAP), self._on(_FIRST), self._on(_ENTRIES)
         self.report, self.reports, self.prune = self._on(_REPORT), self._on(_REPORTS), self._on(_PRUNE)
 

@@ -4,6 +4,7 @@ Keys, of which the braces keep all of one configuration together:
 
     confcast:{KEY}:head             the head
     confcast:{KEY}:payload:DIGEST   a payload
+    confcast:{KEY}:put              a sorted set: when each payload was put last, by the server's clock
     confcast:{KEY}:audit            a list of entries, the oldest first; the newest 1000 are kept
     confcast:{KEY}:reports          a hash: a host's newest report
     confcast:{KEY}:seen             a sorted set: when it came, by the server's clock; a day, and 20,000 hosts, are kept
@@ -31,17 +32,29 @@ import asyncio
 import ipaddress
 import os
 import socket
+from collections.abc import Container, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.access import Access
-from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Seen, TooLarge, Unreachable, in_time
+from confcast.fleet.engines.engine import (
+    MOST_DROPPED,
+    MOST_ENTRIES,
+    MOST_PAYLOAD,
+    EngineError,
+    Fault,
+    OldPayload,
+    Seen,
+    TooLarge,
+    Unreachable,
+    in_time,
+)
 from confcast.fleet.engines.redis_connection import CLUSTER, SENTINEL, Command, Connection
 from confcast.wire.ssl_at_use import ssl
 
 _PORT = 6379
 _MOST_LISTED = 64 * 1024 * 1024  # bytes of all entries or reports
-_MOST_ENTRIES = 1000
+_MOST_LOOKED_AT = 2 * MOST_ENTRIES + MOST_DROPPED  # an entry names two payloads at the most
 _MOST_HOSTS = 20_000
 _KEPT = 86_400  # seconds for which a host's report stays
 _SECURE = ("rediss", "valkeys")
@@ -55,6 +68,26 @@ redis.call('RPUSH', KEYS[2], ARGV[2])
 local written = redis.pcall('SET', KEYS[1], ARGV[1])
 if written.err then redis.call('RPOP', KEYS[2]) return written end
 redis.call('LTRIM', KEYS[2], -tonumber(ARGV[3]), -1)
+return 1
+"""
+
+# The payload, its digest.
+_PUT = """
+local time = redis.call('TIME')
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+redis.call('ZADD', KEYS[2], time[1] + time[2] / 1000000, ARGV[2])
+return 1
+"""
+
+# For each payload its digest, and when it was put when it was listed.
+_DROP = """
+for at = 1, #ARGV, 2 do
+  local put = redis.call('ZSCORE', KEYS[1], ARGV[at])
+  if put and tonumber(put) == tonumber(ARGV[at + 1]) then
+    redis.call('DEL', KEYS[(at + 3) / 2])
+    redis.call('ZREM', KEYS[1], ARGV[at])
+  end
+end
 return 1
 """
 
@@ -252,25 +285,43 @@ class Redis:
     # ---- Store
 
     async def put_payload(self, digest: str, content: bytes) -> None:
-        """Write a payload, unless it is there."""
+        """Write a payload, unless it is there, and note the server's time."""
         if len(content) > MOST_PAYLOAD:
             raise TooLarge(f"the payload has {len(content)} bytes, and {MOST_PAYLOAD} at most are possible")
-        await self._connection.ask(("SET", f"{self._prefix}payload:{digest}", content, "NX"))
+        keys = (f"{self._prefix}payload:{digest}", f"{self._prefix}put")
+        await self._connection.ask(("EVAL", _PUT, 2, *keys, content, digest))
 
     async def swap(self, old: bytes | None, new: bytes, entry: bytes) -> bool:
         """Put a head in the place of exactly `old`, with its entry."""
         keys = (self._head, f"{self._prefix}audit")
         expected = () if old is None else (old,)
-        (done,) = await self._connection.ask(("EVAL", _SWAP, 2, *keys, new, entry, _MOST_ENTRIES, *expected))
+        (done,) = await self._connection.ask(("EVAL", _SWAP, 2, *keys, new, entry, MOST_ENTRIES, *expected))
         return bool(done == 1)
 
     async def entries(self, limit: int) -> list[bytes]:
         """The newest entries, newest first; no more than 1000 are kept."""
         if limit <= 0:
             return []
-        ask = ("LRANGE", f"{self._prefix}audit", -min(limit, _MOST_ENTRIES), -1)
+        ask = ("LRANGE", f"{self._prefix}audit", -min(limit, MOST_ENTRIES), -1)
         (found,) = await self._connection.ask(ask, most=_MOST_LISTED)
         return found[::-1] if isinstance(found, list) else []
+
+    async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
+        """As of `Store`; looked for among as many as entries can name, and some more."""
+        ((seconds, _),) = await self._connection.ask(("TIME",))
+        before = int(seconds) - engine.UNTOUCHED
+        ask = ("ZRANGEBYSCORE", f"{self._prefix}put", "-inf", repr(before), "WITHSCORES", "LIMIT", 0, _MOST_LOOKED_AT)
+        (found,) = await self._connection.ask(ask, most=_MOST_LISTED)
+        old = (OldPayload(digest.decode(), put) for digest, put in found)
+        return [each for each in old if each.digest not in named][:MOST_DROPPED]
+
+    async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
+        """As of `Store`: the time of the last put tells; the script of the swap keeps the entries few."""
+        if not payloads:
+            return
+        keys = (f"{self._prefix}put", *(f"{self._prefix}payload:{each.digest}" for each in payloads))
+        listed = (text for each in payloads for text in (each.digest, repr(each.put)))
+        await self._connection.ask(("EVAL", _DROP, len(keys), *keys, *listed))
 
     async def reports(self) -> list[Seen]:
         """The records of the last day."""

@@ -195,6 +195,8 @@ def refusal(shown: str, name: str, reply: ErrorReply) -> EngineError:
     """
     if "max number of clients" in reply.text:
         return Unreachable(f"{shown} takes no more connections (maxclients)")
+    if reply.code == "ERR" and "user executing the script" in reply.text:
+        return Fault(f"{shown} does not let this user call what the script of {name} does: give the user the right")
     words = reply.text.replace(":", " ").replace("-", " ").split() if reply.code == "ERR" else [reply.code]
     code = next((word for word in words if word in _OUTAGES or word in _FAULTS), "")
     if code in _OUTAGES:

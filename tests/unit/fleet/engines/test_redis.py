@@ -279,13 +279,13 @@ def test_a_refused_write_is_not_quoted():
     """A server quotes the beginning of a command that it does not know: here, of the configuration."""
 
     async def main() -> None:
-        quoting = f"-ERR unknown command 'SET', with args beginning with: '{SECRET}'\r\n"
-        async with peer(SET=quoting.encode()) as (
+        quoting = f"-ERR unknown command 'EVAL', with args beginning with: '{SECRET}'\r\n"
+        async with peer(EVAL=quoting.encode()) as (
             _,
             access,
         ):
             store = await connect(access, "shop")
-            with pytest.raises(Fault, match="refuses SET") as caught:
+            with pytest.raises(Fault, match="refuses EVAL") as caught:
                 await store.put_payload(digest_of(b"x"), SECRET.encode())
             assert SECRET not in str(caught.value)
             await store.close()
@@ -302,6 +302,7 @@ def test_a_refused_write_is_not_quoted():
         ("READONLY You can't write against a read only replica.", "master's address"),
         ("MISCONF Redis is configured to save RDB snapshots", "disk"),
         ("NOREPLICAS Not enough good replicas to write.", "min-replicas"),
+        ("ERR The user executing the script can't run this command or subcommand script", "give the user the right"),
         ("ERR something else", "refuses EVAL (ERR)"),
         ("", "refuses EVAL"),
     ],
