@@ -44,6 +44,7 @@ from confcast.fleet.reports import LONGEST_REASON, Report, State, encode
 _log = logging.getLogger("confcast.fleet")
 
 _STOP_WITHIN = 1.0
+_REASONS = 10  # of one outage, that the log has: an engine that comes and goes could say many
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class _Record:
         told: What a load gets; None before the first answer.
         document: The document that `told` is of; None if `told` is a fault.
         since: Since when the engine gives no usable answer, in seconds since 1970; 0.0 if it does.
-        why: Why it does not.
+        why: Why it does not, without the engine's address, which `Source.shown` has.
+        told_why: The reasons that the log has of this outage: one that comes back is not said again.
         following: The owner's; None where nobody follows.
         host: Whom it is followed for, or was last: between two tries of a follow() that failed, a load is still its.
     """
@@ -82,6 +84,7 @@ class _Record:
     document: Document | None = None
     since: float = 0.0
     why: str = ""
+    told_why: set[str] = field(default_factory=set)
     following: _Following | None = None
     host: Host | None = None
 
@@ -178,17 +181,20 @@ def _put(record: _Record, document: Document) -> bool:
     with _lock:
         before = record.told
         record.told, record.document, record.since, record.why = document.told, document, 0.0, ""
+        record.told_why.clear()
     return before is not None and before.fingerprint != document.told.fingerprint
 
 
 def _unusable(source: Any, record: _Record, why: str, good: Callable[[], Document | None]) -> bool:
-    """Note that there is no usable answer: what is known stays. Returns whether that is news.
+    """Note that there is no usable answer: what is known stays. Returns whether that is news, for the log.
 
     `good`: Gives what was good last, from an earlier process.
     """
+    why = why.removeprefix(f"{source.shown.rpartition('#')[0]}: ")  # who shows it names the source, too
     document = record.document if record.told is not None else good()
     with _lock:
-        news = record.why != why
+        news = why not in record.told_why and len(record.told_why) < _REASONS
+        record.told_why.add(why)
         record.since, record.why = record.since or time.time(), why
         if record.told is None and document is not None:
             record.told, record.document = document.told, document
@@ -238,7 +244,7 @@ async def _once(source: Any, record: _Record) -> None:
     except (EngineError, BadHead) as error:
         _unusable(source, record, str(error), lambda: None)
     except (OSError, EOFError, TimeoutError) as error:
-        text = "gives no answer in time" if isinstance(error, TimeoutError) else f"can't be reached: {error}"
+        text = "no answer in time" if isinstance(error, TimeoutError) else f"can't be reached: {error}"
         _unusable(source, record, text, lambda: None)
     finally:
         if feed is not None:
@@ -293,7 +299,7 @@ class _Following:
         except (TimeoutError, asyncio.CancelledError):  # the owner stops following, too
             asked.cancel()
             if self._record.told is None:
-                self._note(f"{self._source.shown} gives no answer within {seconds:g} s")
+                self._note(f"no answer within {seconds:g} s")
 
     # ---- what the follower finds
 

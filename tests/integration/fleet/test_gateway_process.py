@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -275,6 +277,17 @@ def test_what_it_can_not_be_started_with_is_refused_in_words(run: Any, arguments
     said = run(*arguments.split())
     assert words in said
     assert "secret" not in said
+
+
+async def test_a_port_that_another_program_has_is_named_in_words(redis: Server, key: str):
+    await publish(redis, key, ONE, 1)
+    with GatewayProcess(redis.url, key) as gw:
+        command = [sys.executable, "-m", "confcast", "fleet", "gateway", "--from", redis.url, "--key", key]
+        done = await asyncio.to_thread(
+            subprocess.run, [*command, "--listen", f"127.0.0.1:{gw.port}"], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert f"--listen 127.0.0.1:{gw.port}: Address already in use" in done.stderr
 
 
 async def test_two_keys_are_served_by_one_gateway_and_one_without_a_head_is_said_to_be_missing(

@@ -371,3 +371,24 @@ def test_an_outage_is_over_once_the_engine_answers_also_with_the_head_that_is_kn
             await owner.until(lambda: source.stale() == "")
 
     asyncio.run(main())
+
+
+def test_the_log_has_each_reason_of_an_outage_once_and_the_address_once(
+    engine: MemoryEngine, source: InMemory, caplog: pytest.LogCaptureFixture
+):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            for text in ("the cable is out", "memory: refused", "the cable is out"):
+                engine.down = Unreachable(text)
+                engine.lose(engine.down)
+                await owner.until(lambda text=text: text.removeprefix("memory: ") in source.stale())
+            engine.down = None
+            await owner.until(lambda: source.stale() == "")
+            engine.lose(Unreachable("the cable is out"))
+            await owner.until(lambda: "the cable is out" in source.stale())
+
+    asyncio.run(main())
+    said = [each.message for each in caplog.records if each.levelname == "WARNING" and source.shown in each.message]
+    assert ["refused" in each for each in said] == [False, True, False]
+    assert said[1].count("memory") == 1

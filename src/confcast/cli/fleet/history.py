@@ -67,7 +67,8 @@ def _row(present: str) -> Any:
     def row(version: Version) -> tuple[object, ...]:
         entry, head = version.entry, version.entry.head
         mark = "*" if version.id == present else ""
-        why = head.why or entry.detail
+        by_itself = entry.what in ("widen", "promote")  # its reason is the rollout's, which another line has
+        why = (by_itself and entry.detail) or head.why or entry.detail
         return mark, version.id, when(head.at), entry.what, head.stable[:8], (head.next or "")[:8], head.by, why
 
     return row

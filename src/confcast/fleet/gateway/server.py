@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -82,7 +83,8 @@ class GatewayServer:
             )
         except OSError as error:
             await self._runner.cleanup()
-            raise DoorError(f"--listen {where}: {error.strerror or error}") from error
+            known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+            raise DoorError(f"--listen {where}: {known}") from error
         self._beside = [asyncio.create_task(each) for each in (self._sweep(), self._look_at_files())]
         return Address(where.host, self._listening.sockets[0].getsockname()[1])
 

@@ -369,6 +369,19 @@ def test_history_says_who_and_why_and_what_is_there(engine: MemoryEngine, run: R
     assert "there is no head now: it was deleted" in run("history").out
 
 
+def test_history_says_of_a_stage_that_was_passed_what_has_passed_it():
+    from confcast.cli.fleet.history import report
+    from confcast.fleet.head import Head
+    from confcast.fleet.publishing import Version
+    from confcast.fleet.reports import Entry
+
+    head = Head("a" * 64, "b" * 64, why="a larger pool")
+    entries = [Entry("widen", head, detail="5 of 5 hosts are good"), Entry("stop", head, detail="one was lost")]
+    lines = report([Version("2-a", entries[0]), Version("1-a", entries[1])], "2-a").text.splitlines()
+    assert lines[1].endswith("5 of 5 hosts are good")
+    assert lines[2].endswith("a larger pool")
+
+
 def test_rollback_and_confirm(engine: MemoryEngine, run: Run):
     assert (run("rollback").code, run("confirm").code) == (1, 1)
     run("publish", "one.toml")
