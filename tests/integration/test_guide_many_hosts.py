@@ -15,7 +15,6 @@ import pytest
 from confcast import ConfigError, ConfigLoader
 from confcast.master.embedded import EmbeddedManager
 from confcast.wire.options import Options
-from tests.integration.fleet import test_redis
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import free_port
 from tests.support.snippets import GUIDE, commands, files, imported_from, snippets
@@ -39,7 +38,7 @@ def test_its_commands_change_a_host_and_say_what_came_of_it(
     monkeypatch.chdir(tmp_path)
     for name, text in files(PAGE).items():
         Path(name).write_text(text.replace(ADDRESS, f"127.0.0.1:{server.port}"))
-    first, status, export, second, history, rollback, gateway = commands(PAGE)
+    first, status, export, second, history, diff, rollback, gateway = commands(PAGE)
     for name, value in (each.split("=", 1) for each in export.split()[1:]):
         monkeypatch.setenv(name, value.replace(ADDRESS, f"127.0.0.1:{server.port}"))
     assert "stable" in typed(first, server)
@@ -52,6 +51,7 @@ def test_its_commands_change_a_host_and_say_what_came_of_it(
             assert "promoted" in typed(second, server)
             assert manager.current.greeting == "good evening"
             assert "a small fleet" in typed(history, server)
+            assert "greeting: 'good morning' -> 'good evening'" in typed(diff, server)
             typed(rollback, server)
             eventually(lambda: manager.current.greeting == "good morning", "what was stable before")
             follows_a_gateway(gateway, server)
@@ -107,11 +107,28 @@ def test_the_options_that_it_names_are_the_defaults() -> None:
     assert "labels" in Options.__struct_fields__
 
 
+def test_the_numbers_that_it_names_are_those_of_the_engines_and_of_the_rollout() -> None:
+    from confcast.fleet import follower, reports
+    from confcast.fleet.engines import engine, etcd, nats, redis
+    from confcast.fleet.engines import postgres_tables as postgres
+    from confcast.fleet.gateway.limits import Limits
+    from confcast.fleet.rollout import machine
+
+    assert (redis._MOST_ENTRIES, etcd.MOST_ENTRIES, nats.KEPT_HEADS) == (1000, 1000, 64)
+    assert (redis._KEPT, nats._REPORTS_KEPT, etcd.KEPT, postgres.KEPT) == (86_400, 86_400, 600, 3600)
+    assert (machine.LOST_AFTER, machine.GAP, reports.SEEN_WITHIN, reports.BEAT) == (30.0, 2.0, 180.0, 60.0)
+    assert (follower.VERIFY, follower.LONGEST_PAUSE, engine.MOST_PAYLOAD) == (30.0, 2.0, 2**20 - 1024)
+    assert (Limits().hosts, Limits().taken) == (4000, 5.0)
+
+
 def test_the_rights_that_it_names_are_those_that_a_host_is_tested_with() -> None:
+    from confcast.fleet.engines import redis
     from confcast.fleet.engines.postgres_tables import Tables
 
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
-    assert test_redis._ROLE_OF_A_HOST.format(key="shop") in page
+    rights = re.search(r"`(resetkeys [^`]+)`", redis.__doc__ or "")
+    assert rights is not None
+    assert " ".join(rights[1].split()).replace("{KEY}", "{shop}") in page
     granted = Tables("public").grants("host").replace('"', "").replace("public.", "")
     for line in filter(None, granted.splitlines()):
         assert re.sub(r"\s+", " ", line) in page
