@@ -279,6 +279,18 @@ async def test_a_connection_is_closed_twice_and_used_no_more(server: Server, key
                 await use()
 
 
+async def test_a_close_that_is_cancelled_leaves_nothing(server: Server, key: str):
+    """Whoever ends a follower cancels it again while it does not end."""
+    for turns in range(1, 6):
+        store = await connect(server.access(), key)
+        await store.subscribe()
+        closing = asyncio.create_task(store.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+
+
 async def test_a_connection_is_closed_while_a_hint_is_waited_for(server: Server, key: str):
     store = await connect(server.access(), key)
     await store.subscribe()

@@ -178,11 +178,13 @@ class EtcdStore:
         await self._api.ask_store("kv/put", {"key": key, "value": record, "lease": lease})
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, both also if it is cancelled."""
         self._hints.lose(Unreachable(f"{self.shown}: the connection is closed"))
-        if self._watch is not None:
-            await self._watch.close()
-        await self._api.close()
+        try:
+            if self._watch is not None:
+                await self._watch.close()
+        finally:
+            await self._api.close()
 
     # ---- as Store
 
@@ -350,10 +352,12 @@ class _Watch:
 
     async def close(self) -> None:
         """End the task and the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=_TO_CLOSE)
-        await self._stream.close()
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=_TO_CLOSE)
+        finally:
+            await self._stream.close()
 
     async def _read(self) -> None:
         try:
