@@ -62,13 +62,11 @@ def access_of(options: argparse.Namespace) -> Access:
     url = options.url or os.environ.get(URL, "")
     if not url:
         options.usage_error(f"say which engine is meant: give --to URL, or set {URL}")
-    access = Access(
-        url=url,
-        password_file=options.password_file,
-        ca_file=options.ca_file,
-        cert_file=options.cert_file,
-        key_file=options.key_file,
-    )
+    files = {name: getattr(options, name) for name in ("password_file", "ca_file", "cert_file", "key_file")}
+    try:
+        access = Access(url=url, **files)
+    except ValueError as error:
+        options.usage_error(line(error))
     schemes = [scheme for engine in ENGINES.values() for scheme in engine.schemes]
     if access.parts.scheme not in schemes:
         known = ", ".join(f"{scheme}://" for scheme in schemes)

@@ -1,8 +1,8 @@
 """Where an engine is, and how a connection proves who it is: a URL, and files that may rotate.
 
-Guarantees: a password is shown in no message; one in a file is read anew for each connection, so that a rotated one is
-used without a restart. A scheme with TLS verifies the server's certificate and name, always; there is no option to turn
-that off.
+Guarantees: a password is shown in no message; a URL in which it can't be told what the password is, is refused, without
+being quoted. One in a file is read anew for each connection, so that a rotated one is used without a restart. A scheme
+with TLS verifies the server's certificate and name, always; there is no option to turn that off.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from confcast.wire.ssl_at_use import ssl
 
 _MOST = 64 * 1024  # bytes of a file with a password
 _MASK = "***"
+_ENCODED = (
+    "a user or password has %2F for /, %3F for ?, %23 for #, %5B for [, %5D for ]; or give the password in a file"
+)
 
 
 class Access(WithSecrets, frozen=True, kw_only=True):
@@ -31,6 +34,9 @@ class Access(WithSecrets, frozen=True, kw_only=True):
         ca_file: The authorities that the server's certificate is verified by; empty: the system's.
         cert_file: This side's certificate, for mutual TLS; empty for none.
         key_file: Its key; empty if it is in `cert_file`.
+
+    Raises:
+        ValueError: The URL can't be read, or a password in it is cut off by a sign that is to be encoded.
     """
 
     SHOWN = ("shown",)
@@ -41,6 +47,14 @@ class Access(WithSecrets, frozen=True, kw_only=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            parts = self.parts
+        except ValueError:  # whose text may quote the password
+            raise ValueError(f"url: it is none: {_ENCODED}") from None
+        if _is_cut(parts):
+            raise ValueError(f"url: there is an @ behind the address: {_ENCODED}")
 
     @property
     def parts(self) -> SplitResult:
@@ -103,3 +117,16 @@ class Access(WithSecrets, frozen=True, kw_only=True):
             files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
             raise Fault(f"{files or 'the system'}: no certificates for TLS can be read: {error}") from error
         return context
+
+
+def _is_cut(parts: SplitResult) -> bool:
+    """Whether a user and password with a `/`, `?` or `#` in it may have been taken for the address and what follows.
+
+    An option of a query may have an `@` (`?user=me@server`), where nothing before looks like the begin of a password.
+    """
+    if "@" in parts.path + parts.fragment:
+        return True
+    _, colon, port = parts.netloc.rpartition(":")
+    looks_cut = bool(colon) and not port.isdecimal() and not port.endswith("]")
+    before = parts.query.partition("@")[0]
+    return "@" in parts.query and "@" not in parts.netloc and (looks_cut or "=" not in before)
