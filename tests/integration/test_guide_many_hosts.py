@@ -114,7 +114,7 @@ def test_the_numbers_that_it_names_are_those_of_the_engines_and_of_the_rollout()
     from confcast.fleet.gateway.limits import Limits
     from confcast.fleet.rollout import machine
 
-    assert (redis._MOST_ENTRIES, etcd.MOST_ENTRIES, nats.KEPT_HEADS) == (1000, 1000, 64)
+    assert (engine.MOST_ENTRIES, nats.KEPT_HEADS) == (1000, 64)
     assert (redis._KEPT, nats._REPORTS_KEPT, etcd.KEPT, postgres.KEPT) == (86_400, 86_400, 600, 3600)
     assert (machine.LOST_AFTER, machine.GAP, reports.SEEN_WITHIN, reports.BEAT) == (30.0, 2.0, 180.0, 60.0)
     assert (follower.VERIFY, follower.LONGEST_PAUSE, engine.MOST_PAYLOAD) == (30.0, 2.0, 2**20 - 1024)

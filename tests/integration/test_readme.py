@@ -73,8 +73,10 @@ RUN = {
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
     "secrets.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_secrets.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
+    "many_hosts.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_many_hosts.py"),
     "own_sources.md": dict.fromkeys(
-        ("properties.py", "flags.py", "remote.py", "sources.py", "settings.py"), "test_guide_own_sources.py"
+        ("properties.py", "flags.py", "remote.py", "pushed.py", "sources.py", "settings.py"),
+        "test_guide_own_sources.py",
     ),
     "an_application_you_did_not_write.md": dict.fromkeys(
         (
@@ -154,7 +156,14 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "check|reload|rollback|resume|confirm|set|unset|status|history|versions|show|wait|explain|diff|schema|--version"
     )
     known = ["python -m confcast", r"python -m confcast\.servers\.\w+ .+", rf"python -m confcast ({verbs}|--version).*"]
-    typed = ("three_a_m.md", "changing_safely.md", "coming_from.md", "environment.md", "secret_files.md")  # by RUN's
+    typed = (
+        "three_a_m.md",
+        "changing_safely.md",
+        "coming_from.md",
+        "environment.md",
+        "secret_files.md",
+        "many_hosts.md",
+    )
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
     unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]
