@@ -116,7 +116,7 @@ def test_the_numbers_that_it_names_are_those_of_the_engines_and_of_the_rollout()
 
     assert (engine.MOST_ENTRIES, nats.KEPT_HEADS) == (1000, 64)
     assert (redis._KEPT, nats._REPORTS_KEPT, etcd.KEPT, postgres.KEPT) == (86_400, 86_400, 600, 3600)
-    assert (machine.LOST_AFTER, machine.GAP, reports.SEEN_WITHIN, reports.BEAT) == (30.0, 2.0, 180.0, 60.0)
+    assert (machine.LOST_AFTER, machine.GAP, reports.SEEN_WITHIN, reports.BEAT) == (30.0, 10.0, 180.0, 60.0)
     assert (follower.VERIFY, follower.LONGEST_PAUSE, engine.MOST_PAYLOAD) == (30.0, 2.0, 2**20 - 1024)
     assert (Limits().hosts, Limits().taken) == (4000, 5.0)
 

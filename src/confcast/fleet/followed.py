@@ -27,6 +27,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -255,19 +256,30 @@ async def _once(source: Any, record: _Record) -> None:
 
 def _in_a_thread(call: Callable[[], None]) -> None:
     """Run it in a thread of its own, and wait: the caller's thread may have a running loop."""
+    thread, done = _started(call)
+    thread.join()
+    done.result()
+
+
+async def _beside(call: Callable[[], None]) -> None:
+    """Run it beside the loop, in a thread that ends with it: a disk may hang, and no process waits for a daemon."""
+    await asyncio.wrap_future(_started(call)[1])
+
+
+def _started(call: Callable[[], None]) -> tuple[threading.Thread, Future[None]]:
     done: Future[None] = Future()
 
     def run() -> None:
         try:
             call()
-            done.set_result(None)
         except BaseException as error:
             done.set_exception(error)
+        else:
+            done.set_result(None)
 
     thread = threading.Thread(target=run, name="confcast-ask", daemon=True)
     thread.start()
-    done.result()
-    thread.join()
+    return thread, done
 
 
 class _Following:
@@ -363,7 +375,7 @@ class _Following:
             self._outcome = outcome
             self._report(outcome.state, outcome)
             if outcome.state == "good":
-                await asyncio.to_thread(self._keep, document)
+                await _beside(partial(self._keep, document))
 
     def _keep(self, document: Document) -> None:
         folder = self._host.state_dir
