@@ -27,7 +27,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -256,17 +255,6 @@ async def _once(source: Any, record: _Record) -> None:
 
 def _in_a_thread(call: Callable[[], None]) -> None:
     """Run it in a thread of its own, and wait: the caller's thread may have a running loop."""
-    thread, done = _started(call)
-    thread.join()
-    done.result()
-
-
-async def _beside(call: Callable[[], None]) -> None:
-    """Run it beside the loop, in a thread that ends with it: a disk may hang, and no process waits for a daemon."""
-    await asyncio.wrap_future(_started(call)[1])
-
-
-def _started(call: Callable[[], None]) -> tuple[threading.Thread, Future[None]]:
     done: Future[None] = Future()
 
     def run() -> None:
@@ -279,7 +267,8 @@ def _started(call: Callable[[], None]) -> tuple[threading.Thread, Future[None]]:
 
     thread = threading.Thread(target=run, name="confcast-ask", daemon=True)
     thread.start()
-    return thread, done
+    thread.join()
+    done.result()
 
 
 class _Following:
@@ -375,9 +364,13 @@ class _Following:
             self._outcome = outcome
             self._report(outcome.state, outcome)
             if outcome.state == "good":
-                await _beside(partial(self._keep, document))
+                self._keep(document)
 
     def _keep(self, document: Document) -> None:
+        """Keep what is good; in the loop, some ms. A disk that hangs holds up this host's journal, too.
+
+        Rejected: a thread for it, which costs the owner 50 KiB for good.
+        """
         folder = self._host.state_dir
         if folder is None:
             return
