@@ -40,6 +40,7 @@ from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed
 from confcast.fleet.follower import LONGEST_PAUSE, Follower
 from confcast.fleet.head import BadHead, Head, chosen, decode, digest_of
 from confcast.fleet.reports import LONGEST_REASON, Report, State, encode
+from confcast.wire import patient_loops
 
 _log = logging.getLogger("confcast.fleet")
 
@@ -119,7 +120,7 @@ def ask_now(source: Any) -> Told:
     if following is not None:
         following.refreshed(source.connect_timeout if record.told is None else PATIENCE)
     else:
-        _in_a_thread(lambda: asyncio.run(_once(source, record)))
+        _in_a_thread(lambda: patient_loops.run(_once(source, record)))
     told = record.told
     assert told is not None
     return told

@@ -109,7 +109,7 @@ def author_of(options: argparse.Namespace) -> Author:
 
 def asked(options: argparse.Namespace, question: Callable[[Link], Awaitable[Report]]) -> Report:
     """The report on a question to the engine. Raises Unreachable if there is no answer."""
-    import asyncio
+    from confcast.wire.patient_loops import run
 
     link = linked(options)
 
@@ -118,7 +118,7 @@ def asked(options: argparse.Namespace, question: Callable[[Link], Awaitable[Repo
             return await question(link)
 
     try:
-        return asyncio.run(ask())
+        return run(ask())
     except ConfcastError as error:
         return failed(error)
 

@@ -7,7 +7,6 @@ its end alone. The URL that it listens on is the first line, so that whoever has
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 from confcast.cli.fleet import engine_options
 from confcast.cli.report import ExitCode, Report, line
+from confcast.wire import patient_loops
 
 _LISTEN = "127.0.0.1:9180"
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Report:
     start = running.Options(engine=access, keys=keys, listen=options.listen, **given)
     logging.getLogger("confcast.fleet").setLevel(logging.INFO)
     try:
-        served = asyncio.run(running.serve(start, _listening))
+        served = patient_loops.run(running.serve(start, _listening))
     except CanNotStart as error:
         options.usage_error(line(error))
     text = f"ended; {served.cut_off} slow hosts were cut off, {served.refused} connections were one too many"

@@ -146,13 +146,15 @@ def _lines(reports: AsyncIterator[Report]) -> Iterator[Report]:
     """The reports as they come, out of a loop of this process."""
     import asyncio
 
+    from confcast.wire.patient_loops import new_event_loop
+
     async def next_one() -> Report | None:
         return await anext(reports, None)
 
     async def end() -> None:
         await reports.aclose()  # type: ignore[attr-defined]
 
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             while (report := runner.run(next_one())) is not None:
                 yield report

@@ -4,7 +4,8 @@ Guaranteed: following begins before the first load, which may wait for what it b
 or returns ends the following: it is begun anew, after a pause that doubles up to half a minute, and of which at least
 half is drawn by chance. While another generation's owner takes over, nothing is followed, so that two owners do not
 pass for one host. At the end all is cancelled, again while a task swallows that, and waited for, half a second at the
-most: the thread is a daemon. An owner without such sources imports no asyncio.
+most: the thread is a daemon. A look-up of a name that hangs holds up neither that nor the process's end
+(`wire/patient_loops.py`). An owner without such sources imports no asyncio.
 
 How. One coroutine owns the tasks, and waits for a change of what is wanted. Other threads change that under a lock, and
 wake the loop. Rejected: a thread for each source (see `config/sources/following.py`), and to wait for what follows in
@@ -65,6 +66,7 @@ class Following:
         self._is_told = False  # whether the loop has been woken for it
         self._hosts: dict[int, Host] = {}  # of those that follow now; for the thread
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._new_loop: Callable[[], asyncio.AbstractEventLoop]
         self._wanted: asyncio.Event  # what is wanted has changed; for the thread
         self._begun, self._resting = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,6 +79,9 @@ class Following:
         if not self._sources:
             return
         import_asyncio()  # in this thread: another one would take memory of its own for it
+        from confcast.wire.patient_loops import new_event_loop
+
+        self._new_loop = new_event_loop
         self._thread = threading.Thread(target=self._run, name="confcast-follow", daemon=True)
         try:
             self._thread.start()
@@ -132,7 +137,7 @@ class Following:
     def _run(self) -> None:
         import asyncio
 
-        loop = asyncio.new_event_loop()
+        loop = self._new_loop()
         loop.set_exception_handler(self._on_stray_failure)
         self._wanted = asyncio.Event()
         with self._lock:
