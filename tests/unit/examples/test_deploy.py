@@ -123,19 +123,20 @@ def test_a_stop_waits_for_what_is_graceful_and_a_refused_start_is_not_repeated()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-def test_systemd_has_nothing_to_object_to(tmp_path: Path):
+@pytest.mark.parametrize("name", ["app.service", "gateway.service"])
+def test_systemd_has_nothing_to_object_to(name: str, tmp_path: Path):
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("gunicorn", "confcast"):
-        (programs / name).write_text("#!/bin/sh\n")
-        (programs / name).chmod(0o755)
-    unit = tmp_path / "app.service"
-    unit.write_text(Path(deploy).with_name("app.service").read_text().replace("/opt/app/bin", str(programs)))
+    for program in ("gunicorn", "confcast"):
+        (programs / program).write_text("#!/bin/sh\n")
+        (programs / program).chmod(0o755)
+    unit = tmp_path / name
+    unit.write_text(Path(deploy).with_name(name).read_text().replace("/opt/app/bin", str(programs)))
 
     verify = ["systemd-analyze", "verify", str(unit)]
     done = subprocess.run(verify, capture_output=True, text=True, timeout=30, env={"PATH": os.environ["PATH"]})
 
-    objections = [line for line in done.stderr.splitlines() if "app.service" in line]
+    objections = [line for line in done.stderr.splitlines() if name in line]
     assert (done.returncode, objections) == (0, []), done.stderr
 
 
@@ -147,5 +148,5 @@ def test_the_package_carries_what_is_no_module():
     root = Path(__file__).parents[3]
     wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": ["src/confcast"]}
-    files = ["deploy/kubernetes.yaml", "deploy/app.service", "frameworks/app.toml"]
+    files = ["deploy/kubernetes.yaml", "deploy/app.service", "deploy/gateway.service", "frameworks/app.toml"]
     assert all((root / "src/confcast/examples" / name).is_file() for name in files)
