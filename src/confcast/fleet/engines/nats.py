@@ -34,12 +34,11 @@ Rejected: an audit trail in a second stream (nothing writes to two streams in on
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import string
 from collections.abc import Container, Sequence
-from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 import msgspec
@@ -83,13 +82,50 @@ _NOT_ENABLED = (10039, 10076)
 _FULL = (10023, 10047)
 
 
+class _Error(msgspec.Struct, frozen=True):
+    code: int = 0
+    err_code: int = 0
+    description: str = "no reason"
+
+
 class _Refusal(Exception):
     """An error that JetStream has answered with."""
 
-    def __init__(self, code: int, number: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.number = number
+    def __init__(self, error: _Error) -> None:
+        super().__init__(error.description)
+        self.code, self.number = error.code, error.err_code
+
+
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    subject: str
+    seq: int
+    time: _Time
+    data: bytes = b""
+    hdrs: bytes = b""
+
+
+class _Config(msgspec.Struct, frozen=True):
+    max_msgs_per_subject: int = -1
+    max_age: int = 0  # nanoseconds
+
+
+class _State(msgspec.Struct, frozen=True):
+    last_seq: int = 0
+    subjects: dict[str, int] | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What JetStream answers with: to each question some of these."""
+
+    error: _Error | None = None
+    message: _Stored | None = None
+    config: _Config = _Config()
+    state: _State = _State()
+    created: str = ""
+    ts: _Time | None = None
 
 
 class _Message(NamedTuple):
@@ -127,7 +163,7 @@ class Nats:
         self._hints = Hints()
         self._timers: list[asyncio.TimerHandle] = []
         self._seen: dict[str, _Message] = {}
-        self._seen_in = ""
+        self._seen_in, self._seen_up_to = "", 0
 
     async def open(self, access: Access) -> None:
         """Connect."""
@@ -225,7 +261,7 @@ class Nats:
         """As of `Store`. Each one that is looked at is read in full, so no more of them are than may be dropped."""
         every = self._bucket.subject(self._key, "payload", "*")
         info = await self._info(self._bucket, subjects_filter=every)
-        subjects = (info or {}).get("state", {}).get("subjects") or {}
+        subjects = (info.state.subjects if info else None) or {}
         found = list[OldPayload]()
         for subject in [each for each in sorted(subjects) if each.rpartition(".")[2] not in named][:MOST_DROPPED]:
             message = await self._message(self._bucket, last_by_subj=subject)
@@ -249,8 +285,10 @@ class Nats:
             return []
         now = await self._now(info)
         await self._update_seen(info)
-        ages = [((now - message.time).total_seconds(), message.value) for message in self._seen.values()]
-        return [Seen(value, max(0.0, age)) for age, value in ages if value is not None and age < _REPORTS_KEPT]
+        oldest = now - timedelta(seconds=_REPORTS_KEPT)
+        self._seen = {subject: each for subject, each in self._seen.items() if each.time > oldest}
+        ages = ((max(0.0, (now - each.time).total_seconds()), each.value) for each in self._seen.values())
+        return [Seen(value, age) for age, value in ages if value is not None]
 
     # Messages.
 
@@ -287,16 +325,14 @@ class Nats:
             if refusal.number in (_NO_STREAM, _NO_MESSAGE) or refusal.code == 404:
                 return None
             raise self._named(refusal) from None
-        try:
-            found = answer["message"]
-            headers = _headers(base64.b64decode(found.get("hdrs", "")))
-            value = None if headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers \
-                else base64.b64decode(found.get("data", ""))  # fmt: skip
-            return _Message(found["subject"], found["seq"], value, headers, datetime.fromisoformat(found["time"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise Fault(f"{self._shown}: an answer of JetStream is not as expected: {error!r}") from error
+        found = answer.message
+        if found is None:
+            raise Fault(f"{self._shown}: an answer of JetStream has no message")
+        headers = _headers(found.hdrs)
+        is_deleted = headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
+        return _Message(found.subject, found.seq, None if is_deleted else found.data, headers, found.time)
 
-    async def _info(self, bucket: _Bucket, **which: str) -> dict[str, Any] | None:
+    async def _info(self, bucket: _Bucket, **which: str) -> _Answer | None:
         """A bucket's stream; None if there is none."""
         try:
             return await self._api(f"STREAM.INFO.{bucket.stream}", which)
@@ -305,7 +341,7 @@ class Nats:
                 return None
             raise self._named(refusal) from None
 
-    async def _api(self, name: str, question: dict[str, Any]) -> dict[str, Any]:
+    async def _api(self, name: str, question: dict[str, Any]) -> _Answer:
         """Ask JetStream. Raises _Refusal, and EngineError."""
         try:
             return self._answer((await self._connection.ask(f"$JS.API.{name}", msgspec.json.encode(question))).data)
@@ -313,13 +349,13 @@ class Nats:
             raise Fault(f"{self._shown}: JetStream is not enabled on this server, or for this account:"
                         " `jetstream: enabled` in its configuration, or `nats-server -js`") from None  # fmt: skip
 
-    def _answer(self, content: bytes) -> dict[str, Any]:
+    def _answer(self, content: bytes) -> _Answer:
         try:
-            answer = msgspec.json.decode(content, type=dict[str, Any])
+            answer = msgspec.json.decode(content, type=_Answer)
         except UNDECODABLE as error:
-            raise Fault(f"{self._shown}: an answer of JetStream is not JSON: {error}") from error
-        if error_ := answer.get("error"):
-            raise _Refusal(error_.get("code", 0), error_.get("err_code", 0), error_.get("description", "no reason"))
+            raise Fault(f"{self._shown}: an answer of JetStream is not as expected: {error}") from error
+        if answer.error is not None:
+            raise _Refusal(answer.error)
         return answer
 
     async def _write(self, subject: str, content: bytes, headers: dict[str, str] | None = None) -> None:
@@ -357,18 +393,16 @@ class Nats:
         """
         head = await self._made(self._bucket, {"max_msgs_per_subject": KEPT_HEADS})
         await self._made(self._reports, {"max_msgs_per_subject": 1, "max_age": _REPORTS_KEPT * 10**9})
-        config = head["config"]
-        kept = config.get("max_msgs_per_subject", -1)
+        kept, seconds = head.config.max_msgs_per_subject, head.config.max_age / 10**9
         if 0 < kept < KEPT_HEADS:
             raise Fault(f"{self._shown}: the bucket {self._bucket.name!r} keeps {kept} heads, and {KEPT_HEADS} are"
                         f" needed for the audit trail: nats stream edit {self._bucket.stream}"
                         f" --max-msgs-per-subject {KEPT_HEADS}")  # fmt: skip
-        if config.get("max_age"):
-            raise Fault(f"{self._shown}: the bucket {self._bucket.name!r} forgets its heads after"
-                        f" {config['max_age'] / 10**9:g} s: nats stream edit {self._bucket.stream}"
-                        " --max-age 0s")  # fmt: skip
+        if seconds:
+            raise Fault(f"{self._shown}: the bucket {self._bucket.name!r} forgets its heads after {seconds:g} s:"
+                        f" nats stream edit {self._bucket.stream} --max-age 0s")  # fmt: skip
 
-    async def _made(self, bucket: _Bucket, limits: dict[str, int]) -> dict[str, Any]:
+    async def _made(self, bucket: _Bucket, limits: dict[str, int]) -> _Answer:
         """A bucket's stream, made if it was missing."""
         if info := await self._info(bucket):
             return info
@@ -392,28 +426,27 @@ class Nats:
 
     # Reports.
 
-    async def _update_seen(self, info: dict[str, Any]) -> None:
+    async def _update_seen(self, info: _Answer) -> None:
         """Read the reports that came since the last call; all, if the bucket was made anew."""
-        newest = max((message.sequence for message in self._seen.values()), default=0)
-        if info["created"] != self._seen_in or info["state"]["last_seq"] < newest:
-            self._seen, self._seen_in, newest = {}, info["created"], 0
+        if info.created != self._seen_in or info.state.last_seq < self._seen_up_to:
+            self._seen, self._seen_in, self._seen_up_to = {}, info.created, 0
         every = self._reports.subject(self._key, "report", "*")
-        while message := await self._message(self._reports, seq=newest + 1, next_by_subj=every):
-            newest = message.sequence
+        while message := await self._message(self._reports, seq=self._seen_up_to + 1, next_by_subj=every):
+            self._seen_up_to = message.sequence
             self._seen[message.subject] = message
 
     async def _age(self, message: _Message) -> float:
         """Seconds since a message was stored, by the clock of the stream's leader."""
-        info = await self._info(self._reports) or {}
+        info = await self._info(self._reports) or _Answer()
         return (await self._now(info) - message.time).total_seconds()
 
-    async def _now(self, info: dict[str, Any]) -> datetime:
+    async def _now(self, info: _Answer) -> datetime:
         """The time by the clock of the stream's leader. From NATS 2.10 on its answers have it.
 
         Before, a message has it: the newest one, as somebody else who asks may have put another in its place.
         """
-        if "ts" in info:
-            return datetime.fromisoformat(info["ts"])
+        if info.ts is not None:
+            return info.ts
         subject = self._reports.subject(self._key, "clock")
         try:
             await self._write(subject, b"")
