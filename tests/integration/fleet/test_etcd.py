@@ -230,6 +230,30 @@ async def test_the_age_is_what_etcd_says_of_the_lease(server: Etcd, key: str):
         assert 0.0 <= seen.age < 9.0
 
 
+async def test_what_has_come_since_a_look_a_moment_ago_is_young_and_its_lease_is_not_asked_for(
+    server: Etcd, key: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with connected(server, key) as store, connected(server, key) as host:
+        await host.report("a", b"old")
+        await store.reports()
+        asked: list[str] = []
+        ask = store._api.ask
+
+        async def noted(path: str, *more: Any, **named: Any) -> Any:
+            asked.extend([path] * path.startswith("lease/timetolive"))
+            return await ask(path, *more, **named)
+
+        monkeypatch.setattr(store._api, "ask", noted)
+        await host.report("a", b"new")
+        await host.report("b", b"first")
+        assert sorted(each.record for each in await store.reports()) == [b"first", b"new"]
+        assert asked == []
+        store._looked_at -= 60.0  # as if that look had been a minute ago
+        await host.report("a", b"newer")
+        assert all(each.age < 2.0 for each in await store.reports())
+        assert asked == ["lease/timetolive"]
+
+
 async def test_a_report_without_a_lease_is_nobodys(server: Etcd, key: str):
     async with connected(server, key) as store:
         server.put(f"confcast/{key}/reports/by-hand", b"x")

@@ -17,6 +17,7 @@ an entry are one each.
 
 A report's age is known by its host's lease: it is renewed just before the report is written, and etcd says what is
 left of it. After a change of the leader all leases begin anew, so an old report may look up to KEPT seconds younger.
+Of what has come since a look a moment ago that is not asked: a controller looks four times a second.
 
 Rejected: a comparison of revisions alone, or of a `version` (it is what a comparison without `target` means), and
 `progress_notify` as a sign of life (the first one comes after ten minutes).
@@ -27,6 +28,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Container, Sequence
@@ -58,6 +60,7 @@ KEPT = 600
 """Seconds for which etcd keeps a report."""
 
 _SLACK = 100  # entries beyond, so that they are not counted off one by one
+_JUST_NOW = 2.0  # seconds between two looks at the reports, after which what is new is known to be new
 _SILENT = 1.0  # seconds after which a watch is lost that has not told of a write
 _TO_CLOSE = 1.0  # seconds
 _MOST_PAYLOAD_ANSWER = MOST_PAYLOAD * 4 // 3 + 4096
@@ -129,6 +132,7 @@ class EtcdStore:
         self._watch: _Watch | None = None
         self._leases: dict[str, str] = {}  # by host
         self._written: dict[bytes, tuple[int, float]] = {}  # by key of a report: its revision, and when on our clock
+        self._looked_to, self._looked_at = 0, -math.inf  # the revision of the last look at the reports, and when
 
     async def open(self) -> None:
         """Say who this side is, and see that the member can read the head. Raises EngineError."""
@@ -250,7 +254,12 @@ class EtcdStore:
     async def reports(self) -> list[Seen]:
         """The reports of the last KEPT seconds."""
         request = {**self._all("reports/"), "limit": str(_MOST_REPORTS)}
+        asked = time.monotonic()
         reply = await self._api.ask_store("kv/range", request, most=_MOST_REPORTS_ANSWER)
+        for found in reply.kvs if asked - self._looked_at <= _JUST_NOW else ():
+            if found.mod_revision > self._looked_to and found.lease:
+                self._written[found.key] = found.mod_revision, self._looked_at
+        self._looked_to, self._looked_at = reply.header.revision, asked
         seen = [(found.value, await self._written_at(found)) for found in reply.kvs]
         keys = {found.key for found in reply.kvs}
         self._written = {key: known for key, known in self._written.items() if key in keys}

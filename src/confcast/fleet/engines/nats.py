@@ -67,6 +67,7 @@ KEPT_HEADS = 64
 """Heads that a bucket keeps: the most that a key-value bucket can."""
 
 _REPORTS_KEPT = 86400  # seconds
+_WALKS, _LEAST_PART = 16, 32  # reports are read in so many parts at a time, and in fewer if these would be smaller
 _SPARE = 200  # bytes below max_payload: nearer to it, a client has lost its connection
 
 _ENTRY = "Confcast-Entry"
@@ -113,6 +114,7 @@ class _Config(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, frozen=True):
+    first_seq: int = 0
     last_seq: int = 0
     subjects: dict[str, int] | None = None
 
@@ -430,10 +432,28 @@ class Nats:
         """Read the reports that came since the last call; all, if the bucket was made anew."""
         if info.created != self._seen_in or info.state.last_seq < self._seen_up_to:
             self._seen, self._seen_in, self._seen_up_to = {}, info.created, 0
-        every = self._reports.subject(self._key, "report", "*")
-        while message := await self._message(self._reports, seq=self._seen_up_to + 1, next_by_subj=every):
-            self._seen_up_to = message.sequence
-            self._seen[message.subject] = message
+        first, last = max(self._seen_up_to + 1, info.state.first_seq), info.state.last_seq
+        walks = [asyncio.create_task(self._walk(part)) for part in _parts(first, last)]
+        try:
+            found = [message for walk in walks for message in await walk]
+        finally:
+            for walk in walks:
+                walk.cancel()
+            if walks:
+                await asyncio.wait(walks)
+        self._seen |= {message.subject: message for message in found}
+        self._seen_up_to = last
+
+    async def _walk(self, part: range) -> list[_Message]:
+        """The reports whose numbers are in this part, oldest first; each is known by the one before."""
+        every, after = self._reports.subject(self._key, "report", "*"), part.start
+        found = list[_Message]()
+        while message := await self._message(self._reports, seq=after, next_by_subj=every):
+            if message.sequence not in part:
+                break
+            found.append(message)
+            after = message.sequence + 1
+        return found
 
     async def _age(self, message: _Message) -> float:
         """Seconds since a message was stored, by the clock of the stream's leader."""
@@ -492,3 +512,9 @@ def _headers(block: bytes) -> dict[str, str]:
     """The headers of a stored message."""
     pairs = (line.partition(b":") for line in block.split(b"\r\n")[1:])
     return {name.decode("latin-1"): value.strip().decode("latin-1") for name, colon, value in pairs if colon}
+
+
+def _parts(first: int, last: int) -> list[range]:
+    """The numbers from the first to the last, in parts that are walked side by side: each step is a round trip."""
+    size = max(_LEAST_PART, -(-(last + 1 - first) // _WALKS))
+    return [range(start, min(start + size, last + 1)) for start in range(first, last + 1, size)]

@@ -101,7 +101,7 @@ class Connection:
         self._ending: asyncio.Task[None] | None = None
         self._loss: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
         self._optional: set[str] = set()
-        self._asked: dict[str, asyncio.Future[EngineError]] = {}
+        self._asked: dict[str, list[asyncio.Future[EngineError]]] = {}
 
     @property
     def most_bytes(self) -> int:
@@ -167,7 +167,9 @@ class Connection:
             Fault: The server denies the right to ask; the connection is as before.
             Unreachable: No answer within PATIENCE, or the connection is lost.
         """
-        denied = self._asked[subject.lower()] = asyncio.get_running_loop().create_future()
+        denied: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
+        same = self._asked.setdefault(subject.lower(), [])
+        same.append(denied)
         asking = self._client.request(subject, content, timeout=2 * engine.PATIENCE, headers=headers)
         try:
             return await self._alone(asking, self._loss, denied)
@@ -176,7 +178,9 @@ class Connection:
         except (nats.errors.Error, OSError) as error:
             raise Unreachable(f"{self.shown}: {_text(error)}") from error
         finally:
-            self._asked.pop(subject.lower(), None)
+            same.remove(denied)
+            if not same:
+                self._asked.pop(subject.lower(), None)
 
     async def close(self) -> None:
         """Close the connection. May be called again, and never raises but for a cancellation, which it outlives."""
@@ -240,8 +244,9 @@ class Connection:
         subject = text.lower().partition('"')[2].partition('"')[0]
         asked = self._asked.get(subject)
         if asked is not None and "for publish" in text.lower():
-            if not asked.done():
-                asked.set_result(denial)
+            for each in asked:
+                if not each.done():
+                    each.set_result(denial)
         elif subject not in self._optional:
             self._lose(denial)
 
