@@ -24,7 +24,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ from confcast.config.sources.following import Host, Outcome
 from confcast.config.sources.one_load import asked_in_load, takes_what_is_known
 from confcast.config.sources.polled import Told
 from confcast.fleet import kept
-from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed
+from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, in_time
 from confcast.fleet.follower import LONGEST_PAUSE, Follower
 from confcast.fleet.head import BadHead, Head, chosen, decode, digest_of
 from confcast.fleet.reports import LONGEST_REASON, Report, State, encode
@@ -78,7 +78,7 @@ class _Record:
         why: Why it does not, without the engine's address, which `Source.shown` has.
         told_why: The reasons that the log has of this outage: one that comes back is not said again.
         following: The owner's; None where nobody follows.
-        host: Whom it is followed for, or was last: between two tries of a follow() that failed, a load is still its.
+        host: What the owner has followed as, also between two times of following; None where nobody has.
     """
 
     told: Told | None = None
@@ -186,14 +186,19 @@ def _put(record: _Record, document: Document) -> bool:
     return before is not None and before.fingerprint != document.told.fingerprint
 
 
-def _unusable(source: Any, record: _Record, why: str, good: Callable[[], Document | None]) -> bool:
+def _unusable(
+    source: Any, record: _Record, why: str, good: Callable[[], Document | None], *, if_unknown: bool = False
+) -> bool:
     """Note that there is no usable answer: what is known stays. Returns whether that is news, for the log.
 
-    `good`: Gives what was good last, from an earlier process.
+    `good`: Gives what was good last, from an earlier process. `if_unknown`: Only if nothing is known, also once `good`
+    has looked: the engine may have answered meanwhile.
     """
     why = why.removeprefix(f"{source.shown.rpartition('#')[0]}: ")  # who shows it names the source, too
     document = record.document if record.told is not None else good()
     with _lock:
+        if if_unknown and record.told is not None:
+            return False
         news = why not in record.told_why and len(record.told_why) < _REASONS
         record.told_why.add(why)
         record.since, record.why = record.since or time.time(), why
@@ -221,7 +226,7 @@ async def _document(source: Any, feed: Feed, raw: bytes | None, known: Document 
     digest = head.stable if host is None else chosen(head, host.id, dict(host.labels))
     if known is not None and known.digest == digest:
         return Document(raw, head, digest, known.payload, known.told)
-    async with asyncio.timeout(PATIENCE):
+    async with in_time(f"the payload {digest[:8]}", PATIENCE):
         payload = await feed.payload(digest)
     if payload is None:
         raise Fault(f"the head (rev {head.rev}) names the payload {digest[:8]}, which is not there")
@@ -276,7 +281,7 @@ class _Following:
     """One source that this owner follows. For the owner's loop, but for `refreshed`."""
 
     def __init__(self, source: Any, host: Host, record: _Record) -> None:
-        self._source, self._host, self._record = source, host, record
+        self._source, self._host, self._record, record.host = source, host, record, host
         self._follower = Follower(source._connector(host), self._take, self._away, back=self._back)
         self._loop = asyncio.get_running_loop()
         self._outcome: Outcome | None = None  # of what is known now
@@ -294,14 +299,16 @@ class _Following:
     def refreshed(self, seconds: float) -> None:
         """Have the head read once more, and wait for it, these seconds at the most. For any other thread."""
         asked = asyncio.run_coroutine_threadsafe(self._follower.refresh(), self._loop)
+        why = ""
         try:
             asked.result(seconds)
-        except EngineError:
-            return  # `_away` has noted it
-        except (TimeoutError, asyncio.CancelledError):  # the owner stops following, too
+        except TimeoutError:
             asked.cancel()
-            if self._record.told is None:
-                self._note(f"no answer within {seconds:g} s")
+            why = f"no answer within {seconds:g} s"
+        except (EngineError, CancelledError) as error:  # `_away` has noted it; or the owner stops following
+            why = str(error) or "it is not followed any more"
+        if why:
+            self._note(why, if_unknown=True)
 
     # ---- what the follower finds
 
@@ -320,7 +327,7 @@ class _Following:
             _log.info("%s answers again: %s", self._source.shown, _called(document))
         if before is None or before.told.fingerprint != document.told.fingerprint:
             self._outcome = None
-        self._report_again(before)
+        self._report_again()
         if changed:
             self._host.changed()
         return True
@@ -334,9 +341,9 @@ class _Following:
         _put(self._record, self._record.document)
         _log.info("%s answers again: %s", self._source.shown, _called(self._record.document))
 
-    def _note(self, why: str) -> None:
+    def _note(self, why: str, *, if_unknown: bool = False) -> None:
         before = self._record.told
-        if _unusable(self._source, self._record, why, self._good):
+        if _unusable(self._source, self._record, why, self._good, if_unknown=if_unknown):
             _log.warning("%s", _stale(self._source, self._record))
         told = self._record.told
         if before is not None and told is not None and before.fingerprint != told.fingerprint:
@@ -382,15 +389,11 @@ class _Following:
         except OSError as error:
             _log.warning("what is good can't be kept in %s: %s", folder, error.strerror)
 
-    def _report_again(self, before: Document | None) -> None:
-        """Report what is known of a document under a new head: what was said under an older rollout counts no more."""
-        document = self._record.document
-        assert document is not None
-        if before is not None and (before.digest, before.head.salt) == (document.digest, document.head.salt):
-            return
+    def _report_again(self) -> None:
+        """Report what is known of a document under a new head, or after a fault: what was said before is over."""
         if self._outcome is not None:
             self._report(self._outcome.state, self._outcome)
-        elif self._reported is None:
+        elif self._reported is None or self._reported.state == "fault":
             self._report("loading")
 
     def _report_fault(self, raw: bytes | None, reason: str) -> None:

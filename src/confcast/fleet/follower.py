@@ -81,15 +81,18 @@ class Follower:
     async def run(self) -> None:
         """Follow until it is cancelled."""
         pause = self._first_pause
-        while True:
-            try:
-                await self._connection()
-            except _Lost as lost:
-                if lost.lasted > self.longest_pause:
-                    pause = self._first_pause
-                self._fail(lost.error)
-            await self._rest(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-            pause = min(pause * 2, self.longest_pause)
+        try:
+            while True:
+                try:
+                    await self._connection()
+                except _Lost as lost:
+                    if lost.lasted > self.longest_pause:
+                        pause = self._first_pause
+                    self._fail(lost.error)
+                await self._rest(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                pause = min(pause * 2, self.longest_pause)
+        finally:
+            self._refuse_refreshes(Unreachable("it is not followed any more"))
 
     async def refresh(self) -> None:
         """Read the head once more; it has been taken when this returns. Interrupts a pause between two tries.
@@ -215,6 +218,9 @@ class Follower:
         self._count(error)
         self._is_away = True
         self._away(error)
+        self._refuse_refreshes(error)
+
+    def _refuse_refreshes(self, error: EngineError) -> None:
         refreshes, self._refreshes = self._refreshes, []
         for asked in refreshes:
             if not asked.done():
@@ -266,7 +272,7 @@ def _as_engine_error(error: Exception) -> EngineError:
     if isinstance(error, EngineError):
         return error
     if isinstance(error, OSError | EOFError | TimeoutError):
-        return Unreachable(f"the connection failed: {error or type(error).__name__}")
+        return Unreachable(f"the connection failed: {str(error) or type(error).__name__}")
     _log.error("following failed, and begins anew", exc_info=error)
     return Unreachable(f"the connection failed: {type(error).__name__}")
 

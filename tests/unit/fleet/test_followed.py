@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from confcast.config.sources.following import Host, Outcome
@@ -392,3 +393,116 @@ def test_the_log_has_each_reason_of_an_outage_once_and_the_address_once(
     said = [each.message for each in caplog.records if each.levelname == "WARNING" and source.shown in each.message]
     assert ["refused" in each for each in said] == [False, True, False]
     assert said[1].count("memory") == 1
+
+
+@pytest.mark.parametrize("state", ["good", None])
+def test_a_fault_that_is_over_is_reported_no_more_though_the_head_is_the_one_before_it(
+    engine: MemoryEngine, source: InMemory, state: str | None
+):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            if state:
+                await owner.tell(state)
+                await owner.until(lambda: report_of(engine, "one").state == state)
+            head = engine.head
+            engine.put(None)
+            await owner.until(lambda: report_of(engine, "one").state == "fault")
+            engine.put(head)
+            await owner.until(lambda: report_of(engine, "one").state == (state or "loading"))
+            assert report_of(engine, "one").digest == digest_of(ONE)
+
+    asyncio.run(main())
+
+
+def test_whoever_follows_anew_says_that_it_is_there(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+        engine.reports.clear()
+        async with following(source) as owner:
+            await owner.until(lambda: "one" in engine.reports)
+            assert report_of(engine, "one").state == "loading"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_load_takes_what_is_known_if_following_ends_meanwhile(
+    engine: MemoryEngine, source: InMemory, known: bool, cancelled: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(followed, "PATIENCE", 2 * DEADLINE)
+    source = msgspec.structs.replace(source, connect_timeout=2 * DEADLINE)
+
+    async def main() -> None:
+        engine.silent = not known
+        async with following(source) as owner:
+            if known:
+                await owner.read()
+            engine.silent = True
+            load = asyncio.create_task(owner.read())
+            await owner.until(lambda: bool(following_of(source)._follower._refreshes))
+            if cancelled:  # as the owner cancels all that its loop has
+                for task in asyncio.all_tasks():
+                    if "refresh" in repr(task.get_coro()):
+                        task.cancel()
+        async with asyncio.timeout(DEADLINE):
+            if known:
+                assert await load == {"number": 1}
+            else:
+                with pytest.raises(ConfigError, match="nothing that was good before"):
+                    await load
+
+    asyncio.run(main())
+
+
+def following_of(source: InMemory) -> followed._Following:
+    found = followed._record(source).following
+    assert found is not None
+    return found
+
+
+def test_an_answer_that_comes_while_what_is_kept_is_looked_for_is_no_outage(
+    engine: MemoryEngine, source: InMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def main() -> None:
+        engine.silent = True
+        async with following(msgspec.structs.replace(source, connect_timeout=0.1), tmp_path) as owner:
+            record = followed._record(owner.source)
+            head = Head(digest_of(TWO))
+            answer = followed.Document(encode(head), head, head.stable, TWO, followed._parsed(source, TWO))
+
+            def find(*_: object) -> None:
+                followed._put(record, answer)
+
+            monkeypatch.setattr(kept, "find", find)
+            assert await owner.read() == {"number": 2}
+            assert owner.source.stale() == ""
+
+    asyncio.run(main())
+
+
+def test_a_load_between_two_times_of_following_gets_what_is_meant_for_this_host(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        publish(engine, ONE, TWO, percent=100.0, salt="s")
+        async with following(source) as owner:
+            assert await owner.read() == {"number": 2}
+        assert await owner.read() == {"number": 2}
+
+    asyncio.run(main())
+
+
+def test_a_payload_that_does_not_come_in_time_is_said_in_words(
+    engine: MemoryEngine, source: InMemory, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(followed, "PATIENCE", 0.05)
+
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            engine.on = lambda step: setattr(engine, "silent", step == "payload")
+            publish(engine, TWO)
+            await owner.until(lambda: "the payload" in source.stale() and "0.05 s" in source.stale())
+
+    asyncio.run(main())
