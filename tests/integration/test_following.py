@@ -245,3 +245,18 @@ def test_a_start_needs_what_it_follows(start: StartManager, server: Server) -> N
     server.push(-1)
     with pytest.raises(Exception, match="greater than or equal to 0"):
         start()
+
+
+def test_a_load_that_comes_amid_a_pause_is_no_refusal_of_what_it_would_have_read(
+    start: StartManager, server: Server
+) -> None:
+    manager = start(watch=False)
+    server.told("good")
+    server.push(2)
+    eventually(lambda: manager.check().changes, "what was pushed has come")
+    manager.pause()
+    eventually(lambda: not server.connected, "the end of its connection")
+    assert not manager.reload()
+    manager.unpause()
+    assert server.told("good").version == 2
+    assert {each.state for each in server.outcomes} == {"good"}

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from confcast.config.sources.following import Outcome, OutcomeState
 from confcast.owner.core.effects import RecordEvent
 from confcast.owner.core.machine import Core, ProposalState
+from confcast.owner.store.handover import PAUSED
 from confcast.owner.watch.followed_reads import Contents, FollowedReads, Read
 from confcast.texts import shortened
 from confcast.wire.messages import ReloadEvent, ReloadResult
@@ -58,6 +59,8 @@ class Outcomes:
     def on_event(self, effect: RecordEvent, core: Core) -> None:
         """Tell what an event says of the contents that it is about."""
         event, subject = effect.event, effect.subject
+        if any(problem.message == PAUSED for problem in event.problems):
+            return  # nothing was read, and what this owner has is tried once it goes on
         read = self._reads.of(subject.load)
         self._heard = max(self._heard, subject.load)
         about = read.contents or self._of_version.get(subject.undoes) or {}
