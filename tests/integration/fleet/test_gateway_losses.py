@@ -12,7 +12,7 @@ import pytest
 
 from confcast.fleet import reports
 from confcast.fleet.engines import gateway as hosts_side
-from confcast.fleet.engines.engine import Unreachable
+from confcast.fleet.engines.engine import Fault, Unreachable
 from confcast.fleet.gateway.disk import Copy, StateFolder
 from confcast.fleet.head import digest_of
 from confcast.fleet.reports import Report
@@ -280,6 +280,22 @@ def test_a_stream_without_a_line_is_lost(monkeypatch: pytest.MonkeyPatch):
                 await feed.hint()
             with pytest.raises(Unreachable):
                 await feed.head()
+
+    run(main)
+
+
+def test_whatever_ends_the_reading_of_lines_is_a_loss(monkeypatch: pytest.MonkeyPatch):
+    async def main() -> None:
+        engine = MemoryEngine()
+        publish(engine, ONE)
+        async with gateway(engine.connect) as gw, connected(gw.host()) as feed:
+            monkeypatch.setattr(hosts_side.gateway_lines, "decode", lambda content: 1 // 0)
+            publish(engine, TWO)
+            with pytest.raises(Fault, match="ZeroDivisionError"):
+                async with asyncio.timeout(DEADLINE):
+                    await feed.hint()
+            with pytest.raises(Fault):
+                await feed.verify()
 
     run(main)
 

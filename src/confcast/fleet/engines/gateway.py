@@ -277,6 +277,9 @@ class GatewayFeed:
             self._lose(Unreachable(f"{self._access.shown}: no line within {gateway_lines.LOST_AFTER:g} s"))
         except EngineError as error:
             self._lose(error)
+        except Exception as error:  # a fault of this build: without a loss, no line would come, and no check find that
+            _log.error("a gateway's lines can't be read", exc_info=error)
+            self._lose(Fault(f"{self._access.shown}: its lines can't be read: {type(error).__name__}"))
 
     def _lose(self, error: EngineError) -> None:
         self._gateways.failed(self._access)
