@@ -3,11 +3,16 @@
 A host that has moved from one gateway to another is in the summaries of both. The one that it has a stream to counts,
 and of several the one that has heard of it last: the ages of a stream that was closed, and of the next one that was
 opened at once, may be equal.
+
+A gateway names a host from the beginning of its stream on, before the host has reported anything there. Until it has,
+what it said last elsewhere counts: else a host that only moves would seem to have no answer any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+import msgspec
 
 from confcast.fleet.reports import BEAT, SEEN_WITHIN, BadReport, Report, Seen, decode_reports
 
@@ -25,12 +30,26 @@ def hosts_of(records: Iterable[tuple[bytes, float]]) -> dict[str, Seen]:
 
 def newest(seen: Iterable[Seen]) -> dict[str, Seen]:
     """Each host by its id, as it was seen last."""
-    found = dict[str, Seen]()
+    found, said = dict[str, Seen](), dict[str, Seen]()
     for each in seen:
-        before = found.get(each.report.host)
-        if before is None or (not each.connected, each.age) < (not before.connected, before.age):
-            found[each.report.host] = each
-    return found
+        _keep_newer(found, each)
+        if each.report.digest and is_there(each):
+            _keep_newer(said, each)
+    return {host: each if each.report.digest else _with(each, said.get(host)) for host, each in found.items()}
+
+
+def _keep_newer(found: dict[str, Seen], each: Seen) -> None:
+    before = found.get(each.report.host)
+    if before is None or (not each.connected, each.age) < (not before.connected, before.age):
+        found[each.report.host] = each
+
+
+def _with(each: Seen, said: Seen | None) -> Seen:
+    """A host that has reported nothing where it was seen last, with what it said elsewhere."""
+    if said is None:
+        return each
+    report = msgspec.structs.replace(said.report, name=each.report.name, labels=each.report.labels)
+    return Seen(report, each.age, each.connected)
 
 
 def _reports(content: bytes, age: float) -> tuple[Seen, ...]:

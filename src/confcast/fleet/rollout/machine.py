@@ -14,8 +14,9 @@ had when it began is needed until it is lost.
 A rollout is stopped when
   * more hosts than `max_refused` are against it: they refuse it, have taken it back, can't use it, or were lost. A host
     that is lost on a new payload is the same evidence as one that refuses it;
-  * a host of the fleet has not answered within `max_lag` of the stage's begin (or of its coming); has had it in a part
-    of its workers for longer than `max_lag`; or has applied it and is not good by the time that it said, and `max_lag`.
+  * a host of the fleet has been heard for `max_lag` without an answer (in all, if it comes and goes; anew, if it had
+    answered and was restarted); has had it in a part of its workers for longer than `max_lag`; or has applied it and is
+    not good by the time that it said, and `max_lag`.
     One is enough: `max_refused` is no allowance for silence.
 A host is lost when the stage had it and nothing was heard of it for LOST_AFTER: its stream was closed, or it is no
 longer in the reports or of the fleet. A gateway that is restarted loses all its hosts' streams for a second or two.
@@ -117,7 +118,8 @@ class Machine:
         self._last: float | None = None
         self._watched = 0.0  # the clock of all times below
         self._stage: tuple[int, float] | None = None  # its index, and its `percent`
-        self._hosts = dict[str, float]()  # those that the stage had, and since when it waits for them
+        self._hosts = set[str]()  # those that the stage had
+        self._silent = dict[str, float]()  # for how long those of them that have no answer were heard, in all
         self._fresh = set[str]()  # those of them that are new in it
         self._streams = set[str]()  # those of them that had an open stream
         self._unheard = dict[str, float]()  # those of them that can't be heard now, and since when
@@ -137,14 +139,15 @@ class Machine:
             return StandDown(end, _STANDS_DOWN[end])
         assert head is not None
         assert head.rollout is not None
-        self._keep_time(now, head)
+        passed = self._keep_time(now, head)
         found = tally(head, hosts)
         self._note(found, hosts)
+        self._note_answers(found, passed)
         if why := self._speaks_against(head.rollout, found):
             return Stop(_ended(head, why), why)
         if (filled := self._filled(head, found)) is not None:
             return filled
-        lacking = found.lacking(head.rollout, self._excused(found), self._hosts.keys(), self._fresh)
+        lacking = found.lacking(head.rollout, self._excused(found), self._hosts, self._fresh)
         unheard = self._unheard.keys() - self._against.keys()
         if lacking or unheard or found.having("silent") or found.having("partial"):
             self._proven = None
@@ -166,29 +169,33 @@ class Machine:
 
     # ---- clocks
 
-    def _keep_time(self, now: float, head: Head) -> None:
+    def _keep_time(self, now: float, head: Head) -> float:
+        """Go on to this time. Returns how many of the seconds since the last step count for hosts without an answer."""
         assert head.rollout is not None
         stage, passed = (head.rollout.stage, head.percent), 0.0 if self._last is None else now - self._last
-        self._last, self._watched = now, self._watched + min(passed, MOST_WATCHED)
+        counts = min(passed, MOST_WATCHED)
+        self._last, self._watched = now, self._watched + counts
         if stage != self._stage:
             self._stage, self._proven = stage, None
             self._hosts.clear()
+            self._silent.clear()
             self._fresh.clear()
             self._streams.clear()
             self._unheard.clear()
             self._good_by.clear()
         elif passed > GAP:
             self._proven = None
-            self._hosts = dict.fromkeys(self._hosts, self._watched)
+            self._silent.clear()
             self._unheard = dict.fromkeys(self._unheard, self._watched)
             self._good_by.clear()
+        return counts
 
     def _note(self, found: Tally, hosts: Mapping[str, Seen]) -> None:
         """Note which hosts the stage has, and which of them can't be heard."""
         now = self._watched
         self._fresh |= found.fresh
         for host in found.meant:
-            self._hosts.setdefault(host, now)
+            self._hosts.add(host)
             if found.there[host].connected:
                 self._streams.add(host)
         for host in self._hosts:
@@ -200,6 +207,15 @@ class Machine:
                 self._against.setdefault(host, f"{name} was lost: nothing was heard of it for {LOST_AFTER:g} s")
         for host, report in found.against.items():
             self._against[host] = _why(report)
+
+    def _note_answers(self, found: Tally, passed: float) -> None:
+        """Note for how long each host without an answer was heard; one that is good has all its time once more."""
+        silent = found.having("silent")
+        self._silent = {host: each for host, each in self._silent.items() if host in silent or host in self._unheard}
+        for host in silent - self._unheard.keys():
+            self._silent[host] = self._silent[host] + passed if host in self._silent else 0.0
+        for host in found.having("good"):
+            self._good_by.pop(host, None)
 
     def _excused(self, found: Tally) -> frozenset[str]:
         """The hosts that are not needed: they are against it, or lost, which is allowed to so many.
@@ -228,7 +244,7 @@ class Machine:
 
     def _late(self, rollout: Rollout, found: Tally) -> list[str]:
         silent = found.having("silent") - self._unheard.keys()
-        return [host for host in silent if self._watched - self._hosts[host] > rollout.max_lag]
+        return [host for host in silent if self._silent[host] > rollout.max_lag]
 
     def _not_good(self, rollout: Rollout, hosts: frozenset[str], found: Tally) -> list[str]:
         """Those of these hosts that are not good, or not better, by the time that they have said.

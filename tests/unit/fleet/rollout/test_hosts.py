@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from confcast.fleet.reports import BEAT, SEEN_WITHIN, STREAMS_WITHIN, Report, Seen, Summary, encode
 from confcast.fleet.rollout.hosts import called, hosts_of, is_alive, is_there
 
@@ -19,6 +21,16 @@ def test_a_host_that_has_moved_is_where_it_has_a_stream_or_was_heard_last():
             assert hosts_of(order) == {"h": Seen(now, 3.0, connected=True)}
     for order in ([(old, 1.0), (encode(now), 0.5)], [(encode(now), 0.5), (old, 1.0)]):
         assert hosts_of(order)["h"].report == now
+
+
+def test_what_a_host_has_said_counts_while_a_gateway_has_its_stream_and_no_report_yet():
+    said, nothing = Report("h", "a" * 64, "17-x", "good", "web", {"ring": "a"}), Report("h", name="web")
+    records = [(summary("one", Seen(said, 5.0, connected=True)), 1.0), (summary("two", Seen(nothing, 0.0, True)), 0.1)]
+    for order in (records, records[::-1]):
+        assert hosts_of(order) == {"h": Seen(msgspec.structs.replace(said, labels={}), 0.1, connected=True)}
+    records[0] = (encode(said), SEEN_WITHIN + 1)
+    for order in (records, records[::-1]):
+        assert hosts_of(order) == {"h": Seen(nothing, 0.1, connected=True)}, "it was away"
 
 
 def test_a_stream_counts_for_as_long_as_the_gateway_can_be_heard():

@@ -218,6 +218,43 @@ def test_a_host_that_comes_in_the_stage_has_its_own_time():
     assert isinstance(fleet.after(2.0), Promote)
 
 
+def test_a_host_that_restarts_has_its_time_to_answer_once_more():
+    fleet = Fleet(3, ("100%",))
+    fleet.say(fleet.meant(), "applied", good_in=2.0)
+    fleet.after(2.0)
+    fleet.say(fleet.meant(), "good")
+    fleet.after(8.0)
+    fleet.say(["h0"], "loading", good_in=0.0)
+    assert fleet.waits_for() == "the answer of h0"
+    fleet.say(["h0"], "applied", good_in=2.0)
+    assert isinstance(fleet.after(5.0), Wait), "it is tried anew, too"
+    fleet.say(["h0"], "good")
+    assert isinstance(fleet.after(10.0), Wait), "the bake begins anew"
+    assert isinstance(fleet.after(2.0), Promote)
+    fleet = Fleet(3, ("100%",))
+    fleet.say(fleet.meant(), "good")
+    fleet.after(8.0)
+    fleet.say(["h0"], "loading")
+    assert isinstance(fleet.after(5.0), Wait)
+    stopped = fleet.after(2.0)
+    assert isinstance(stopped, Stop)
+    assert stopped.detail == "h0 did not answer within 5 s"
+
+
+def test_a_host_that_comes_and_goes_and_never_answers_is_lag_all_the_same():
+    fleet = Fleet(2, ("100%",), bake=60.0)
+    fleet.say(fleet.meant(), "good")
+    fleet.age("h0", 0.0, connected=True)
+    fleet.after(8.0)
+    fleet.say(["h0"], "loading")
+    for _ in range(3):
+        fleet.age("h0", 0.0, connected=False)
+        assert isinstance(fleet.after(4.0), Wait)
+        fleet.age("h0", 0.0, connected=True)
+        stopped = fleet.after(3.0)
+    assert isinstance(stopped, Stop)
+
+
 def test_applied_that_is_not_good_by_the_time_it_said_is_lag():
     fleet = Fleet(1, ("100%",))
     fleet.say(["h0"], "applied", good_in=20.0)

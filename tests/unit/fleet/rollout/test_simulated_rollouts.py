@@ -12,7 +12,7 @@ import pytest
 
 from confcast.fleet.head import Head, Rollout, chosen, is_meant
 from confcast.fleet.reports import BEAT, SEEN_WITHIN, Report, Seen, State
-from confcast.fleet.rollout.machine import Machine, Promote, StandDown, Stop, Wait, Widen, begun, next_stage
+from confcast.fleet.rollout.machine import LOST_AFTER, Machine, Promote, StandDown, Stop, Wait, Widen, begun, next_stage
 from confcast.fleet.rollout.stages import is_last
 from confcast.fleet.rollout.tally import tally
 
@@ -53,10 +53,16 @@ class Host:
         while self.due and self.due[0][0] <= now:
             _, self.report = self.due.pop(0)
             self.heard = now
-            if (self.report.digest, self.report.state) == (NEXT, "good"):
-                self.good_since = now
+            if (self.report.digest, self.report.state) == (NEXT, "good") and not self.good_since:
+                self.good_since = now  # a restart may be over before anybody has looked
         if now - self.heard > BEAT:
             self.heard = now
+
+    def restart(self, now: float) -> None:
+        """Begin anew, with what its head chooses."""
+        if self.report.state == "good" and self.report.digest == NEXT and not self.cut:
+            self.report, self.heard, self.loads = msgspec.structs.replace(self.report, state="loading"), now, ("", "")
+            self.head = None
 
     def _load(self, now: float, head: Head) -> None:
         digest = chosen(head, self.id, self.labels)
@@ -149,6 +155,7 @@ class World:
         self.head: Head | None = None
         self.is_down = False
         self.by_person = False
+        self.has_reason = self.faulty > 0.0  # something has happened that a rollout may be stopped for
         self.has_streams = draw.random() < 0.5  # behind gateways
         self.hidden: dict[str, float] = {}  # hosts whose gateway is being restarted, and until when
         self.changes: list[tuple[float, str]] = []
@@ -170,6 +177,7 @@ class World:
         assert before.rollout is not None
         if isinstance(decision, Stop):
             assert (after.stable, after.next, after.percent, after.rings) == (STABLE, None, 0.0, ())
+            assert self.has_reason, f"stopped for no reason: {decision.detail}"
         elif isinstance(decision, Widen) and after.rollout is not None and after.rollout.stage == before.rollout.stage:
             assert not any(is_meant(before, host, each.report.labels) for host, each in hosts.items())
             self.check_size(hosts, after, 0)
@@ -237,12 +245,15 @@ class World:
             self.draw.shuffle(controllers)
             for each in controllers:
                 each.turn(now)
+            if self.draw.random() < 0.02 and self.hosts:
+                self.draw.choice(self.hosts).restart(now)
             if self.draw.random() < 0.02:
                 controllers = self.disturbed(now, controllers)
         self.settle(now)
 
     def disturbed(self, now: float, controllers: list[Controller]) -> list[Controller]:
         kind = self.draw.choice(["die", "down", "cut", "back", "hide", "hide", "hide", "confirm", "person"])
+        self.has_reason |= kind == "cut"
         if kind == "die" and self.head is not None and self.head.rollout is not None:
             return [*controllers[1:], Controller(self)]
         if kind == "down":
@@ -250,6 +261,7 @@ class World:
         if kind == "hide":
             until = now + self.draw.choice([1.0, 3.0, 50.0])
             self.hidden = {host.id: until for host in self.hosts if self.draw.random() < 0.5}
+            self.has_reason |= until - now > LOST_AFTER
         if kind in ("cut", "back"):
             for host in self.hosts:
                 if self.draw.random() < 0.5 and host.makes != "dies":
