@@ -95,6 +95,17 @@ def encode(head: Head) -> bytes:
     return content
 
 
+def fitting(head: Head) -> Head:
+    """The head of a later step of a rollout, with less of `why`, then of `by`, where it would be too long.
+
+    A rollout that began must not fail for want of room, because someone with a longer name goes on with it.
+    """
+    while len(msgspec.json.encode(head)) > MOST_BYTES and (head.why or head.by):
+        shorter = {"why": head.why[:-1]} if head.why else {"by": head.by[:-1]}
+        head = msgspec.structs.replace(head, **shorter)
+    return head
+
+
 def decode(content: bytes) -> Head:
     """The head that these bytes are. Raises BadHead."""
     if len(content) > MOST_BYTES:

@@ -24,7 +24,18 @@ import msgspec
 from confcast.errors import ConfcastError
 from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Store, TooLarge, Unreachable
 from confcast.fleet.engines.link import Link, patiently
-from confcast.fleet.head import LONGEST_BY, LONGEST_WHY, BadHead, Head, Rollout, decode, digest_of, encode, id_of
+from confcast.fleet.head import (
+    LONGEST_BY,
+    LONGEST_WHY,
+    BadHead,
+    Head,
+    Rollout,
+    decode,
+    digest_of,
+    encode,
+    fitting,
+    id_of,
+)
 from confcast.fleet.reports import BadReport, Entry, What, decode_entry
 from confcast.fleet.reports import encode as encode_entry
 from confcast.fleet.rollout.hosts import hosts_of
@@ -276,7 +287,10 @@ async def _changed(
         by=shortened(printable(author.by), LONGEST_BY),
         why=shortened(printable(author.why or made.head.why), LONGEST_WHY),
     )
-    _check_room(head)
+    if made.what == "confirm":
+        head = fitting(head)
+    else:
+        _check_room(head)
     content = encode(head)
     entry = encode_entry(Entry(made.what, head, found.id, made.detail))
     await _swap(link, found.raw, content, entry)
@@ -405,15 +419,25 @@ async def _check_payload(store: Store, digest: str) -> bytes:
 
 
 def _before(versions: Sequence[Version], stable: str) -> str:
-    """What was stable before that was published: going back twice goes back two. Raises Refused."""
-    made = next(
-        (at for at, each in enumerate(versions) if each.entry.head.stable == stable and each.entry.what != "rollback"),
-        0,
-    )
-    for each in versions[made:]:
-        if each.entry.head.stable != stable:
-            return each.entry.head.stable
-    raise Refused(f"nothing was stable before {short(stable)}, as far as the audit trail goes back")
+    """What was stable before that was published: going back twice goes back two. Raises Refused.
+
+    What somebody has gone back from is passed over, whatever was published since.
+    """
+    was, left = list[str](), set[str]()  # what was stable, one after the other; and what was gone back from
+    for entry in (each.entry for each in reversed(versions)):
+        now = entry.head.stable
+        if was and was[-1] == now:
+            continue
+        if entry.what == "rollback" and now in was:
+            while was[-1] != now:
+                left.add(was.pop())
+        elif entry.what == "rollback" and now not in left:  # it is older than the trail, and so is what was before it
+            was = [now]
+        else:
+            was.append(now)
+    if len(was) < 2 or was[-1] != stable:
+        raise Refused(f"nothing was stable before {short(stable)}, as far as the audit trail goes back")
+    return was[-2]
 
 
 def _named(versions: Sequence[Version], name: str) -> Version:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from confcast.fleet import publishing
@@ -50,6 +51,10 @@ def rollback(engine: MemoryEngine, to: str = "", author: Author = ME) -> Publish
 
 def confirm(engine: MemoryEngine) -> Published:
     return linked(engine, lambda link: publishing.confirm(link, ME))
+
+
+def history_of(engine: MemoryEngine) -> list[publishing.Version]:
+    return [publishing.Version(id_of(encode(each.head)), each) for each in map(decode_entry, engine.entries)]
 
 
 def head_of(engine: MemoryEngine) -> Head:
@@ -101,6 +106,17 @@ def test_what_is_stable_already_is_unchanged(engine: MemoryEngine):
     done = publish(engine, ONE)
     assert (done.outcome, engine.head, len(engine.entries)) == ("unchanged", before, 1)
     assert publish(engine, ONE, rollout=None).outcome == "unchanged"
+
+
+def test_to_publish_it_again_brings_back_a_payload_that_is_gone(engine: MemoryEngine):
+    publish(engine, ONE)
+    publish(engine, TWO)
+    engine.payloads.clear()
+    assert publish(engine, TWO).outcome == "going on"
+    assert engine.payloads == {digest_of(TWO): TWO}
+    rollback(engine)
+    assert publish(engine, ONE).outcome == "unchanged"
+    assert engine.payloads == {digest_of(ONE): ONE, digest_of(TWO): TWO}
 
 
 def test_what_is_being_rolled_out_already_goes_on(engine: MemoryEngine):
@@ -312,6 +328,20 @@ def test_a_head_whose_later_stages_would_not_fit_is_refused(engine: MemoryEngine
     assert len(engine.entries) == 1
 
 
+def test_a_head_that_has_just_fitted_is_confirmed_by_someone_with_a_longer_name(engine: MemoryEngine):
+    publish(engine, ONE)
+    publish(engine, TWO, author=Author("me"))
+    head = head_of(engine)
+    assert head.rollout is not None
+    stages = tuple(f"{each} hosts" for each in range(2, 70))
+    assert engine.head is not None
+    rollout = msgspec.structs.replace(head.rollout, stages=("1 host", *stages[:48], "100%"))
+    engine.head = encode(msgspec.structs.replace(head, rollout=rollout, why=""))
+    someone = Author("\N{PILE OF POO}" * 64)
+    assert linked(engine, lambda link: publishing.confirm(link, someone)).outcome == "confirmed"
+    assert 0 < len(head_of(engine).by) < 64
+
+
 def test_rollback_ends_a_rollout(engine: MemoryEngine):
     publish(engine, ONE)
     publish(engine, TWO)
@@ -327,6 +357,36 @@ def test_rollback_goes_back_and_twice_goes_back_two(engine: MemoryEngine):
     assert head_of(engine).stable == digest_of(TWO)
     rollback(engine)
     assert head_of(engine).stable == digest_of(ONE)
+    with pytest.raises(Refused, match="nothing was stable before"):
+        rollback(engine)
+
+
+def test_rollback_never_goes_back_to_what_somebody_has_gone_back_from(engine: MemoryEngine):
+    bad = b"port = 9\n"
+    for content in (ONE, TWO, bad):
+        publish(engine, content, rollout=None)
+    rollback(engine)
+    publish(engine, THREE)
+    for _ in ROLLOUT.stages:
+        confirm(engine)
+    for before in (TWO, ONE):
+        rollback(engine)
+        assert head_of(engine).stable == digest_of(before)
+    with pytest.raises(Refused, match="nothing was stable before"):
+        rollback(engine)
+    [taken] = [each.id for each in history_of(engine) if each.entry.head.stable == digest_of(bad)]
+    rollback(engine, taken)
+    assert head_of(engine).stable == digest_of(bad)
+    rollback(engine)
+    assert head_of(engine).stable == digest_of(ONE), "that is where it came from"
+
+
+def test_rollback_of_a_trail_that_does_not_go_back_far_enough_is_refused(engine: MemoryEngine):
+    for content in (ONE, TWO):
+        publish(engine, content, rollout=None)
+    publish(engine, THREE, rollout=None)
+    rollback(engine, "1")
+    del engine.entries[0]
     with pytest.raises(Refused, match="nothing was stable before"):
         rollback(engine)
 

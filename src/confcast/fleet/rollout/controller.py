@@ -20,7 +20,7 @@ import msgspec
 
 from confcast.fleet.engines.engine import EngineError
 from confcast.fleet.engines.link import Link
-from confcast.fleet.head import LONGEST_WHY, BadHead, Head, decode, encode, id_of
+from confcast.fleet.head import LONGEST_BY, LONGEST_WHY, BadHead, Head, decode, encode, fitting, id_of
 from confcast.fleet.reports import Entry, What
 from confcast.fleet.reports import encode as encode_entry
 from confcast.fleet.rollout.hosts import hosts_of
@@ -78,7 +78,7 @@ class Controller:
         wall: Callable[[], float] = time.time,
         pause: float = PAUSE,
     ) -> None:
-        self._link, self._by = link, by
+        self._link, self._by = link, shortened(printable(by), LONGEST_BY)
         self._clock, self._wall, self._pause = clock, wall, pause
         self._written: tuple[bytes, Kind, str] | None = None  # a write whose answer has not come
 
@@ -140,9 +140,8 @@ class Controller:
         if isinstance(decision, StandDown):
             return [Event("stood down", decision.detail, there, end=decision.end)]
         kind, what = _DONE[type(decision)]
-        head = msgspec.structs.replace(
-            decision.head, at=self._wall(), by=self._by, why=shortened(printable(decision.head.why), LONGEST_WHY)
-        )
+        why = shortened(printable(decision.head.why), LONGEST_WHY)
+        head = fitting(msgspec.structs.replace(decision.head, at=self._wall(), by=self._by, why=why))
         content, entry = encode(head), Entry(what, head, there, decision.detail)
         self._written = content, kind, decision.detail
         won = await (await self._link.store()).swap(raw, content, encode_entry(entry))

@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
+import pytest
 
 from confcast.fleet.engines.engine import Unreachable
 from confcast.fleet.engines.link import Link
-from confcast.fleet.head import Head, Rollout, chosen, decode, encode, id_of
+from confcast.fleet.head import LONGEST_BY, MOST_BYTES, Head, Rollout, chosen, decode, encode, id_of
 from confcast.fleet.reports import Report, Seen, decode_entry
 from confcast.fleet.reports import encode as encode_report
 from confcast.fleet.rollout.controller import Controller, Event
@@ -28,7 +29,7 @@ class Fleet:
         self.engine = MemoryEngine()
         self.hosts = [f"h{each}" for each in range(number)]
         self.answer: Callable[[str], str] = lambda host: "good"
-        self.now = 0.0
+        self.now, self.by = 0.0, "deploy@ci"
         for host in self.hosts:
             self.report(host, Report(host, STABLE, state="good"))
         options = {"bake": 3.0, "max_lag": 5.0, **how}
@@ -52,7 +53,7 @@ class Fleet:
 
     def controller(self) -> Controller:
         link = Link(self.engine.connect)
-        return Controller(link, "deploy@ci", clock=lambda: self.now, wall=lambda: 7.0, pause=0.0)
+        return Controller(link, self.by, clock=lambda: self.now, wall=lambda: 7.0, pause=0.0)
 
     async def run(self) -> list[Event]:
         async with asyncio.timeout(DEADLINE):
@@ -98,6 +99,20 @@ def test_it_stops_by_itself():
     assert (head.stable, head.next, head.percent) == (STABLE, None, 0.0)
     assert "refused it: port: no" in head.why
     assert events[-1].text == head.why
+
+
+@pytest.mark.parametrize("state", ["good", "refused"])
+def test_a_head_that_has_just_fitted_is_no_hindrance_for_another_controller_with_a_longer_name(state: str):
+    fleet = Fleet(10)
+    fleet.answer = lambda host: state
+    room = MOST_BYTES - len(encode(fleet.first))
+    fleet.first = msgspec.structs.replace(fleet.first, why="w" * (room - len(',"why":""')))
+    fleet.engine.head = encode(fleet.first)
+    assert len(fleet.engine.head) == MOST_BYTES
+    fleet.by = "u" * 32 + "@" + "\N{PILE OF POO}" * 300
+    events = asyncio.run(fleet.run())
+    assert kinds(events) == (["widened", "promoted"] if state == "good" else ["stopped"])
+    assert len(decode_entry(fleet.engine.entries[-1]).head.by) <= LONGEST_BY
 
 
 def test_it_waits_for_an_engine_that_is_away_and_goes_on():
