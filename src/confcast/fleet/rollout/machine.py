@@ -56,6 +56,11 @@ GAP = 10.0
 the reports of a fleet would have them begin anew at each step, so that nothing would ever be passed, or late)."""
 
 
+STEADY = 5.0
+"""Seconds without a new host after which a stage that was empty gets its hosts. The first of a fleet that comes, taken
+for all of it, would stand for any share: "1 host" at the position 70 is seven hundred of a thousand that come later."""
+
+
 class Wait(NamedTuple):
     """Nothing is to be done."""
 
@@ -119,6 +124,7 @@ class Machine:
         self._watched = 0.0  # the clock of all times below
         self._stage: tuple[int, float] | None = None  # its index, and its `percent`
         self._hosts = set[str]()  # those that the stage had
+        self._came = set[str](), 0.0  # the hosts of the fleet while the stage has none, and when the last of them came
         self._silent = dict[str, float]()  # for how long those of them that have no answer were heard, in all
         self._fresh = set[str]()  # those of them that are new in it
         self._streams = set[str]()  # those of them that had an open stream
@@ -179,6 +185,7 @@ class Machine:
             self._stage, self._proven = stage, None
             self._hosts.clear()
             self._silent.clear()
+            self._came = set(), self._watched
             self._fresh.clear()
             self._streams.clear()
             self._unheard.clear()
@@ -268,10 +275,16 @@ class Machine:
     # ---- an empty stage
 
     def _filled(self, head: Head, found: Tally) -> Widen | None:
-        """The same stage with hosts, if there was none when it began, and some have come; else None."""
+        """The same stage with hosts, if there was none when it began, and a fleet has come; else None."""
         assert head.rollout is not None
         index = head.rollout.stage
         if index < 0 or found.answers or self._hosts or not found.there:
+            return None
+        known, since = self._came
+        if found.there.keys() - known:
+            self._came = known | found.there.keys(), self._watched
+            return None
+        if self._watched - since < STEADY:
             return None
         filled = at_stage(head, index, found.there.values())
         if filled.percent == head.percent:

@@ -200,7 +200,10 @@ def _no_host(rollout: Rollout, found: Tally) -> str:
     if rollout.stage < 0:
         rings = rollout.rings[: rollout.stage - first_of(rollout) + 1]
         return f"a host with the label {' or '.join(rings)}: none is there"
-    return "a host: none is there" if not found.there else "a host that it is meant for"
+    if not found.there:
+        return "a host: none is there"
+    there = "is 1 host" if len(found.there) == 1 else f"are {len(found.there)} hosts"
+    return f"the end of a fleet's coming: there {there} now"
 
 
 def names(found: Tally, hosts: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from confcast.fleet.reports import BEAT, SEEN_WITHIN, Report, Seen, State
 from confcast.fleet.rollout.machine import (
     GAP,
     LOST_AFTER,
+    STEADY,
     Decision,
     Machine,
     Promote,
@@ -127,6 +128,7 @@ def test_an_empty_stage_gets_its_host_when_one_comes():
     fleet = Fleet(0)
     fleet.step()
     fleet.hosts = {f"h{each}": Seen(Report(f"h{each}"), 0.0) for each in range(10)}
+    assert isinstance(fleet.after(STEADY), Wait)
     filled = fleet.step()
     assert isinstance(filled, Widen)
     assert len(fleet.meant()) == 1
@@ -136,6 +138,17 @@ def test_an_empty_stage_gets_its_host_when_one_comes():
     assert filled.detail == "hosts have come: stage 1 of 3 begins: 1 host"
     fleet.say(fleet.meant(), "good")
     assert isinstance(fleet.after(12.0), Widen)
+
+
+def test_an_empty_stage_does_not_take_the_first_hosts_of_a_fleet_that_comes_for_all_of_it():
+    fleet = Fleet(0)
+    fleet.step()
+    for each in range(50):
+        fleet.hosts[f"h{each}"] = Seen(Report(f"h{each}"), 0.0)
+        assert isinstance(fleet.after(2.0), Wait)
+    assert fleet.waits_for() == "the end of a fleet's coming: there are 50 hosts now"
+    assert isinstance(fleet.after(STEADY), Widen)
+    assert len(fleet.meant()) == 1
 
 
 def test_a_ring_without_a_host_waits_and_says_so():
