@@ -163,10 +163,11 @@ _ARGS = """
         ca_file: The authorities that the engine's certificate is verified by; the system's if not given.
         cert_file: This side's certificate, for mutual TLS.
         key_file: Its key, if it is in a file of its own.
-        connect_timeout: Seconds for which a start waits for the engine before it takes what was good last.
+        connect_timeout: Seconds, up to 60, for which a start waits for the engine before it takes what was good last.
 
     Raises:
-        ValueError: The URL, the key or an option is none.
+        ValueError: The URL, the key or an option is none; no message shows a password.
+        TypeError: The password is neither a `SecretStr` nor a text.
     """
 
 
@@ -176,7 +177,11 @@ class Redis(_Engine, frozen=True):
         Redis("rediss://config.example/0", "shop", password_file="/run/secrets/redis")
 
     The config owner watches one small head, loads the payload that it names for this host, and reports what came of it.
-    While the engine is away, nothing changes; a start then takes what was good last, which `state_dir` keeps.
+    While the engine is away, nothing changes; a start then takes what was good last, which `state_dir` keeps. TLS by
+    `rediss://`, always verified; `valkey://` and `valkeys://` mean the same.
+
+    Making one connects to nothing, and its methods may be called in any thread. A process that only loads it (a check,
+    a script) asks the engine once, and gets what is stable.
     """
 
     NAME = "Redis"
@@ -187,7 +192,8 @@ class Etcd(_Engine, frozen=True):
 
         Etcd("etcds://one.example:2379,two.example:2379", "shop")
 
-    See `Redis` for what following does.
+    The members of one cluster, of which any one will do. A user is asked for by name and password alone: through its
+    JSON gateway etcd takes no name from a certificate. See `Redis` for what following does.
     """
 
     NAME = "Etcd"
@@ -198,7 +204,9 @@ class Postgres(_Engine, frozen=True):
 
         Postgres("postgresql://shop@config.example/configs?sslmode=verify-full", "shop")
 
-    See `Redis` for what following does. Each host is one server process there: from some fifty hosts on, use a gateway.
+    Of several addresses (`one.example,two.example`) it is the primary; `?host=/run/postgresql` is a socket's folder,
+    `?schema=` where the tables are. Each host is one server process there: from some fifty hosts on, use a gateway. See
+    `Redis` for what following does.
     """
 
     NAME = "Postgres"
@@ -218,7 +226,7 @@ class Nats(_Engine, frozen=True):
     NAME = "Nats"
 
 
-for _each in (Redis, Etcd, Postgres, Nats):
+for _each in (Redis, Etcd, Postgres, Nats):  # one text, since a fifth source would have a copy that differs soon
     _each.__doc__ = (_each.__doc__ or "").rstrip() + _ARGS
 
 
@@ -239,11 +247,12 @@ class Gateway(_Followed, frozen=True):
         ca_file: The authorities that a gateway's certificate is verified by; the system's if not given.
         cert_file: This host's certificate, for mutual TLS.
         key_file: Its key, if it is in a file of its own.
-        connect_timeout: Seconds for which a start waits for a gateway before it takes what was good last.
+        connect_timeout: Seconds, up to 60, for which a start waits for a gateway before it takes what was good last.
         poll: Ask by long polls, for networks whose proxies break streams.
 
     Raises:
-        ValueError: A URL, the key or an option is none.
+        ValueError: A URL, the key or an option is none; no message shows a token.
+        TypeError: The token is neither a `SecretStr` nor a text.
     """
 
     urls: tuple[str, ...]
