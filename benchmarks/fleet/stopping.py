@@ -1,20 +1,20 @@
 """A version that a third of the hosts refuse: how soon its rollout stops, and who has run it until then.
 
 The deciding report is the one after `--max-refused` refusals. The clock starts when that host comes to refuse, which is
-before its report is on its way, and ends when the first host has gone back: the engine has told it of the stop.
+before its report is on its way, and ends when the first host has gone back: the engine has told it of the stop. The
+whole crowd is behind a gateway; as many hosts as may well be without one are measured directly, too.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from statistics import median
 
 from benchmarks.fleet import Extent
 from benchmarks.fleet.crowds import BEGIN, behind, crowd_of, direct
-from benchmarks.fleet.outage import BEHIND
 from benchmarks.fleet.running import KEY, engines_here
 from benchmarks.rows import Row, against_limit, against_peer, exactly
 from confcast.fleet.head import is_meant
@@ -25,29 +25,30 @@ from tests.support.fleet.publisher import Publisher
 from tests.support.fleet.rollouts import Rollout
 
 SECONDS = 1.0
-_STAGES = "10%, 100%"
-_LIMITS = {"stages": _STAGES, "bake": "0.2s", "max_refused": "3", "max_lag": "10s"}
+DIRECT = 80
+"""A PostgreSQL that is installed as it comes has a hundred connections."""
+_LIMITS = {"stages": "25%, 100%", "bake": "0.2s", "max_refused": "3", "max_lag": "10s"}
 
 
 def measure(extent: Extent, engines: list[str]) -> list[Row]:
-    """Two rows for each engine."""
+    """Six rows for each engine."""
     rows: list[Row] = []
     for name, server in engines_here(engines):
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-            publisher = stack.enter_context(Publisher(server.access(), KEY))
-            first = publisher.force(payload(0)).head.stable
-            reached = behind(server) if name in BEHIND else direct(name, server)
-            crowd = stack.enter_context(crowd_of(stack.enter_context(reached), extent.hosts))
-            crowd.await_running(first, seconds=BEGIN)
-            rows += _rows(name, server, publisher, crowd, folder / "app.toml", extent)
+        rows += _of_crowd(f"{name}, direct", server, direct(name, server), min(DIRECT, extent.hosts), extent.rounds)
+        rows += _of_crowd(f"{name}, behind a gateway", server, behind(server), extent.hosts, extent.rounds)
     return rows
 
 
-def _rows(name: str, server: Server, publisher: Publisher, crowd: Crowd, file: Path, extent: Extent) -> Iterator[Row]:
-    found = [_stopped(server, publisher, crowd, file, number) for number in range(1, extent.rounds + 1)]
+def _of_crowd(who: str, server: Server, reached: AbstractContextManager[str], hosts: int, rounds: int) -> Iterator[Row]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
+        publisher = stack.enter_context(Publisher(server.access(), KEY))
+        first = publisher.force(payload(0)).head.stable
+        crowd = stack.enter_context(crowd_of(stack.enter_context(reached), hosts))
+        crowd.await_running(first, seconds=BEGIN)
+        found = [_stopped(server, publisher, crowd, folder / "app.toml", number) for number in range(1, rounds + 1)]
     seconds, most, beyond = zip(*found, strict=True)
-    who = f"{name}, {extent.hosts} hosts, a third refuse"
+    who = f"{who}, {hosts} hosts, a third refuse"
     yield against_limit(f"{who}: from the deciding report to the stop (s)", median(seconds), SECONDS)
     yield against_peer(f"{who}: hosts that ever ran it", median(most), None)
     yield exactly(f"{who}: those of them outside the stage", sum(beyond), 0)
