@@ -1,12 +1,14 @@
 """Where an engine is, and how a connection proves who it is: a URL, and files that may rotate.
 
 Guarantees: a password is shown in no message; a URL in which it can't be told what the password is, is refused, without
-being quoted. One in a file is read anew for each connection, so that a rotated one is used without a restart. A scheme
-with TLS verifies the server's certificate and name, always; there is no option to turn that off.
+being quoted. Of addresses that are none, or may be half a password, nothing is shown. A password in a file is read anew
+for each connection, so that a rotated one is used without a restart. A scheme with TLS verifies the server's
+certificate and name, always; there is no option to turn that off.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -14,11 +16,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from confcast.config.schema.kinds import Secret
 from confcast.config.schema.secret_urls import shown_url
 from confcast.fleet.engines.engine import Fault
+from confcast.fleet.engines.tls_contexts import Files, context_of
 from confcast.wire.messages import WithSecrets
 from confcast.wire.ssl_at_use import ssl
 
 _MOST = 64 * 1024  # bytes of a file with a password
 _MASK = "***"
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%\w]+\]|[^\s:@\[\]]*)(?::[0-9]{0,5})?")
 _ENCODED = (
     "a user or password has %2F for /, %3F for ?, %23 for #, %5B for [, %5D for ]; or give the password in a file"
 )
@@ -65,8 +69,24 @@ class Access(WithSecrets, frozen=True, kw_only=True):
     def shown(self) -> str:
         """The URL as messages show it: without user, password and query."""
         parts = self.parts
-        user = f"{_MASK}@" if "@" in parts.netloc else ""
-        return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+        _, at, addresses = parts.netloc.rpartition("@")
+        if "@" in parts.query or not all(map(_ADDRESS.fullmatch, addresses.split(","))):
+            return f"{parts.scheme}://{_MASK}"
+        return f"{parts.scheme}://{f'{_MASK}@' if at else ''}{addresses}{parts.path}"
+
+    def check(self) -> None:
+        """See that the addresses are some, whatever the engine makes of the rest. Raises Fault, in words."""
+        if not self.url.isprintable() or " " in self.url:
+            raise Fault(f"{self.shown}: there is a space, or a sign that is not printed, in the URL: {_ENCODED}")
+        if "#" in self.url:
+            raise Fault(f"{self.shown}: nothing is expected behind a #: {_ENCODED}")
+        if self.shown == f"{self.parts.scheme}://{_MASK}":
+            raise Fault(f"{self.shown}: HOST, HOST:PORT or [ADDRESS]:PORT is expected, a comma between two: {_ENCODED}")
+        hosts = self.hosts
+        if any(port == 0 for _, port in hosts):
+            raise Fault(f"{self.shown}: a port is a number from 1 to 65535")
+        if len(hosts) > 1 and not all(self.parts.netloc.rpartition("@")[2].split(",")):
+            raise Fault(f"{self.shown}: there is a comma too much")
 
     @property
     def password_in_url(self) -> bool:
@@ -108,15 +128,15 @@ class Access(WithSecrets, frozen=True, kw_only=True):
         return text
 
     def tls(self) -> ssl.SSLContext:
-        """A context that verifies the server, with this side's certificate. Raises Fault if a file is none."""
+        """A context that verifies the server, with this side's certificate. Raises Fault if a file is none.
+
+        Others share it, as long as the files are the same: nobody may change it.
+        """
         try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
+            return context_of(Files(self.ca_file, self.cert_file, self.key_file))
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
             raise Fault(f"{files or 'the system'}: no certificates for TLS can be read: {error}") from error
-        return context
 
 
 def _is_cut(parts: SplitResult) -> bool:
