@@ -20,6 +20,7 @@ from confcast.config.sources.layer import Layer
 from confcast.config.sources.polled import Told, checked_seconds
 from confcast.fleet.engines import ENGINES, connect
 from confcast.fleet.engines.access import Access
+from confcast.fleet.engines.engine import Fault
 from confcast.wire.messages import WithSecrets
 
 if TYPE_CHECKING:
@@ -130,10 +131,18 @@ class _Engine(_Followed, frozen=True):
         ) -> None: ...
 
     def _check_url(self) -> None:
-        schemes, parts = ENGINES[self.NAME].schemes, self._access().parts
+        schemes = ENGINES[self.NAME].schemes
+        if not isinstance(self.url, str):
+            raise TypeError(
+                f"url: a text that begins with {schemes[0]}:// is expected, not a {type(self.url).__name__}"
+            )
+        parts = _checked("url", self._access(), Access.check).parts
         has_place = parts.netloc or parse_qs(parts.query).get("host")  # libpq's way to write the folder of a socket
         if parts.scheme not in schemes or not has_place:
             raise ValueError(f"url: one that begins with {' or '.join(f'{each}://' for each in schemes)} is expected")
+        _checked("url", self._access(), ENGINES[self.NAME].check)
+        if parts.scheme in ("redis", "valkey", "etcd"):
+            _check_no_tls(self, f"{parts.scheme}s://")
 
     @property
     def shown(self) -> str:
@@ -278,9 +287,16 @@ class Gateway(_Followed, frozen=True):
 
     def _check_url(self) -> None:
         given: Any = self.urls
-        urls = (given,) if isinstance(given, str) else tuple(given)
+        urls = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else (None,)
+        if not all(isinstance(each, str) for each in urls):
+            raise TypeError("urls: a list of texts is expected, as https://gateway.example:9180")
+        if not isinstance(self.poll, bool):
+            raise TypeError("poll: True or False is expected")
         msgspec.structs.force_setattr(self, "urls", urls)
         for access in self._accesses():
+            _checked("urls", access, Access.check)
+            if access.parts.scheme == "http":
+                _check_no_tls(self, "https://")
             if access.parts.scheme not in ("http", "https") or not access.parts.netloc or "@" in access.parts.netloc:
                 raise ValueError("urls: URLs that begin with https:// or http://, without a user, are expected")
         if not urls:
@@ -314,14 +330,34 @@ def _check(source: Any) -> None:
         raise TypeError("password: a SecretStr is expected, or password_file= with a path")
     for name in _FILES:
         given = getattr(source, name)
+        if given is not None and not isinstance(given, str | Path):
+            raise TypeError(f"{name}: the path of a file is expected, not a {type(given).__name__}")
         text = str(Path(given).absolute()) if given is not None and os.fspath(given) else ""
         msgspec.structs.force_setattr(source, name, text)
+    if source.key_file and not source.cert_file:
+        raise ValueError("key_file: it is the key of a certificate: give cert_file, too")
     if source.password and source.password_file:
         raise ValueError("password and password_file: one of them only")
     if source.format not in _SUFFIXES.values():
         raise ValueError(f"unknown format {source.format!r}: it has to be {FORMATS}")
     check_key(source.key)
     checked_seconds("connect_timeout", source.connect_timeout, 60.0)
+
+
+def _checked(option: str, access: Access, check: Callable[[Access], object]) -> Access:
+    """Raises ValueError for a Fault of the check. No traceback has the URL."""
+    try:
+        check(access)
+    except Fault as error:
+        raise ValueError(f"{option}: {error}") from None
+    return access
+
+
+def _check_no_tls(source: Any, secure: str) -> None:
+    """Raises ValueError for files of TLS that a connection without TLS would not use."""
+    for name in ("ca_file", "cert_file"):
+        if getattr(source, name):
+            raise ValueError(f"{name}: the URL asks for no TLS: one that begins with {secure} is expected")
 
 
 def check_key(key: Any) -> None:

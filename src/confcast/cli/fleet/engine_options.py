@@ -58,6 +58,7 @@ def access_of(options: argparse.Namespace) -> Access:
     """How to reach the engine that options and environment mean. Exits with 2 if they mean none."""
     from confcast.fleet.engines import ENGINES
     from confcast.fleet.engines.access import Access
+    from confcast.fleet.engines.engine import Fault
 
     url = options.url or os.environ.get(URL, "")
     if not url:
@@ -65,12 +66,17 @@ def access_of(options: argparse.Namespace) -> Access:
     files = {name: getattr(options, name) for name in ("password_file", "ca_file", "cert_file", "key_file")}
     try:
         access = Access(url=url, **files)
-    except ValueError as error:
+        access.check()
+    except (ValueError, Fault) as error:
         options.usage_error(line(error))
-    schemes = [scheme for engine in ENGINES.values() for scheme in engine.schemes]
-    if access.parts.scheme not in schemes:
-        known = ", ".join(f"{scheme}://" for scheme in schemes)
+    engines = {scheme: engine for engine in ENGINES.values() for scheme in engine.schemes}
+    if access.parts.scheme not in engines:
+        known = ", ".join(f"{scheme}://" for scheme in engines)
         options.usage_error(f"{line(access.shown)}: a URL of an engine is expected, which begins with {known}")
+    try:
+        engines[access.parts.scheme].check(access)
+    except Fault as error:
+        options.usage_error(line(error))
     if options.url and access.password_in_url:
         text = f"warning: others may have read the password in the list of processes: use --password-file, or {URL}"
         print(text, file=sys.stderr)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import NamedTuple
 
+from confcast.fleet.engines import url_paths
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import Fault, Store
 
@@ -15,19 +17,21 @@ class Engine(NamedTuple):
     Attributes:
         module: The module in this package.
         schemes: Those of its URLs.
+        check: Raises Fault for what its URLs can't have after the addresses; connects to nothing.
         extra: What `pip install confcast[…]` installs for it; empty if nothing is needed.
     """
 
     module: str
     schemes: tuple[str, ...]
+    check: Callable[[Access], object]
     extra: str = ""
 
 
 ENGINES = {
-    "Redis": Engine("redis", ("redis", "rediss", "valkey", "valkeys")),
-    "Etcd": Engine("etcd", ("etcd", "etcds")),
-    "Postgres": Engine("postgres", ("postgres", "postgresql"), "postgres"),
-    "Nats": Engine("nats", ("nats", "tls"), "nats"),
+    "Redis": Engine("redis", ("redis", "rediss", "valkey", "valkeys"), url_paths.redis_database),
+    "Etcd": Engine("etcd", ("etcd", "etcds"), url_paths.etcd_nothing),
+    "Postgres": Engine("postgres", ("postgres", "postgresql"), url_paths.postgres_target, "postgres"),
+    "Nats": Engine("nats", ("nats", "tls"), url_paths.nats_bucket, "nats"),
 }
 """Each engine by the name of its source. A fifth one is a line here, and a module."""
 

@@ -24,7 +24,8 @@ _MOST = 64 * 1024  # bytes of a file with a password
 _MASK = "***"
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%\w]+\]|[^\s:@\[\]]*)(?::[0-9]{0,5})?")
 _ENCODED = (
-    "a user or password has %2F for /, %3F for ?, %23 for #, %5B for [, %5D for ]; or give the password in a file"
+    "a user or password has %2F for /, %3F for ?, %23 for #, %5B for [, %5D for ], %20 for a space; or give the"
+    " password in a file"
 )
 
 
@@ -70,7 +71,7 @@ class Access(WithSecrets, frozen=True, kw_only=True):
         """The URL as messages show it: without user, password and query."""
         parts = self.parts
         _, at, addresses = parts.netloc.rpartition("@")
-        if "@" in parts.query or not all(map(_ADDRESS.fullmatch, addresses.split(","))):
+        if ("@" in parts.query and not at) or not all(map(_ADDRESS.fullmatch, addresses.split(","))):
             return f"{parts.scheme}://{_MASK}"
         return f"{parts.scheme}://{f'{_MASK}@' if at else ''}{addresses}{parts.path}"
 

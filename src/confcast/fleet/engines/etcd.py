@@ -53,6 +53,7 @@ from confcast.fleet.engines.engine import (
 from confcast.fleet.engines.etcd_api import PORT, EtcdApi, KeyValue, Reply
 from confcast.fleet.engines.http_answer import LineTooLong, StreamEnded, Unanswered
 from confcast.fleet.engines.http_stream import Stream
+from confcast.fleet.engines.url_paths import etcd_nothing
 
 _log = logging.getLogger("confcast.fleet")
 
@@ -80,8 +81,7 @@ async def connect(access: Access, key: str) -> EtcdStore:
     Raises:
         EngineError: None of them does; a Fault if one of them gave that.
     """
-    if access.parts.path not in ("", "/") or access.parts.query or access.parts.fragment:
-        raise Fault(f"{access.shown}: nothing is expected behind the addresses of etcd's members")
+    etcd_nothing(access)
     members = access.hosts
     random.shuffle(members)
     errors: list[EngineError] = []

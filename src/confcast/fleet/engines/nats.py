@@ -39,7 +39,7 @@ import string
 from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, NamedTuple
-from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
@@ -58,6 +58,7 @@ from confcast.fleet.engines.engine import (
 )
 from confcast.fleet.engines.nats_connection import Connection, NoResponder
 from confcast.fleet.engines.nats_connection import connect as _open
+from confcast.fleet.engines.url_paths import nats_bucket
 from confcast.wire.messages import UNDECODABLE
 
 HINT_AGAIN = (0.05, 0.5)
@@ -482,13 +483,11 @@ class Nats:
 
 async def connect(access: Access, key: str) -> Nats:
     """A connection. Raises EngineError: no server, wrong credentials, or a URL or key that can't be used."""
-    bucket = access.parts.path.strip("/") or "confcast"
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", bucket):
-        raise Fault(f"{access.shown}: a bucket's name has letters, digits, - and _ only")
+    bucket, replicas = nats_bucket(access)
     if not 1 <= len(token(key)) <= 400:
         raise Fault(f"{access.shown}: the key is {'too long' if key else 'empty'}: 1 to 400 characters are expected,"
                     " where one that is no letter, digit, - or _ counts for three")  # fmt: skip
-    store = Nats(bucket, key, _replicas(access))
+    store = Nats(bucket, key, replicas)
     await store.open(access)
     return store
 
@@ -498,14 +497,6 @@ def token(text: str) -> str:
     return re.sub(
         rb"[^A-Za-z0-9_-]", lambda found: b"=%02X" % found[0][0], text.encode("utf-8", "surrogatepass")
     ).decode()
-
-
-def _replicas(access: Access) -> int:
-    options = dict(parse_qsl(access.parts.query, keep_blank_values=True))
-    text = options.pop("replicas", "1")
-    if options or text not in ("1", "3", "5"):
-        raise Fault(f"{access.shown}: after the question mark only replicas=1, 3 or 5 is known")
-    return int(text)
 
 
 def _headers(block: bytes) -> dict[str, str]:

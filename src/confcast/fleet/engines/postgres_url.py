@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import ssl
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -23,6 +22,7 @@ import msgspec
 
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import Fault
+from confcast.wire.ssl_at_use import ssl
 
 _PORT = 5432
 _VERIFIED = ("verify-full", "verify-ca", "require")
@@ -56,8 +56,15 @@ def parsed(access: Access) -> Target:
         access.user or os.environ.get("PGUSER") or _own_name(access),
         unquote(access.parts.path.removeprefix("/")) or None,
         options.get("schema") or "public",
-        _tls(access, options),
+        secured.tls() if (secured := _secured(access, options)) is not None else None,
     )
+
+
+def check(access: Access) -> None:
+    """See that the URL means something. Reads no file. Raises Fault."""
+    options = _options(access)
+    _addresses(access, options)
+    _secured(access, options)
 
 
 def _options(access: Access) -> dict[str, str]:
@@ -103,14 +110,15 @@ def _own_name(access: Access) -> str:
         raise Fault(f"{access.shown}: the URL names no user: postgresql://USER@… is expected") from error
 
 
-def _tls(access: Access, options: dict[str, str]) -> ssl.SSLContext | None:
+def _secured(access: Access, options: dict[str, str]) -> Access | None:
+    """With the files for TLS; None for a connection without."""
     files = {"ca_file": "sslrootcert", "cert_file": "sslcert", "key_file": "sslkey"}
     given = {field: getattr(access, field) or options.get(name, "") for field, name in files.items()}
     mode = options.get("sslmode") or ("verify-full" if any(given.values()) else "disable")
     if mode in _VERIFIED:
         if given["ca_file"] == "system":  # as libpq has it
             given["ca_file"] = ""
-        return msgspec.structs.replace(access, **given).tls()
+        return msgspec.structs.replace(access, **given)
     if mode != "disable":
         raise Fault(
             f"{access.shown}: sslmode={mode} does not say whether there is TLS: verify-full or disable is expected"

@@ -50,6 +50,7 @@ from confcast.fleet.engines.engine import (
     in_time,
 )
 from confcast.fleet.engines.redis_connection import CLUSTER, SENTINEL, Command, Connection
+from confcast.fleet.engines.url_paths import redis_database
 from confcast.wire.ssl_at_use import ssl
 
 _PORT = 6379
@@ -119,7 +120,7 @@ class _Place(NamedTuple):
 
 async def connect(access: Access, key: str) -> Redis:
     """A connection to the first of the URL's addresses that takes one. See `engines.connect`."""
-    database = _database(access)
+    database = redis_database(access)
     failures: list[EngineError] = []
     places = await _places(access, failures)
     for place in places:
@@ -175,14 +176,6 @@ def _is_address(host: str) -> bool:
 async def _addresses_of(host: str) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(each[4][0]) for each in found]
-
-
-def _database(access: Access) -> int:
-    """The number in the URL's path. Raises Fault for what has no meaning there."""
-    number = access.parts.path.strip("/")
-    if access.parts.query or (number and not (number.isascii() and number.isdigit())):
-        raise Fault(f"{access.shown}: the number of a database, or nothing, is expected after the address")
-    return int(number or 0)
 
 
 async def _open(connection: Connection, access: Access, place: _Place) -> None:
