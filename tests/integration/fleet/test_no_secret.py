@@ -48,7 +48,7 @@ class Walk:
 
     def source(self, how: str, password: str) -> Any:
         make = getattr(fleet, type(self.server).NAME)
-        options: dict[str, Any] = {"connect_timeout": 1.0}
+        options: dict[str, Any] = {"connect_timeout": DEADLINE}
         if self.server.certificates is not None:
             options["ca_file"] = str(self.server.certificates.certfile)
         if how == "url":
