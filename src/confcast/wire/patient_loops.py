@@ -58,11 +58,24 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.run`, in a loop like this."""
+    """As `asyncio.run`, in a loop like this. What a library has left open at its end is closed."""
     import asyncio
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
+        try:
+            return runner.run(main)
+        finally:
+            runner.run(abort_transports())
+
+
+async def abort_transports() -> None:
+    """Close the sockets that wait for their other side: asyncpg does not wait for the end of what was refused."""
+    import asyncio
+
+    transports: Any = getattr(asyncio.get_running_loop(), "_transports", {})  # asyncio's own loops have them
+    for transport in list(transports.values()):
+        transport.abort()
+    await asyncio.sleep(0)
 
 
 class _DaemonThreads(ThreadPoolExecutor):

@@ -19,6 +19,7 @@ from confcast.config.sources.following import Host, Outcome
 from confcast.errors import ConfigError
 from confcast.fleet import followed
 from confcast.fleet.engines.engine import EngineError
+from confcast.wire import patient_loops
 from tests.support.engines.connections import connected
 from tests.support.engines.server import Server
 from tests.support.fleet.gateways import Gateway
@@ -168,8 +169,8 @@ def test_a_password_is_in_nothing_that_is_said(
             _said_by_a_source(walk, how, password)
         folder = tmp_path / password[-5:]
         folder.mkdir()
-        asyncio.run(_said_by_a_host(walk, password, folder))
-    asyncio.run(_said_by_a_connection(walk))
+        patient_loops.run(_said_by_a_host(walk, password, folder))
+    patient_loops.run(_said_by_a_connection(walk))
     _said_by_a_gateway(walk)
     walk.note("log", caplog.text)
     walk.check()

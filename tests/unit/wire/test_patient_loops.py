@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -161,3 +162,20 @@ def test_a_process_that_follows_ends_at_once_while_a_look_up_hangs(name: str, wh
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("closed 0."), done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_connection_that_was_left_open_is_closed_with_the_loop():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        async def main() -> asyncio.Transport:
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_connection(asyncio.Protocol, *server.getsockname())
+            return transport
+
+        transport = patient_loops.run(main())
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(DEADLINE)
+            with contextlib.suppress(ConnectionResetError):
+                assert peer.recv(1) == b""
+        assert transport.is_closing()

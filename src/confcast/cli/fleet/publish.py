@@ -146,7 +146,7 @@ def _lines(reports: AsyncIterator[Report]) -> Iterator[Report]:
     """The reports as they come, out of a loop of this process."""
     import asyncio
 
-    from confcast.wire.patient_loops import new_event_loop
+    from confcast.wire.patient_loops import abort_transports, new_event_loop
 
     async def next_one() -> Report | None:
         return await anext(reports, None)
@@ -160,6 +160,7 @@ def _lines(reports: AsyncIterator[Report]) -> Iterator[Report]:
                 yield report
         finally:
             runner.run(end())
+            runner.run(abort_transports())
 
 
 async def _published(options: argparse.Namespace, link: Link, given: bytes, by: str) -> AsyncIterator[Report]:
