@@ -275,7 +275,9 @@ async def _changed(
     async def ask(store: Store) -> tuple[_Found, _Change | Published]:
         found = await _find(store, replaces_anything=replaces_anything)
         if author.expect and author.expect != (found.id or NOTHING):
-            raise await _conflict(store, f"the head is {found.id or 'none'}, and {author.expect} was expected")
+            text = f"the head is {found.id or 'none'}, and {author.expect} was expected"
+            by_number = found.head is not None and author.expect == str(found.head.rev)
+            raise await _conflict(store, f"{text}: two heads may have one number" if by_number else text)
         return found, await change(store, found)
 
     found, made = await patiently(link, WITHIN, ask)

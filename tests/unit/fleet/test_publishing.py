@@ -158,6 +158,8 @@ def test_expect_is_the_head_that_has_to_be_there(engine: MemoryEngine):
     with pytest.raises(Conflict) as caught:
         publish(engine, TWO, author=ME._replace(expect="none"))
     assert str(caught.value) == f"the head is {first.id}, and none was expected"
+    with pytest.raises(Conflict, match="and 1 was expected: two heads may have one number"):
+        publish(engine, TWO, author=ME._replace(expect="1"))
     assert caught.value.winner is not None
     assert caught.value.winner.id == caught.value.id == first.id
     assert publish(engine, TWO, author=ME._replace(expect=first.id)).outcome == "rollout"

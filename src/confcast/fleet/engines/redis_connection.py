@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import os
 from typing import Any, NamedTuple
 
 from confcast.fleet.engines.engine import EngineError, Fault, Hints, Unreachable, in_time
@@ -166,7 +167,8 @@ class Connection(asyncio.Protocol):
             text = "was closed right after TLS was made: the server may refuse this side's certificate, or want one"
             self.lose(Unreachable(f"{self.shown}: the connection {text}"))
         else:
-            reason = f": {error}" if error is not None else ""
+            known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+            reason = f": {known}" if error is not None else ""
             self.lose(Unreachable(f"{self.shown}: the connection was closed{reason}"))
 
     def _take(self, reply: Any) -> None:

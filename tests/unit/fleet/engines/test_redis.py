@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from confcast.fleet.engines import connect, engine
 from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Unreachable
-from confcast.fleet.engines.redis_connection import refusal
+from confcast.fleet.engines.redis_connection import Connection, refusal
 from confcast.fleet.engines.resp import ErrorReply, Replies
 from confcast.fleet.head import digest_of
 from tests.support.waiting import on_a_loop
@@ -405,5 +406,14 @@ def test_a_server_that_waits_for_more_than_a_greeting_of_tls_may_speak_none(monk
             await connect(Access(url=f"rediss://127.0.0.1:{port}"), "shop")
         await ended.wait()
         listening.close()
+
+    on_a_loop(main)
+
+
+def test_a_connection_that_the_other_side_resets_is_said_to_be_without_a_number():
+    async def main() -> None:
+        lost = Connection("redis://one")
+        lost.connection_lost(ConnectionResetError(errno.ECONNRESET, "[Errno 104] Connection reset"))
+        assert str(lost.hints.error) == "redis://one: the connection was closed: Connection reset by peer"
 
     on_a_loop(main)
