@@ -7,14 +7,16 @@ was stable, and in the end everyone runs the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.engines import SERVERS
 from tests.support.engines.server import Server
+from tests.support.fleet.crowd import DAY
 from tests.support.fleet.fleets import Fleet
 from tests.support.waiting import eventually
 
@@ -22,20 +24,16 @@ THIRD = 100 / 3
 BEHIND = ("Postgres",)
 """Engines whose hosts are behind a gateway: each direct one is a process of the server."""
 
-Begin = Callable[..., Fleet]
 
-
-def with_fleet(
-    server: Server, forkserver: BaseContext, folder: Path, *, owners: int, hosts: int, **limits: str
-) -> Fleet:
+def with_fleet(server: Server, forkserver: BaseContext, folder: Path, *, owners: int, hosts: int, **more: Any) -> Fleet:
     return Fleet(
-        server, forkserver, folder, owners=owners, hosts=hosts, gateway=server.NAME in BEHIND, **limits
+        server, forkserver, folder, owners=owners, hosts=hosts, gateway=server.NAME in BEHIND, **more
     )  # fmt: skip
 
 
 def an_outage_and_three_rollouts(fleet: Fleet) -> None:
     """What holds for a few hosts and for a thousand alike."""
-    fleet.server.kill()
+    fleet.lose_engine()
     fleet.await_all(1)
     fleet.server.start()
     fleet.force(2)
@@ -57,7 +55,7 @@ def test_a_few_hosts_come_through_an_outage_and_three_rollouts(forkserver: BaseC
     server = SERVERS["Redis"]
     with (
         server(server.programs()[0]) as engine,
-        with_fleet(engine, forkserver, tmp_path, owners=2, hosts=40, **limits) as fleet,
+        with_fleet(engine, forkserver, tmp_path, owners=2, hosts=40, clocks=(0.0, DAY), **limits) as fleet,
     ):
         an_outage_and_three_rollouts(fleet)
 

@@ -11,12 +11,12 @@ from confcast import fleet
 from confcast.fleet.head import Head, digest_of, is_meant
 from tests.support.engines.server import Server
 from tests.support.fleet.acts import payload
-from tests.support.fleet.crowd import Crowd, spec
+from tests.support.fleet.crowd import DAY, Crowd, spec
 from tests.support.fleet.gateways import Gateway
 from tests.support.fleet.owners import Owners
 from tests.support.fleet.publisher import Publisher
 from tests.support.fleet.rollouts import Rollout
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 KEY = "shop"
 
@@ -31,6 +31,7 @@ class Fleet:
         owners: How many hosts are config owners.
         hosts: How many are not.
         gateway: Whether they are behind one.
+        clocks: By how many seconds the date is wrong on the latter, for each program of them.
         limits: Of each rollout: the options of the command.
     """
 
@@ -43,11 +44,12 @@ class Fleet:
         owners: int,
         hosts: int,
         gateway: bool = False,
+        clocks: tuple[float, ...] = (0.0, DAY, -DAY),
         **limits: str,
     ) -> None:
         self.server = server
         self._context, self._folder, self._gateway, self._limits = context, folder, gateway, limits
-        self._counts = owners, hosts
+        self._counts, self._clocks = (owners, hosts), clocks
         self._payloads: dict[str, int] = {}
         self._stack = ExitStack()
 
@@ -59,7 +61,7 @@ class Fleet:
             if self._gateway:
                 where = ("Gateway", [stack.enter_context(Gateway(self.server.url, KEY)).url])
             owners, hosts = self._counts
-            self.crowd = stack.enter_context(Crowd(spec(*where, KEY)))
+            self.crowd = stack.enter_context(Crowd(spec(*where, KEY), clocks=self._clocks))
             states = self._folder / "hosts"
             states.mkdir()
             self.crowd.add((f"host-{number}" for number in range(hosts)), folder=states)
@@ -73,6 +75,15 @@ class Fleet:
 
     def __exit__(self, *about: object) -> None:
         self._stack.close()
+
+    def lose_engine(self) -> None:
+        """Kill the engine; returns when the hosts of the crowd have lost it, if they are not behind a gateway."""
+        before = self.crowd.connects()
+        self.server.kill()
+        if not self._gateway:
+            eventually(
+                lambda: all(now > before[host] for host, now in self.crowd.connects().items()), "hosts that try again"
+            )
 
     # ---- publishing
 
