@@ -79,6 +79,15 @@ async def seen(server: Server, key: str) -> dict[str, Seen]:
         await store.close()
 
 
+async def summaries(server: Server, key: str) -> list[bytes]:
+    """What gateways have written."""
+    store = await engines.connect(server.access(), key)
+    try:
+        return [each.record for each in await store.reports() if b'"gateway"' in each.record]
+    finally:
+        await store.close()
+
+
 @contextlib.asynccontextmanager
 async def following(host: Gateways) -> AsyncIterator[list[bytes | None]]:
     """The heads that a host is handed, as they come."""
@@ -286,6 +295,7 @@ async def test_a_port_that_another_program_has_is_named_in_words(redis: Server, 
         done = await asyncio.to_thread(
             subprocess.run, [*command, "--listen", f"127.0.0.1:{gw.port}"], capture_output=True, text=True, check=False
         )
+    assert len(await summaries(redis, key)) <= 1, "the one that never listened is no gateway in the status"
     assert done.returncode == 2
     assert f"--listen 127.0.0.1:{gw.port}: Address already in use" in done.stderr
 

@@ -151,7 +151,8 @@ async def _run(
     finally:
         await _cancelled([start, end])
         await server.close()
-        await _last_words(topics, limits)
+        if not start.cancelled() and start.exception() is None:  # one that never listened has no hosts to speak for
+            await _last_words(topics, limits)
         await _cancelled(followers)
 
 
