@@ -27,6 +27,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,9 +38,10 @@ from confcast.config.sources.one_load import asked_in_load, takes_what_is_known
 from confcast.config.sources.polled import Told
 from confcast.fleet import kept
 from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, in_time
-from confcast.fleet.follower import LONGEST_PAUSE, Follower
+from confcast.fleet.follower import Follower
 from confcast.fleet.head import BadHead, Head, chosen, decode, digest_of
 from confcast.fleet.reports import LONGEST_REASON, Report, State, encode
+from confcast.texts import encodable
 from confcast.wire import patient_loops
 
 _log = logging.getLogger("confcast.fleet")
@@ -320,16 +322,16 @@ class _Following:
             self._report_fault(raw, str(error))
             return False
         retry = max(document.head.retry, getattr(feed, "retry", 0.0))  # a gateway knows how many hosts would come
-        self._follower.longest_pause = max(LONGEST_PAUSE, min(retry, 300.0))
+        self._follower.pause_up_to(retry)
         was_unusable, before = self._record.since, self._record.document
         changed = _put(self._record, document)
         if was_unusable:
             _log.info("%s answers again: %s", self._source.shown, _called(document))
         if before is None or before.told.fingerprint != document.told.fingerprint:
             self._outcome = None
-        self._report_again()
         if changed:
             self._host.changed()
+        self._report_again()
         return True
 
     def _away(self, error: EngineError) -> None:
@@ -415,7 +417,8 @@ class _Following:
         self._send(report)
 
     def _send(self, report: Report) -> None:
-        report = msgspec.structs.replace(report, name=self._host.name, labels=dict(self._host.labels))
+        reason = encodable(report.reason)  # of a file's name, or of a validator's
+        report = msgspec.structs.replace(report, reason=reason, name=self._host.name, labels=dict(self._host.labels))
         if report != self._reported:
             self._reported = report
             self._follower.report(self._host.id, encode(report))

@@ -30,6 +30,8 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 """Seconds between two tries to connect: the first, and the most unless the head says otherwise (`Head.retry`)."""
 
+_LONGEST_ASKED = 300.0  # that a head may ask for
+
 _log = logging.getLogger("confcast.fleet")
 
 
@@ -109,6 +111,10 @@ class Follower:
         """Have the engine keep this record of a host in the place of its last one, also after a new connection."""
         self._report, self._unsent = (host, record), True
         self._wake.set()
+
+    def pause_up_to(self, seconds: float) -> None:
+        """Let pauses be so long, within bounds: a head may have been written by hand."""
+        self.longest_pause = max(LONGEST_PAUSE, min(seconds, _LONGEST_ASKED))
 
     # ---- one connection
 

@@ -506,3 +506,27 @@ def test_a_payload_that_does_not_come_in_time_is_said_in_words(
             await owner.until(lambda: "the payload" in source.stale() and "0.05 s" in source.stale())
 
     asyncio.run(main())
+
+
+def test_a_reason_that_is_no_text_is_reported_as_well_as_it_can_be(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            await owner.tell("refused", reason="the file \udcff is none")
+            await owner.until(lambda: report_of(engine, "one").state == "refused")
+            assert report_of(engine, "one").reason.startswith("the file ")
+            publish(engine, TWO)
+            await owner.until(lambda: owner.changes == 1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("retry", [-5.0, 1e9])
+def test_the_pause_that_a_head_asks_for_is_bounded(engine: MemoryEngine, source: InMemory, retry: float):
+    async def main() -> None:
+        publish(engine, ONE, retry=retry)
+        async with following(source) as owner:
+            await owner.read()
+            assert 2.0 <= following_of(source)._follower.longest_pause <= 300.0
+
+    asyncio.run(main())

@@ -241,7 +241,7 @@ class Topic:
             self._fault = self._complain(self._fault, error)
             return True
         self._fault = ""
-        self._follower.longest_pause = head.retry or LONGEST_PAUSE
+        self._follower.pause_up_to(head.retry)
         if content != self.head:
             self._serve(content, head)
         async with asyncio.timeout(4 * PATIENCE):  # two payloads; each call of an engine has a shorter one
