@@ -179,10 +179,15 @@ def _when(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
-def _put(record: _Record, document: Document) -> bool:
-    """Note a document that was read. Returns whether a load would get something else than before."""
+def _put(record: _Record, document: Document, *, unless_followed: bool = False) -> bool:
+    """Note a document that was read. Returns whether a load would get something else than before.
+
+    `unless_followed`: Not where an owner follows by now, which may have read a newer one, and would not read it again.
+    """
     with _lock:
         before = record.told
+        if unless_followed and record.following is not None and before is not None:
+            return False
         record.told, record.document, record.since, record.why = document.told, document, 0.0, ""
         record.told_why.clear()
     return before is not None and before.fingerprint != document.told.fingerprint
@@ -248,7 +253,8 @@ async def _once(source: Any, record: _Record) -> None:
         async with asyncio.timeout(source.connect_timeout + PATIENCE):
             feed = await source._connector(None)()
             await feed.subscribe()
-            _put(record, await _document(source, feed, await feed.head(), record.document, record.host))
+            document = await _document(source, feed, await feed.head(), record.document, record.host)
+            _put(record, document, unless_followed=True)
     except (EngineError, BadHead) as error:
         _unusable(source, record, str(error), lambda: None)
     except (OSError, EOFError, TimeoutError) as error:

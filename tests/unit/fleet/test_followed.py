@@ -530,3 +530,27 @@ def test_the_pause_that_a_head_asks_for_is_bounded(engine: MemoryEngine, source:
             assert 2.0 <= following_of(source)._follower.longest_pause <= 300.0
 
     asyncio.run(main())
+
+
+def test_who_has_asked_before_an_owner_followed_does_not_put_an_older_answer_over_its_newer_one(
+    engine: MemoryEngine, source: InMemory
+):
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def follow_meanwhile() -> None:
+                publish(engine, TWO)
+                owner = await stack.enter_async_context(following(source))
+                await owner.until(lambda: source.content_fingerprint() == followed._parsed(source, TWO).fingerprint)
+
+            loop = asyncio.get_running_loop()
+
+            def once(step: str) -> None:
+                if step == "payload":
+                    engine.on = lambda step: None
+                    asyncio.run_coroutine_threadsafe(follow_meanwhile(), loop).result(DEADLINE)
+
+            engine.on = once
+            assert (await asyncio.to_thread(source.read)).data == {"number": 2}
+
+    asyncio.run(main())
