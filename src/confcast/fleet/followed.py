@@ -290,7 +290,7 @@ class _Following:
 
     def __init__(self, source: Any, host: Host, record: _Record) -> None:
         self._source, self._host, self._record, record.host = source, host, record, host
-        self._follower = Follower(source._connector(host), self._take, self._away, back=self._back)
+        self._follower = Follower(source._connector(host), self._take, self._away, same=self._same)
         self._loop = asyncio.get_running_loop()
         self._outcome: Outcome | None = None  # of what is known now
         self._reported: Report | None = None
@@ -343,8 +343,10 @@ class _Following:
     def _away(self, error: EngineError) -> None:
         self._note(str(error))
 
-    def _back(self) -> None:
-        """The engine answers again, with the document that is known."""
+    def _same(self) -> None:
+        """The engine answers with the document that is known, perhaps again."""
+        if not self._record.since:
+            return
         assert self._record.document is not None, "it was taken"
         _put(self._record, self._record.document)
         _log.info("%s answers again: %s", self._source.shown, _called(self._record.document))

@@ -44,8 +44,8 @@ class Follower:
             taken. Returns whether it has: else it is called again at the next check. What it raises ends the
             connection, as an EngineError of the connection does.
         away: Called with why the connection was lost, or could not be made; once for each try.
-        back: Called after `away`, once a connection has read the head that was taken last: the outage is over, and
-            `take` has nothing to do.
+        same: Called when the head that was taken last was read once more: there is no outage, and `take` has nothing
+            to do.
         verify: Seconds between two checks.
         first_pause: Seconds before the first new try.
 
@@ -61,12 +61,11 @@ class Follower:
         take: Callable[[Feed, bytes | None], Awaitable[bool]],
         away: Callable[[EngineError], None],
         *,
-        back: Callable[[], None] = lambda: None,
+        same: Callable[[], None] = lambda: None,
         verify: float = VERIFY,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
-        self._connect, self._take, self._away, self._back = connect, take, away, back
-        self._is_away = False
+        self._connect, self._take, self._away, self._same = connect, take, away, same
         self._verify, self._first_pause = verify, first_pause
         self.longest_pause = LONGEST_PAUSE
         self.connects = 0
@@ -179,9 +178,8 @@ class Follower:
             head = await how()
         if self._taken != (head,):
             self._taken = (head,) if await self._take(feed, head) else None
-        elif self._is_away:
-            self._back()
-        self._is_away = False
+        else:
+            self._same()
         for asked in answered:
             self._refreshes.remove(asked)
             if not asked.done():
@@ -222,7 +220,6 @@ class Follower:
 
     def _fail(self, error: EngineError) -> None:
         self._count(error)
-        self._is_away = True
         self._away(error)
         self._refuse_refreshes(error)
 

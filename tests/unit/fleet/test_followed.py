@@ -554,3 +554,15 @@ def test_who_has_asked_before_an_owner_followed_does_not_put_an_older_answer_ove
             assert (await asyncio.to_thread(source.read)).data == {"number": 2}
 
     asyncio.run(main())
+
+
+def test_an_outage_that_somebody_else_has_noted_is_over_with_the_next_read(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            followed._unusable(source, followed._record(source), "it was slow once", lambda: None)
+            assert source.stale()
+            await owner.read()
+            assert source.stale() == ""
+
+    asyncio.run(main())

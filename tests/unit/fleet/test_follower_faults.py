@@ -27,17 +27,17 @@ class Host:
         self.engine = engine
         self.heads: list[bytes | None] = []
         self.away: list[EngineError] = []
-        self.backs = 0
+        self.same = 0
         self.taking: Callable[[bytes | None], Any] = lambda head: True
-        self.follower = Follower(engine.connect, self._take, self.away.append, back=self._back)
+        self.follower = Follower(engine.connect, self._take, self.away.append, same=self._same)
 
     async def _take(self, feed: Feed, head: bytes | None) -> bool:
         self.heads.append(head)
         taken = self.taking(head)
         return bool(await taken if asyncio.iscoroutine(taken) else taken)
 
-    def _back(self) -> None:
-        self.backs += 1
+    def _same(self) -> None:
+        self.same += 1
 
     def times(self, step: str) -> int:
         return self.engine.steps.count(step)
@@ -244,7 +244,8 @@ def test_a_connection_that_lasted_is_made_again_without_a_long_pause(engine: Mem
             await asyncio.sleep(60.0)
             engine.down = None
             await asyncio.sleep(60.0)
-            assert (host.heads, host.backs) == ([b"1"], 1)
+            assert host.heads == [b"1"]
+            assert host.same >= 1
             engine.lose()
             engine.head = b"2"
             await asyncio.sleep(FIRST_PAUSE + 0.01)
@@ -404,7 +405,7 @@ def test_equal_heads_are_read_and_not_handed_out(engine: MemoryEngine):
             engine.lose()
             await asyncio.sleep(1.0)
             assert host.heads == [b"1"]
-            assert host.backs == 1
+            assert host.same >= 50
 
     run(main())
 
