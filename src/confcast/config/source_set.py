@@ -56,8 +56,8 @@ class SourceSet:
         sources: The sources.
 
     Attributes:
-        followed: What the last read gave of each source with a `follow()` that could be read: the fingerprint of its
-            layer, by the source's index from the end (-1 is the last one).
+        followed: What the last read gave of each source with a `follow()` that could be read, or whose answer was none:
+            the fingerprint of its layer, by the source's index from the end (-1 is the last one).
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -87,6 +87,8 @@ class SourceSet:
                 found.fingerprints.append(_with_files(layer.fingerprint, files.items()))
             except ConfigError as error:
                 found.errors.append(error)
+                if index in self._follows and (answer := _fingerprint_of_answer(source)) is not None:
+                    followed[index] = answer
             noted.append(files)
         self._noted, self.followed = tuple(noted), followed
         return found
@@ -207,6 +209,17 @@ def _with_files(own: bytes, files: Iterable[tuple[Path, bytes]]) -> bytes:
     """The fingerprint of a source's own content and of the files that it noted, in the order of their paths."""
     noted = [each for _, each in sorted(files)]
     return combined([own, *noted]) if noted else own
+
+
+def _fingerprint_of_answer(source: Any) -> bytes | None:
+    """The fingerprint of what a source was told in the load that this thread is in; None if it asks nobody."""
+    if not hasattr(source, "_asked_now"):
+        return None
+    from confcast.config.sources.one_load import asked_in_load
+
+    answer = (asked_in_load.get() or {}).get(source)
+    known = answer is not None and answer.done() and answer.exception() is None
+    return bytes(answer.result().fingerprint) if known else None
 
 
 def _content_fingerprint(source: Source) -> bytes:

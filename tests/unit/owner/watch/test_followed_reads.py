@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from confcast import ConfigError, ConfigLoader, Layer, Problem
+from confcast.config.sources import polled
 from confcast.config.sources.layer import fingerprint_of
-from confcast.config.sources.one_load import takes_what_is_known
+from confcast.config.sources.one_load import asked_once, takes_what_is_known
 from confcast.owner.core.effects import Load
 from confcast.owner.watch.followed_reads import FollowedReads
 from confcast.wire.messages import Set
@@ -169,6 +170,32 @@ def test_of_a_source_that_failed_and_changed_meanwhile_nothing_is_said(bench: Be
 
     CONTENT["number"] = ValueError("broken")
     assert bench.contents(bench.load(mend)) == {}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Knows nothing before it has asked, and gets an answer that is no document."""
+
+    def _asked_now(self) -> polled.Told:
+        return polled.parsed(b"number = [", "toml", "asked", allow_empty=False)
+
+    def read(self) -> Layer:
+        return polled.ask(self, 60.0, lambda before: self._asked_now()).given()
+
+    def content_fingerprint(self) -> bytes:
+        return polled.fingerprint(self)
+
+    async def follow(self, host: Any) -> None:
+        raise NotImplementedError
+
+
+def test_an_answer_that_is_no_document_was_read_also_by_the_first_load() -> None:
+    """A restarted owner would else not say that it refuses what it finds."""
+    bench = Bench(Asked())
+    with asked_once():
+        first = bench.load()
+    assert bench.contents(first) == {-1: polled.mark_of(b"number = [", "toml")}
+    bench.reads.changed(-1)
+    assert bench.asked == []
 
 
 def test_a_dry_run_and_a_rebuild_count_for_nothing(bench: Bench) -> None:
