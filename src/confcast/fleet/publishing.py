@@ -38,7 +38,7 @@ from confcast.fleet.head import (
 )
 from confcast.fleet.reports import BadReport, Entry, What, decode_entry
 from confcast.fleet.reports import encode as encode_entry
-from confcast.fleet.rollout.hosts import hosts_of
+from confcast.fleet.rollout.hosts import called, hosts_of, is_there
 from confcast.fleet.rollout.machine import begun, next_stage, promoted
 from confcast.fleet.rollout.stages import is_last, name_of
 from confcast.fleet.rollout.tally import tally
@@ -382,6 +382,8 @@ def _already(found: _Found, digest: str, *, force: bool) -> Published | None:
 async def _publish(store: Store, found: _Found, digest: str, rollout: Rollout | None) -> _Change:
     head, salt = found.head, _salt(found.rev)
     if head is None:
+        if rollout is not None:
+            await _check_no_host_has_another(store, digest)
         first = "there was no head, so it is stable for all hosts at once: a rollout needs something to go back to"
         if found.raw is not None:
             first = "what was there was no head of confcast: it is stable for all hosts at once"
@@ -394,6 +396,17 @@ async def _publish(store: Store, found: _Found, digest: str, rollout: Rollout | 
     begins = begun(head.stable, digest, rollout, salt, found.rev, hosts)
     begins = msgspec.structs.replace(begins, retry=head.retry)
     return _Change("publish", begins, "rollout", f"{short(digest)} is rolled out: {_stages(rollout)}")
+
+
+async def _check_no_host_has_another(store: Store, digest: str) -> None:
+    """Raises Refused if a fleet has something else: its head is lost, and all of it would get this at once."""
+    hosts = hosts_of(await store.reports())
+    others = [each for each in hosts.values() if is_there(each) and each.report.digest not in ("", digest)]
+    if others:
+        has = f"{called(others[0].report)} has {short(others[0].report.digest)}"
+        raise Refused(f"there is no head to go back to, but {len(others)} of the hosts have something else ({has}): it "
+                      "was deleted, or the engine emptied. Publish what they have first; or this to all hosts at once, "
+                      "by --force and a --reason")  # fmt: skip
 
 
 def _stages(rollout: Rollout) -> str:

@@ -304,6 +304,18 @@ def test_a_head_that_was_deleted_is_published_anew_with_a_higher_number(engine: 
     assert (done.outcome, done.head.rev) == ("first", 3)
 
 
+def test_without_a_head_a_fleet_that_has_something_else_does_not_get_it_at_once(engine: MemoryEngine):
+    for host, digest in (("h1", digest_of(ONE)), ("h2", "")):
+        engine.reports[host] = encode_report(Report(host, digest, state="fault")), time.monotonic()
+    engine.reports["away"] = encode_report(Report("away", digest_of(THREE))), time.monotonic() - 1000.0
+    with pytest.raises(Refused, match=r"but 1 of the hosts have something else \(h1 has [0-9a-f]{8}\): .* by --force"):
+        publish(engine, TWO)
+    assert engine.head is None
+    assert publish(engine, ONE).outcome == "first"
+    engine.head = None
+    assert publish(engine, TWO, rollout=None).outcome == "first"
+
+
 def test_what_is_no_head_is_replaced_by_force_alone(engine: MemoryEngine):
     engine.head = b"somebody else's"
     for verb in (lambda: publish(engine, ONE), lambda: rollback(engine), lambda: confirm(engine)):

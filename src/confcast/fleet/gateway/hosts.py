@@ -2,7 +2,7 @@
 
 Guarantees. The number of hosts is bounded: in the place of a new one, the one that was silent for the longest is
 forgotten, unless all have a stream. A summary is bounded, too: of too many or too long reports first the reasons are
-shortened, then the labels left out, then the hosts that are away.
+shortened, then the names left out, then the labels (which rings are made of), then the hosts that are away.
 
 Ages are seconds of this process's monotonic clock: a host's own clock is never asked.
 """
@@ -144,8 +144,9 @@ def _ever_shorter(seen: list[Seen]) -> Iterator[list[Seen]]:
     for most in _REASONS:
         seen = [_with(each, reason=each.report.reason[:most]) for each in seen]
         yield seen
-    seen = [_with(each, labels={}, name="") for each in seen]
-    yield seen
+    for less in ({"name": ""}, {"labels": {}}):
+        seen = [_with(each, **less) for each in seen]
+        yield seen
     seen = sorted(seen, key=lambda each: (not each.connected, each.age))
     while seen:
         seen = seen[: len(seen) // 2]

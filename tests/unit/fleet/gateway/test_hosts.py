@@ -118,6 +118,14 @@ def test_reasons_are_shortened_before_anything_else_goes():
     assert reasons == ("why " * 50)[:30]
 
 
+def test_names_go_before_labels_since_those_are_what_rings_are_made_of():
+    hosts = Hosts(100, 14_000)
+    for number in range(100):
+        hosts.opened(Caller(f"{number}", "n" * 64, {"ring": "canary"}))
+    found = summary(hosts).values()
+    assert {(seen.report.name, seen.report.labels["ring"]) for seen in found} == {("", "canary")}
+
+
 def test_of_too_many_hosts_those_who_are_away_go_first():
     hosts = Hosts(100, 5_000)
     for number in range(100):
