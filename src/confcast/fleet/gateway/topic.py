@@ -79,6 +79,10 @@ class Topic:
         self.heads = 0
         self._known = heads.Head(stable="")
         self._away_since: float | None = time.monotonic()
+        self._line: tuple[tuple[str, bool, float, float], bytes] = (
+            ("", False, 0.0, 0.0),
+            b"",
+        )  # the last one, and of what
         self._next = asyncio.Event()
         self._to_keep = asyncio.Event()
         self._restored = asyncio.Event()
@@ -104,8 +108,11 @@ class Topic:
     def line(self, known: str) -> bytes:
         """The next line for a host that has the head of this digest; empty: for one that has none."""
         retry = self._known.retry or max(LONGEST_PAUSE, len(self.hosts) / _HOSTS_A_SECOND)
-        head = "" if self.head is None or self.digest == known else self.head.decode()
-        return gateway_lines.encode(Line(self.digest, head, retry, self.away))
+        says = self.digest, self.digest == known, retry, self.away
+        if says != self._line[0]:  # a fleet is told the same, and an encoding for each host would cost as much again
+            head = "" if self.head is None or self.digest == known else self.head.decode()
+            self._line = says, gateway_lines.encode(Line(self.digest, head, retry, self.away))
+        return self._line[1]
 
     @property
     def next_line(self) -> asyncio.Event:
