@@ -406,8 +406,11 @@ class _Following:
             self._report("loading")
 
     def _report_fault(self, raw: bytes | None, reason: str) -> None:
-        """Report that a head can't be used; under its own salt, if it has one."""
-        digest = salt = ""
+        """Report that a head can't be used; under its own salt, if it has one, else with what is known of before.
+
+        Whoever publishes without a head is told by that that hosts have something.
+        """
+        digest, salt = "" if self._record.document is None else self._record.document.digest, ""
         with contextlib.suppress(BadHead):
             if raw is not None:
                 head = decode(raw)

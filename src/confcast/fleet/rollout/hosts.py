@@ -33,9 +33,13 @@ def newest(seen: Iterable[Seen]) -> dict[str, Seen]:
     found, said = dict[str, Seen](), dict[str, Seen]()
     for each in seen:
         _keep_newer(found, each)
-        if each.report.digest and is_there(each):
+        if _has_reported(each) and is_there(each):
             _keep_newer(said, each)
-    return {host: each if each.report.digest else _with(each, said.get(host)) for host, each in found.items()}
+    return {host: each if _has_reported(each) else _with(each, said.get(host)) for host, each in found.items()}
+
+
+def _has_reported(each: Seen) -> bool:
+    return bool(each.report.digest) or each.report.state != "loading"
 
 
 def _keep_newer(found: dict[str, Seen], each: Seen) -> None:

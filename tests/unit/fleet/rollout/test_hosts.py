@@ -28,6 +28,8 @@ def test_what_a_host_has_said_counts_while_a_gateway_has_its_stream_and_no_repor
     records = [(summary("one", Seen(said, 5.0, connected=True)), 1.0), (summary("two", Seen(nothing, 0.0, True)), 0.1)]
     for order in (records, records[::-1]):
         assert hosts_of(order) == {"h": Seen(msgspec.structs.replace(said, labels={}), 0.1, connected=True)}
+    fault = Report("h", state="fault")
+    assert hosts_of([(encode(said), 9.0), (encode(fault), 1.0)]) == {"h": Seen(fault, 1.0)}
     records[0] = (encode(said), SEEN_WITHIN + 1)
     for order in (records, records[::-1]):
         assert hosts_of(order) == {"h": Seen(nothing, 0.1, connected=True)}, "it was away"
