@@ -7,6 +7,7 @@ import contextlib
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from confcast.fleet import reports
@@ -303,7 +304,11 @@ def test_a_report_is_cut_to_what_hosts_keep_to():
         engine = MemoryEngine()
         publish(engine, ONE)
         long = Report("a", "d" * 200, name="n" * 900, reason="r" * 5000, labels={f"{i}": "l" * 99 for i in range(40)})
-        async with gateway(engine.connect) as gw, connected(gw.host("a")) as feed:
+        long = msgspec.structs.replace(long, version=10**4000)
+        many = {f"{i}": "l" * 99 for i in range(30)}
+        async with gateway(engine.connect) as gw, connected(gw.host("a", labels=many)) as feed:
+            await until(lambda: "a" in in_summary(engine))
+            assert in_summary(engine)["a"].report.labels == {name: many[name][:64] for name in list(many)[:16]}
             await feed.report("a", reports.encode(long))
             await until(lambda: in_summary(engine).get("a") and in_summary(engine)["a"].report.reason)
             found = in_summary(engine)["a"].report

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable
 
 import msgspec
@@ -225,20 +226,25 @@ class Service:
 
 def bounded(report: reports.Report) -> reports.Report:
     """A report whose texts are of the lengths that hosts keep to."""
-    labels = dict(list(report.labels.items())[:16])
     return msgspec.structs.replace(
         report,
         digest=report.digest[:64],
         salt=report.salt[:64],
         name=report.name[: gateway_lines.LONGEST_ID],
         reason=report.reason[: reports.LONGEST_REASON],
-        labels={key[:64]: value[:64] for key, value in labels.items()},
+        labels=_bounded_labels(report.labels),
+        version=min(max(report.version, 0), sys.maxsize),  # JSON has numbers of thousands of digits
     )
+
+
+def _bounded_labels(labels: dict[str, str]) -> dict[str, str]:
+    return {key[:64]: value[:64] for key, value in list(labels.items())[:16]}
 
 
 def _caller(request: web.Request) -> Caller:
     try:
-        return gateway_lines.caller(request.headers)
+        caller = gateway_lines.caller(request.headers)
+        return msgspec.structs.replace(caller, labels=_bounded_labels(caller.labels))
     except BadLine as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from None
 
