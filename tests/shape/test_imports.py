@@ -273,6 +273,13 @@ def test_importing_confcast_imports_nothing_else():
     assert {name for name in after - before if name.partition(".")[0] not in sys.stdlib_module_names} == {"confcast"}
 
 
+def test_an_owner_loads_what_sources_that_follow_need_only_for_such_a_source():
+    before, after = loaded_by(""), loaded_by("import confcast.owner.lifecycle")
+    assert "confcast.owner.watch.following" in after
+    unwanted = ("asyncio", "random", "secrets", "ssl", "confcast.fleet", "confcast.owner.loop.outcomes")
+    assert not (after - before).intersection(unwanted)
+
+
 def test_a_worker_loads_nothing_of_the_owner_the_master_or_the_loader():
     program = """if True:
         import dataclasses, confcast.worker.connection.attachment, confcast.worker.override

@@ -43,7 +43,6 @@ from confcast.owner.loop.event_log import log_event, log_last_good
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
-from confcast.owner.loop.outcomes import Outcomes
 from confcast.owner.loop.questions import Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.store import handover
@@ -67,6 +66,7 @@ from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
 if TYPE_CHECKING:
     from confcast.config.sources.following import Host
+    from confcast.owner.loop.outcomes import Outcomes
 
 _log = logging.getLogger("confcast.owner")
 
@@ -283,8 +283,13 @@ class Lifecycle:
             former=Path(self._startup.former) if self._startup.former else None,
             follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
             relief=self._relief,
-            outcomes=Outcomes(self._reads, self._following.tell) if self._reads.sources else None,
+            outcomes=self._make_outcomes() if self._reads.sources else None,
         )
+
+    def _make_outcomes(self) -> Outcomes:
+        from confcast.owner.loop.outcomes import Outcomes  # here: most owners follow nothing
+
+        return Outcomes(self._reads, self._following.tell)
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
         return Rules(**msgspec.structs.asdict(self._startup.options), schema=schema, fields=fields)

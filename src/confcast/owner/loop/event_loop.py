@@ -25,7 +25,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
@@ -38,7 +38,6 @@ from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.falling_back import falls_back, with_goodness
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
-from confcast.owner.loop.outcomes import Outcomes
 from confcast.owner.loop.present_status import Present
 from confcast.owner.loop.probing import Probing
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
@@ -51,17 +50,18 @@ from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
 from confcast.wire.messages import Outcome, Query, Question, ReloadEvent, ToOwner
 
+if TYPE_CHECKING:
+    from confcast.owner.loop.outcomes import Outcomes
+
 _log = logging.getLogger("confcast.owner")
 
 _ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES})  # the core never sees these messages
 
 _RETRY_AFTER = 1.0  # seconds without accepting where no descriptor is left: the socket stays readable
 
-_LONGEST_WAIT = 86400.0
-"""Seconds that a turn waits at the most: a selector raises for a wait of 25 days, and a value may be set for longer."""
+_LONGEST_WAIT = 86400.0  # seconds of a turn: a selector raises for a wait of 25 days, and a value may be set for longer
 
-_FOLD_AFTER = 0.25
-"""Seconds that what the journal has appended waits for SQLite, so that many reloads are one transaction."""
+_FOLD_AFTER = 0.25  # seconds that what the journal has appended waits for SQLite: many reloads are one transaction
 
 _JOURNAL_RETRY_AFTER = 30.0
 """Seconds until SQLite is tried again, or a move into the state folder, after a failure."""

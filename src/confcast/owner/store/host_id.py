@@ -12,8 +12,8 @@ Rejected: /etc/machine-id (two owners on one machine are two hosts, and images a
 from __future__ import annotations
 
 import logging
+import os
 import re
-import secrets
 import socket
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def host_id(folder: Path) -> str:
     name = host_name()
     if (found := _kept(folder)) is not None and found[: -_DIGITS - 1] == name:
         return found
-    made = f"{name}-{secrets.token_hex(_DIGITS // 2)}"
+    made = f"{name}-{os.urandom(_DIGITS // 2).hex()}"
     try:
         whole_files.put(folder, FILE, f"{made}\n".encode())
     except OSError as error:

@@ -5,7 +5,7 @@ or returns ends the following: it is begun anew, after a pause that doubles up t
 half is drawn by chance. While another generation's owner takes over, nothing is followed, so that two owners do not
 pass for one host. At the end all is cancelled, again while a task swallows that, and waited for, half a second at the
 most: the thread is a daemon. A look-up of a name that hangs holds up neither that nor the process's end
-(`wire/patient_loops.py`). An owner without such sources imports no asyncio.
+(`wire/patient_loops.py`). An owner without such sources imports nothing for it.
 
 How. One coroutine owns the tasks, and waits for a change of what is wanted. Other threads change that under a lock, and
 wake the loop. Rejected: a thread for each source (see `config/sources/following.py`), and to wait for what follows in
@@ -15,7 +15,6 @@ the owner's own loop (a `follow()` that blocks would hold up every vote).
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 import traceback
@@ -24,7 +23,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from confcast.config.source_set import without_its_secrets
-from confcast.owner.watch.light_asyncio import import_asyncio
 from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 
@@ -78,6 +76,8 @@ class Following:
         """
         if not self._sources:
             return
+        from confcast.owner.watch.light_asyncio import import_asyncio
+
         import_asyncio()  # in this thread: another one would take memory of its own for it
         from confcast.wire.patient_loops import new_event_loop
 
@@ -146,10 +146,7 @@ class Following:
         while not main.done():
             try:
                 loop.run_until_complete(main)
-            except (
-                SystemExit,
-                KeyboardInterrupt,
-            ) as error:  # of a follow()'s own task: it ends the run
+            except (SystemExit, KeyboardInterrupt) as error:  # of a follow()'s own task: it ends the run
                 self._on_stray_failure(loop, {"exception": error})
             except BaseException as error:
                 _log.critical("following has ended", exc_info=to_be_logged(error))
@@ -186,6 +183,7 @@ class Following:
     async def _keep_following(self, key: int) -> None:
         """Follow, and begin anew whenever that ends."""
         import asyncio
+        import random
 
         pause, complaint = _FIRST_PAUSE, ""
         while True:
