@@ -85,6 +85,7 @@ async def gateway(
     try:
         await until(lambda: topic.head is not None)
         found = await server.listen(Address("127.0.0.1", port))
+        topic.listens()
         scheme = "https" if tls is not None else "http"
         yield Running(f"{scheme}://{found}", found.port, topic, server)
     finally:

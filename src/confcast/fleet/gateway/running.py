@@ -169,6 +169,8 @@ async def _start(
     if missing := ", ".join(repr(topic.key) for topic in topics.values() if topic.head is None):
         _log.warning("no head is known yet of %s; the other keys are served", missing)
     found = await server.listen(where)
+    for topic in topics.values():
+        topic.listens()
     scheme = "https" if server.is_secure else "http"
     listening(f"{scheme}://{found}")
 

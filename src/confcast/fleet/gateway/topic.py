@@ -86,6 +86,7 @@ class Topic:
         self._next = asyncio.Event()
         self._to_keep = asyncio.Event()
         self._restored = asyncio.Event()
+        self._listens = asyncio.Event()
         self._store: Store | None = None
 
     # ---- for those who serve hosts
@@ -179,8 +180,13 @@ class Topic:
         await self._follower.refresh()
         await self._follower.refresh()  # one read, then the report, then another read: the report has been answered
 
+    def listens(self) -> None:
+        """Write summaries from now on: a gateway that has found its port taken is none, and has no hosts."""
+        self._listens.set()
+
     async def _summaries(self) -> None:
         await self._restored.wait()
+        await self._listens.wait()
         while True:
             self._follower.report(self._gateway, self.hosts.summary(self._gateway))
             await asyncio.sleep(self._limits.pause)
