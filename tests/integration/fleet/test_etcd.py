@@ -16,6 +16,7 @@ from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import EngineError, Fault, Feed, Unreachable
 from confcast.fleet.engines.etcd import EtcdStore
 from confcast.fleet.follower import Follower
+from confcast.fleet.unnamed import drop_unnamed
 from tests.support.certificates import Authority
 from tests.support.engines.etcd import Cluster, Etcd, b64
 from tests.support.engines.server import Program
@@ -194,6 +195,22 @@ async def test_old_entries_are_deleted_and_the_newest_stay(server: Etcd, key: st
             found = [int(each) for each in await store.entries(100)]
             assert found == list(range(number, number - len(found), -1))
             assert min(number + 1, 5) <= len(found) <= 7
+
+
+async def test_payloads_are_dropped_also_where_very_many_were_published_within_the_hour(server: Etcd, key: str):
+    """What says that they are fresh is a longer answer than any other one that names no payload."""
+    old, digests = "f" * 64, [f"{number:064}" for number in range(500)]
+    async with connected(server, key) as store:
+        assert await store.swap(None, b"1", b"entry")
+        for at in range(0, 500, 50):
+            names = [f"{folder}/{digest}" for digest in digests[at : at + 50] for folder in ("payload", "fresh")]
+            puts = [{"key": b64(store._named(name)), "value": "", "lease": "0"} for name in names]
+            server.ask("kv/txn", {"success": [{"request_put": put} for put in puts]})
+        server.ask("kv/put", {"key": b64(store._named(f"payload/{old}")), "value": ""})
+        assert [each.digest for each in await store.old_payloads(())] == [old]
+        assert await drop_unnamed(store) == [old]
+        assert await store.payload(old) is None
+        assert await store.payload(digests[0]) == b""
 
 
 async def test_a_head_that_came_twice_to_be_absent_is_audited_twice(server: Etcd, key: str):

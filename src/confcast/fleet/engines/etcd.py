@@ -66,7 +66,8 @@ _SILENT = 1.0  # seconds after which a watch is lost that has not told of a writ
 _TO_CLOSE = 1.0  # seconds
 _MOST_PAYLOAD_ANSWER = MOST_PAYLOAD * 4 // 3 + 4096
 _MOST_ENTRY_ANSWER = 8192
-_MOST_KEYS_ANSWER = 8 * 1024 * 1024
+_MOST_KEYS = 10_000
+_MOST_KEY = 1024  # bytes of an answer for each
 _MOST_REPORTS_ANSWER = 64 * 1024 * 1024
 _MOST_REPORTS = 10_000
 _MUST_HAVE_LEADER = {"Grpc-Metadata-hasleader": "true"}
@@ -234,11 +235,8 @@ class EtcdStore:
 
     async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
         """As of `Store`; the order is that of their making."""
-        all_of_them = {**self._all("payload/"), "keys_only": True, "sort_order": "ASCEND", "sort_target": "CREATE"}
-        fresh = {**self._all("fresh/"), "keys_only": True}
-        payloads = await self._api.ask_store("kv/range", all_of_them, most=_MOST_KEYS_ANSWER)
-        known = {_last_part(each.key) for each in (await self._api.ask_store("kv/range", fresh)).kvs}
-        found = map(_last_part, (each.key for each in payloads.kvs))
+        found, fresh = [await self._oldest(folder) for folder in ("payload/", "fresh/")]
+        known = set(fresh)
         return [OldPayload(each, None) for each in found if each not in known and each not in named][:MOST_DROPPED]
 
     async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
@@ -279,6 +277,12 @@ class EtcdStore:
         reply = await self._api.ask_store("kv/range", {"key": self._head})
         self._last, self._revision = reply.kvs[0] if reply.kvs else None, reply.header.revision
         return self._last
+
+    async def _oldest(self, folder: str) -> list[str]:
+        """The last parts of the keys in a folder, the oldest first: of as many as entries can name, and some more."""
+        which = {"keys_only": True, "sort_order": "ASCEND", "sort_target": "CREATE", "limit": str(_MOST_KEYS)}
+        reply = await self._api.ask_store("kv/range", {**self._all(folder), **which}, most=_MOST_KEYS * _MOST_KEY)
+        return [found.key.rpartition(b"/")[2].decode() for found in reply.kvs]
 
     async def _is_renewed(self, lease: str) -> bool:
         """Renew a lease; False if there is none any more. The answer is a stream of one line."""
@@ -412,7 +416,3 @@ def _is_missing(key: bytes) -> dict[str, Any]:
 
 def _put(key: bytes, value: bytes, lease: str = "0") -> dict[str, Any]:
     return {"request_put": {"key": key, "value": value, "lease": lease}}
-
-
-def _last_part(key: bytes) -> str:
-    return key.rpartition(b"/")[2].decode()

@@ -505,3 +505,12 @@ def test_status_shows_what_a_rollout_waits_for(engine: MemoryEngine, run: Run):
         [digest_of(TWO.encode())[:8], "next", "2"]
     ]
     assert json.loads(run("status", "--json").out)["rollout"]["lacking"] == 2
+
+
+def test_what_failed_after_a_change_is_a_line_of_its_own():
+    head = publishing.Head("0" * 64, rev=3)
+    done = publishing.Published("forced", head, "3-abc", "2-def", "to all hosts", "payloads stay: no right to delete")
+    report = publish.outcome(done)
+    assert report.text.splitlines()[1] == "warning    payloads stay: no right to delete"
+    assert report.data["warning"] == "payloads stay: no right to delete"
+    assert "warning" not in publish.outcome(done._replace(warning="")).data
