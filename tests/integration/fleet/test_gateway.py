@@ -53,6 +53,27 @@ def test_a_host_gets_the_head_and_each_that_comes_after_it(poll: bool):
     run(main)
 
 
+@pytest.mark.parametrize("poll", [False, True])
+def test_the_gateway_is_asked_for_a_head_that_no_line_has_brought(poll: bool):
+    """A reload that a person asks for answers for what was there when it was called."""
+
+    async def main() -> None:
+        engine = MemoryEngine()
+        first = publish(engine, ONE)
+        async with gateway(engine.connect) as gw, connected(gw.host(poll=poll)) as feed:
+            assert await feed.head() == await feed.head() == first
+            assert feed._reader is not None
+            feed._reader.cancel()
+            second = publish(engine, TWO, rev=2)
+            await until(lambda: gw.topic.head == second)
+            assert await feed.head() == await feed.verify() == second
+            gw.server.service._topics.clear()
+            with pytest.raises(EngineError):
+                await feed.head()
+
+    run(main)
+
+
 def test_a_head_keeps_its_bytes_exactly():
     async def main() -> None:
         engine = MemoryEngine()

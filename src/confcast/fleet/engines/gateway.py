@@ -188,6 +188,7 @@ class GatewayFeed:
         self._hints = Hints()
         self._head = b""
         self._digest = ""
+        self._is_new = False  # a line has brought another head since `head` was called last
         self.away = self.retry = 0.0
 
     async def open(self) -> Line:
@@ -220,7 +221,16 @@ class GatewayFeed:
         await self._hints.wait()
 
     async def head(self) -> bytes | None:
-        """See `Feed`: the newest line's, while lines come."""
+        """See `Feed`: that of a line that has come since the last call, or else the gateway is asked."""
+        if not self._is_new:
+            before = self._digest
+            line = await self._poll(0.0)
+            if self._digest == before:  # else the stream has brought a newer one than this answer may have
+                self._take(line)
+        self._is_new = False
+        return self._newest()
+
+    def _newest(self) -> bytes:
         if self._hints.error is not None:
             raise self._hints.error
         return self._head
@@ -230,7 +240,7 @@ class GatewayFeed:
         if self.away > _MOVES_AFTER and self._gateways.may_move():
             self._gateways.failed(self._access)
             raise Unreachable(f"{self._access.shown}: {_lost_engine(self.away)}")
-        return await self.head()
+        return self._newest()
 
     async def payload(self, digest: str) -> bytes | None:
         """See `Feed`."""
@@ -301,6 +311,7 @@ class GatewayFeed:
         if line.head:
             is_new = line.digest != self._digest
             self._head, self._digest = line.head.encode(), line.digest
+            self._is_new = self._is_new or is_new
             return is_new
         if line.digest != self._digest:
             raise Unreachable(f"{self._access.shown}: the gateway has another head than the one that it sent last")
