@@ -218,8 +218,9 @@ def _fingerprint_of_answer(source: Any) -> bytes | None:
     from confcast.config.sources.one_load import asked_in_load
 
     answer = (asked_in_load.get() or {}).get(source)
-    known = answer is not None and answer.done() and answer.exception() is None
-    return bytes(answer.result().fingerprint) if known else None
+    if answer is None or not answer.done() or answer.exception() is not None:
+        return None
+    return bytes(answer.result().fingerprint)
 
 
 def _content_fingerprint(source: Source) -> bytes:
