@@ -23,7 +23,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -143,13 +143,12 @@ def stale() -> list[str]:
     """A sentence for each followed source whose engine gives no usable answer."""
     with _lock:
         known = list(_records.items())
-    return [_stale(source, record) for source, record in known if record.since]
+    return [sentence for source, record in known if (sentence := _stale(source, record))]
 
 
 def stale_of(source: Any) -> str:
     """That sentence for one source; empty if its engine answers."""
-    record = _record(source)
-    return _stale(source, record) if record.since else ""
+    return _stale(source, _record(source))
 
 
 async def follow(source: Any, host: Host) -> None:
@@ -166,8 +165,14 @@ def _record(source: Any) -> _Record:
 
 
 def _stale(source: Any, record: _Record) -> str:
+    """That there is no usable answer, or that a gateway has none of its engine; empty if there is one."""
+    since, why, following = record.since, record.why, record.following
+    if not since and following is not None:
+        since, why = following.second_hand()
+    if not since:
+        return ""
     used = f"; {_called(record.document)} is used" if record.document is not None else ""
-    return f"{source.shown}: stale since {_when(record.since)}: {record.why}{used}"
+    return f"{source.shown}: stale since {_when(since)}: {why}{used}"
 
 
 def _called(document: Document | None) -> str:
@@ -289,7 +294,9 @@ class _Following:
 
     def __init__(self, source: Any, host: Host, record: _Record) -> None:
         self._source, self._host, self._record, record.host = source, host, record, host
-        self._follower = Follower(source._connector(host), self._take, self._away, same=self._same)
+        self._connector: Callable[[], Awaitable[Feed]] = source._connector(host)
+        self._feed: Any = None
+        self._follower = Follower(self._connect, self._take, self._away, same=self._same)
         self._loop = asyncio.get_running_loop()
         self._outcome: Outcome | None = None  # of what is known now
         self._reported: Report | None = None
@@ -317,7 +324,17 @@ class _Following:
         if why:
             self._note(why, if_unknown=True)
 
+    def second_hand(self) -> tuple[float, str]:
+        """Since when, and why, a gateway has not had its head from the engine; 0.0 if it has it. For any thread."""
+        feed = self._feed
+        why: str = getattr(feed, "trouble", "")
+        return (feed.troubled_since, f"the gateway says: {why}") if why else (0.0, "")
+
     # ---- what the follower finds
+
+    async def _connect(self) -> Feed:
+        feed = self._feed = await self._connector()
+        return feed
 
     async def _take(self, feed: Feed, raw: bytes | None) -> bool:
         try:

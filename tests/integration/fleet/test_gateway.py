@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -162,6 +163,30 @@ def test_while_the_engine_is_away_the_last_head_and_its_payload_are_served_and_i
 
 
 # ---- payloads
+
+
+@pytest.mark.parametrize("loss", ["away", "no head"])
+def test_hosts_are_told_why_a_head_may_not_be_the_engines_and_at_once_that_it_is_again(loss: str):
+    async def main() -> None:
+        engine = MemoryEngine()
+        head = publish(engine, ONE)
+        async with gateway(engine.connect, limits=limited(heartbeat=0.05)) as gw, connected(gw.host()) as feed:
+            assert feed.trouble == ""
+            if loss == "away":
+                engine.down = Unreachable("the engine is away")
+                engine.lose(engine.down)
+            else:
+                engine.put(None)
+            await until(lambda: loss in feed.trouble)
+            assert 0.0 <= time.time() - feed.troubled_since < DEADLINE
+            assert await feed.head() == head
+            heartbeat, gw.topic._limits = gw.topic.next_line, limited(heartbeat=3600.0)
+            await heartbeat.wait()  # the last one
+            engine.down = None
+            engine.put(head)
+            await until(lambda: not feed.trouble)
+
+    run(main)
 
 
 def test_a_storm_of_hosts_has_a_payload_fetched_once():

@@ -19,7 +19,7 @@ from confcast.fleet.engines.engine import Feed, Unreachable
 from confcast.fleet.head import Head, digest_of, encode, position
 from confcast.fleet.reports import Report, decode_reports
 from confcast.fleet.sources import _Followed
-from tests.support.engines.memory import MemoryEngine
+from tests.support.engines.memory import MemoryEngine, MemoryStore
 from tests.support.waiting import DEADLINE
 
 ONE, TWO = b"number = 1\n", b"number = 2\n"
@@ -125,6 +125,25 @@ def test_a_host_that_follows_no_more_still_gets_what_is_meant_for_it(engine: Mem
         async with following(source) as owner:
             assert await owner.read() == {"number": 2}
         assert await owner.read() == {"number": 2}
+
+    asyncio.run(main())
+
+
+def test_what_a_gateway_says_of_its_own_engine_is_said_as_stale(
+    engine: MemoryEngine, source: InMemory, monkeypatch: pytest.MonkeyPatch
+):
+    """The stream from the gateway is whole: without that, a host would call a head in step that is gone."""
+    monkeypatch.setattr(MemoryStore, "trouble", "", raising=False)
+    monkeypatch.setattr(MemoryStore, "troubled_since", 86400.0, raising=False)
+
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            assert source.stale() == ""
+            monkeypatch.setattr(MemoryStore, "trouble", "there is no head")
+            assert "stale since 1970-01-02" in source.stale()
+            assert f"the gateway says: there is no head; rev 0 ({digest_of(ONE)[:8]}) is used" in source.stale()
+            assert followed.stale() == [source.stale()]
 
     asyncio.run(main())
 

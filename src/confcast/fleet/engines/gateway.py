@@ -173,7 +173,14 @@ class Gateways:
 
 
 class GatewayFeed:
-    """A connection to one gateway; see `engine.Feed`."""
+    """A connection to one gateway; see `engine.Feed`.
+
+    Attributes:
+        away: Seconds for which the gateway has not heard from its engine.
+        retry: Seconds between two tries to connect at the most, as the gateway says.
+        trouble: Why the gateway's head may not be the engine's; empty if it is.
+        troubled_since: Since when, in seconds since 1970.
+    """
 
     def __init__(self, gateways: Gateways, access: Access, key: str, headers: Mapping[str, str]) -> None:
         self._gateways, self._access, self._key, self._headers = gateways, access, key, headers
@@ -190,6 +197,7 @@ class GatewayFeed:
         self._digest = ""
         self._is_new = False  # a line has brought another head since `head` was called last
         self.away = self.retry = 0.0
+        self.trouble, self.troubled_since = "", 0.0
 
     async def open(self) -> Line:
         """Wait for the first line. Raises EngineError."""
@@ -307,6 +315,7 @@ class GatewayFeed:
         self._gateways.heard(line)
         if line.away > _MOVES_AFTER >= self.away:
             _log.warning("%s: %s; its head is used on", self._access.shown, _lost_engine(line.away))
+        self._note_trouble(line)
         self.away, self.retry = line.away, line.retry or self.retry
         if line.head:
             is_new = line.digest != self._digest
@@ -316,6 +325,14 @@ class GatewayFeed:
         if line.digest != self._digest:
             raise Unreachable(f"{self._access.shown}: the gateway has another head than the one that it sent last")
         return False
+
+    def _note_trouble(self, line: Line) -> None:
+        """An outage of the gateway's engine is logged by its length; what else is wrong with its head, at once."""
+        if line.trouble and not self.trouble:
+            self.troubled_since = time.time() - line.away
+        if line.trouble and not line.away and line.trouble != self.trouble:
+            _log.warning("%s: the gateway says: %s; its head is used on", self._access.shown, printable(line.trouble))
+        self.trouble = printable(line.trouble)[: gateway_lines.LONGEST_TROUBLE]
 
     def _decode(self, content: bytes) -> Line:
         try:

@@ -39,6 +39,9 @@ LONGEST_WAIT = 25.0
 LONGEST_LINE = 8 * 1024
 """Bytes of the longest line; a head of 1 KB has six times as many where each of its characters is escaped."""
 
+LONGEST_TROUBLE = 300
+"""Characters of `Line.trouble`."""
+
 LONGEST_ID = 128
 LONGEST_LABELS = 4 * 1024
 """Characters of a host's id, and of its labels as a header."""
@@ -52,12 +55,14 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         head: The head; empty in a line that has nothing new.
         retry: Seconds that a host waits at the most between two tries to connect, by the fleet's size.
         away: Seconds for which the gateway has not heard from its engine; 0.0 while it does.
+        trouble: Why the head may not be the engine's, in words: the engine is away, or its head is gone or none.
     """
 
     digest: str
     head: str = ""
     retry: float = 0.0
     away: float = 0.0
+    trouble: str = ""
 
 
 class BadLine(ValueError):

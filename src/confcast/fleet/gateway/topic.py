@@ -28,6 +28,7 @@ from confcast.fleet.gateway.hosts import Hosts
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.payloads import Payloads
 from confcast.fleet.reports import Summary
+from confcast.texts import shortened
 
 _HOSTS_A_SECOND = 500
 """How many hosts a gateway takes back in a second without being slow: `Line.retry` spreads more of them."""
@@ -75,14 +76,12 @@ class Topic:
         self.head: bytes | None = None
         self.digest = self.disk_trouble = ""
         self._outage = self._fault = ""
+        self._told_trouble = False  # hosts are told at once when it is over
         self.closing = False
         self.heads = 0
         self._known = heads.Head(stable="")
         self._away_since: float | None = time.monotonic()
-        self._line: tuple[tuple[str, bool, float, float], bytes] = (
-            ("", False, 0.0, 0.0),
-            b"",
-        )  # the last one, and of what
+        self._line: tuple[tuple[str, bool, float, float, str] | None, bytes] = None, b""  # the last one, and of what
         self._next = asyncio.Event()
         self._to_keep = asyncio.Event()
         self._restored = asyncio.Event()
@@ -109,10 +108,12 @@ class Topic:
     def line(self, known: str) -> bytes:
         """The next line for a host that has the head of this digest; empty: for one that has none."""
         retry = self._known.retry or max(LONGEST_PAUSE, len(self.hosts) / _HOSTS_A_SECOND)
-        says = self.digest, self.digest == known, retry, self.away
+        trouble = shortened(self.trouble, gateway_lines.LONGEST_TROUBLE)
+        self._told_trouble |= bool(trouble)
+        says = self.digest, self.digest == known, retry, self.away, trouble
         if says != self._line[0]:  # a fleet is told the same, and an encoding for each host would cost as much again
             head = "" if self.head is None or self.digest == known else self.head.decode()
-            self._line = says, gateway_lines.encode(Line(self.digest, head, retry, self.away))
+            self._line = says, gateway_lines.encode(Line(self.digest, head, retry, self.away, trouble))
         return self._line[1]
 
     @property
@@ -254,6 +255,7 @@ class Topic:
             self._fault = self._complain(self._fault, error)
             return True
         self._fault = ""
+        self._over()
         self._follower.pause_up_to(head.retry)
         if content != self.head:
             self._serve(content, head)
@@ -272,6 +274,13 @@ class Topic:
             self._away_since = None
             _log.info("key %r: the engine is heard", self.key)
         self._outage = ""
+        self._over()
+
+    def _over(self) -> None:
+        """Tell hosts that there is no trouble any more, if some know of it."""
+        if self._told_trouble and not self.trouble:
+            self._told_trouble = False
+            self._tell()
 
     def _complain(self, before: str, error: Exception) -> str:
         """Log what is wrong, unless it was said before. Returns what is."""
