@@ -237,7 +237,7 @@ async def _document(source: Any, feed: Feed, raw: bytes | None, known: Document 
     digest = head.stable if host is None else chosen(head, host.id, dict(host.labels))
     if known is not None and known.digest == digest:
         return Document(raw, head, digest, known.payload, known.told)
-    async with in_time(f"the payload {digest[:8]}", PATIENCE):
+    async with in_time(f"the payload {digest[:8]}: no answer", PATIENCE):
         payload = await feed.payload(digest)
     if payload is None:
         raise Fault(f"the head (rev {head.rev}) names the payload {digest[:8]}, which is not there")

@@ -20,7 +20,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, Unreachable
+from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, Unreachable, in_time
 from confcast.fleet.reports import BEAT
 
 VERIFY = 30.0
@@ -125,9 +125,9 @@ class Follower:
         had_head_at: float | None = None
         self.connects += 1
         try:
-            async with _deadline("does not take a connection"):
+            async with in_time("the engine does not take a connection", PATIENCE):
                 feed = await self._connect()
-            async with _deadline("does not confirm the subscription"):
+            async with in_time("the engine does not confirm the subscription", PATIENCE):
                 await feed.subscribe()
             self._hinted, self._lost, self._unsent = False, None, self._report is not None
             pump = asyncio.create_task(self._pump(feed))
@@ -174,7 +174,7 @@ class Follower:
         """Read the head, and hand it out if it is another one."""
         self._hinted = False  # a hint that comes from here on may be about a later head than the one that is read
         answered = self._refreshes.copy()
-        async with _deadline("gives no answer"):
+        async with in_time("the engine gives no answer", PATIENCE):
             head = await how()
         if self._taken != (head,):
             self._taken = (head,) if await self._take(feed, head) else None
@@ -191,7 +191,7 @@ class Follower:
             return
         self._unsent = False
         try:
-            async with _deadline("does not take a report"):
+            async with in_time("the engine does not take a report", PATIENCE):
                 await feed.report(*self._report)
         except Fault as error:
             self._count(error)
@@ -251,23 +251,6 @@ class _Lost(Exception):
     def __init__(self, error: EngineError, lasted: float) -> None:
         super().__init__(str(error))
         self.error, self.lasted = error, lasted
-
-
-class _deadline:  # noqa: N801 - used as a statement
-    """An `async with` of PATIENCE seconds: raises Unreachable, which says what the engine does not do."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    async def __aenter__(self) -> None:
-        self._timeout = asyncio.timeout(PATIENCE)
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *about: object) -> None:
-        try:
-            await self._timeout.__aexit__(*about)  # type: ignore[arg-type]
-        except TimeoutError as error:
-            raise Unreachable(f"the engine {self._what} within {PATIENCE:g} s") from error
 
 
 def _as_engine_error(error: Exception) -> EngineError:

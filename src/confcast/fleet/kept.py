@@ -12,15 +12,14 @@ import hashlib
 import logging
 from pathlib import Path
 
-import msgspec
-
+from confcast.config.sources import last_known
+from confcast.fleet.head import digest_of
 from confcast.wire.files import whole_files
-from confcast.wire.messages import UNDECODABLE, WithSecrets
+from confcast.wire.messages import WithSecrets
 
 PREFIX = "fleet_good-"
 """What the names of the files begin with."""
 
-_DIGEST = 32
 _log = logging.getLogger("confcast.fleet")
 
 
@@ -44,8 +43,7 @@ class Good(WithSecrets, frozen=True):
 
 def save(folder: Path, name: str, good: Good) -> None:
     """Keep this in the place of what was kept before under this name. Raises OSError."""
-    body = msgspec.msgpack.encode(good)
-    whole_files.put(folder, _file(name), hashlib.sha256(body).digest() + body, durable=True)
+    whole_files.put(folder, _file(name), last_known.encoded(good), durable=True)
 
 
 def find(folder: Path, name: str) -> Good | None:
@@ -58,14 +56,8 @@ def find(folder: Path, name: str) -> Good | None:
     except OSError as error:
         _log.warning("%s can't be read, so what was good last is not known: %s", path, error.strerror)
         return None
-    digest, body = content[:_DIGEST], content[_DIGEST:]
-    good: Good | None = None
-    if hashlib.sha256(body).digest() == digest:
-        try:
-            good = msgspec.msgpack.decode(body, type=Good)
-        except UNDECODABLE:
-            good = None
-    if good is None or hashlib.sha256(good.payload).hexdigest() != good.digest:
+    good = last_known.decoded(content, Good)
+    if good is None or digest_of(good.payload) != good.digest:
         _log.warning("%s is damaged, so what was good last is not known", path)
         return None
     return good

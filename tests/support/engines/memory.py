@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import ClassVar
 
 from confcast.fleet.engines import engine as limits
-from confcast.fleet.engines.engine import EngineError, Hints, OldPayload, Seen, Unreachable
+from confcast.fleet.engines.engine import EngineError, Hints, OldPayload, Stored, Unreachable
 
 
 class MemoryEngine:
@@ -148,10 +148,10 @@ class MemoryStore:
                 del self.engine.puts[each.digest]
                 del self.engine.payloads[each.digest]
 
-    async def reports(self) -> list[Seen]:
+    async def reports(self) -> list[Stored]:
         await self.engine.step("reports")
         now = time.monotonic()
-        return [Seen(record, now - at) for record, at in self.engine.reports.values()]
+        return [Stored(record, now - at) for record, at in self.engine.reports.values()]
 
     async def close(self) -> None:
         self.engine._stores.discard(self)

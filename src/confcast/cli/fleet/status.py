@@ -15,8 +15,7 @@ from confcast.cli.fleet import engine_options
 from confcast.cli.report import ExitCode, Report, line, table, when
 
 if TYPE_CHECKING:
-    from confcast.fleet.engines.engine import Seen as Record
-    from confcast.fleet.engines.engine import Store
+    from confcast.fleet.engines.engine import Store, Stored
     from confcast.fleet.engines.link import Link
     from confcast.fleet.reports import Seen
 
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> Report:
     return engine_options.asked(options, ask)
 
 
-def report(key: str, raw: bytes | None, records: list[Record]) -> Report:
+def report(key: str, raw: bytes | None, records: list[Stored]) -> Report:
     """The report on this head and these records, for a person and for a program."""
     from confcast.fleet.head import BadHead, decode, id_of
     from confcast.fleet.rollout.hosts import hosts_of, is_there
@@ -143,7 +142,7 @@ def _stale(hosts: Iterable[Seen]) -> list[str]:
     return _names(each for each in hosts if not is_alive(each))
 
 
-def _gateways(records: Iterable[Record]) -> list[dict[str, Any]]:
+def _gateways(records: Iterable[Stored]) -> list[dict[str, Any]]:
     from confcast.fleet.reports import BadReport, decode_summary
 
     found = []

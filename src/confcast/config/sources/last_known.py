@@ -12,12 +12,15 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from confcast.config.sources.layer import fingerprint_of
 from confcast.wire.files import whole_files
 from confcast.wire.messages import UNDECODABLE, WithSecrets
+
+K = TypeVar("K", bound=msgspec.Struct)
 
 PREFIX = "last_known-"
 """What the names of the files begin with."""
@@ -70,10 +73,10 @@ def save(kept: Kept, shown: str) -> None:
     folder = _folder
     if folder is None:
         return
-    body = msgspec.msgpack.encode(kept)
+    content = encoded(kept)
     with _lock:
         try:
-            whole_files.put(folder, _file(kept.name), fingerprint_of(body) + body)
+            whole_files.put(folder, _file(kept.name), content)
             _prune(folder)
         except OSError as error:
             text = "what %s gave can't be kept in %s, so no server starts on it while that is not reached: %s"
@@ -96,7 +99,7 @@ def find(name: str, shown: str) -> Kept | None:
     except OSError as error:
         _warn_once("%s can't be read, so what %s gave last is not known: %s", path, shown, error.strerror)
         return None
-    kept = _decoded(content)
+    kept = decoded(content, Kept)
     if kept is None or kept.name != name:
         _warn_once("%s is damaged, so what %s gave last is not known", path, shown)
         return None
@@ -110,12 +113,19 @@ def _warn_once(text: str, *about: object) -> None:
         _log.warning(text, *about)
 
 
-def _decoded(content: bytes) -> Kept | None:
+def encoded(kept: msgspec.Struct) -> bytes:
+    """What a file has of this: a digest, and behind it the Struct."""
+    body = msgspec.msgpack.encode(kept)
+    return fingerprint_of(body) + body
+
+
+def decoded(content: bytes, kind: type[K]) -> K | None:
+    """The Struct of this kind that a file has; None if it is half a file, a damaged one, or another kind's."""
     digest, body = content[:_DIGEST], content[_DIGEST:]
     if fingerprint_of(body) != digest:
         return None
     try:
-        return msgspec.msgpack.decode(body, type=Kept)
+        return msgspec.msgpack.decode(body, type=kind)
     except UNDECODABLE:
         return None
 

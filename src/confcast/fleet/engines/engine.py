@@ -55,11 +55,11 @@ class TooLarge(EngineError):
 
 
 @contextlib.asynccontextmanager
-async def in_time(shown: str, seconds: float | None = None) -> AsyncIterator[None]:
+async def in_time(lacks: str, seconds: float | None = None) -> AsyncIterator[None]:
     """An `async with` whose body has PATIENCE, or so many seconds.
 
     Raises:
-        Unreachable: It took longer; `shown` names the engine.
+        Unreachable: It took longer; `lacks` says of what, as the text's beginning: "redis://10.0.0.1: no answer".
     """
     import asyncio
 
@@ -68,7 +68,7 @@ async def in_time(shown: str, seconds: float | None = None) -> AsyncIterator[Non
         async with asyncio.timeout(limit):
             yield
     except TimeoutError as error:
-        raise Unreachable(f"{shown}: no answer within {limit:g} s") from error
+        raise Unreachable(f"{lacks} within {limit:g} s") from error
 
 
 class Feed(Protocol):
@@ -104,7 +104,7 @@ class Feed(Protocol):
         """Close the connection, within a second, and leave nothing behind. May be called again, and never raises."""
 
 
-class Seen(NamedTuple):
+class Stored(NamedTuple):
     """A record as `Store.reports` finds it.
 
     Attributes:
@@ -166,7 +166,7 @@ class Store(Feed, Protocol):
         head, and nothing that was put within UNTOUCHED seconds.
         """
 
-    async def reports(self) -> list[Seen]:
+    async def reports(self) -> list[Stored]:
         """The reports and summaries that are kept: at least all of the last SEEN_WITHIN seconds."""
 
 

@@ -46,7 +46,7 @@ from confcast.fleet.engines.engine import (
     Fault,
     Hints,
     OldPayload,
-    Seen,
+    Stored,
     TooLarge,
     Unreachable,
 )
@@ -249,7 +249,7 @@ class EtcdStore:
         delete = [{"request_delete_range": {"key": key}} for key in keys]
         await self._api.ask_store("kv/txn", {"compare": [unchanged, *fresh], "success": delete})
 
-    async def reports(self) -> list[Seen]:
+    async def reports(self) -> list[Stored]:
         """The reports of the last KEPT seconds."""
         request = {**self._all("reports/"), "limit": str(_MOST_REPORTS)}
         asked = time.monotonic()
@@ -262,7 +262,7 @@ class EtcdStore:
         keys = {found.key for found in reply.kvs}
         self._written = {key: known for key, known in self._written.items() if key in keys}
         now = time.monotonic()
-        return [Seen(record, max(0.0, now - at)) for record, at in seen if at is not None]
+        return [Stored(record, max(0.0, now - at)) for record, at in seen if at is not None]
 
     # ---- in common
 

@@ -63,7 +63,7 @@ def tls_refused(error: ssl.SSLError, shown: str) -> Fault:
     return Fault(f"{shown}: no TLS: {reason}")
 
 
-class Head(NamedTuple):
+class AnswerHead(NamedTuple):
     """The head of an answer.
 
     Attributes:
@@ -151,7 +151,7 @@ class Incoming:
         return Unanswered(f"{self.shown}: the connection was closed before an answer")
 
 
-async def read_head(incoming: Incoming) -> Head:
+async def read_head(incoming: Incoming) -> AnswerHead:
     """The head of the answer; 1xx answers before it are passed over. Raises EngineError."""
     for _ in range(_MOST_INTERIM):
         head = await _read_one_head(incoming)
@@ -162,7 +162,7 @@ async def read_head(incoming: Incoming) -> Head:
     raise incoming.garbage(f"more than {_MOST_INTERIM} answers announce another one")
 
 
-async def _read_one_head(incoming: Incoming) -> Head:
+async def _read_one_head(incoming: Incoming) -> AnswerHead:
     first = await incoming.line(_MOST_HEAD)
     status = _STATUS.fullmatch(first)
     if status is None:
@@ -173,7 +173,7 @@ async def _read_one_head(incoming: Incoming) -> Head:
         line = await incoming.line(_MOST_HEAD)
         if not line:
             stays = status[1] == b"1" and "close" not in _tokens(headers.get("connection", ""))
-            return Head(int(status[2]), headers, stays)
+            return AnswerHead(int(status[2]), headers, stays)
         size += len(line)
         field = _FIELD.fullmatch(line)
         if field is None:
@@ -192,7 +192,7 @@ class Body:
         ended: Whether all of it was read.
     """
 
-    def __init__(self, incoming: Incoming, head: Head) -> None:
+    def __init__(self, incoming: Incoming, head: AnswerHead) -> None:
         self._incoming = incoming
         length = _length_of(incoming, head)
         self._chunked = length is None
@@ -286,7 +286,7 @@ def _tokens(value: str) -> set[str]:
     return {each.strip().lower() for each in value.split(",")}
 
 
-def _length_of(incoming: Incoming, head: Head) -> int | None:
+def _length_of(incoming: Incoming, head: AnswerHead) -> int | None:
     """Bytes of the body; None for one in chunks, _TO_THE_END for one that the end of the connection ends."""
     if _tokens(head.headers.get("content-encoding", "identity")) != {"identity"}:
         raise incoming.garbage("it is compressed, which nobody has asked for")

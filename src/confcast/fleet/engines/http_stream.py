@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from confcast.fleet.engines import engine
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
-from confcast.fleet.engines.http_answer import Body, Head, Incoming, Lines, Unanswered, read_head, tls_refused
+from confcast.fleet.engines.http_answer import AnswerHead, Body, Incoming, Lines, Unanswered, read_head, tls_refused
 from confcast.wire.ssl_at_use import ssl
 
 MOST_ANSWER = 64 * 1024
@@ -68,7 +68,7 @@ class Stream:
         headers: By name in lower case.
     """
 
-    def __init__(self, connection: _Connection, head: Head, longest: int) -> None:
+    def __init__(self, connection: _Connection, head: AnswerHead, longest: int) -> None:
         self._connection = connection
         self.headers = head.headers
         self._lines = Lines(Body(connection.incoming, head), longest, connection.incoming.shown)
@@ -306,7 +306,7 @@ class _Connection:
         self._reader, self._writer = reader, writer
         self.incoming = Incoming(reader, shown)
 
-    async def ask(self, message: bytes) -> Head:
+    async def ask(self, message: bytes) -> AnswerHead:
         """Send a request, and read its answer's head. A refusal that comes while the rest is being sent is read."""
         self.incoming.begin()
         self._writer.write(message)

@@ -52,7 +52,7 @@ from confcast.fleet.engines.engine import (
     Fault,
     Hints,
     OldPayload,
-    Seen,
+    Stored,
     TooLarge,
     Unreachable,
 )
@@ -281,7 +281,7 @@ class Nats:
             except _Refusal as refusal:
                 raise self._named(refusal) from None
 
-    async def reports(self) -> list[Seen]:
+    async def reports(self) -> list[Stored]:
         """The records of the last day. A second call reads those that came since the first."""
         info = await self._info(self._reports)
         if info is None:
@@ -291,7 +291,7 @@ class Nats:
         oldest = now - timedelta(seconds=_REPORTS_KEPT)
         self._seen = {subject: each for subject, each in self._seen.items() if each.time > oldest}
         ages = ((max(0.0, (now - each.time).total_seconds()), each.value) for each in self._seen.values())
-        return [Seen(value, age) for age, value in ages if value is not None]
+        return [Stored(value, age) for age, value in ages if value is not None]
 
     # Messages.
 

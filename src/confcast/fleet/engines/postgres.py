@@ -45,7 +45,7 @@ from confcast.fleet.engines.engine import (
     Fault,
     Hints,
     OldPayload,
-    Seen,
+    Stored,
     TooLarge,
     Unreachable,
 )
@@ -282,9 +282,9 @@ class Postgres:
         await self._write(self._sql.trim, self._key, MOST_ENTRIES)
         await self._write(self._sql.prune, self._key, KEPT)
 
-    async def reports(self) -> list[Seen]:
+    async def reports(self) -> list[Stored]:
         """As of `Store`: those of the last hour."""
-        return [Seen(row["content"], row["age"]) for row in await self._rows(self._sql.reports, self._key, KEPT)]
+        return [Stored(row["content"], row["age"]) for row in await self._rows(self._sql.reports, self._key, KEPT)]
 
     # ---- asking
 

@@ -44,7 +44,7 @@ from confcast.fleet.engines.engine import (
     EngineError,
     Fault,
     OldPayload,
-    Seen,
+    Stored,
     TooLarge,
     Unreachable,
     in_time,
@@ -126,7 +126,7 @@ async def connect(access: Access, key: str) -> Redis:
     for place in places:
         connection = Connection(place.shown)
         try:
-            async with in_time(place.shown, engine.PATIENCE / len(places)):
+            async with in_time(f"{place.shown}: no answer", engine.PATIENCE / len(places)):
                 await _open(connection, access, place)
                 return Redis(connection, key, is_replica=await _greet(connection, access, database))
         except EngineError as error:
@@ -152,7 +152,7 @@ async def _places(access: Access, failures: list[EngineError]) -> list[_Place]:
         port = given or _PORT
         shown = access.shown if len(hosts) == 1 else f"{access.shown} ({host}:{port})"
         try:
-            async with in_time(shown, engine.PATIENCE / len(hosts)):
+            async with in_time(f"{shown}: no answer", engine.PATIENCE / len(hosts)):
                 known = [host] if _is_address(host) else await _addresses_of(host)
             found.update((_Place(shown, host, address, port), None) for address in known)
         except UnicodeError:
@@ -316,13 +316,13 @@ class Redis:
         listed = (text for each in payloads for text in (each.digest, repr(each.put)))
         await self._connection.ask(("EVAL", _DROP, len(keys), *keys, *listed))
 
-    async def reports(self) -> list[Seen]:
+    async def reports(self) -> list[Stored]:
         """The records of the last day."""
         seen: Command = ("ZRANGE", f"{self._prefix}seen", 0, -1, "WITHSCORES")
         ask = (("TIME",), seen, ("HGETALL", f"{self._prefix}reports"))
         (seconds, micros), times, records = await self._connection.ask(*ask, most=_MOST_LISTED)
         now = int(seconds) + int(micros) / 1e6
-        return [Seen(records[host], max(0.0, now - at)) for host, at in times if host in records]
+        return [Stored(records[host], max(0.0, now - at)) for host, at in times if host in records]
 
     # ---- what is expected of replies
 

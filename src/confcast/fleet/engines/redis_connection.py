@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._bound()
         self._transport.write(b"".join(command(*each) for each in commands))
         try:
-            async with in_time(self.shown):
+            async with in_time(f"{self.shown}: no answer"):
                 await batch.answered
         except Unreachable as error:
             self.lose(error)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 from confcast.fleet.engines.http_answer import (
+    AnswerHead,
     Body,
-    Head,
     Incoming,
     Lines,
     LineTooLong,
@@ -28,7 +28,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Read(NamedTuple):
-    head: Head
+    head: AnswerHead
     body: bytes
 
 
@@ -70,7 +70,7 @@ def split(content: bytes, at: list[int]) -> list[bytes]:
 def test_a_head_is_status_and_headers_by_name():
     answer = b"HTTP/1.1 404 Not Found\r\nX-One: 1\r\nx-two:\t two words \r\nX-One: 2\r\nContent-Length: 3\r\n\r\nabc"
     found = read(answer, ends=False)
-    assert found.head == Head(404, {"x-one": "1, 2", "x-two": "two words", "content-length": "3"}, stays=True)
+    assert found.head == AnswerHead(404, {"x-one": "1, 2", "x-two": "two words", "content-length": "3"}, stays=True)
     assert found.body == b"abc"
 
 
