@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import msgspec
 
@@ -145,10 +144,10 @@ def _ever_shorter(seen: list[Seen]) -> Iterator[list[Seen]]:
     for most in _REASONS:
         seen = [_with(each, reason=each.report.reason[:most]) for each in seen]
         yield seen
-    nothing: tuple[dict[str, Any], ...] = ({"name": ""}, {"labels": {}})
-    for less in nothing:
-        seen = [_with(each, **less) for each in seen]
-        yield seen
+    seen = [_with(each, name="") for each in seen]
+    yield seen
+    seen = [_with(each, labels={}) for each in seen]
+    yield seen
     seen = sorted(seen, key=lambda each: (not each.connected, each.age))
     while seen:
         seen = seen[: len(seen) // 2]
