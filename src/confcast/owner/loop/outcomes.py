@@ -29,7 +29,7 @@ from confcast.owner.core.machine import Core, ProposalState
 from confcast.owner.store.handover import PAUSED
 from confcast.owner.watch.followed_reads import Contents, FollowedReads, Read
 from confcast.texts import shortened
-from confcast.wire.messages import ReloadEvent, ReloadResult
+from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
 LONGEST_REASON = 300
 _MOST = 64
@@ -39,6 +39,7 @@ _CAN_BECOME_BETTER = ("applied", "partial")
 _HELD = "a person has gone back to version {} here: `confcast resume` follows the sources again"
 _DECLINED = "a worker has declined it before it has applied it"
 _PARTIAL = "{} of {} workers have not applied it"
+_SILENT = "{} of {} workers have it, and do not answer: {}"
 
 
 class Outcomes:
@@ -119,7 +120,7 @@ class Outcomes:
         """The state of what runs."""
         version, until = core.committed.version, core.provisional_until
         if lagging := core.roster.lagging(version):
-            return Outcome(content, "partial", version, _PARTIAL.format(len(lagging), len(list(core.roster))))
+            return Outcome(content, "partial", version, _why_partial(lagging, version, len(list(core.roster))))
         if core.roster.is_declined(version):
             return Outcome(content, "partial", version, _DECLINED)
         if until or not core.is_settled:
@@ -164,6 +165,13 @@ class Outcomes:
 
 _STATES: dict[ReloadResult, OutcomeState] = {ReloadResult.HELD: "held", ReloadResult.UNDONE: "undone"}
 """The states of what does not run, by an event's result; any other result: refused."""
+
+
+def _why_partial(lagging: list[WorkerStatus], version: int, workers: int) -> str:
+    """Which workers have not got it; or, if they have it already, what they are late with."""
+    if without := [each for each in lagging if each.version < version]:
+        return _PARTIAL.format(len(without), workers)
+    return shortened(_SILENT.format(len(lagging), workers, lagging[0].reason), LONGEST_REASON)
 
 
 def _reason(event: ReloadEvent) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from confcast import Problem, ReloadEvent, ReloadResult
+from confcast import Problem, ReloadEvent, ReloadResult, WorkerStatus
 from confcast.config.sources.following import Outcome
 from confcast.owner.core.effects import RecordEvent, Subject
 from confcast.owner.core.machine import Hold, ProposalState
@@ -39,7 +39,7 @@ class Bench:
         self.reads: Any = Reads()
         self.told: list[Outcome] = []
         self.outcomes = Outcomes(self.reads, lambda index, outcome: self.told.append(outcome))
-        self.lagging: list[int] = []
+        self.lagging: list[WorkerStatus] = []
         self.declined = False
         self.core: Any = SimpleNamespace(
             state=ProposalState.IDLE,
@@ -94,7 +94,7 @@ class _Roster:
     def __iter__(self) -> Any:
         return iter([1, 2])
 
-    def lagging(self, version: int) -> list[int]:
+    def lagging(self, version: int) -> list[WorkerStatus]:
         return self._bench.lagging
 
     def is_declined(self, version: int) -> bool:
@@ -147,8 +147,17 @@ def test_an_override_on_trial_says_nothing_of_the_content(bench: Bench) -> None:
     assert bench.follow() == []
 
 
+def test_workers_that_have_what_runs_and_do_not_answer_are_not_said_to_lack_it(bench: Bench) -> None:
+    """They hang in the vote on what was refused."""
+    bench.lagging = [WorkerStatus(1, 1, "late", "judge has run for 3 s")]
+    assert bench.load(ONE, ReloadResult.UNCHANGED, 1) == ["partial"]
+    assert bench.told[-1].reason == "1 of 2 workers have it, and do not answer: judge has run for 3 s"
+    bench.lagging = []
+    assert bench.follow() == ["good"]
+
+
 def test_what_runs_is_good_once_it_is_neither_provisional_nor_late_nor_declined(bench: Bench) -> None:
-    bench.lagging, bench.declined = [1], True
+    bench.lagging, bench.declined = [WorkerStatus(1, 1, "late")], True
     bench.core.provisional_until = time.monotonic() + LONG
     assert bench.load(TWO, ReloadResult.PARTIAL, 2) == ["partial"]
     assert bench.told[-1].reason == "1 of 2 workers have not applied it"
