@@ -13,6 +13,7 @@ hangs would hold a reload).
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import threading
@@ -192,11 +193,17 @@ def mark_of(content: bytes, form: Format) -> bytes:
     return fingerprint_of(form.encode() + b"\0" + content)
 
 
+@functools.lru_cache(maxsize=32)
+def _file(form: Format, shown: str, allow_empty: bool) -> File:
+    """What parses the contents of one source; to make it takes as long as to parse a small one."""
+    return File("content", format=form, shown=shown, allow_empty=allow_empty)
+
+
 def parsed(content: bytes, form: Format, shown: str, *, allow_empty: bool) -> Told:
     """A content as an answer, also if it can't be parsed."""
     mark = mark_of(content, form)
     try:
-        file = File("content", format=form, shown=shown, allow_empty=allow_empty)
+        file = _file(form, shown, allow_empty)
         return Told(mark, _Content(content, file, mark), content=content)
     except ConfigError as error:
         path = error.path if isinstance(error, ValueRefused) else ()
