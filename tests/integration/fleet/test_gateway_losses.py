@@ -17,7 +17,7 @@ from confcast.fleet.gateway.disk import Copy, StateFolder
 from confcast.fleet.head import digest_of
 from confcast.fleet.reports import Report
 from tests.support.engines.memory import MemoryEngine
-from tests.support.gateways import (
+from tests.support.fleet.gateways_in_memory import (
     KEY,
     ONE,
     TWO,

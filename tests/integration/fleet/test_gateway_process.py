@@ -26,7 +26,7 @@ from tests.support.commands import runner
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 from tests.support.fleet.gateways import Gateway as GatewayProcess
-from tests.support.gateways import connected, limited, until
+from tests.support.fleet.gateways_in_memory import connected, limited, until
 from tests.support.waiting import DEADLINE
 
 ONE, TWO, THREE = b"number = 1\n", b"number = 2\n", b"number = 3\n"

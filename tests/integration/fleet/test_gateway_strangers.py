@@ -12,7 +12,7 @@ from confcast.fleet.gateway.doors import Tls, Tokens
 from confcast.fleet.head import digest_of
 from tests.support.certificates import Authority
 from tests.support.engines.memory import MemoryEngine
-from tests.support.gateways import (
+from tests.support.fleet.gateways_in_memory import (
     KEY,
     ONE,
     ask,

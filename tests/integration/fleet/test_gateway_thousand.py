@@ -22,7 +22,7 @@ from tests.integration.fleet.conftest import Servers
 from tests.support import gateways
 from tests.support.engines.redis import Redis
 from tests.support.fleet.gateways import Gateway as GatewayProcess
-from tests.support.gateways import until
+from tests.support.fleet.gateways_in_memory import until
 
 HOSTS, PUBLISHES = 1000, 20
 PAYLOAD = b"x = '" + b"y" * 2000 + b"'\n"

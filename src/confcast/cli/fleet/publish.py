@@ -53,6 +53,14 @@ def add_to(commands: Any) -> None:
     engine_options.add_to(parser)
     engine_options.add_change_to(parser)
     content.add_to(parser)
+    _add_stages_to(parser)
+    parser.add_argument("--force", action="store_true", help="to all hosts at once, without stages; wants a --reason")
+    parser.add_argument("--attach", action="store_true", help="go on with the rollout whose publisher is gone")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on each line")
+    parser.set_defaults(run=run, interrupted=_INTERRUPTED)
+
+
+def _add_stages_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stages",
         type=_stages,
@@ -83,10 +91,6 @@ def add_to(commands: Any) -> None:
         metavar="LABEL=VALUE",
         help="hosts with this label come first, as a stage of their own; others after a comma, or given again, follow",
     )
-    parser.add_argument("--force", action="store_true", help="to all hosts at once, without stages; wants a --reason")
-    parser.add_argument("--attach", action="store_true", help="go on with the rollout whose publisher is gone")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on each line")
-    parser.set_defaults(run=run, interrupted=_INTERRUPTED)
 
 
 def run(options: argparse.Namespace) -> Report:
