@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent, ReloadResult
@@ -30,6 +31,18 @@ def eventually(condition: Callable[[], T], what: str, deadline: float = DEADLINE
         threading.Event().wait(pause)
         pause = min(1.3 * pause, _LONGEST)
     return value
+
+
+@contextlib.asynccontextmanager
+async def beside(coroutine: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+    """Has this run beside the block, and cancels it at the block's end; what it has raised is raised then."""
+    task = asyncio.create_task(coroutine)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def history_of(manager: ConfigReloadManager[Any]) -> list[ReloadEvent]:

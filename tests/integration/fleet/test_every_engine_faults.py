@@ -25,6 +25,7 @@ from confcast.fleet.head import Head, digest_of, encode
 from tests.support.certificates import Authority
 from tests.support.engines.connections import ONE, THREE, TWO, connected, two, until_head
 from tests.support.engines.server import Server, free_port
+from tests.support.waiting import beside
 
 # ---- the server is gone, or does nothing
 
@@ -486,13 +487,8 @@ class Following:
 async def following(server: Server, key: str) -> AsyncIterator[Following]:
     """Follows until the end."""
     found = Following(server, key)
-    task = asyncio.create_task(found.follower.run())
-    try:
+    async with beside(found.follower.run()):
         yield found
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_who_follows_is_handed_out_each_head_once(server: Server, key: str):

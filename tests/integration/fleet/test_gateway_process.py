@@ -27,7 +27,7 @@ from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 from tests.support.fleet.gateways import Gateway as GatewayProcess
 from tests.support.fleet.gateways_in_memory import connected, limited, until
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, beside
 
 ONE, TWO, THREE = b"number = 1\n", b"number = 2\n", b"number = 3\n"
 
@@ -97,13 +97,8 @@ async def following(host: Gateways) -> AsyncIterator[list[bytes | None]]:
         heads.append(head)
         return True
 
-    task = asyncio.create_task(Follower(host.connect, take, lambda error: None).run())
-    try:
+    async with beside(Follower(host.connect, take, lambda error: None).run()):
         yield heads
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def listens(port: int) -> bool:

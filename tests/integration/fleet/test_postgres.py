@@ -22,7 +22,7 @@ from confcast.fleet.follower import Follower
 from tests.integration.fleet.conftest import Servers
 from tests.support.engines.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.support.engines.postgres import Postgres
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE, beside, eventually
 
 _PROGRAMS = Postgres.programs()
 pytestmark = pytest.mark.skipif(
@@ -190,12 +190,8 @@ class Host:
 async def following(url: str, key: str) -> AsyncIterator[Host]:
     host = Host()
     follower = Follower(lambda: connect(Access(url=url), key), host.take, lambda error: None, first_pause=0.001)
-    task = asyncio.create_task(follower.run())
-    try:
+    async with beside(follower.run()):
         yield host
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 # ---- the connection that listens

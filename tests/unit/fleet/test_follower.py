@@ -12,7 +12,7 @@ from confcast.fleet import follower as module
 from confcast.fleet.engines.engine import EngineError, Fault, Feed, Unreachable
 from confcast.fleet.follower import Follower
 from tests.support.engines.memory import MemoryEngine
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, beside
 
 
 class Host:
@@ -49,13 +49,8 @@ class Host:
 @contextlib.asynccontextmanager
 async def following(engine: MemoryEngine, verify: float = 60.0) -> AsyncIterator[Host]:
     host = Host(engine, verify)
-    task = asyncio.create_task(host.follower.run())
-    try:
+    async with beside(host.follower.run()):
         yield host
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     assert engine.connections == 0
 
 
@@ -216,11 +211,8 @@ def test_the_pause_between_tries_doubles_and_is_bounded(monkeypatch: pytest.Monk
                 await asyncio.Event().wait()
 
         monkeypatch.setattr(host.follower, "_rest", rest)
-        task = asyncio.create_task(host.follower.run())
-        await host.until(lambda: len(host.away) == 10)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        async with beside(host.follower.run()):
+            await host.until(lambda: len(host.away) == 10)
 
     asyncio.run(main())
     whole = [0.001, 0.002, 0.004, 0.008, 0.016, *[0.02] * 5]

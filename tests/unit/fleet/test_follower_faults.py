@@ -18,6 +18,7 @@ from confcast.fleet.follower import FIRST_PAUSE, LONGEST_PAUSE, VERIFY, Follower
 from confcast.fleet.reports import BEAT, SEEN_WITHIN
 from tests.support.engines.memory import MemoryEngine, MemoryStore
 from tests.support.virtual_time import run
+from tests.support.waiting import beside
 
 
 class Host:
@@ -50,13 +51,8 @@ def now() -> float:
 @contextlib.asynccontextmanager
 async def following(engine: MemoryEngine) -> AsyncIterator[Host]:
     host = Host(engine)
-    task = asyncio.create_task(host.follower.run())
-    try:
+    async with beside(host.follower.run()):
         yield host
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     assert engine.connections == 0
 
 
