@@ -241,6 +241,9 @@ class Machine:
             reason, allowed = next(reversed(self._against.values())), rollout.max_refused
             counted = f"{number} hosts are against it, and {allowed} may be; the last: " if number > 1 else ""
             return f"{counted}{reason}"
+        excused = self._excused(found)
+        if any(hosts and hosts <= excused for hosts in (self._hosts, self._fresh)):  # there is none to prove the stage
+            return f"no host is left that could pass the stage; the last: {next(reversed(self._against.values()))}"
         if late := self._late(rollout, found):
             return f"{names(found, late)} did not answer within {rollout.max_lag:g} s"
         if late := self._not_good(rollout, found.having("partial"), found):

@@ -195,10 +195,21 @@ def test_so_many_may_refuse_and_one_more_stops_it_though_the_first_has_changed_i
     assert stopped.detail == f"2 hosts are against it, and 1 may be; the last: {name} refused it: port: too large"
 
 
-def test_if_all_that_are_meant_refuse_it_the_stage_is_not_passed_whatever_is_allowed():
+def test_if_all_that_are_meant_refuse_it_it_is_stopped_whatever_is_allowed():
     fleet = Fleet(10, max_refused=5)
-    fleet.say(fleet.meant(), "refused")
-    assert isinstance(fleet.after(100.0), Wait)
+    fleet.say(fleet.meant(), "refused", reason="port: too large")
+    stopped = fleet.step()
+    assert isinstance(stopped, Stop)
+    (name,) = (host for host, each in fleet.hosts.items() if each.report.state == "refused")
+    assert stopped.detail == f"no host is left that could pass the stage; the last: {name} refused it: port: too large"
+
+
+def test_if_all_that_are_new_in_a_stage_refuse_it_it_is_stopped_whatever_is_allowed():
+    fleet = Fleet(10, ("80%", "100%"), max_refused=5)
+    fleet.say(fleet.meant(), "good")
+    assert isinstance(fleet.after(12.0), Widen)
+    fleet.say([host for host in fleet.meant() if fleet.hosts[host].report.state != "good"], "refused")
+    assert isinstance(fleet.step(), Stop)
 
 
 def test_a_host_that_does_not_answer_in_time_stops_it():
