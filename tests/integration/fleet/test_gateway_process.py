@@ -21,10 +21,10 @@ from confcast.fleet.follower import Follower
 from confcast.fleet.head import Head, digest_of, encode
 from confcast.fleet.reports import Entry, Report, Seen, decode_reports
 from tests.integration.fleet.conftest import Servers
-from tests.support import gateways
 from tests.support.commands import runner
 from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
+from tests.support.fleet import gateways_in_memory
 from tests.support.fleet.gateways import Gateway as GatewayProcess
 from tests.support.fleet.gateways_in_memory import connected, limited, until
 from tests.support.waiting import DEADLINE, beside
@@ -53,7 +53,7 @@ def _program() -> Any:
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch, key: str) -> str:
     """The key, which hosts have, too."""
-    monkeypatch.setattr(gateways, "KEY", key)
+    monkeypatch.setattr(gateways_in_memory, "KEY", key)
     return key
 
 
@@ -111,7 +111,7 @@ async def test_hosts_are_served_through_one_connection_to_the_engine(redis: Serv
     client = redis.client()
     others = client.info("clients")["connected_clients"]
     with GatewayProcess(redis.url, shop) as gw:
-        feeds = [await gateways.host([gw.url], f"{number}").connect() for number in range(30)]
+        feeds = [await gateways_in_memory.host([gw.url], f"{number}").connect() for number in range(30)]
         assert {await feed.head() for feed in feeds} == {first}
         assert {await feed.payload(digest_of(ONE)) for feed in feeds} == {ONE}
         assert client.info("clients")["connected_clients"] == others + 1
@@ -134,7 +134,7 @@ async def test_hosts_are_served_through_one_connection_to_the_engine(redis: Serv
 async def test_hosts_of_a_gateway_that_was_killed_get_what_was_published_meanwhile(redis: Server, shop: str):
     first = await publish(redis, shop, ONE, 1)
     with GatewayProcess(redis.url, shop) as gw:
-        async with following(gateways.host([gw.url])) as heads:
+        async with following(gateways_in_memory.host([gw.url])) as heads:
             await until(lambda: heads == [first])
             gw.kill()
             second = await publish(redis, shop, TWO, 2)
@@ -145,13 +145,13 @@ async def test_hosts_of_a_gateway_that_was_killed_get_what_was_published_meanwhi
 async def test_started_while_the_engine_is_away_it_listens_only_with_a_copy(mortal: Server, shop: str, tmp_path: Path):
     head = await publish(mortal, shop, ONE, 1)
     with GatewayProcess(mortal.url, shop, "--state-dir", str(tmp_path / "gateway")) as gw:
-        async with connected(gateways.host([gw.url])) as feed:
+        async with connected(gateways_in_memory.host([gw.url])) as feed:
             assert await feed.payload(digest_of(ONE)) == ONE
         await until(lambda: list(tmp_path.rglob("head")))
         gw.kill()
         mortal.kill()
         gw.start()
-        async with connected(gateways.host([gw.url])) as feed:
+        async with connected(gateways_in_memory.host([gw.url])) as feed:
             assert (await feed.head(), await feed.payload(digest_of(ONE))) == (head, ONE)
     other = GatewayProcess(mortal.url, shop)
     with contextlib.closing(contextlib.ExitStack()) as stack:
@@ -162,14 +162,14 @@ async def test_started_while_the_engine_is_away_it_listens_only_with_a_copy(mort
         mortal.start()
         second = await publish(mortal, shop, TWO, 2)
         other.await_said()
-        async with following(gateways.host([other.url])) as heads:
+        async with following(gateways_in_memory.host([other.url])) as heads:
             await until(lambda: heads[-1:] == [second])
 
 
 async def test_a_gateway_goes_on_once_its_engine_is_back_even_if_that_is_empty(mortal: Server, shop: str):
     first = await publish(mortal, shop, ONE, 1)
     with GatewayProcess(mortal.url, shop) as gw:
-        async with following(gateways.host([gw.url])) as heads:
+        async with following(gateways_in_memory.host([gw.url])) as heads:
             await until(lambda: heads == [first])
             mortal.kill()
             await asyncio.to_thread(gw.await_said, "hosts are served head")
@@ -185,8 +185,8 @@ async def test_a_host_goes_past_a_gateway_that_is_stopped(redis: Server, shop: s
     first = await publish(redis, shop, ONE, 1)
     connect = lambda: engines.connect(redis.access(), shop)  # noqa: E731
     with GatewayProcess(redis.url, shop) as stopped:
-        async with gateways.gateway(connect, limits=limited(heartbeat=0.1)) as other:
-            both = gateways.host([stopped.url, other.url])
+        async with gateways_in_memory.gateway(connect, limits=limited(heartbeat=0.1)) as other:
+            both = gateways_in_memory.host([stopped.url, other.url])
             both._gateways.sort(key=lambda access: access.url != stopped.url)
             async with following(both) as heads:
                 await until(lambda: heads == [first])
@@ -195,7 +195,7 @@ async def test_a_host_goes_past_a_gateway_that_is_stopped(redis: Server, shop: s
                 assert stopped.url in both._failed
                 second = await publish(redis, shop, TWO, 2)
                 await until(lambda: heads == [first, second])
-            fresh = gateways.host([stopped.url, other.url])
+            fresh = gateways_in_memory.host([stopped.url, other.url])
             fresh._gateways.sort(key=lambda access: access.url != stopped.url)
             async with connected(fresh) as feed:
                 assert await feed.head() == second
@@ -205,7 +205,7 @@ async def test_a_host_goes_past_a_gateway_that_is_stopped(redis: Server, shop: s
 async def test_it_ends_in_time_while_its_engine_is_stopped(redis: Server, shop: str):
     await publish(redis, shop, ONE, 1)
     with GatewayProcess(redis.url, shop) as gw:
-        async with connected(gateways.host([gw.url])) as feed:
+        async with connected(gateways_in_memory.host([gw.url])) as feed:
             redis.pause()
             try:
                 loop = asyncio.get_running_loop()
@@ -229,10 +229,10 @@ async def test_the_engines_password_and_the_hosts_tokens_are_in_no_output(server
     if redis.certificates is not None:
         options += ["--ca-file", str(redis.certificates.certfile)]
     with GatewayProcess(redis.url, shop, *options) as gw:
-        async with connected(gateways.host([gw.url], password_file=str(tmp_path / "tokens"))) as feed:
+        async with connected(gateways_in_memory.host([gw.url], password_file=str(tmp_path / "tokens"))) as feed:
             assert await feed.head() == head
         with pytest.raises(engines.engine.Fault, match="401"):
-            await gateways.host([gw.url], secret="wrong-0123456789").connect()
+            await gateways_in_memory.host([gw.url], secret="wrong-0123456789").connect()
         redis.rotate("right-2")
         (tmp_path / "password").write_text("wrong-9876543210")
         redis.restart()
@@ -302,8 +302,8 @@ async def test_two_keys_are_served_by_one_gateway_and_one_without_a_head_is_said
     heads = {first: await publish(redis, first, ONE, 1), second: await publish(redis, second, TWO, 1)}
     with GatewayProcess(redis.url, first, "--key", second) as gw:
         for name, head in heads.items():
-            monkeypatch.setattr(gateways, "KEY", name)
-            async with connected(gateways.host([gw.url])) as feed:
+            monkeypatch.setattr(gateways_in_memory, "KEY", name)
+            async with connected(gateways_in_memory.host([gw.url])) as feed:
                 assert await feed.head() == head
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

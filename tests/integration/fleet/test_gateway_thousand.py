@@ -19,8 +19,8 @@ from confcast.fleet.follower import Follower
 from confcast.fleet.head import Head, digest_of, encode
 from confcast.fleet.reports import Entry, Report
 from tests.integration.fleet.conftest import Servers
-from tests.support import gateways
 from tests.support.engines.redis import Redis
+from tests.support.fleet import gateways_in_memory
 from tests.support.fleet.gateways import Gateway as GatewayProcess
 from tests.support.fleet.gateways_in_memory import until
 
@@ -45,7 +45,7 @@ def rss_mib(pid: int) -> float:
 def test_a_thousand_hosts_behind_one_gateway(servers: Servers, key: str, monkeypatch: pytest.MonkeyPatch):
     if not (programs := Redis.programs()):
         pytest.skip("there is no server of Redis")
-    monkeypatch.setattr(gateways, "KEY", key)
+    monkeypatch.setattr(gateways_in_memory, "KEY", key)
     redis = servers.shared(Redis, programs[0])
     asyncio.run(_main(redis, key))
 
@@ -59,7 +59,7 @@ async def _killed_and_restarted(gw: GatewayProcess, publish: Callable[[int], Awa
             heads[number] = head
             return True
 
-        return Follower(gateways.host([gw.url], f"host-{number}").connect, take, lambda error: None)
+        return Follower(gateways_in_memory.host([gw.url], f"host-{number}").connect, take, lambda error: None)
 
     followers = [follower(number) for number in range(HOSTS)]
     tasks = [asyncio.create_task(each.run()) for each in followers]
@@ -95,7 +95,9 @@ async def _main(redis: Redis, key: str) -> None:
     with GatewayProcess(redis.url, key) as gw:
         empty = rss_mib(gw.pid)
         began = time.perf_counter()
-        feeds = await asyncio.gather(*(gateways.host([gw.url], f"host-{number}").connect() for number in range(HOSTS)))
+        feeds = await asyncio.gather(
+            *(gateways_in_memory.host([gw.url], f"host-{number}").connect() for number in range(HOSTS))
+        )
         await asyncio.gather(*(feed.subscribe() for feed in feeds))
         print(f"\n{HOSTS} hosts connected in {time.perf_counter() - began:.2f} s")
         began = time.perf_counter()
