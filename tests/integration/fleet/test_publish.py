@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,6 +112,38 @@ def test_a_version_that_hosts_refuse_is_stopped_and_all_go_back(at: Key, crowd: 
     crowd.await_running(digest_of(payload(1)))
     assert at.what() == ["publish", "publish", "stop"]
     assert at.run("status")["rollout"] is None
+
+
+def test_no_stage_is_passed_on_the_silence_of_hosts_that_are_cut_off(at: Key):
+    at.run("publish", str(at.file(1)))
+    with Crowd(spec("Redis", at.server.url, at.name), clocks=(0.0, 0.0)) as crowd:
+        crowd.add(f"host-{number}" for number in range(12))
+        crowd.await_running(digest_of(payload(1)))
+        eventually(lambda: at.run("status")["hosts"] == 12, "the reports of all hosts")
+        silent = crowd.programs[:1]
+        names = set(crowd.cut_off(silent))
+        with at.rollout(2, stages="90%, 100%", **{"max-lag": "1s"}) as rollout:
+            code, said = rollout.wait()
+        assert (code, said[-1]["outcome"]) == (1, "stopped")
+        assert "did not answer within 1 s" in said[-1]["text"]
+        assert at.what() == ["publish", "publish", "stop"]
+        crowd.let_in(silent)
+        crowd.await_running(digest_of(payload(1)))
+        assert not {each.host for each in crowd.events() if each.digest == digest_of(payload(2))} & names
+
+
+def test_hosts_that_come_back_on_a_version_that_was_stopped_meanwhile_do_not_run_it(at: Key, crowd: Crowd):
+    with at.rollout(2, stages="100%", bake="1h") as rollout:
+        crowd.await_running(digest_of(payload(2)))
+        gone = crowd.names[:6]
+        crowd.end(gone)
+        assert at.run("rollback", "--reason", "not today")["outcome"] == "rolled back"
+        assert rollout.wait()[0] == 1
+    back = time.monotonic_ns()
+    crowd.begin(gone)
+    crowd.await_running(digest_of(payload(1)))
+    came = {each.digest for each in crowd.events() if each.at > back and each.host in gone}
+    assert came == {digest_of(payload(1))}
 
 
 def test_a_controller_that_is_killed_leaves_the_rollout_where_it_is_and_another_goes_on(at: Key, crowd: Crowd):
