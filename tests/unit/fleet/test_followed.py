@@ -343,6 +343,20 @@ def test_a_damaged_copy_counts_as_none(engine: MemoryEngine, source: InMemory, t
     assert kept.find(tmp_path, "name") == kept.Good(b"{}", digest_of(ONE), ONE, 1.0)
 
 
+def reported(engine: MemoryEngine) -> list[Report]:
+    """Each report that the engine gets from now on."""
+    found: list[Report] = []
+    keep = engine.reports
+
+    class Noted(dict[str, tuple[bytes, float]]):
+        def __setitem__(self, host: str, record: tuple[bytes, float]) -> None:
+            found.append(decode_reports(record[0], 0.0)[0].report)
+            super().__setitem__(host, record)
+
+    engine.reports = Noted(keep)
+    return found
+
+
 def test_an_outcome_of_something_older_is_not_reported(engine: MemoryEngine, source: InMemory):
     async def main() -> None:
         async with following(source) as owner:
@@ -350,10 +364,50 @@ def test_an_outcome_of_something_older_is_not_reported(engine: MemoryEngine, sou
             old = source.content_fingerprint()
             publish(engine, TWO)
             await owner.read()
+            found = reported(engine)
             await owner.host.outcomes.put(Outcome(old, "refused", reason="old"))
+            await owner.until(owner.host.outcomes.empty)
+            await owner.read()  # with which a report would have gone out
             await owner.tell("good", version=2)
+            await owner.until(lambda: bool(found) and found[-1].state == "good")
+            assert {each.state for each in found} == {"good"}
+            assert found[-1].digest == digest_of(TWO)
+
+    asyncio.run(main())
+
+
+def test_what_came_of_a_payload_is_never_reported_of_another_one(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            await owner.tell("good")
             await owner.until(lambda: report_of(engine, "one").state == "good")
-            assert report_of(engine, "one").digest == digest_of(TWO)
+            found = reported(engine)
+            publish(engine, TWO, salt="b")
+            assert await owner.read() == {"number": 2}
+            publish(engine, TWO, salt="c")
+            await owner.read()
+            await owner.read()
+            assert not [each for each in found if each.state == "good"]
+            await owner.tell("applied")
+            await owner.until(lambda: bool(found) and found[-1].state == "applied")
+            assert (found[-1].digest, found[-1].salt) == (digest_of(TWO), "c")
+
+    asyncio.run(main())
+
+
+def test_a_head_that_says_nothing_else_to_this_host_is_not_reported_again(engine: MemoryEngine, source: InMemory):
+    async def main() -> None:
+        async with following(source) as owner:
+            await owner.read()
+            await owner.tell("good")
+            await owner.until(lambda: report_of(engine, "one").state == "good")
+            found = reported(engine)
+            for rev in range(5):
+                publish(engine, ONE, rev=rev)
+                await owner.read()
+            await owner.read()
+            assert found == []
 
     asyncio.run(main())
 

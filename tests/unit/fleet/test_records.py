@@ -85,3 +85,10 @@ def test_a_record_with_one_field_of_somebody_elses_is_refused_or_can_be_used(kin
                 assert reports.encode(seen.report)
     except (BadHead, BadReport):
         pass
+
+
+def test_a_head_of_too_many_bytes_is_none_though_it_could_be_read():
+    content = head.encode(head.Head("a" * 64))
+    assert head.decode(content + b" " * (head.MOST_BYTES - len(content))) == head.Head("a" * 64)
+    with pytest.raises(BadHead, match="which has 1000 at most"):
+        head.decode(content + b" " * (head.MOST_BYTES + 1 - len(content)))
