@@ -187,7 +187,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
         reason = f": {line(each['reason'])}" if each["reason"] else ""
         lines.append(f"{each['state']:8}  {each['digest'][:8]} by {_some(each['hosts'])}{reason}")
     for kind, what in (
-        ("lagging", "has not answered for what is meant for it"),
+        ("lagging", "has not answered yet for what the head gives it"),
         ("stale", "has missed a report"),
         ("held", "is held by a person"),
         ("away", "was not heard of for minutes"),

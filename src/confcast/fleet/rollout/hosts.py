@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from confcast.fleet.reports import BEAT, SEEN_WITHIN, BadReport, Report, Seen, decode_reports
+from confcast.texts import printable
 
 ALIVE_WITHIN = 1.5 * BEAT
 """Seconds after its last sign of life from which on a host has missed a report, so that it is no evidence any more."""
@@ -74,5 +75,5 @@ def is_alive(seen: Seen) -> bool:
 
 
 def called(report: Report) -> str:
-    """A host, as messages name it."""
-    return report.name or report.host[:12]
+    """A host, as messages name it: whatever it says, one line that a terminal shows as it is."""
+    return printable(report.name or report.host[:12])

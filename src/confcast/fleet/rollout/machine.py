@@ -44,6 +44,7 @@ from confcast.fleet.reports import Report, Seen
 from confcast.fleet.rollout.hosts import called
 from confcast.fleet.rollout.stages import at_stage, first_of, is_last, name_of, number_of
 from confcast.fleet.rollout.tally import Progress, Tally, names, progress, tally
+from confcast.texts import printable
 
 LOST_AFTER = 30.0
 """Seconds without a sign of life after which a host that a stage had is lost: as long as a host waits for a gateway."""
@@ -247,7 +248,8 @@ class Machine:
         if late := self._late(rollout, found):
             return f"{names(found, late)} did not answer within {rollout.max_lag:g} s"
         if late := self._not_good(rollout, found.having("partial"), found):
-            return f"{names(found, late)} has it in a part of its workers only: {found.there[late[0]].report.reason}"
+            why = printable(found.there[late[0]].report.reason)
+            return f"{names(found, late)} has it in a part of its workers only: {why}"
         if late := self._not_good(rollout, found.having("applied"), found):
             return f"{names(found, late)} applied it, and was not good within the time that it needs for that"
         return ""
@@ -301,7 +303,7 @@ def _why(report: Report) -> str:
         "undone": "has taken it back",
         "fault": "can't use it",
     }
-    return f"{called(report)} {words[report.state]}{f': {report.reason}' if report.reason else ''}"
+    return f"{called(report)} {words[report.state]}{f': {printable(report.reason)}' if report.reason else ''}"
 
 
 def _passed(head: Head, seen: Progress, found: Tally) -> Widen | Promote:

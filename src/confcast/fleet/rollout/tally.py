@@ -15,6 +15,7 @@ from confcast.fleet.head import Head, Rollout, is_meant
 from confcast.fleet.reports import Report, Seen
 from confcast.fleet.rollout.hosts import called, is_alive, is_there
 from confcast.fleet.rollout.stages import before_stage, first_of, name_of, number_of
+from confcast.texts import printable
 
 AGAINST = frozenset({"refused", "undone", "fault"})
 """The states that speak against a payload."""
@@ -208,6 +209,6 @@ def _no_host(rollout: Rollout, found: Tally) -> str:
 
 def names(found: Tally, hosts: Iterable[str]) -> str:
     """These hosts by their names, the first few of them."""
-    shown = sorted(called(found.there[host].report) if host in found.there else host[:12] for host in hosts)
+    shown = sorted(called(found.there[host].report) if host in found.there else printable(host[:12]) for host in hosts)
     more = len(shown) - _NAMED
     return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:_NAMED])} and {more} more"

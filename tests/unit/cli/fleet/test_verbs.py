@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from confcast.cli import commands, main
@@ -18,7 +19,7 @@ from confcast.cli.fleet import publish
 from confcast.fleet import publishing
 from confcast.fleet.engines.engine import Fault, Unreachable
 from confcast.fleet.head import BadHead, chosen, decode, digest_of, id_of
-from confcast.fleet.reports import Report, Seen, Summary
+from confcast.fleet.reports import Report, Seen, Summary, decode_reports
 from confcast.fleet.reports import encode as encode_report
 from tests.support.engines.memory import MemoryEngine
 
@@ -131,6 +132,26 @@ def test_a_stopped_rollout_exits_with_1_and_says_who_refused_it_and_why(engine: 
     stopped = run("history").out.splitlines()[1]
     assert "  stop  " in stopped
     assert stopped.endswith("refused it: port: has to be even")
+
+
+def test_what_hosts_call_themselves_and_say_moves_no_cursor(engine: MemoryEngine, run: Run):
+    hosts(engine, 1, lambda host: "refused")
+    answer = engine.on
+
+    def on(step: str) -> None:
+        answer(step)
+        for host, (record, at) in engine.reports.items():
+            (seen,) = decode_reports(record, 0.0)
+            evil = msgspec.structs.replace(seen.report, name="\x1b[31mEVIL\x07\nforged", reason="no\x1b[2J\nforged")
+            engine.reports[host] = encode_report(evil), at
+
+    engine.on = on
+    run("publish", "one.toml")
+    done = run("publish", "two.toml", *FAST)
+    assert done.code == 1
+    assert "\\x1b[31mEVIL\\x07\\nforged refused it: no\\x1b[2J\\nforged" in done.out
+    assert not set(done.out + done.err) & set("\x1b\x07")
+    assert not [each for each in done.out.splitlines() if each.startswith("forged")]
 
 
 def test_the_options_of_a_rollout_are_those_of_its_head():
@@ -473,7 +494,7 @@ def test_status_shows_hosts_by_version_and_what_is_against_it(engine: MemoryEngi
     assert lines[7].split() == [one[:8], "1", "1", "0", "0", "0"]
     refused = f"refused   {two[:8]} by 6 hosts: bad-0, bad-1, bad-2, bad-3, bad-4 and 1 more: port: has to be even"
     assert any(line.startswith(refused) for line in lines)
-    assert "lagging   slow has not answered for what is meant for it" in lines
+    assert "lagging   slow has not answered yet for what the head gives it" in lines
     assert "stale     quiet has missed a report" in lines
     assert "held      held is held by a person" in lines
     assert "away      gone was not heard of for minutes" in lines
