@@ -150,4 +150,4 @@ def _is_cut(parts: SplitResult) -> bool:
     _, colon, port = parts.netloc.rpartition(":")
     looks_cut = bool(colon) and not port.isdecimal() and not port.endswith("]")
     before = parts.query.partition("@")[0]
-    return "@" in parts.query and "@" not in parts.netloc and (looks_cut or "=" not in before)
+    return "@" in parts.query and ("=" not in before or (looks_cut and "@" not in parts.netloc))

@@ -10,7 +10,7 @@ from confcast.fleet.engines.access import Access
 SECRETS = ("AbcSecret", "XyzSecret")
 
 
-@pytest.mark.parametrize("sign", ["/", "?", "#", "[", "]", "\N{ACCOUNT OF}", "/?", "#/", "?#", "/@", "@/", "//"])
+@pytest.mark.parametrize("sign", ["/", "?", "#", "[", "]", "\N{ACCOUNT OF}", "/?", "#/", "?#", "/@", "@/", "@?", "//"])
 @pytest.mark.parametrize("first", ["AbcSecret", "", "123"])
 @pytest.mark.parametrize("kind", [Redis, Etcd, Postgres, Nats, Gateway])
 def test_a_password_with_a_sign_that_has_to_be_encoded_is_in_no_message(kind: type, first: str, sign: str):
