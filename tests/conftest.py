@@ -8,7 +8,12 @@ import signal
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+# No test is timed: a busy machine may take its time for an example. What a test says itself goes before.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 # Some thousand processes are started. Each would compile every module that has changed since somebody wrote bytecode,
 # and look for plugins of pydantic in the metadata of every package that is installed.
