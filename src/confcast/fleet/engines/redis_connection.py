@@ -190,6 +190,9 @@ class Connection(asyncio.Protocol):
         self._replies.most = self._batches[0].most if self._batches else MOST_USUAL
 
 
+_NO_RIGHT_IN_SCRIPT = ("user executing the script", "ACL failure in script")  # of Redis, and of Valkey
+
+
 def refusal(shown: str, name: str, reply: ErrorReply) -> EngineError:
     """What an error that answers a command means, in words.
 
@@ -197,7 +200,7 @@ def refusal(shown: str, name: str, reply: ErrorReply) -> EngineError:
     """
     if "max number of clients" in reply.text:
         return Unreachable(f"{shown} takes no more connections (maxclients)")
-    if reply.code == "ERR" and "user executing the script" in reply.text:
+    if reply.code == "ERR" and any(text in reply.text for text in _NO_RIGHT_IN_SCRIPT):
         return Fault(f"{shown} does not let this user call what the script of {name} does: give the user the right")
     words = reply.text.replace(":", " ").replace("-", " ").split() if reply.code == "ERR" else [reply.code]
     code = next((word for word in words if word in _OUTAGES or word in _FAULTS), "")

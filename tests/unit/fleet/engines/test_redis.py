@@ -304,6 +304,7 @@ def test_a_refused_write_is_not_quoted():
         ("MISCONF Redis is configured to save RDB snapshots", "disk"),
         ("NOREPLICAS Not enough good replicas to write.", "min-replicas"),
         ("ERR The user executing the script can't run this command or subcommand script", "give the user the right"),
+        ("ERR ACL failure in script: User d has no permissions to run the 'del' command", "give the user the right"),
         ("ERR something else", "refuses EVAL (ERR)"),
         ("", "refuses EVAL"),
     ],
