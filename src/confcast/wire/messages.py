@@ -14,12 +14,24 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
+from confcast.wire.answers import Described as Described
+from confcast.wire.answers import Differences as Differences
+from confcast.wire.answers import Done as Done
+from confcast.wire.answers import Explained as Explained
+from confcast.wire.answers import History as History
+from confcast.wire.answers import Outcome as Outcome
+from confcast.wire.answers import Shown as Shown
+from confcast.wire.answers import Stats as Stats
+from confcast.wire.answers import Versions as Versions
+from confcast.wire.answers import Workers as Workers
 from confcast.wire.canary import Canary
+from confcast.wire.message import Message as Message
+from confcast.wire.message import WithSecrets as WithSecrets
 from confcast.wire.told import Change as Change
 from confcast.wire.told import Explanation as Explanation
 from confcast.wire.told import Held as Held
@@ -48,22 +60,6 @@ MAX_FRAME = 64 * 1024 * 1024
 
 MAX_REQUEST = 1024 * 1024
 """Bytes of the longest message to an owner: it closes the pipe of a longer one."""
-
-
-class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The base of all messages that are sent in frames."""
-
-
-class WithSecrets(msgspec.Struct, frozen=True):
-    """The base of Structs that hold secrets: a repr, and the one that tracebacks of `rich` use, has only `SHOWN`."""
-
-    SHOWN: ClassVar[tuple[str, ...]]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, getattr(self, name)) for name in self.SHOWN]
 
 
 # ---- worker or client → owner
@@ -205,8 +201,8 @@ class Check(WithSecrets, Message, frozen=True):
     SHOWN = ("id",)
 
     id: int
-    values: dict[str, Any] = {}
-    files: dict[str, bytes] = {}
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+    files: dict[str, bytes] = msgspec.field(default_factory=dict)
 
 
 class Rollback(Message, frozen=True):
@@ -458,90 +454,12 @@ class Observe(Message, frozen=True):
     number: int
 
 
-class Outcome(Message, frozen=True):
-    """The answer to Reload, and to each operation."""
-
-    id: int
-    event: ReloadEvent
-
-
-class Stats(Message, frozen=True):
-    """The answer to StatsRequest. `status` is None if it was not asked for, or the owner's build has none."""
-
-    id: int
-    stats: dict[str, Any]
-    status: Status | None = None
-
-
-class History(Message, frozen=True):
-    """The answer to HistoryRequest."""
-
-    id: int
-    events: list[ReloadEvent]
-
-
-class Workers(Message, frozen=True):
-    """The answer to WorkersRequest."""
-
-    id: int
-    workers: list[WorkerStatus]
-
-
-class Versions(Message, frozen=True):
-    """The answer to VersionsRequest. It has no content of a version."""
-
-    id: int
-    versions: list[VersionInfo]
-
-
-class Explained(Message, frozen=True):
-    """The answer to ExplainRequest: the explanation, or why there is none."""
-
-    id: int
-    explanation: Explanation | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-class Differences(Message, frozen=True):
-    """The answer to DiffRequest: at most 1,000 changes as in an event, or why nothing can be compared."""
-
-    id: int
-    changes: tuple[Change, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-class Shown(Message, frozen=True):
-    """The answer to ShowRequest: keys with their values as a `Change` shows them, or why there are none.
-
-    A key that is a value's own has that value alone, and whole. Of others there are at most 10,000, and a last one
-    without a value, which counts the rest; long values are cut.
-    """
-
-    id: int
-    values: tuple[tuple[str, Any], ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-class Described(Message, frozen=True):
-    """The answer to SchemaRequest: at most 1,000 keys, and one that counts the others; or why there are none."""
-
-    id: int
-    fields: tuple[SchemaKey, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-class Done(Message, frozen=True):
-    """The answer to a request that has no result."""
-
-    id: int
-
-
 class Refused(Message, frozen=True):
     """The owner does not serve this pipe. `final`: connecting again is useless. `fields`: the owner's field table."""
 
     reason: str
     final: bool
-    fields: dict[str, str] = {}
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest

@@ -1,0 +1,87 @@
+"""The owner's answers to the requests of clients: one struct for each kind, with the `id` of its request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confcast.errors import Problem
+from confcast.wire.message import Message
+from confcast.wire.told import Change, Explanation, ReloadEvent, SchemaKey, Status, VersionInfo, WorkerStatus
+
+
+class Outcome(Message, frozen=True):
+    """The answer to Reload, and to each operation."""
+
+    id: int
+    event: ReloadEvent
+
+
+class Stats(Message, frozen=True):
+    """The answer to StatsRequest. `status` is None if it was not asked for, or the owner's build has none."""
+
+    id: int
+    stats: dict[str, Any]
+    status: Status | None = None
+
+
+class History(Message, frozen=True):
+    """The answer to HistoryRequest."""
+
+    id: int
+    events: list[ReloadEvent]
+
+
+class Workers(Message, frozen=True):
+    """The answer to WorkersRequest."""
+
+    id: int
+    workers: list[WorkerStatus]
+
+
+class Versions(Message, frozen=True):
+    """The answer to VersionsRequest. It has no content of a version."""
+
+    id: int
+    versions: list[VersionInfo]
+
+
+class Explained(Message, frozen=True):
+    """The answer to ExplainRequest: the explanation, or why there is none."""
+
+    id: int
+    explanation: Explanation | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class Differences(Message, frozen=True):
+    """The answer to DiffRequest: at most 1,000 changes as in an event, or why nothing can be compared."""
+
+    id: int
+    changes: tuple[Change, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Shown(Message, frozen=True):
+    """The answer to ShowRequest: keys with their values as a `Change` shows them, or why there are none.
+
+    A key that is a value's own has that value alone, and whole. Of others there are at most 10,000, and a last one
+    without a value, which counts the rest; long values are cut.
+    """
+
+    id: int
+    values: tuple[tuple[str, Any], ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Described(Message, frozen=True):
+    """The answer to SchemaRequest: at most 1,000 keys, and one that counts the others; or why there are none."""
+
+    id: int
+    fields: tuple[SchemaKey, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Done(Message, frozen=True):
+    """The answer to a request that has no result."""
+
+    id: int
