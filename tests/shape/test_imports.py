@@ -35,7 +35,10 @@ ALLOWED = {
     "middleware": ("public",),
     "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.canary_flags"),
     "examples": ("public", "fleet", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
-    "cli": ("texts", "errors", "wire", "worker", "config", "master", "fleet"),
+    "cli": ("texts", "errors", "wire", "worker", "config", "master", "fleet", "serve", "metrics", "admin"),
+    "metrics": ("public", "texts", "errors", "wire", "worker.client"),
+    "serve": ("texts", "errors", "wire", "worker", "config", "master", "metrics"),
+    "admin": ("texts", "errors", "wire", "worker.client", "fleet"),
     "logging": ("public", "worker.derived.selected_key"),
     "testing": ("public", "texts", "tracebacks", "errors", "wire", "worker", "config", "master"),
     "__main__": ("cli",),
@@ -54,6 +57,7 @@ FLOORS = [
     *("worker.client", "worker.connection", "worker"),
     *("owner.core", "owner.store", "owner.watch", "owner.loop", "owner"),
     *("master.start", "master"),
+    *("metrics", "serve", "admin"),
     *("cli", "cli.fleet"),
     "logging",
     "testing",
@@ -78,13 +82,19 @@ EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {
     "config": {"pydantic", "pydantic_core", "pydantic_settings", "dotenv", "yaml"},
     "fleet": {"asyncpg", "nats", "aiohttp"},
-    "owner": {"watchfiles"},
+    "owner": {"watchfiles", "standardwebhooks"},
+    "metrics": {"prometheus_client"},
+    "admin": {"starlette", "uvicorn", "anyio"},
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},
     "testing": {"pytest"},
     "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
 }
-OPTIONAL = {"yaml", "pydantic_settings", "dotenv"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
+OPTIONAL = (
+    {"yaml", "pydantic_settings", "dotenv", "prometheus_client", "standardwebhooks"}
+    | THIRD_PARTY["servers"]
+    | THIRD_PARTY["cli"]
+)
 ASKED_FOR_BY_ANYBODY = {"__init__", "__main__", "embedding", "launcher"}
 
 
