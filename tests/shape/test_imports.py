@@ -33,7 +33,7 @@ ALLOWED = {
     "owner": ("texts", "tracebacks", "errors", "wire", "config"),
     "master": ("texts", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
-    "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.canary_flags"),
+    "servers": ("public", "middleware", "master.embedded", "wire.options", "wire.option_flags"),
     "examples": ("public", "fleet", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
     "cli": ("texts", "errors", "wire", "worker", "config", "master", "fleet", "serve", "metrics", "admin"),
     "metrics": ("public", "texts", "errors", "wire", "worker.client"),

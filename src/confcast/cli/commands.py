@@ -51,6 +51,7 @@ COMMANDS = {
     "schema": Command(),
     "diff": Command("what differs between two versions, what runs, and the sources"),
     "wait": Command(),
+    "serve": Command(),
     "fleet": Command(),
 }
 """Each command, as it is typed, in the order in which they are shown."""

@@ -7,12 +7,11 @@ is another one, at another address.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from confcast.cli import owners
 from confcast.errors import OwnerUnavailable
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address
 
 T = TypeVar("T")
 
@@ -35,5 +34,5 @@ def unless_restarted(owner: owners.OwnerClient, ask: Callable[[owners.OwnerClien
 
 def is_superseded(owner: owners.OwnerClient) -> bool:
     """Whether the owner of the next generation has taken over."""
-    found = owner_dirs.parse(Path(owner.address).parent)
+    found = lasting_address.owner_at(owner.address)
     return found is not None and found.is_superseded()

@@ -13,6 +13,8 @@ from typing import Any
 
 from confcast.cli import listing, owners
 from confcast.cli.report import ExitCode, Report, line, when
+from confcast.wire.files import lasting_address
+from confcast.wire.listener import SOCKET
 from confcast.worker.client import known_owners
 
 _SCREEN, _FEWEST = 23, 3
@@ -25,7 +27,8 @@ def run(commands: Mapping[str, str]) -> Report:
     """Ask the owners, and report. `commands`: each command, and what it does on a bad night, or "" if nothing."""
     found = known_owners.running()
     asked = owners.asked_without_options()
-    return report(known_owners.described(found, with_workers=True), asked.address if asked else "", commands)
+    address = f"{lasting_address.folder_of(asked.address)}/{SOCKET}" if asked else ""
+    return report(known_owners.described(found, with_workers=True), address, commands)
 
 
 def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str]) -> Report:

@@ -58,7 +58,9 @@ def _run(options: Any) -> int:
     except KeyboardInterrupt:
         _complain(f"{who}: interrupted; what was asked for may still happen")
         return _INTERRUPTED
-    return _write(report, options) if report.more is None else _follow(who, report.more, options)
+    if report.more is None:
+        return _write(report, options)
+    return _follow(who, report.more, options) or int(report.exit)
 
 
 def _follow(who: str, more: Iterator[Report], options: Any) -> int:

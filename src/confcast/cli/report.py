@@ -43,7 +43,8 @@ class Report(NamedTuple):
         exit: The exit code.
         text: For a person.
         data: The same for a program.
-        more: If there are any, these are written in its place, each as it comes; with `--json`, each on one line.
+        more: If there are any, these are written in its place, each as it comes; with `--json`, each on one line. The
+            exit code counts once they have ended.
     """
 
     exit: ExitCode

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from confcast.errors import ConfcastError
 from confcast.wire import processes
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address, owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import FRESH, MAX_PATH, peer_of
 
@@ -114,7 +114,7 @@ def sweep() -> None:
     """
     for found in owner_dirs.mine():
         former = _is_of_a_former_program(found) and _await_its_end(found)
-        if (former or not found.lives()) and not _has_an_owner(found):
+        if (former or not found.lives()) and not has_an_owner(found):
             whose = "this process as another program" if former else f"the process {found.master}, which is dead"
             _log.info("removing %s, left behind by %s (%s)", found.path, whose, found.label)
             remove(found.path)
@@ -131,7 +131,7 @@ def is_of_a_former_program(address: str) -> bool:
 
     That program's owner is exiting, and is waited for. An owner that stays is another interpreter's in this process.
     """
-    found = owner_dirs.parse(Path(address).parent)
+    found = lasting_address.owner_at(address)
     return found is not None and _is_of_a_former_program(found) and _await_its_end(found)
 
 
@@ -150,7 +150,7 @@ def _await_its_end(found: OwnerDir) -> bool:
     return True
 
 
-def _has_an_owner(found: OwnerDir) -> bool:
+def has_an_owner(found: OwnerDir) -> bool:
     """Whether an owner listens in this folder: its master may live in a PID namespace that this process can't see."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)

@@ -33,8 +33,8 @@ from confcast import (
 )
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common.owners import NO_OWNER
-from confcast.wire import canary_flags
-from confcast.wire.options import EmbeddedOptions, label_of_text, probe_of_text
+from confcast.wire import option_flags
+from confcast.wire.options import EmbeddedOptions
 from confcast.wire.options import declared as declared_options
 
 _log = logging.getLogger("confcast.servers")
@@ -89,21 +89,15 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
     """
     parser = _parser(server)
     found, rest = parser.parse_known_args(arguments)
-    options = {key: value for key, value in vars(found).items() if value is not None}
+    given = {key: value for key, value in vars(found).items() if value is not None}
+    path = given.pop("loader", None)
     try:
-        canary = canary_flags.taken(options)
+        options = option_flags.taken(given)
     except ValueError as error:
         parser.error(str(error))
-    options |= {} if canary is None else {"canary": canary}
-    if "labels" in options:
-        labels = dict(options["labels"])
-        if len(labels) < len(options["labels"]):
-            parser.error("--label: each name has one value")
-        options["labels"] = labels
-    path = options.pop("loader", None)
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
-    return Line(path, EmbeddedOptions(**options), rest)  # type: ignore[typeddict-item]
+    return Line(path, options, rest)
 
 
 def print_help(server: str) -> None:
@@ -121,36 +115,8 @@ def _parser(server: str) -> argparse.ArgumentParser:
         argument_default=None,
     )
     parser.add_argument("--loader", metavar="MODULE:NAME", help="a ConfigLoader, or what gives one when it is called")
-    how: dict[str, Any]
-    for name, option in declared_options().items():
-        if option.flag and option.type is bool:
-            parser.add_argument(option.flag, dest=name, action="store_false", default=None, help=option.help)
-        elif name == "canary":
-            canary_flags.add_to(parser, prefix="canary-")
-        elif name in _REPEATED:
-            how = {"action": "append", "type": _REPEATED[name], "metavar": option.metavar, "help": option.help}
-            parser.add_argument(option.flag, dest=name, **how)
-        elif option.flag:
-            kind = float if option.type == float | None else option.type if option.type in (int, float) else str
-            how = {"type": kind, "choices": option.choices, "metavar": option.metavar}
-            parser.add_argument(option.flag, dest=name, help=option.help, **how)
+    option_flags.add_to(parser)
     return parser
-
-
-def _of_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """What an option's text on the command line stands for; it raises ArgumentTypeError."""
-
-    def converted(text: str) -> Any:
-        try:
-            return convert(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return converted
-
-
-_REPEATED = {"probes": _of_text(probe_of_text), "labels": _of_text(label_of_text)}
-"""The options that may be given several times, and what their texts stand for."""
 
 
 def require(package: str, extra: str) -> ModuleType:

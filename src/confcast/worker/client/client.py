@@ -12,10 +12,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from confcast.errors import OwnerUnavailable
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address
 from confcast.wire.messages import Answer, ReloadEvent, Request
 from confcast.worker.client import which_owner
 from confcast.worker.client.awaitable_verbs import AwaitableVerbs
@@ -106,7 +105,7 @@ class Client(AwaitableVerbs):
 
 def _is_over(found: Place) -> bool:
     """Whether another owner has taken over from this one, its master has ended, or has closed its manager."""
-    there = owner_dirs.parse(Path(found.address).parent)
+    there = lasting_address.owner_at(found.address)
     return there is not None and (there.is_superseded() or not there.lives() or not there.path.exists())
 
 

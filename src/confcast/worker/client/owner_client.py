@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.texts import printable
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import (
     Answer,
@@ -174,7 +174,7 @@ class OwnerClient(AddressClient):
 
     def master(self) -> dict[str, Any] | None:
         """The owner's master: pid, uid, working directory and command; None if the address does not show it."""
-        found = owner_dirs.parse(Path(self.address).parent)
+        found = lasting_address.owner_at(self.address)
         if found is None:
             return None
         place = {"working_directory": found.started_in(), "command": found.command()}
@@ -182,9 +182,9 @@ class OwnerClient(AddressClient):
 
     def will_be_restarted(self) -> bool:
         """Whether the owner's master lives and has not closed it, so that an owner that is down comes back."""
-        return self._master() is not None and Path(self.address).parent.exists()
+        return self._master() is not None and lasting_address.folder_of(self.address).exists()
 
     def _master(self) -> int | None:
         """The pid of the living master that restarts this owner; None if there is none, or it is not known."""
-        found = owner_dirs.parse(Path(self.address).parent)
+        found = lasting_address.owner_at(self.address)
         return found.master if found is not None and found.lives() else None

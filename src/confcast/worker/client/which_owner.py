@@ -16,13 +16,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from confcast.errors import OwnerUnavailable
 from confcast.texts import printable
 from confcast.wire.address import address_variable, is_name
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address, owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 
 _log = logging.getLogger("confcast.worker")
@@ -136,7 +135,7 @@ def _there(value: str) -> list[OwnerDir]:
     """The owners that a variable with this value means, as far as a folder's name shows it."""
     if is_name(value, ""):
         return _meant(value, warns=False)
-    found = owner_dirs.parse(Path(value).parent)
+    found = lasting_address.owner_at(value)
     return [] if found is None else [found]
 
 
@@ -166,7 +165,7 @@ def _only(found: list[OwnerDir], which: str, words: Words) -> Place:
 
 def _name_there(address: str, asked: str | None) -> str:
     """The configuration's name by the owner's folder. Raises OwnerUnavailable if another name was asked for."""
-    there = owner_dirs.parse(Path(address).parent)
+    there = lasting_address.owner_at(address)
     if asked is not None and there is not None and there.label != owner_dirs.label(asked):
         raise OwnerUnavailable(
             f"the config owner at {printable(address)} is that of {there.label!r}, and not of {asked!r}"

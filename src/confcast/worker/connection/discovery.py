@@ -10,6 +10,10 @@ address is tried; else the next owner's is, found by what the former one wrote a
 4. an owner in the same working directory that loads one of the files, as after a deploy that adds a source,
 5. for a process that attached by name: the owner that the command line would take.
 
+A lasting address (`wire/files/lasting_address.py`) means whatever owner it leads to: at each connect that one is tried,
+and no other application's is ever looked for. An owner there that does not serve this process, because its schema is
+another one, may have left a former generation to serve; then that one is tried.
+
 Guarantees: if several owners match one of these lines, none is taken, and the log names them; an owner that has refused
 this process is not tried again; an owner with another schema's fingerprint refuses the Hello. A process that the master
 has started follows its own master only: when that is dead, the process will end soon.
@@ -21,15 +25,16 @@ following a newer generation at once (nothing reports one; every worker would ha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from confcast.errors import ConfcastError
 from confcast.wire import processes
 from confcast.wire.address import is_name
-from confcast.wire.files import about, owner_dirs
+from confcast.wire.files import about, lasting_address, owner_dirs
 from confcast.wire.files.about import About
 from confcast.wire.files.owner_dirs import OwnerDir
+from confcast.wire.listener import SOCKET
 
 _known: dict[str, About] = {}
 """What owners wrote about their servers, by address: for replicas that attach again after a fork or `close()`."""
@@ -41,7 +46,7 @@ class OwnerFinder:
 
     Args:
         name: The configuration's name.
-        given: A control socket, or the name again. Raises ConfcastError if it is neither.
+        given: A control socket, a lasting address, or the name again. Raises ConfcastError if it is none of these.
 
     Attributes:
         address: The control socket of the owner that serves this process, or did last; "" before one was found.
@@ -57,6 +62,7 @@ class OwnerFinder:
                 f"{given!r} is no address of a config owner: give the path of its control socket, or {name!r}, the "
                 "replica's name"
             )
+        self._lasting = "" if self._by_name or not lasting_address.is_lasting(given) else given
         self._refused: set[Path] = set()
         self._here: OwnerDir | None = None
         self._written: dict[str, About] = {}  # by address, as the owner wrote it that sent a message last
@@ -69,16 +75,17 @@ class OwnerFinder:
     def move(self, address: str) -> None:
         """Treat the owner at this address as this process's own from now on."""
         self.address = address
-        self._here = here = owner_dirs.parse(Path(address).parent)
+        self._here = here = lasting_address.owner_at(address)
+        self._folder = lasting_address.folder_of(address)
         me = os.getpid()
-        self.beside = here is not None and here.master not in (me, *processes.parents(me))
+        self.beside = bool(self._lasting) if here is None else here.master not in (me, *processes.parents(me))
 
     def remember(self, address: str) -> None:
         """Keep what the owner at this address wrote about its server: its first message shows that it is there.
 
         Must be called before the message is handled: the application that sees its effect may end the server at once.
         """
-        written = about.load(Path(address).parent)
+        written = about.load(lasting_address.folder_of(address))
         if written is not None:
             self._written = {address: written}
             _keep(address, written)
@@ -86,6 +93,8 @@ class OwnerFinder:
     def find(self) -> str:
         """The address to connect to now; "" if there is none, and then `trouble()` says why."""
         self.ambiguity = ""
+        if self._lasting:
+            return next(self._led_to(), self.address)
         if self.address and not self._is_over():
             return self.address
         found = self._next()
@@ -95,12 +104,24 @@ class OwnerFinder:
         """Never return the address of this owner again: it does not serve this process."""
         if len(self._refused) >= owner_dirs.MOST:
             self._refused = {path for path in self._refused if _is_there(path)}
-        self._refused.add(Path(address).parent)
+        self._refused.add(lasting_address.folder_of(address))
+
+    def is_another(self, address: str) -> bool:
+        """Whether this address leads to another owner than the one that serves this process, or did last."""
+        return address != self.address or (bool(self._lasting) and lasting_address.folder_of(address) != self._folder)
+
+    def has_another(self, address: str) -> bool:
+        """Whether there is another owner to try, if the one at this address does not serve this process."""
+        refusing = lasting_address.folder_of(address)
+        others = self._led_to() if self._lasting else iter(())
+        return any(lasting_address.folder_of(each) != refusing for each in others)
 
     def trouble(self) -> str:
         """Why no owner answers, in words; "" if one answers, or will answer again."""
         if self.ambiguity or (self.address and not self._is_over()):
             return self.ambiguity
+        if self._lasting:
+            return f"no config owner serves at {self._lasting}: `confcast serve --address {self._lasting}` starts one"
         if self._by_name:
             return f"no config owner named {self._name!r} runs for this user (uid {os.geteuid()})"
         return f"there is no config owner at {self.address}, nor one that has taken its place"
@@ -110,7 +131,22 @@ class OwnerFinder:
     def _is_over(self) -> bool:
         """Whether no owner will listen at `address` again. If just the owner died, its master starts another there."""
         here = self._here
+        if self._lasting:
+            return not Path(self._lasting).is_socket()
         return here is not None and (not _is_there(here.path) or (self.beside and _is_followed(here)))
+
+    def _led_to(self) -> Iterator[str]:
+        """Where the lasting address leads: to the present owner, and to former ones, but for those that have refused.
+
+        What refuses by its schema is refused for as long as its folder is there, and tried no more.
+        """
+        present = lasting_address.control_socket(self._lasting)
+        folder = lasting_address.folder_of(present)
+        if folder not in self._refused:
+            yield present
+        for former in lasting_address.formers(folder):
+            if former not in self._refused and _is_there(former):
+                yield f"{former}/{SOCKET}"
 
     def _next(self) -> OwnerDir | None:
         here = self._here  # a folder that only the server's environment may name
@@ -153,7 +189,7 @@ class OwnerFinder:
 
 def refuse_root(address: str) -> None:
     """Raise ConfcastError if this is root and the owner another user's: root would own the worker's notes there."""
-    found = owner_dirs.parse(Path(address).parent)
+    found = lasting_address.owner_at(address)
     user = found.user() if found is not None else -1
     if os.geteuid() == 0 and user > 0:
         raise ConfcastError(

@@ -26,6 +26,7 @@ class FollowedOwner:
         self._has_served = False  # until an owner has sent a version, only the given one is tried
         self._is_lost = False
         self.tried = ""  # the address that was connected to last
+        self._is_tried = False  # whether that is a next owner's, which has not sent a version yet
         self._remembered = ""
         self._ambiguity = ""  # the text that was logged last
 
@@ -42,13 +43,19 @@ class FollowedOwner:
     @property
     def on_trial(self) -> bool:
         """Whether the address that was tried last is that of a next owner that has not sent a version yet."""
-        return self._has_served and self.tried != self.address
+        return self._is_tried
+
+    @property
+    def has_another(self) -> bool:
+        """Whether another owner can be tried in the place of the one that was tried last, which refuses."""
+        return self._finder.has_another(self.tried)
 
     def find(self) -> str:
         """The address to connect to; "" for none. Before any owner has served, any owner of the name will do."""
         self.tried = address = self._finder.find()
         if not self._has_served and address != self.address:
             self._finder.move(address)
+        self._is_tried = self._has_served and self._finder.is_another(address)
         if self._finder.ambiguity not in ("", self._ambiguity):
             self._ambiguity = self._finder.ambiguity
             _log.log(self._level(), "%s", self._ambiguity)
@@ -66,9 +73,9 @@ class FollowedOwner:
 
     def served(self) -> None:
         """Follow the owner that was tried, from now on: it has sent a version."""
-        if self.on_trial:
+        if self.on_trial or not self._has_served:
             self._finder.move(self.tried)
-        self._has_served = True
+        self._has_served, self._is_tried = True, False
         if self._is_lost:
             self._is_lost = False
             _log.log(self._level(), "a config owner of %r was found again, at %s", self._name, self.address)

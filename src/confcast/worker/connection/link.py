@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from confcast.errors import ConfcastError, ProtocolError
-from confcast.wire.files import goodbye_files, snapshot_file
+from confcast.wire.files import goodbye_files, lasting_address, snapshot_file
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
@@ -163,7 +163,7 @@ class Link:
 
     @property
     def _folder(self) -> Path:
-        return Path(self.address).parent
+        return lasting_address.folder_of(self.address)
 
     def start(self) -> None:
         """Begin to connect. Raises ConfcastError when no thread can be started."""
@@ -386,7 +386,7 @@ class Link:
 
     def _has_refused(self, message: ToWorker) -> bool:
         """Return whether a next owner refuses to serve this process. From another owner, note of which server it is."""
-        if isinstance(message, Refused) and message.final and self._owner.on_trial:
+        if isinstance(message, Refused) and message.final and (self._owner.on_trial or self._owner.has_another):
             self._owner.refused()
             self._listener.next_owner_refused(self._owner.tried, message)
             return True

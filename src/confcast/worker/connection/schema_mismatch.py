@@ -8,14 +8,13 @@ fingerprints alone (an unrelated child was advised to reload its parent's server
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from confcast.config.codec import Codec
 from confcast.errors import SchemaMismatch
 from confcast.texts import printable
 from confcast.wire.address import address_variable
-from confcast.wire.files import about, owner_dirs
+from confcast.wire.files import about, lasting_address
 from confcast.wire.files.about import About, module_file
 
 
@@ -33,10 +32,10 @@ def mismatch(name: str, codec: Codec[Any], theirs: dict[str, str], address: str)
 
 
 def _cause(name: str, schema: type, address: str) -> str:
-    its = about.load(Path(address).parent)
+    its = about.load(lasting_address.folder_of(address))
     if its is None or not its.module or _is_same(its, schema):
         return "the code has changed since the server started; reload the server fully"
-    found = owner_dirs.parse(Path(address).parent)
+    found = lasting_address.owner_at(address)
     process = f", process {found.master}" if found is not None else ""
     way_out = f"give this one another name than {name!r}"
     if os.environ.get(variable := address_variable(name)) == address:

@@ -1,0 +1,72 @@
+"""`confcast serve` runs a config owner without a server, in the foreground, for the processes of one host.
+
+What it does is in `confcast.serve`, which is imported when it runs. It prints nothing: it logs to standard error, as
+its owner does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from typing import Any
+
+from confcast.cli.arguments import module_and_name
+from confcast.cli.report import ExitCode, Report
+from confcast.wire import option_flags
+
+
+def add_to(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "serve",
+        help="run a config owner without a server, for all processes of a host that attach to it",
+        description="Runs a config owner in the foreground, until TERM or Ctrl-C; HUP reloads. Processes attach by "
+        "CONFCAST_ADDRESS_<NAME>=PATH, or by the name. Exits with 1 when the first load, or the address, is refused.",
+    )
+    parser.add_argument(
+        "--loader",
+        type=module_and_name,
+        required=True,
+        metavar="MODULE:NAME",
+        help="a ConfigLoader, or what gives one when it is called; the current directory can be imported from",
+    )
+    parser.add_argument(
+        "--address",
+        type=_path,
+        metavar="PATH",
+        help="where processes attach, whatever owner serves: a link that stays the same over restarts",
+    )
+    option_flags.add_to(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="when nothing is served, print why as one JSON document, too"
+    )
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Serve until a signal ends it. The report is empty, but for a program that asks why nothing is served."""
+    given = vars(options)
+    try:
+        manager_options = option_flags.taken(given)
+    except ValueError as error:
+        options.usage_error(str(error))
+    _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
+    from confcast.serve.serving import Serving  # imported here: the help needs none of it
+
+    serving = Serving(options.loader, manager_options, options.address)
+    status = ExitCode(serving.run())
+    return Report(status, "", serving.refusal, None if options.json and serving.refusal else iter(()))
+
+
+def _log_to_standard_error(level: str, name: str) -> None:
+    """Have this process write lines as its owner does, from the same severity on."""
+    form = f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name.replace('%', '%%')}: %(message)s"
+    logging.basicConfig(level=level.upper(), format=form, force=True)
+
+
+def _path(text: str) -> str:
+    """A path, which a variable that is not set does not give. Raises ArgumentTypeError."""
+    if not text or text.endswith(os.sep):
+        raise argparse.ArgumentTypeError(f"{text!r} is no path of a file: give one such as /run/shop/config.sock")
+    return text
