@@ -68,6 +68,13 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def when(timestamp: float) -> str:
+    """Seconds since 1970 as local date and time, with the offset from UTC."""
+    from datetime import datetime  # imported here: every process imports this file, and few tell a person a date
+
+    return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
 def shortened(text: str, most: int) -> str:
     """This text, or its beginning and an ellipsis: so many characters at the most."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

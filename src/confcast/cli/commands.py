@@ -53,6 +53,7 @@ COMMANDS = {
     "wait": Command(),
     "serve": Command(),
     "fleet": Command(),
+    "admin": Command(),
 }
 """Each command, as it is typed, in the order in which they are shown."""
 

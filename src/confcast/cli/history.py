@@ -137,7 +137,7 @@ def report(stats: dict[str, Any], found: list[Entry]) -> Report:
     rows = [_row(each, stats["version"]) for each in found]
     lines = table(header, rows) if rows else ["the history is empty"]
     lines += provisional.told(stats)
-    data = {"version": stats["version"], **provisional.fields(stats), "history": found}
+    data = {"version": stats["version"], **provisional.provisional_parts(stats), "history": found}
     return Report(ExitCode.DONE, "\n".join(lines), data)
 
 

@@ -13,24 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.cli.report import line, user_name, when
-from confcast.wire.messages import ReloadEvent, ReloadResult
+from confcast.worker.client.status_data import provisional_parts as provisional_parts
+from confcast.worker.client.status_data import undone as undone
 
 _MOST_SHOWN = 10
 """How many canaries, and how many texts of evidence, are listed."""
-
-
-def fields(stats: dict[str, Any]) -> dict[str, Any]:
-    """What a program is told of it.
-
-    `provisional` ("trial", "confirm", "probation" or ""), `deadline` (seconds since 1970), `evidence`, and the parts:
-    `trial`, `window`, `probation`, each None where there is none.
-    """
-    return {
-        "provisional": stats.get("provisional", ""),
-        "deadline": stats.get("deadline"),
-        "evidence": stats.get("evidence", []),
-        **{part: stats.get(part) for part in ("trial", "window", "probation")},
-    }
 
 
 def may_be_undone(stats: dict[str, Any], version: int) -> bool:
@@ -107,16 +94,3 @@ def _asked_for(given: dict[str, Any]) -> str:
     by = "" if given.get("who") is None else f" by {user_name(given['who']['uid'])}"
     why = f": {line(given['reason'])}" if given.get("reason") else ""
     return f"; asked for{by}{why}" if by or why else ""
-
-
-def undone(events: list[ReloadEvent], running: int, last: ReloadEvent | None) -> str:
-    """One sentence about what was undone by itself, if what was put back for it still runs; "" otherwise.
-
-    `events`: the newest first. `last`: which of them says what became of the sources' content.
-    """
-    event = next((each for each in events if each.result is ReloadResult.UNDONE), None)
-    if event is None or event.version != running:
-        return ""
-    why = "; ".join(map(line, event.evidence)) or "nobody confirmed it"
-    again = "; `confcast resume` loads what the sources say" if last is event else ""
-    return f"{why}; what was good before was put back at {when(event.timestamp)}{again}"

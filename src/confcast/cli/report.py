@@ -10,7 +10,6 @@ import enum
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple, TextIO
 
 import msgspec
@@ -18,7 +17,9 @@ import msgspec
 from confcast.cli import terminal
 from confcast.errors import Problem
 from confcast.texts import printable, printable_json
+from confcast.texts import when as when
 from confcast.wire.messages import WorkerStatus
+from confcast.wire.whole_data import whole
 
 _INTERPRETER = re.compile(r"(python|pypy)[0-9.]*")
 
@@ -113,11 +114,6 @@ def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
     return lines
 
 
-def when(timestamp: float) -> str:
-    """Seconds since 1970 as local date and time, with the offset from UTC."""
-    return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
-
-
 def spoken(command: str) -> str:
     """A command line as a person types it: without the interpreter, and without the folder of the program."""
     words = command.split(" ")
@@ -143,22 +139,7 @@ def user_name(uid: int) -> str:
 
 def as_json(data: Any, *, indent: int = 2) -> str:
     """One JSON document, indented; with -1, on one line. A Struct becomes an object with all of its fields."""
-    return printable_json(msgspec.json.format(msgspec.json.encode(_whole(data)), indent=indent).decode())
-
-
-def _whole(data: Any) -> Any:
-    """The same data with all fields of Structs: messages leave out defaults, which a program expects to find."""
-    if isinstance(data, msgspec.Struct):
-        return {name: _whole(getattr(data, name)) for name in data.__struct_fields__}
-    if isinstance(data, dict):
-        return {line(key): _whole(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_whole(item) for item in data]
-    return line(data) if isinstance(data, str) and not data.isascii() and _has_surrogates(data) else data
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return printable_json(msgspec.json.format(msgspec.json.encode(whole(data)), indent=indent).decode())
 
 
 def _pad(cell: str, width: int, right: bool) -> str:

@@ -17,20 +17,15 @@ from confcast.cli import owners, provisional
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.errors import ConfcastError, more
-from confcast.wire.load_events import LOOK_BACK, last_word
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, WorkerStatus
+from confcast.wire.messages import Change, ReloadEvent, Status, WorkerStatus
+from confcast.worker.client import status_data
+from confcast.worker.client.status_data import sources_state
 
 if TYPE_CHECKING:
     from confcast.wire.files.owner_dirs import OwnerDir
 
 _MOST_SHOWN = 10
 """How many of the sources' changes are listed."""
-_IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
-"""The totals that the report leaves out, since `last` shows them, also for the first load."""
-
-_CLOCKS = frozenset({"phase_seconds", "waits_for", "waiting_for"})
-"""What of the data goes on by itself, so that a change of it alone is none."""
-
 _BOOT = "the sources were refused when the server started, and are followed as soon as they are applied"
 
 _REFUSED = {
@@ -111,25 +106,16 @@ def _followed(options: argparse.Namespace) -> Iterator[Report]:
         if following.is_superseded(owner):
             owner = owners.find(options)
         if (now := following.unless_restarted(owner, of)) is not None:
-            if (seen := _without_clocks(now.data)) != shown:
+            if (seen := status_data.without_clocks(now.data)) != shown:
                 yield now if shown is None else now._replace(text=f"\n{now.text}")
             shown = seen
         time.sleep(following.PAUSE)
 
 
-def _without_clocks(data: dict[str, Any]) -> dict[str, Any]:
-    """The data without what goes on by itself: times, and the requests that have ended on a version on trial."""
-    trial = data.get("trial")
-    still = {} if trial is None else {"trial": {**trial, "requests": None}}
-    return {name: value for name, value in (data | still).items() if name not in _CLOCKS}
-
-
 def of(owner: owners.OwnerClient) -> Report:
     """The report on this owner. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
-    (stats, status), events = owner.stats_and_status(), owner.get_event_history(LOOK_BACK)
-    last = last_word(events, refused=status is not None and status.disk == "refused")
-    undone = provisional.undone(events, stats["version"], last)
-    return report(owner, stats, last, owner.workers(), status, undone)
+    known = status_data.asked(owner)
+    return report(owner, *known)
 
 
 def report(
@@ -169,13 +155,8 @@ def report(
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
     lines += failing_observers(workers)
-    data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
-    data |= {name: figure for name, figure in stats.items() if name not in _IN_THE_LAST_LOAD}
-    data |= {} if status is None else {name: getattr(status, name) for name in status.__struct_fields__}
-    data |= {**provisional.fields(stats), "undone": undone}
-    return Report(
-        ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last, stats), "workers": workers}
-    )
+    data = status_data.of(owner, stats, last, workers, status, undone)
+    return Report(ExitCode.DONE, "\n".join(lines), data)
 
 
 def _provisional(stats: dict[str, Any]) -> list[str]:
@@ -298,23 +279,8 @@ def _last(last: ReloadEvent | None) -> str:
     return f"{last.result} by {line(last.origin)}, {when(last.timestamp)}, {last.duration_ms:.1f} ms"
 
 
-def _state(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
-    """The state of the sources: `held` (not followed), `applied`, `on trial`, `refused`, `unreadable` or `unknown`."""
-    hold = stats.get("held")
-    tried = last is not None and last.result is ReloadResult.ON_TRIAL
-    if hold and not hold.get("boot") and (last is None or last or tried or last.result is ReloadResult.HELD):
-        return "held"
-    if last is None:
-        return "unknown"
-    if tried:
-        return "on trial"
-    if last.result in (ReloadResult.FILE_NOT_FOUND, ReloadResult.IO_ERROR):
-        return "unreadable"
-    return "applied" if last else "refused"
-
-
 def _sources(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
-    state, version = _state(last, stats), stats["version"]
+    state, version = sources_state(last, stats), stats["version"]
     words = {
         "held": f"version {version} stays in use whatever they say, until `confcast resume`",
         "unknown": "the history has no load of them; `confcast reload` loads them now",

@@ -59,7 +59,7 @@ def report(stats: dict[str, Any], versions: list[VersionInfo]) -> Report:
         what = "1 version is" if lost == 1 else f"{lost} versions are"
         lines.append(f"{what} of another schema, or the content is damaged: --json says which (restorable)")
     lines += provisional.told(stats)
-    data = {"version": stats["version"], **provisional.fields(stats), "versions": versions}
+    data = {"version": stats["version"], **provisional.provisional_parts(stats), "versions": versions}
     return Report(ExitCode.DONE, "\n".join(lines), data)
 
 

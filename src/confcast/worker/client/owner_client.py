@@ -13,7 +13,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from confcast.wire.files import lasting_address
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import (
     Answer,
+    Check,
     Described,
     Operation,
     Reload,
@@ -36,6 +37,7 @@ from confcast.wire.messages import (
     StatsRequest,
     Status,
 )
+from confcast.wire.plain_values import plain_values
 from confcast.worker.client.connection_per_call import AddressClient
 
 A = TypeVar("A")
@@ -109,6 +111,11 @@ class OwnerClient(AddressClient):
         if answer.problems:
             raise ConfigError(answer.problems)
         return answer.fields
+
+    def check_contents(self, values: Mapping[str, Any], files: dict[str, bytes]) -> ReloadEvent:
+        """`check(values=…, files=…)` by a caller who has the contents of the files, and no files."""
+        plain = plain_values(values)
+        return self._outcome(lambda number: Check(number, plain, files), self._seconds(None), "dry run")
 
     def check_address(self) -> None:
         """Raise OwnerUnavailable if there is no such socket, and no master that could restart the owner."""

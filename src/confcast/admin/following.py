@@ -1,0 +1,171 @@
+"""Follows one owner while somebody listens: what has changed is told to all streams.
+
+Guarantees. Nobody is asked while nobody listens. However many listen, an owner is asked once. An owner that is gone is
+told once, and looked for until it is back; also one of a restarted server, which has another address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from typing import Any
+
+from confcast.admin.calls import Calls
+from confcast.admin.limits import Limits
+from confcast.admin.owners import Owner, Owners
+from confcast.admin.problems import ProblemError
+from confcast.admin.reads import Query
+from confcast.admin.reads import status as ask_status
+from confcast.admin.streams import GAP, Stream, frame
+from confcast.errors import ConfcastError
+from confcast.wire.messages import ReloadEvent
+from confcast.worker.client import status_data
+
+_PAUSE = 0.05
+"""Seconds between two answers at the least: twenty a second are as many as a person sees."""
+_AWAY, _LONGEST_AWAY = 0.25, 2.0
+"""Seconds between two tries while an owner is gone."""
+_REMEMBERED = 100
+"""How many events are remembered for clients that come back."""
+
+
+class Following:
+    """All streams of one owner. For one loop.
+
+    Args:
+        id_: The owner's id.
+        owners: The owners.
+        calls: Runs what blocks.
+        limits: The bounds.
+    """
+
+    def __init__(self, id_: str, owners: Owners, calls: Calls, limits: Limits) -> None:
+        self._id, self._owners, self._calls, self._limits = id_, owners, calls, limits
+        self._streams: set[Stream] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._known = asyncio.Event()
+        self._status: dict[str, Any] | None = None
+        self._hello = b""
+        self._events: list[tuple[str, bytes]] = []  # the oldest first
+        self._newest: ReloadEvent | None = None
+        self._is_gone = False
+
+    async def join(self, last: str) -> Stream:
+        """A stream that begins with what is known; `last`: the id of the last event that its client has; or empty."""
+        stream = Stream(self._limits.kept)
+        self._streams.add(stream)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        try:
+            await self._known.wait()
+        except asyncio.CancelledError:
+            self.leave(stream)
+            raise
+        self._begin(stream, last)
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """The stream has ended. After the last one nothing is asked any more."""
+        self._streams.discard(stream)
+        if not self._streams and self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._known.clear()
+            self._status, self._newest, self._events = None, None, []
+
+    def close(self) -> None:
+        """End all streams."""
+        for each in self._streams:
+            each.end()
+
+    def _begin(self, stream: Stream, last: str) -> None:
+        stream.put_event(self._hello if not self._is_gone else frame("owner", {"state": "gone"}))
+        if not last:
+            return
+        later = list(itertools.dropwhile(lambda each: each[0] != last, self._events))
+        for each in [encoded for _, encoded in later[1:]] if later else [GAP]:
+            stream.put_event(each)
+
+    async def _run(self) -> None:
+        away = _AWAY
+        while True:
+            try:
+                owner = await self._owners.find(self._id)
+                await self._look(owner)
+                away = _AWAY
+                self._known.set()
+                await self._changed(owner)
+            except (ConfcastError, ProblemError):
+                self._gone()
+                await asyncio.sleep(away)
+                away = min(2 * away, _LONGEST_AWAY)
+
+    async def _changed(self, owner: Owner) -> None:
+        await asyncio.sleep(0.5)
+
+    async def _look(self, owner: Owner) -> None:
+        """Ask for what is new, and tell it."""
+        newest = self._newest
+
+        def ask() -> tuple[dict[str, Any], list[ReloadEvent]]:
+            client = owner.client()
+            data, _ = ask_status(client, Query())
+            latest = client.get_event_history(1)
+            known = [newest] if newest is not None else []
+            return data, client.get_event_history(_REMEMBERED) if latest != known else []
+
+        data, events = await self._calls.do(f"{owner.address} followed", ask)
+        if self._is_gone:
+            self._is_gone = False
+            self._tell(frame("owner", {"state": "back"}))
+        self._take_events(events)
+        self._take_status(data)
+
+    def _take_events(self, events: list[ReloadEvent]) -> None:
+        """Tell those that are new; events come with the newest first. The first ones are remembered, and not told."""
+        if not events:
+            return
+        new = list(itertools.takewhile(lambda each: each != self._newest, events))
+        for each in reversed(new):
+            id_ = event_id(each)
+            self._events.append((id_, frame("reload", each, id_)))
+            if self._newest is not None:
+                self._tell(self._events[-1][1])
+        del self._events[:-_REMEMBERED]
+        self._newest = events[0]
+
+    def _take_status(self, data: dict[str, Any]) -> None:
+        still = status_data.without_clocks(data)
+        if still == self._status:
+            return
+        first, self._status = self._status is None, still
+        self._hello = frame("hello", data)
+        if first and not self._known.is_set():
+            return
+        encoded = frame("status", data)
+        for each in self._streams:
+            each.put_status(encoded)
+
+    def _gone(self) -> None:
+        if not self._is_gone:
+            self._is_gone = True
+            if self._known.is_set():
+                self._tell(frame("owner", {"state": "gone"}))
+        self._known.set()
+
+    def _tell(self, encoded: bytes) -> None:
+        for each in self._streams:
+            each.put_event(encoded)
+
+
+def event_id(event: ReloadEvent) -> str:
+    """The id of an event: when its load began, in microseconds since 1970."""
+    return str(round(event.timestamp * 1_000_000))
+
+
+async def ended(tasks: list[asyncio.Task[Any]]) -> None:
+    """Wait for tasks that were cancelled."""
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,170 @@
+"""The process: what it listens on, its start, and its end.
+
+Guarantees. It listens on loopback unless TLS, or a proxy that does it, is said to be there. It ends within some seconds
+of TERM, also with streams open and owners that hang. While nobody asks, nothing in it wakes up: uvicorn's own loop,
+which looks ten times a second whether it has to end, is replaced by a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from confcast.admin.app import Admin
+from confcast.admin.calls import Calls
+from confcast.admin.connections import Waiting, protocol
+from confcast.admin.limits import Limits
+from confcast.admin.owners import Owners, Which
+from confcast.admin.tokens import Tokens
+from confcast.errors import ConfcastError
+
+
+class CanNotStart(ConfcastError):
+    """It can't be started like this; the text says why."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What it is started with.
+
+    Attributes:
+        bind: HOST:PORT.
+        which: The owner that is meant; by default, all of this user.
+        token_file: The file of tokens.
+        hosts: Further names of this server, as its clients have them in `Host`.
+        tls_cert: The certificate; empty for plain HTTP.
+        tls_key: Its key; empty if it is in `tls_cert`.
+        behind_proxy: Whether a proxy does TLS, so that plain HTTP may be listened for on a network.
+        limits: The bounds.
+    """
+
+    bind: str
+    which: Which = Which()
+    token_file: Path
+    hosts: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+    behind_proxy: bool = False
+    limits: Limits = Limits()
+
+
+class _Server(uvicorn.Server):
+    """A server that waits for its end, and does not look for it."""
+
+    def __init__(self, config: uvicorn.Config, admin: Admin) -> None:
+        super().__init__(config)
+        self._admin = admin
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """End in order."""
+        self.should_exit = True
+        self._admin.streams.close()
+        self._ended.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._ended.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+async def serve(options: Options, listening: Callable[[str], None]) -> None:
+    """Serve until TERM or INT; `listening` is called with the URL once clients can connect.
+
+    Raises:
+        CanNotStart, BadTokens: It can't be started like this.
+    """
+    limits = options.limits
+    with _listener(options) as listener:
+        host, port = listener.getsockname()[:2]
+        scheme = "https" if options.tls_cert else "http"
+        tokens, calls = Tokens(options.token_file), Calls(limits.calls)
+        admin = Admin(Owners(options.which, calls), calls, tokens, limits)
+        app = admin.application(_origins(scheme, host, port, options.hosts))
+        config = uvicorn.Config(
+            app,
+            http=protocol(Waiting(limits)),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=limits.head,
+            timeout_keep_alive=int(limits.head_within),
+            timeout_graceful_shutdown=int(limits.closing),
+            ssl_certfile=options.tls_cert or None,
+            ssl_keyfile=options.tls_key or options.tls_cert or None,
+        )
+        server = _Server(config, admin)
+        listening(f"{scheme}://{_in_url(host)}:{port}")
+        await server.serve(sockets=[listener])
+
+
+def _listener(options: Options) -> socket.socket:
+    host, port = _address(options.bind)
+    if not _is_loopback(host) and not options.tls_cert and not options.behind_proxy:
+        raise CanNotStart(
+            f"--bind {options.bind}: tokens would travel in clear text: give --tls-cert, or --behind-proxy if a proxy "
+            "does TLS, or bind to 127.0.0.1"
+        )
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(found[0], socket.SOCK_STREAM)
+    except OSError as error:
+        raise CanNotStart(f"--bind {options.bind}: {error.strerror or error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(found[4])
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise CanNotStart(f"--bind {options.bind}: {error.strerror}") from error
+    return listener
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise CanNotStart(f"--bind {text}: HOST:PORT is expected, such as 127.0.0.1:9151 or [::1]:9151")
+    return host, int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _origins(scheme: str, host: str, port: int, further: tuple[str, ...]) -> list[str]:
+    """The origins that are this server."""
+    names = [_in_url(host), *(["localhost", "127.0.0.1", "[::1]"] if _is_loopback(host) else [])]
+    usual = {"http": 80, "https": 443}[scheme]
+    own = [f"{scheme}://{name}{'' if port == usual else f':{port}'}" for name in names]
+    return [*own, *(f"{each}://{name}" for name in further for each in ("http", "https"))]
