@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from multiprocessing.connection import Connection
@@ -290,6 +291,8 @@ class Show:
         for number, command in enumerate((*reads, ["reload"], ["reload", "--json"]), 5):
             self.write(number)
             assert confcast_command([*command, "--address", manager.address]) == 0
+        becomes = [sys.executable, "-m", "confcast", "exec", "--address", manager.address, "--"]
+        print(subprocess.run([*becomes, "sh", "-c", "env; cat /proc/$$/cmdline"], check=True, capture_output=True))
         self.questions(manager)
         for command in ([], ["--json"]):
             assert confcast_command(command) == 0

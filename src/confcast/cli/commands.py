@@ -52,6 +52,7 @@ COMMANDS = {
     "diff": Command("what differs between two versions, what runs, and the sources"),
     "wait": Command(),
     "serve": Command(),
+    "exec": Command(),
     "fleet": Command(),
     "admin": Command(),
 }
@@ -110,6 +111,7 @@ _MEANT = {
 _EXITS = (
     "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker; "
     "5 another version runs than the one that was expected; 6 on trial; "
+    "126 and 127 exec: the program can't be executed, or is not there; "
     "141 the reader of the report has gone"
 )
 _USUAL_WIDTH = 80
@@ -226,9 +228,11 @@ class Parser(argparse.ArgumentParser):
 
     Attributes:
         verbs: What its command's first word may be; none for nearly all.
+        takes_program: Whether all behind the first `--` is a program with its arguments, as `options.program`.
     """
 
     verbs = Verbs("")
+    takes_program = False
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": _formatter, **options})  # type: ignore[arg-type]
@@ -237,9 +241,11 @@ class Parser(argparse.ArgumentParser):
         """The options as typed; `command` is "", or has the verb. Exits with 2 if they can't be understood."""
         if self.verbs.files:
             return self._parse_verb(arguments)
-        options, unknown = self.parse_known_args(arguments)
+        index = list(arguments).index("--") if self.takes_program and "--" in arguments else len(arguments)
+        options, unknown = self.parse_known_args(arguments[:index])
         if unknown:
             self._refuse(unknown)
+        options.program = list(arguments[index + 1 :])
         options.command = ""
         return options
 
@@ -267,6 +273,8 @@ class Parser(argparse.ArgumentParser):
     def _refuse(self, unknown: list[str]) -> NoReturn:
         from difflib import get_close_matches
 
+        if self.takes_program and not unknown[0].startswith("-"):
+            self.error(f"write `--` before the program: {self.prog} -- {printable(' '.join(unknown))}")
         words = {text.partition("=")[0] for text in unknown if text.startswith("-")}
         near = [best for each in sorted(words) for best in get_close_matches(each, self._option_string_actions, n=1)]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -48,7 +48,7 @@ def _run(options: Any) -> int:
     try:
         report = options.run(options)
     except ConfcastError as error:
-        return _failed(who, error, options)
+        return _failed(who, error, options, code=getattr(error, "exit", ExitCode.NO_OWNER))
     except ValueError as error:
         from confcast.worker.client.sendable import NotSendable  # imported here: nearly no command needs it
 

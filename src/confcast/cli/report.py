@@ -25,7 +25,10 @@ _INTERPRETER = re.compile(r"(python|pypy)[0-9.]*")
 
 
 class ExitCode(enum.IntEnum):
-    """The exit status of a command; NOT_READ is that of a program that the signal SIGPIPE has ended."""
+    """The exit status of a command; NOT_READ is that of a program that the signal SIGPIPE has ended.
+
+    NOT_EXECUTABLE and NOT_FOUND are what shells give for a program that can't be started: `confcast exec`'s.
+    """
 
     DONE = 0
     REFUSED = 1
@@ -34,6 +37,8 @@ class ExitCode(enum.IntEnum):
     NOT_BY_ALL = 4
     CONFLICT = 5
     ON_TRIAL = 6
+    NOT_EXECUTABLE = 126
+    NOT_FOUND = 127
     NOT_READ = 141
 
 

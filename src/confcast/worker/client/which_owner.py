@@ -51,10 +51,11 @@ class SeveralOwners(OwnerUnavailable):
     Attributes:
         reason: The first line of the text.
         found: The owners.
+        none_is_meant: Whether the one that is meant does not run, and may come; else a person has to choose.
     """
 
-    def __init__(self, reason: str, found: list[OwnerDir]) -> None:
-        self.reason, self.found = reason, found
+    def __init__(self, reason: str, found: list[OwnerDir], *, none_is_meant: bool = False) -> None:
+        self.reason, self.found, self.none_is_meant = reason, found, none_is_meant
         super().__init__(reason)
 
     def __str__(self) -> str:
@@ -180,7 +181,7 @@ def _none(which: str, words: Words) -> OwnerUnavailable:
         place = printable(str(next(owner_dirs.named())))
         count = "1 config owner runs" if len(elsewhere) == 1 else f"{len(elsewhere)} config owners run"
         text = f"no config owner runs in {place}, which {variable} names; {count} elsewhere; {_choose(words)}"
-        return SeveralOwners(text, elsewhere)
+        return SeveralOwners(text, elsewhere, none_is_meant=True)
     missed = f"one whose CONFCAST_RUNTIME_DIR is not set here is found by {words('address')} only"
     if os.geteuid() != 0:
         where = f"for this user (uid {os.geteuid()})"
@@ -192,7 +193,7 @@ def _none(which: str, words: Words) -> OwnerUnavailable:
     text = f"no config owner{which and ' '}{which} runs {where}: start the server, or give {words('address')}; {missed}"
     if not elsewhere:
         return OwnerUnavailable(text)
-    return SeveralOwners(f"{text}. What runs here:", elsewhere)
+    return SeveralOwners(f"{text}. What runs here:", elsewhere, none_is_meant=True)
 
 
 def _several(found: list[OwnerDir], which: str, words: Words) -> OwnerUnavailable:

@@ -26,6 +26,8 @@ from confcast.errors import (
     first_of,
 )
 from confcast.texts import printable
+from confcast.wire.files import inherited_snapshot
+from confcast.wire.files.inherited_snapshot import Inherited
 from confcast.wire.files.snapshot_file import Saved
 from confcast.wire.messages import Answer, Refused, Request, Unhealthy, Working
 from confcast.wire.signal_mask import application_signals
@@ -130,7 +132,8 @@ class Attachment(Generic[T]):
             machine.adopt(Held(held.version, held.digest, held.config))
             if self._guard is not None:
                 self._guard.begin(held.config, held.digest)
-        self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
+        inherited, self._useless = self._inherited()
+        self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout, inherited)
         observers.record.report_to(self._link.report)
         health.report_to(self._link.send)
 
@@ -371,13 +374,26 @@ class Attachment(Generic[T]):
             _log.warning("the snapshot file can't be used: %s", error)
             return None
 
+    def _inherited(self) -> tuple[Inherited | None, str]:
+        """What `confcast exec` has found for this process; or None, and why it can't be used, if there is something."""
+        found = inherited_snapshot.take(self._name, self._given)
+        if found is None or found.saved.schema == self._codec.fingerprint:
+            return found, ""
+        text = (
+            f"version {found.saved.version}, which `confcast exec` found, is of another schema than "
+            f"{self._codec.schema.__qualname__} here: the server and this program run different code"
+        )
+        _log.warning("%s; waiting for the config owner", text)
+        return None, text
+
     # ---- why this process can't be served, in words
 
     def _explain(self, timeout: float) -> ConfcastError:
         why = self._terminated
         if why is None:
             trouble = self._link.trouble or "the config owner does not answer"
-            return OwnerUnavailable(f"no version of {self._name!r} came within {timeout:g} s: {trouble}")
+            told = f"no version of {self._name!r} came within {timeout:g} s: {trouble}"
+            return OwnerUnavailable(f"{told}; {self._useless}" if self._useless else told)
         if why.refused is None:
             problems = "; ".join(map(str, why.problems))
             return ConfcastError(f"the committed configuration of {self._name!r} can't be used here: {problems}")

@@ -1,8 +1,9 @@
 """When a process begins to serve without an owner, and the note for the next owner that it writes before.
 
-It begins a second after `attach()`, or earlier if the caller waits less. The note in the runtime directory makes the
-next owner wait for this process; it is removed at the first answer to an owner, and by `close()`. A note that can't be
-written or removed is logged and stops nothing.
+It begins a second after `attach()`, or earlier if the caller waits less; at once, if the process has inherited a
+version from `confcast exec`: only an owner that answers within `AT_ONCE` comes first. The note in the runtime directory
+makes the next owner wait for this process; it is removed at the first answer to an owner, and by `close()`. A note that
+can't be written or removed is logged and stops nothing.
 
 Rejected: serving first (an owner that starts in between would close a barrier without this process).
 """
@@ -19,6 +20,10 @@ _log = logging.getLogger("confcast.worker")
 
 FALLBACK_AFTER = 1.0
 """Seconds without an owner's answer after which a process serves what it holds, or the snapshot file's version."""
+
+
+AT_ONCE = 0.05
+"""The same, for a process that has inherited a version."""
 
 
 class Fallback:
@@ -50,6 +55,8 @@ class Fallback:
             goodbye_files.write(folder, "here")
             self._has_note = True
         except OSError as error:
+            if not folder.exists():
+                return  # the runtime directory is gone with its server, so no owner will read a note there
             _log.warning("the next config owner may not know of this process, which serves without one: %s", error)
 
     def finish(self) -> None:

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 from confcast.errors import ConfcastError, ProtocolError
 from confcast.wire.files import goodbye_files, lasting_address, snapshot_file
+from confcast.wire.files.inherited_snapshot import Inherited
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
@@ -42,7 +43,7 @@ from confcast.wire.messages import (
     encode,
 )
 from confcast.wire.signal_mask import block_signals
-from confcast.worker.connection.fallback import Fallback, take_back
+from confcast.worker.connection.fallback import AT_ONCE, Fallback, take_back
 from confcast.worker.connection.followed_owner import FollowedOwner
 from confcast.worker.connection.machine import (
     Deliver,
@@ -114,6 +115,7 @@ class Link:
         listener: Its methods are called for what happens.
         open_saved: Makes a configuration of a snapshot file, or returns None if this process can't use the file.
         patience: Seconds that a caller waits for a first value; the snapshot file is tried before their end.
+        inherited: The version that this process has inherited; then it serves at once where no owner answers.
     """
 
     def __init__(
@@ -125,9 +127,11 @@ class Link:
         listener: LinkListener,
         open_saved: Callable[[snapshot_file.Saved], Any],
         patience: float,
+        inherited: Inherited | None = None,
     ) -> None:
         self._owner = FollowedOwner(name, address)
-        self._fallback = Fallback(patience)
+        self._fallback = Fallback(patience if inherited is None else min(AT_ONCE, patience))
+        self._inherited = inherited
         self._hello = (name, schema)
         self._machine = machine
         self._listener = listener
@@ -473,7 +477,7 @@ class Link:
             self._converse(fresh)
 
     def _go_on_or_start(self) -> None:
-        """Serve what this process holds, or else the snapshot file's version if it can be read and has this schema."""
+        """Serve what this process holds, or else the newest version that is saved, can be read and has this schema."""
         if self._stop.is_set():  # `close()` was called meanwhile: the held version stays
             return
         if (held := self._machine.held) is not None:
@@ -481,14 +485,22 @@ class Link:
             self._serve_without()
             self._listener.caught_up()
             return
-        saved = snapshot_file.load(self._folder) if self.address else None
-        config = self._open_saved(saved) if saved is not None else None
-        if saved is None or config is None:
-            return
-        held = self._machine.adopt(Held(saved.version, saved.digest, config))
-        _log.warning("no config owner answers: starting on version %d, which was committed last", held.version)
-        self._serve_without()
-        self._listener.swapped(None, held)
+        for saved, whence in self._saved_versions():
+            if (config := self._open_saved(saved)) is not None:
+                held = self._machine.adopt(Held(saved.version, saved.digest, config))
+                _log.warning("no config owner answers: starting on version %d, %s", held.version, whence)
+                self._serve_without()
+                self._listener.swapped(None, held)
+                return
+
+    def _saved_versions(self) -> list[tuple[snapshot_file.Saved, str]]:
+        """What this process may start on without an owner, the highest version first, and what is said of each."""
+        found = []
+        if (saved := snapshot_file.load(self._folder) if self.address else None) is not None:
+            found.append((saved, "which was committed last"))
+        if (inherited := self._inherited) is not None:
+            found.append((inherited.saved, f"which `confcast exec` found {inherited.age:.0f} s ago"))
+        return sorted(found, key=lambda each: each[0].version, reverse=True)
 
     def _serve_without(self) -> None:
         self._fallback.finish()
