@@ -276,3 +276,16 @@ def test_what_a_worker_reports_is_cut():
     assert len(errors) <= 50
     assert all(len(error.observer) <= 200 and len(error.error) <= 2000 for error in errors)
     assert len(owner.core.statuses()[0].last_observer_error) <= 2000
+
+
+def test_all_failures_are_counted_also_of_workers_that_are_gone():
+    owner, w1, w2 = two_workers()
+    owner.receives(w1, Observed(0, 2, "rebuild: KeyError"))
+    owner.receives(w1, Observed(0, 3, "rebuild: KeyError"))
+    owner.receives(w2, Observed(0, 1, "rebuild: KeyError"))
+    assert owner.core.observer_failures == 4
+    owner.loses(w1)
+    owner.receives(owner.has(3), Observed(0, 5, "rebuild: KeyError"))
+    assert owner.core.observer_failures == 9
+    owner.receives(w2, Observed(0, 2**63, "rebuild: KeyError"))
+    assert owner.core.observer_failures == 2**53

@@ -23,7 +23,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -144,6 +144,13 @@ def stale() -> list[str]:
     with _lock:
         known = list(_records.items())
     return [sentence for source, record in known if (sentence := _stale(source, record))]
+
+
+def stale_kinds() -> Iterator[tuple[str, bool]]:
+    """The kind of each followed source, and whether its engine gives no usable answer, as `stale` says."""
+    with _lock:
+        known = list(_records.items())
+    return ((type(source).__name__, bool(_stale(source, record))) for source, record in known)
 
 
 def stale_of(source: Any) -> str:

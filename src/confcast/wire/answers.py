@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.errors import Problem
+from confcast.wire.measured import EventCounts, OwnerProcess
 from confcast.wire.message import Message
 from confcast.wire.told import Change, Explanation, ReloadEvent, SchemaKey, Status, VersionInfo, WorkerStatus
 
@@ -85,3 +86,38 @@ class Done(Message, frozen=True):
     """The answer to a request that has no result."""
 
     id: int
+
+
+class Measured(Message, frozen=True):
+    """The answer to MetricsRequest: numbers, and words of fixed lists. It has no key, no value, no path, no problem.
+
+    `since`: when the version was committed, in seconds since 1970; 0.0: not kept. `disk`, `provisional`: as in Status.
+    `busy`: for how many seconds the owner has been at a load; 0.0: it is at none. `workers`: how many there are, by
+    version and state. `lag`: for how many seconds the worker that lags most has held an older version than the one that
+    runs. `stale`: how many sources give no answer, by their kind, for each kind that is asked. `counts`: by what is
+    counted, then by kind: dropped messages, refused connections, failed writes, words against a version, and webhooks.
+    """
+
+    id: int
+    name: str
+    version: int
+    digest: str
+    origin: str = ""
+    since: float = 0.0
+    disk: str = "in step"
+    held: bool = False
+    provisional: str = ""
+    pending: int = 0
+    overrides: int = 0
+    overrides_left_out: int = 0
+    busy: float = 0.0
+    workers: tuple[tuple[int, str, int], ...] = ()
+    lag: float = 0.0
+    stale: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
+    kept_versions: int = 0
+    suppressed: int = 0
+    restarts: int = 0
+    observer_failures: int = 0
+    events: EventCounts = EventCounts()
+    counts: dict[str, dict[str, int]] = {}  # noqa: RUF012 - msgspec copies it
+    owner: OwnerProcess = OwnerProcess()

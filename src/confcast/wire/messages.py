@@ -24,6 +24,7 @@ from confcast.wire.answers import Differences as Differences
 from confcast.wire.answers import Done as Done
 from confcast.wire.answers import Explained as Explained
 from confcast.wire.answers import History as History
+from confcast.wire.answers import Measured as Measured
 from confcast.wire.answers import Outcome as Outcome
 from confcast.wire.answers import Shown as Shown
 from confcast.wire.answers import Stats as Stats
@@ -279,6 +280,12 @@ class StatsRequest(Message, frozen=True):
     status: bool = False
 
 
+class MetricsRequest(Message, frozen=True):
+    """Ask for the numbers that monitoring is told; answered by Measured."""
+
+    id: int
+
+
 class HistoryRequest(Message, frozen=True):
     """Ask for the newest `limit` events (None: for all that are kept), newest first; answered by History."""
 
@@ -462,12 +469,12 @@ class Refused(Message, frozen=True):
     fields: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
+Query = StatsRequest | MetricsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
 Operation = Check | Rollback | Set | Unset | Resume | Confirm
 Question = ExplainRequest | DiffRequest | ShowRequest | SchemaRequest
 Request = Reload | Operation | Query | Question
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Tried | Unhealthy | Counts | Goodbye | Request
-Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Shown | Described | Done
+Answer = Outcome | Stats | Measured | History | Workers | Versions | Explained | Differences | Shown | Described | Done
 ToClient = Refused | Answer
 ToWorker = Install | Prepare | Commit | Try | Provisional | Abort | Settled | Observe | Refused | Answer
 

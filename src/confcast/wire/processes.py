@@ -15,6 +15,7 @@ import select
 import signal
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,25 @@ def started(pid: int) -> int:
     """
     fields = _stat(pid)
     return int(fields[19]) if len(fields) > 19 else 0
+
+
+def started_at(pid: int) -> float:
+    """When this process began, in seconds since 1970, by today's clock; 0.0 as `started`, and on macOS."""
+    ticks = started(pid)
+    if not ticks or sys.platform == "darwin":
+        return 0.0
+    up = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes() -> int:
+    """How much memory this process has, its share of what it shares included; 0 if the system does not say.
+
+    Field 2 of /proc/self/statm (proc(5)).
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def parents(pid: int) -> Iterator[int]:

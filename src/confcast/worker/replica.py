@@ -495,6 +495,13 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
             raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
         return provider.ask(make, timeout)
 
+    @property
+    def _owner_address(self) -> str:
+        """The control socket of the owner that serves this process, or did last. Raises NotAttached."""
+        if (provider := self._provider) is None:
+            raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
+        return provider.address
+
     def _answers_within(self) -> float:
         provider = self._provider
         return (provider.answers_within if provider is not None else 0.0) or super()._answers_within()

@@ -17,6 +17,7 @@ from confcast.errors import ProtocolError
 from confcast.wire import framing, messages
 from confcast.wire.canary import Canary
 from confcast.wire.framing import Deframer, frame
+from confcast.wire.measured import EventCounts, Histogram
 from confcast.wire.messages import (
     Abort,
     Applied,
@@ -39,7 +40,9 @@ from confcast.wire.messages import (
     History,
     HistoryRequest,
     Install,
+    Measured,
     Message,
+    MetricsRequest,
     Observe,
     Observed,
     ObserverError,
@@ -99,6 +102,7 @@ TO_OWNER: list[Any] = [
     Counts(4, 240, 12, 17),
     Goodbye(),
     StatsRequest(2),
+    MetricsRequest(2),
     HistoryRequest(3, None),
     HistoryRequest(3, 10),
     ClearHistory(4),
@@ -141,6 +145,8 @@ TO_WORKER: list[Any] = [
     Observe(2),
     Refused("another name", True, {"a": "int"}),
     Stats(2, {"total_reloads": 1}),
+    Measured(2, "app", 3, "64" * 16, workers=((3, "current", 2),), counts={"dropped": {"late vote": 1}}),
+    Measured(2, "app", 3, "64" * 16, events=EventCounts(durations={"load": Histogram(seconds=0.5)}, last=1e9)),
     History(3, []),
     Workers(5, []),
     Explained(7, Explanation(key="a", value=[1], origin="app.toml:1:5", shadowed=[Shadowed("default", None)])),

@@ -19,7 +19,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -151,6 +151,13 @@ def stale() -> list[str]:
     with _lock:
         known: list[Any] = list(_records)
     return [text for source in known if (text := getattr(source, "stale", str)())]
+
+
+def stale_kinds() -> Iterator[tuple[str, bool]]:
+    """The kind of each source of this process that is asked, and whether it gives no answer, as `stale` says."""
+    with _lock:
+        known: list[Any] = list(_records)
+    return ((type(source).__name__, bool(getattr(source, "stale", str)())) for source in known)
 
 
 def text_called(source: Any, shown: str) -> bytes | None:

@@ -132,6 +132,11 @@ class Core(MemberInputs, Operations, LastGood):
         """Until when what runs may still be undone by itself, of the clock of `handle`; 0.0 where it can't be."""
         return self._provisional_until()
 
+    @property
+    def observer_failures(self) -> int:
+        """How often observers have failed in the workers that this owner has had."""
+        return self._observing.failures
+
     def retire(self, version: int) -> None:
         """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)

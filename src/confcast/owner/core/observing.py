@@ -30,6 +30,8 @@ _MOST_OF_ONE = 20
 _LONGEST = 2000
 _LONGEST_NAME = 200
 _LONGEST_WAIT = 24 * 3600.0
+_MOST_FAILURES = 2**53
+"""What a worker says is not believed beyond this: the sum travels as an integer of 64 bits."""
 _NO_TOKEN = -1
 """The token of the deadlines of all waits, and of no other deadline: `check` compares the time at each input anyway."""
 
@@ -68,11 +70,14 @@ class Observing:
 
     Attributes:
         waits: The waits, mostly none. Users of this class look here before each call, since a reload makes many calls.
+        failures: How often observers have failed in the workers that this owner has had, also in those that are gone. A
+            worker that an owner before had served reports all its failures anew.
     """
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self.waits: list[_Wait] = []
+        self.failures = 0
         self._number = 0
 
     # ---- callers
@@ -118,6 +123,7 @@ class Observing:
         """Take a worker's report on its observers. An answer to an Observe of an earlier pipe does not count."""
         assert isinstance(observed, Observed)
         if observed.failures >= member.observer_failures:
+            self.failures = min(self.failures + observed.failures - member.observer_failures, _MOST_FAILURES)
             member.observer_failures = observed.failures
             member.last_observer_error = observed.last_error[:_LONGEST]
         if observed.number > member.observes:

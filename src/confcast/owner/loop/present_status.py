@@ -42,8 +42,8 @@ def status_of(core: Core, journal: Journal, present: Present, provisional: Provi
     """The status. Raises JournalError when the journal can't be read."""
     committed, people, hold = core.committed, present.people, present.people.hold
     kept = next((each for each in journal.versions(1) if each.version == committed.version), None)
-    last = last_word(journal.events(LOOK_BACK), refused=_is_undone(core))
-    disk = _disk(core, last)
+    last = last_word(journal.events(LOOK_BACK), refused=is_undone(core))
+    disk = disk_state(core, last)
     return Status(
         version=committed.version,
         digest=committed.digest.hex(),
@@ -89,12 +89,12 @@ def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:
     return found
 
 
-def _is_undone(core: Core) -> bool:
+def is_undone(core: Core) -> bool:
     """Whether the sources have what was undone, so that no load that follows them commits it."""
     return core.operator.unconfirmed is not None and core.operator.hold is None
 
 
-def _disk(core: Core, last: ReloadEvent | None) -> Literal["in step", "differs", "refused"]:
+def disk_state(core: Core, last: ReloadEvent | None) -> Literal["in step", "differs", "refused"]:
     """What became of the sources' content when it was loaded last; without an event of that, what the hold says."""
     if core.operator.hold is not None and core.operator.hold.boot:
         return "refused"

@@ -27,6 +27,7 @@ from confcast.wire.messages import (
     ExplainRequest,
     History,
     HistoryRequest,
+    MetricsRequest,
     Query,
     Question,
     SchemaRequest,
@@ -67,6 +68,10 @@ def answer_to(
             found = provisional_of(core, time.monotonic())
             stats |= _doing(present, time.time()) | _operated(present) | _provisional(found)
             return Stats(id, stats, status_of(core, journal, present, found) if with_status else None)
+        case MetricsRequest(id):
+            from confcast.owner.loop.measuring import measured  # here: most owners are never asked
+
+            return measured(id, journal, core, rules, present, counts)
         case HistoryRequest(id, limit):
             return History(id, journal.events(limit))
         case WorkersRequest(id):

@@ -19,7 +19,7 @@ import msgspec
 
 from confcast.config.codec.masked_header import header_of, without_masked
 from confcast.owner.core.operator_state import OperatorState
-from confcast.owner.store import kept_versions, made_from, masked_rows, operator_row
+from confcast.owner.store import event_counts, kept_versions, made_from, masked_rows, operator_row
 from confcast.owner.store.ahead_file import Entry
 from confcast.owner.store.kept_versions import (
     CONFIRMED,
@@ -32,6 +32,7 @@ from confcast.owner.store.kept_versions import (
 )
 from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
+from confcast.wire.measured import EventCounts
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
 
 # Made when first used: a journal of an earlier confcast has no such tables, and is opened as it is.
@@ -98,6 +99,13 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
     def as_served(self) -> VersionRow:
         """The row with the payload that was recorded."""
         return msgspec.structs.replace(self, payload=self.masked + self.payload, masked=b"") if self.masked else self
+
+    @classmethod
+    def of(cls, kept: KeptVersion, payload: bytes, made: MadeFrom, masked: bytes) -> VersionRow:
+        """The row of a version that is kept, with its content."""
+        same = ("version", "digest", "schema", "timestamp", "origin", "who", "reason", "undoes", "restores")
+        fields = {name: getattr(kept, name) for name in same}
+        return cls(**fields, payload=masked + payload, values=made.values, layer=made.layer)
 
     def without_payload(self) -> KeptVersion:
         """The version as it is kept, before any judgement."""
@@ -273,6 +281,10 @@ class Waiting(NamedTuple):
         counted = filter(_is_counted, map(decode_event, self.events))
         return functools.reduce(Totals.after, counted, totals)
 
+    def add_to_counts(self, counts: EventCounts) -> EventCounts:
+        """The counts with the events that wait."""
+        return event_counts.counted(map(decode_event, self.events), counts)
+
     def judgements(self) -> list[Judgement]:
         """What is known of versions by what waits; that a version was undone comes last, since it is final."""
         return self._judgements(map(decode_event, self.events))
@@ -301,6 +313,8 @@ class Waiting(NamedTuple):
             ask("INSERT INTO event(body) VALUES (?)", (body,))
         if counted := list(filter(_is_counted, events)):
             write_totals(ask, functools.reduce(Totals.after, counted, read_totals(ask)))
+        if events:
+            event_counts.put(ask, event_counts.counted(events, event_counts.read(ask)))
 
     def _take_in_versions(self, ask: Ask, limit: int, judgements: list[Judgement]) -> None:
         kept_versions.make_tables(ask)

@@ -37,7 +37,7 @@ from typing import Any
 
 import msgspec
 
-from confcast.owner.store import kept_versions, made_from, masked_rows, operator_row
+from confcast.owner.store import event_counts, kept_versions, made_from, masked_rows, operator_row
 from confcast.owner.store.ahead_file import AheadFile, Entry
 from confcast.owner.store.entries import (
     EVENT,
@@ -53,8 +53,8 @@ from confcast.owner.store.entries import (
     read_totals,
 )
 from confcast.owner.store.kept_versions import KeptVersion, Unreadable
-from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
+from confcast.wire.measured import EventCounts
 from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent
 
 __all__ = ["Journal", "JournalError", "KeptVersion", "StateRow", "TornJournal", "VersionRow"]
@@ -114,7 +114,7 @@ class Journal:
         self._reported = set[int]()  # versions whose damage was logged
         self._database = Database(path, _TABLES, durable=durable)
         self._ask = self._database.ask
-        self._newest = self._high_water = self._number = 0
+        self._newest = self._high_water = self._number = self._cleared = 0
         self._waiting = Waiting()
         self._numbers_of: dict[bytes, list[int]] = {}  # of the versions that SQLite keeps, by content
         self._must_flush_event = True  # that of a reload which has flushed no version
@@ -123,6 +123,11 @@ class Journal:
         except BaseException:
             self._database.close()
             raise
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """What changes with each version, state and event that is written, and whenever the history is cleared."""
+        return self._number, self._cleared
 
     # ---- versions
 
@@ -152,7 +157,7 @@ class Journal:
             made, masked = made_from.read(self._ask, row.version), masked_rows.read(self._ask, row.version)
         if kept is None or kept.digest != row.digest:
             return row
-        return _whole(kept, row.payload, made, masked)
+        return VersionRow.of(kept, row.payload, made, masked)
 
     def versions(self, limit: int | None = None) -> list[KeptVersion]:
         """The kept versions without their contents, newest first: `limit` at the most, all for None.
@@ -472,6 +477,7 @@ class Journal:
         self.fold()  # what waits counts in the totals
         with self._database.explained("written"):
             self._ask("DELETE FROM event")
+        self._cleared += 1
 
     def totals(self) -> dict[str, Any]:
         """The figures of all owners since the journal was made. Raises JournalError.
@@ -497,6 +503,11 @@ class Journal:
                 "max_duration_ms": totals.max_ms,
                 "owner_restarts": totals.owner_restarts,
             }
+
+    def counts(self) -> EventCounts:
+        """What all events were, since the journal was made. Raises JournalError."""
+        with self._database.explained("read"):
+            return self._waiting.add_to_counts(event_counts.read(self._ask))
 
     def count_restart(self) -> None:
         """Count one more restart of the owner. Raises JournalError."""
@@ -529,7 +540,7 @@ class Journal:
                 masked = self._masked(number)
         except Unreadable as error:
             raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
-        return _whole(kept, payload, made, masked)
+        return VersionRow.of(kept, payload, made, masked)
 
     def _masked(self, number: int) -> bytes:
         """The header of a version's payload. Raises what SQLite raises."""
@@ -568,22 +579,6 @@ class Journal:
         with self._database.explained("read"):
             newest, high_water = map(operator.index, self._ask(query).fetchone())
         return newest, max(newest, high_water)
-
-
-def _whole(kept: KeptVersion, payload: bytes, made: MadeFrom, masked: bytes) -> VersionRow:
-    return VersionRow(
-        kept.version,
-        kept.digest,
-        kept.schema,
-        masked + payload,
-        kept.timestamp,
-        kept.origin,
-        kept.who,
-        kept.reason,
-        kept.undoes,
-        kept.restores,
-        *made,
-    )
 
 
 def _checked(values: list[Any]) -> VersionRow:
