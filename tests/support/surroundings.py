@@ -42,6 +42,10 @@ def tool(*requirements: str, beside: str = "") -> Callable[[F], F]:
     return mark
 
 
+_MORE_MIB = 3
+"""What the memory of two owners that do the same may differ by."""
+
+
 class Room(server.Server):
     """A folder with the programs of `tests/surroundings/site`, and what runs in it.
 
@@ -103,6 +107,24 @@ class Room(server.Server):
     def owner_was(self) -> dict[str, Any]:
         """What the owner's process was, as the schema's validator has seen it."""
         return dict(json.loads((self.folder / "owner.json").read_text()))
+
+    def run_alone(self, *command: str, **variables: str) -> None:
+        """Run the program under its tool with an owner that is not to be instrumented, which is as without any tool."""
+        plain = self._owner_of("python", "prefork.py")
+        self.variables(OWNER_ALONE="yes", **variables)
+        owner = self._owner_of(*command)
+        self._environment.pop("OWNER_ALONE")
+        assert owner["modules"] == plain["modules"]
+        assert owner["threads"] == plain["threads"]
+        assert owner["arguments"] == plain["arguments"]
+        assert owner["mib"] <= plain["mib"] + _MORE_MIB
+
+    def _owner_of(self, *command: str) -> dict[str, Any]:
+        """What the owner of a program that reloads once was."""
+        self.change("number = 1\n")
+        self.run(*command)
+        owner = self.owner_was()
+        return owner | {"arguments": [each for each in owner["argv"][1:] if not each.isdigit()]}
 
     def do(self, *command: str) -> str:
         """Run a tool that has nothing to do with confcast's processes: a build, a report. Its output."""

@@ -29,7 +29,8 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     lines = re.findall(r"^\| (.*) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    return [Row(*map(str.strip, line.split("|"))) for line in lines[1:]]  # the first has the columns' names
+    table = [line for line in lines if line.rstrip().endswith("`") and "`test_" in line]  # another one has figures
+    return [Row(*map(str.strip, line.split("|"))) for line in table]
 
 
 def slow_tests() -> dict[str, Callable[..., Any]]:

@@ -406,6 +406,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         labels={"ring": "canary"},
         log_level="warning",
         executable=Path("bin/python"),
+        instrument_owner=False,
     )
     assert_type(manager, ConfigReloadManager[Settings])
     assert_type(manager.start(), ConfigReloadManager[Settings])

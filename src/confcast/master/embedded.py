@@ -27,13 +27,16 @@ class EmbeddedManager(ConfigReloadManager[T]):
         return self
 
     @staticmethod
-    def find_afresh(path: str, executable: str | os.PathLike[str] | None = None) -> ConfigLoader[Any]:
+    def find_afresh(
+        path: str, executable: str | os.PathLike[str] | None = None, *, instrument_owner: bool = True
+    ) -> ConfigLoader[Any]:
         """Find a loader as `ConfigLoader.find` does, in a new process, under the code that is on disk now.
 
-        This process imports nothing, and the loader can only be given to a manager. `executable` is an option of that
-        manager. Raises ConfigError, ValueError.
+        This process imports nothing, and the loader can only be given to a manager. The arguments beside the path are
+        options of that manager. Raises ConfigError, ValueError.
         """
-        return fresh_loader.find_afresh(path, checked({"executable": executable}).executable)
+        options = checked({"executable": executable, "instrument_owner": instrument_owner})
+        return fresh_loader.find_afresh(path, options.executable, instrument=options.instrument_owner)
 
     def pause(self) -> None:
         """Have the owner load no more, since a next generation of this server begins.

@@ -230,7 +230,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def _launch(self) -> Launcher:
         _working_directory()  # raises an explanation if it was deleted, before a path is made absolute in it
-        command = interpreter.command(self._options.executable)
+        command = interpreter.command(self._options.executable, instrument=self._options.instrument_owner)
         try:
             folders.sweep()
             self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()

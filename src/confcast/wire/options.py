@@ -256,6 +256,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "The Python interpreter that owners are started with, of the version that this process has. None: this "
         "process's own. For programs whose `sys.executable` is none, as within uWSGI.",
     ] = None
+    instrument_owner: Annotated[
+        bool,
+        "Let the agent, tracer, profiler or debugger that this process runs under enter the owner, too. False: an "
+        "owner starts as it does without them, and reads the same environment.",
+        _Flag("--no-instrument-owner", "start the owner without the agent, profiler or debugger of this process"),
+    ] = True
 
     @property
     def answers_within(self) -> float:
@@ -359,6 +365,7 @@ class EmbeddedOptions(TypedDict, total=False):
     labels: Mapping[str, str]
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
+    instrument_owner: bool
 
 
 class ProcessOptions(EmbeddedOptions, total=False):

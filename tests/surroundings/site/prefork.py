@@ -1,6 +1,7 @@
 """A master with a config owner and a forked worker: it changes the file, HUPs itself, and says what the worker has.
 
-The new number is its argument, by default 2. EXECUTABLE is for tools in which `sys.executable` is no Python.
+The new number is its argument, by default 2. EXECUTABLE is for tools in which `sys.executable` is no Python, and with
+ALONE the owner is not to be instrumented.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from settings import settings
 from telling import say
 
 from confcast import ConfigLoader, ConfigReloadManager
+from confcast.wire.options import ManagerOptions
 
 PATIENCE = 20.0
 EXECUTABLE = "OWNERS_PYTHON"
+ALONE = "OWNER_ALONE"
 
 
 def work(pipe: Connection) -> None:
@@ -59,8 +62,12 @@ def main() -> None:
     """From start to close. A master that forks has no thread of confcast's: the supervisor is the caller."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     loader = ConfigLoader("settings:Settings", "app.toml")
-    named = {"executable": os.environ[EXECUTABLE]} if EXECUTABLE in os.environ else {}
-    with ConfigReloadManager(loader, watch=False, supervise="caller", vote_timeout=10.0, **named) as manager:
+    options = ManagerOptions(
+        watch=False, supervise="caller", vote_timeout=10.0, instrument_owner=ALONE not in os.environ
+    )
+    if os.environ.get(EXECUTABLE):
+        options["executable"] = os.environ[EXECUTABLE]
+    with ConfigReloadManager(loader, **options) as manager:
         reload_once(manager, number)
     say(closed=True)
 

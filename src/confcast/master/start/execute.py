@@ -1,7 +1,8 @@
 """The owner's process: an exec'd child that has one end of the channel to the master, and nothing else of the master.
 
 Its standard input is /dev/null, its standard output and error are one descriptor that the caller gives, its environment
-is the master's, and signals that a master sends stay blocked until it has handlers. interpreter.py finds the program.
+is the master's, and signals that a master sends stay blocked until it has handlers. interpreter.py finds the program;
+surroundings.py says what of the environment an owner that is not to be instrumented gets late.
 
 Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
 socket).
@@ -12,11 +13,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 
 from confcast.master.start.interpreter import Command
+from confcast.master.start.popen import content, started
 from confcast.wire.role import OWNER
 from confcast.wire.signal_mask import held_back
 
@@ -36,13 +37,9 @@ def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...
     Raises:
         OSError: No process can be made.
     """
-    with _to_be_passed(channel, command.path) as given, held_back():
-        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-            [*command.arguments, OWNER, *map(str, given)],
-            stdin=subprocess.DEVNULL,
-            stdout=streams,
-            stderr=streams,
-            pass_fds=(*given, *passed),
+    with _to_be_passed(channel, content(command)) as given, held_back():
+        process = started(
+            command, [OWNER, *map(str, given)], stdout=streams, stderr=streams, pass_fds=(*given, *passed)
         )
     # From here on the pidfd reports the process's end. Popen would wait for it, warn of it in forked children, and take
     # another process's reaping of it for a clean exit.

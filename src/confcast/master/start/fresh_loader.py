@@ -26,6 +26,7 @@ from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
 from confcast.master.start import interpreter
 from confcast.master.start.execute import nameless_file
+from confcast.master.start.popen import content, started
 from confcast.wire.signal_mask import BLOCKED_AT_THE_START, held_back
 
 _NAME = "confcast.loader"
@@ -59,10 +60,10 @@ class _Described(ConfigLoader[Any]):
         return self._spec
 
 
-def find_afresh(path: str, executable: str | None) -> ConfigLoader[Any]:
+def find_afresh(path: str, executable: str | None, *, instrument: bool = True) -> ConfigLoader[Any]:
     """Find a loader: see `EmbeddedManager.find_afresh`. Raises ConfigError."""
     try:
-        command = interpreter.finder(executable)
+        command = interpreter.finder(executable, instrument=instrument)
     except ConfcastError as error:
         raise _unanswered(path, str(error)) from error
     entries = [entry.encode("utf-8", "surrogatepass") for entry in interpreter.search_path()]
@@ -77,11 +78,10 @@ def find_afresh(path: str, executable: str | None) -> ConfigLoader[Any]:
 
 def _run(path: str, command: interpreter.Command, question: int, answers: int) -> int:
     """Run the new process to its end; its exit status. Raises ConfigError, OSError."""
-    with _file(command.path or b"") as path_file:
+    with _file(content(command) or b"") as path_file:
         given = (answers, path_file.fileno(), question)
-        arguments = [*command.arguments, _NAME, *map(str, given)]
         with held_back():
-            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
+            process = started(command, [_NAME, *map(str, given)], pass_fds=given)
     try:
         return process.wait(_IMPORT_TIMEOUT)
     except subprocess.TimeoutExpired:

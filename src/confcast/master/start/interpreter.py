@@ -1,8 +1,9 @@
 """The program that an owner is started with: the master's own interpreter, with its flags and its search path.
 
 `-O`, `-I`, `-E`, `-X` and `-W` mean the same in both processes (a validator may be an `assert`), the environment is
-unchanged, and `sys.path` is the master's. The path is passed in a file without a name: an argument would be as long as
-the path and would show in `ps`, and every program that the owner starts would inherit a variable.
+unchanged (surroundings.py has the exception), and `sys.path` is the master's. The path is passed in a file without a
+name: an argument would be as long as the path and would show in `ps`, and every program that the owner starts would
+inherit a variable.
 
 The owner imports its own modules before the application's. Until then, the standard library comes first in the path,
 together with every other folder from which the master imported a module with a standard name: a server that inserts its
@@ -22,17 +23,21 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import confcast
 from confcast.errors import ConfcastError
+from confcast.master.start import surroundings
 from confcast.master.start.interpreter_flags import flags
 from confcast.wire import role
 
 _PATH_FIRST = (
     "import sys; f = open(int(sys.argv[3]), 'rb'); "
-    "tag, *sys.path[:] = f.read().decode('utf-8', 'surrogatepass').split('\\0'); f.close(); "
+    "tag, many, *rest = f.read().decode('utf-8', 'surrogatepass').split('\\0'); f.close(); "
+    "sys.path[:], rest = rest[:int(many)], rest[int(many):]; "
+    "rest and __import__('os').environ.update(zip(rest[::2], rest[1::2])); "
     "tag == str(sys.implementation.cache_tag) or "
     "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
 )
@@ -54,17 +59,20 @@ class Command(NamedTuple):
     Attributes:
         arguments: The program and its arguments, without those that every owner has.
         path: The content of the file with the search path; None for a frozen program, which has its own path.
+        instrument: Whether what this process runs under may enter the new one.
     """
 
     arguments: tuple[str, ...]
     path: bytes | None
+    instrument: bool = True
 
 
-def command(executable: str | None = None) -> Command:
+def command(executable: str | None = None, *, instrument: bool = True) -> Command:
     """The command by which this process starts an owner.
 
     Args:
         executable: The interpreter that the application names; None: this process's own.
+        instrument: Whether what this process runs under may enter the owner.
 
     Raises:
         ConfcastError: This process has no interpreter that could be started, or is a frozen program that has not
@@ -77,11 +85,11 @@ def command(executable: str | None = None) -> Command:
                 f"{program} is a frozen program: in the place of a config owner it would run from its beginning "
                 "again. Let confcast.owner_main() be the first that it calls"
             )
-        return Command((program,), None)
-    return _by_interpreter(executable, BOOTSTRAP)
+        return Command((program,), None, instrument)
+    return _by_interpreter(executable, BOOTSTRAP, instrument)
 
 
-def finder(executable: str | None = None) -> Command:
+def finder(executable: str | None = None, *, instrument: bool = True) -> Command:
     """The command by which this process starts another one that finds a loader. Arguments as of `command`.
 
     Raises:
@@ -90,13 +98,19 @@ def finder(executable: str | None = None) -> Command:
     """
     if executable is None and is_frozen():
         raise ConfcastError(f"{_frozen_program()} is a frozen program, and no Python interpreter. {_name_one()}")
-    return _by_interpreter(executable, FINDER)
+    return _by_interpreter(executable, FINDER, instrument)
 
 
-def _by_interpreter(executable: str | None, program: str) -> Command:
-    arguments = (executable or _own_executable(), *flags(), "-c", program)
-    texts = [str(sys.implementation.cache_tag), *bootstrap_order(search_path())]
-    return Command(arguments, "\0".join(texts).encode("utf-8", "surrogatepass"))
+def _by_interpreter(executable: str | None, program: str, instrument: bool) -> Command:
+    own = None if instrument else surroundings.own_program()
+    arguments = (executable or own or _own_executable(), *flags(), "-c", program)
+    path = bootstrap_order(search_path())
+    return Command(arguments, as_file([str(sys.implementation.cache_tag), str(len(path)), *path]), instrument)
+
+
+def as_file(texts: Iterable[str]) -> bytes:
+    """These texts as they stand in the file with the search path: tag, number of entries, entries, variables."""
+    return "\0".join(texts).encode("utf-8", "surrogatepass")
 
 
 def is_frozen() -> bool:
