@@ -37,6 +37,11 @@ def add_to(commands: Any) -> None:
         metavar="PATH",
         help="where processes attach, whatever owner serves: a link that stays the same over restarts",
     )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the place of the `confcast serve` there, once this one serves; its workers go on meanwhile",
+    )
     option_flags.add_to(parser)
     parser.add_argument(
         "--json", action="store_true", help="when nothing is served, print why as one JSON document, too"
@@ -54,7 +59,7 @@ def run(options: argparse.Namespace) -> Report:
     _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
     from confcast.serve.serving import Serving  # imported here: the help needs none of it
 
-    serving = Serving(options.loader, manager_options, options.address)
+    serving = Serving(options.loader, manager_options, options.address, takes_over=options.take_over)
     status = ExitCode(serving.run())
     return Report(status, "", serving.refusal, None if options.json and serving.refusal else iter(()))
 

@@ -52,6 +52,17 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """Have the owner load again, since there is no next generation; if it watches, it loads what it has missed."""
         self._mine().resume()
 
+    def supersede(self) -> None:
+        """Have the paused owner release the state folder to the next generation's, which can't be called off any more.
+
+        It serves its workers until `close()`. Raises NotAttached before `start()`.
+        """
+        self._mine().supersede()
+
+    def lasts_at(self, address: str) -> None:
+        """Set the lasting address that will lead to the owner, for its description. Must be called before `start()`."""
+        self._address = address
+
     def successor_environment(self) -> dict[str, str]:
         """The environment variables that a program needs to take this server's place."""
         return {former_variable(self.name): str(Path(self.address).parent), address_variable(self.name): ""}

@@ -28,6 +28,7 @@ from confcast.master.start import interpreter
 from confcast.master.start.launch import Launcher
 from confcast.master.start.startup_output import Output, standard_error
 from confcast.master.supervisor import Supervisor
+from confcast.texts import encodable
 from confcast.wire import processes
 from confcast.wire.address import address_variable
 from confcast.wire.files import owner_dirs
@@ -98,6 +99,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._output: Output = standard_error
         self._log: Callable[[], str] = str
         self._workers: tuple[int, int] | None = None
+        self._address = ""  # a lasting one, that leads to the owner
 
     # ---- start and end
 
@@ -342,6 +344,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             former=self._former_folder(),
             workers_uid=uid,
             workers_gid=gid,
+            address=encodable(self._address),
         )
 
     def _former(self) -> ConfigReloadManager[Any] | None:

@@ -60,7 +60,7 @@ from confcast.owner.watch.polling import Polling
 from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
 from confcast.wire.files.about import About, module_file
-from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig
+from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig, Superseded
 from confcast.wire.messages import ReloadEvent, ReloadResult
 from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
@@ -240,6 +240,8 @@ class Lifecycle:
             sources=list(map(_described, loader.sources)),
             working_directory=startup.working_directory,
             command=processes.command(startup.master_pid),
+            fingerprint=loader._codec.fingerprint,
+            address=startup.address,
         )
 
     def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:
@@ -379,6 +381,8 @@ class Lifecycle:
                 self._pause(number)
             case Pause():
                 self._resume()
+            case Superseded():
+                self._loop.when_idle(self._leave_state_folder)
         return message is not None
 
     # ---- when a next generation takes over
@@ -410,6 +414,11 @@ class Lifecycle:
             self._has_refused = True
         else:
             self._mailbox.post(Trigger("signal"))
+
+    def _leave_state_folder(self) -> float:
+        again = self._loop.leave_state_folder()
+        self._attempts.move_to(self._runtime_dir.in_progress_file)
+        return again
 
     def _resume(self) -> None:
         """Allow loads again, since the next generation was called off; load now if a load or a change was missed."""

@@ -4,6 +4,9 @@ Signals are read by the main thread, which sleeps otherwise: HUP asks for a relo
 its owner, also while it starts. The loader is found by another process, as launchers do for masters that fork: this one
 imports nothing of the user's, and what starts after a deploy has the new code.
 
+With `--take-over` it takes the place of another one (`succession.py`), and so may another one take its place: then it
+ends at once if its workers follow, and else when the last one has left, which it looks for each second.
+
 Guarantees. The address leads to the owner only while that serves, and is removed at the end if it still leads there.
 If this process is killed, its owner ends too; workers keep their version, and find the next owner at the address.
 
@@ -12,7 +15,9 @@ Rejected: to be the owner (a validator that hangs or crashes would take the addr
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import queue
 import signal
 import sys
@@ -22,11 +27,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
+from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, Problem, first_of
 from confcast.master.embedded import EmbeddedManager
+from confcast.master.manager import former_variable
 from confcast.serve.address_link import AddressLink, AddressRefused
+from confcast.serve.former import Former
+from confcast.serve.successor import Place, Superseded, place_of
 from confcast.texts import printable
-from confcast.wire.options import EmbeddedOptions
+from confcast.wire.files import owner_dirs
+from confcast.wire.files.owner_dirs import TAKE_OVER, OwnerDir
+from confcast.wire.options import EmbeddedOptions, checked
 
 _log = logging.getLogger("confcast.serve")
 
@@ -34,6 +44,11 @@ DONE, REFUSED, NO_OWNER = 0, 1, 3
 """The exit statuses: ended by a signal; the first load, or the address, is refused; the owner could not start."""
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
+_LOOKS_EACH = 1.0
+"""Seconds between two looks for the last workers, once this process is superseded."""
+_STARTS_WITHIN = 40.0
+"""Seconds, beyond a load, in which an owner has started or has failed to."""
+_MOST_TIMES = 3
 
 Event = Callable[[], object]
 
@@ -55,8 +70,15 @@ class PlugIn:
         """A HUP has come. Returns whether this plug-in has asked for the reload, so that nothing else need."""
         return False
 
+    def superseded(self, serving: Serving) -> None:
+        """Another process has taken over, and begins what this one has to end; workers may still be served here."""
+        self.ends(serving)
+
     def ends(self, serving: Serving) -> None:
-        """The owner is about to be closed; what `starts` and `serves` have begun ends here. May come without them."""
+        """The owner is about to be closed; what `starts` and `serves` have begun ends here.
+
+        May come without them, and may come again.
+        """
 
 
 class Serving:
@@ -66,6 +88,7 @@ class Serving:
         loader: The loader, MODULE:NAME.
         options: The manager's options.
         address: The lasting address; None: the owner is found by its name only.
+        takes_over: Whether to take the place of a `confcast serve` that serves there already.
         plug_ins: What else runs in this process.
 
     Attributes:
@@ -79,11 +102,17 @@ class Serving:
         loader: str,
         options: EmbeddedOptions,
         address: str | None = None,
+        *,
+        takes_over: bool = False,
         plug_ins: Sequence[PlugIn] = (),
     ) -> None:
         self._loader = loader
         self._options = options
+        self._takes_over = takes_over
         self._plug_ins = plug_ins
+        self._name = options.get("name", "app")
+        self._former: Former | None = None
+        self._lingers = False  # superseded, with workers that are served on
         self.link = None if address is None else AddressLink(address)
         self.manager: EmbeddedManager[Any] | None = None
         self.refusal: dict[str, object] = {}
@@ -100,7 +129,7 @@ class Serving:
                 self._start()
                 self._starts = False
                 while self._status is None:
-                    self._events.get()()
+                    self._turn()
         except _Ended:
             return DONE
         except (ConfigError, NotCarried) as error:
@@ -137,23 +166,124 @@ class Serving:
         return status
 
     def _start(self) -> None:
-        if self.link is not None and (present := self.link.owner()) is not None:
-            raise self.link.is_taken(present)
+        present = self._present()
         for plug_in in self._plug_ins:
             plug_in.starts(self)
         loader = EmbeddedManager.find_afresh(self._loader, self._options.get("executable"))
-        self.manager = manager = EmbeddedManager(loader, **self._options, enable_signal_handler=False)
-        manager.start()
-        if self.link is not None:
-            self.link.take(manager.address)
+        self.manager = EmbeddedManager(loader, **self._options, enable_signal_handler=False)
+        if present is None:
+            self._begin(None)
+        else:
+            self._take_over(present)
         for plug_in in self._plug_ins:
             plug_in.serves(self)
-        version = manager.get_stats()["version"]
-        _log.info("serving version %d of %r at %s", version, manager.name, printable(self.address))
+        version = self.manager.get_stats()["version"]
+        _log.info("serving version %d of %r at %s", version, self._name, printable(self.address))
+
+    def _present(self) -> OwnerDir | None:
+        """The owner whose place is taken; None if the place is free. Raises AddressRefused."""
+        if self.link is not None:
+            present = self.link.owner()
+            if present is not None and not self._takes_over:
+                raise self.link.is_taken(present)
+        else:
+            named = owner_dirs.meant(self._name, owner_dirs.living(name=self._name)) if self._takes_over else []
+            serving = [each for each in named if (each.path / TAKE_OVER).exists()]
+            if len(serving) > 1:
+                masters = ", ".join(str(each.master) for each in serving)
+                raise AddressRefused(f"several processes serve {self._name!r} here ({masters}): give --address")
+            present = next(iter(serving), None)
+        if present is not None and present.label != owner_dirs.label(self._name):
+            raise AddressRefused(f"the owner there is that of {present.label!r}, and not of {self._name!r}")
+        if present is None and self._takes_over:
+            _log.info("nothing is served there that could be taken over: this process begins as the first one")
+        return present
+
+    def _take_over(self, present: OwnerDir) -> None:
+        within = checked(self._options).load_timeout + _STARTS_WITHIN
+        for _ in range(_MOST_TIMES):
+            try:
+                with place_of(present, within) as place:
+                    self._begin(place)
+            except Superseded:
+                following = self._present()
+                if following is None:
+                    self._begin(None)
+                    return
+                present = following
+            else:
+                if place.is_taken:
+                    _log.info("process %d is superseded", present.master)
+                return
+        raise AddressRefused(f"process {present.master} was taken over, and so was each that followed it: try again")
+
+    def _begin(self, place: Place | None) -> None:
+        """Start the owner, and have the address lead to it. If that fails, no owner is left."""
+        manager = self.manager
+        assert manager is not None
+        if place is not None and place.address and self.link is None:
+            self.link = AddressLink(place.address)
+        if self.link is not None:
+            manager.lasts_at(str(self.link.path))
+        if place is not None and not place.is_free:
+            os.environ[former_variable(self._name)] = str(place.folder)
+        try:
+            manager.start()
+            folder = Path(manager.address).parent
+            self._former = former = Former(manager, self.link, self._on_superseded)
+            former.start()
+            if place is not None:
+                place.hand_over(folder, lambda: [each.pid for each in manager.workers()])
+            if self.link is not None and (place is None or place.is_free):
+                dead = place is not None and not owner_dirs.is_of_a_living_master(place.folder)
+                self.link.take(manager.address, instead_of=place.folder if place is not None and dead else None)
+        except BaseException:  # before the former goes on: two owners would load
+            self._close()
+            raise
+        former.open()
+
+    def _turn(self) -> None:
+        """Do what a signal or a thread has asked for; while the last workers are served on, look for them."""
+        try:
+            event = self._events.get(timeout=_LOOKS_EACH if self._lingers else None)
+        except queue.Empty:
+            self._end_without_workers()
+        else:
+            event()
+
+    def _on_superseded(self, follow: bool, ended: Callable[[], object]) -> None:
+        self.post(lambda: self._give_way(follow, ended))
+
+    def _give_way(self, follow: bool, ended: Callable[[], object]) -> None:
+        """Another process has taken over. End what it begins, and then this process, once no worker needs it."""
+        assert self.manager is not None
+        try:
+            for plug_in in self._plug_ins:
+                plug_in.superseded(self)
+        finally:
+            ended()
+        if follow:
+            _log.info("superseded: the workers follow, and this process ends")
+            self.end()
+            return
+        _log.info("superseded: this process ends when the last worker of its schema has left")
+        self._lingers = True
+        self.manager.supersede()
+        self._end_without_workers()
+
+    def _end_without_workers(self) -> None:
+        assert self.manager is not None
+        with contextlib.suppress(OwnerUnavailable):  # it is being restarted, and has its roster again
+            if not self.manager.workers():
+                _log.info("no worker is left: this process ends")
+                self.end()
 
     def _reload(self) -> None:
         """What a HUP asks for. The link may have been removed by a cleaner of folders: then it is put back."""
         assert self.manager is not None
+        if self._lingers:
+            _log.warning("superseded: nothing is loaded here any more; ask the process that has taken over")
+            return
         if self.link is not None and not self.link.leads_to(self.manager.address):
             try:
                 self.link.take(self.manager.address)
@@ -168,6 +298,8 @@ class Serving:
     def _close(self) -> None:
         for plug_in in self._plug_ins:
             plug_in.ends(self)
+        if self._former is not None:
+            self._former.close()
         manager = self.manager
         if manager is None or not manager.is_mine():
             return

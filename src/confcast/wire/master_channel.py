@@ -1,7 +1,8 @@
 """The channel between a master and its owner, a socket pair whose one end the owner gets at its start; its messages.
 
-master → owner: first `StartupConfig`, `Pause` before a next generation starts and after it was called off, at last
-`Leave`. owner → master: one `Ready`, and one `Paused` for each Pause that is not withdrawn before the owner is idle.
+master → owner: first `StartupConfig`, `Pause` before a next generation starts and after it was called off, `Superseded`
+once it can't be called off any more, at last `Leave`. owner → master: one `Ready`, and one `Paused` for each Pause that
+is not withdrawn before the owner is idle.
 The owner notices the master's death by a pidfd, since a child of the master may hold the channel open. If the master
 has become another program by `exec`, which keeps its pid, the channel ends. Rejected: arguments on the command line
 (they show in `ps`, and overrides may be secret) and a pickle.
@@ -40,6 +41,7 @@ class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     workers_gid: int = -1
     former: str = ""  # the former generation's folder, whose versions and history continue
     paused: bool = False  # the next generation loads already
+    address: str = ""  # the lasting address that leads to this owner
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [("name", self.options.name), ("folder", self.folder)]
@@ -66,6 +68,10 @@ class Paused(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
+class Superseded(msgspec.Struct, frozen=True, tag=True):
+    """The next generation serves, and will not be called off: release the state folder to it, and serve on without."""
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The owner has served this version since `at`, by the clock that all processes share (`time.monotonic`).
 
@@ -78,7 +84,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     at: float = 0.0
 
 
-ChannelMessage = StartupConfig | Leave | Ready | Pause | Paused
+ChannelMessage = StartupConfig | Leave | Ready | Pause | Paused | Superseded
 
 _decoder: msgspec.msgpack.Decoder[ChannelMessage] = msgspec.msgpack.Decoder(ChannelMessage)
 

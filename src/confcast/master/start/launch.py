@@ -35,7 +35,7 @@ from confcast.master.start import exit_status
 from confcast.master.start.execute import execute
 from confcast.master.start.interpreter import Command
 from confcast.master.start.startup_output import Output, StartupOutput
-from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig
+from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig, Superseded
 from confcast.wire.processes import Death
 
 _log = logging.getLogger("confcast.master")
@@ -158,6 +158,16 @@ class Launcher:
         """Have the owner load again; an owner that watches loads what it has missed."""
         with self._lock:
             self._send_resume()
+
+    def supersede(self) -> None:
+        """Have the paused owner release the state folder. A successor of its, since it starts paused, never takes it.
+
+        An owner that is dead has released the folder.
+        """
+        with self._lock:
+            if self._channel is not None:
+                with contextlib.suppress(OSError):
+                    self._channel.send(Superseded())
 
     def next_look(self) -> float:
         """Seconds until `ensure` may have something to do, for a dead owner."""

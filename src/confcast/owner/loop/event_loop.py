@@ -44,7 +44,7 @@ from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import contents_past_guards, restored
-from confcast.owner.store import handover
+from confcast.owner.store import handover, journal_moves
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
@@ -206,26 +206,21 @@ class EventLoop:
         Returns:
             Seconds until the next try; 0 when none is needed.
         """
-        if self._runtime_dir.awaited is None:
-            return 0.0
-        small = self._runtime_dir.journal
+        return self._move("the journal can't move into the state folder yet", journal_moves.into_state_folder)
+
+    def leave_state_folder(self) -> float:
+        """Release the state folder for the next generation, for good. Returns the seconds until the next try, or 0."""
+        return self._move("the state folder can't be released yet", journal_moves.out_of_state_folder)
+
+    def _move(self, trouble: str, move: journal_moves.Move) -> float:
         try:
-            with self._runtime_dir.moving() as free:
-                if not free:
-                    return _RETRY_AFTER
-                handover.move_journal(self._journal, self._runtime_dir.journal)
-                fresh = self._open_journal()
+            moved = move(self._runtime_dir, self._journal, self._open_journal)
         except (ConfcastError, OSError) as error:
             self._failures["move"] += 1
-            _log.error("the journal can't move into the state folder yet: %s", error)
+            _log.error("%s: %s", trouble, error)
             return _JOURNAL_RETRY_AFTER
-        self._journal.close()
-        self._journal = fresh
-        self._try("old journal", lambda: handover.delete_journal(small))
-        _log.info(
-            "the journal has moved into %s, which the former config owner has released", self._runtime_dir.state_folder
-        )
-        return 0.0
+        self._journal = moved or self._journal
+        return 0.0 if moved is not None else _RETRY_AFTER
 
     def hand_over(self, *, on: bool) -> None:
         """A next generation takes over: a window ends before this owner is idle. Or, not `on`: it was called off."""

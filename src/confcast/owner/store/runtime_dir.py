@@ -24,10 +24,11 @@ from confcast.owner.store.runtime_lock import LockTaken, RuntimeLock
 from confcast.wire import listener
 from confcast.wire.files import about, goodbye_files, snapshot_file
 from confcast.wire.files.about import About
-from confcast.wire.files.owner_dirs import HANDOVER
+from confcast.wire.files.lasting_address import FORMER
+from confcast.wire.files.owner_dirs import HANDOVER, TAKE_OVER
 
 _LOCK, _JOURNAL, _IN_PROGRESS = _IN_STATE_FOLDER = ("lock", "journal", "loading")
-_IN_RUNTIME_DIR = (snapshot_file.FILE, about.FILE, _IN_PROGRESS, HANDOVER, NUMBER)
+_IN_RUNTIME_DIR = (snapshot_file.FILE, about.FILE, _IN_PROGRESS, HANDOVER, NUMBER, FORMER, TAKE_OVER)
 
 
 class RuntimeDir:
@@ -156,6 +157,20 @@ class RuntimeDir:
             self.awaited = None
             with contextlib.suppress(OSError):  # deleted with the folder; the move is done
                 (former / _LOCK).unlink()
+
+    @contextlib.contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Use the runtime directory in place of the state folder in the block and afterwards, unless it raises."""
+        former = self.state_folder
+        self.state_folder = self.folder
+        try:
+            with self._lock.moving_to(self.folder / _LOCK) as free:
+                if not free:
+                    raise ConfcastError(f"the lock in {self.folder} is held by another process")
+                yield
+        except BaseException:
+            self.state_folder = former
+            raise
 
     def _listens_there(self) -> bool:
         return self._socket is not None and identity(self._socket_name) == self._socket

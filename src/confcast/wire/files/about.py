@@ -37,6 +37,8 @@ class About(msgspec.Struct, frozen=True):
         sources: The sources, each as its kind and its file.
         working_directory: The master's working directory when this owner began.
         command: The master's command line.
+        fingerprint: The fingerprint of the schema's fields; empty from an earlier build.
+        address: The lasting address that leads to the owner, if it has one.
     """
 
     name: str
@@ -46,6 +48,8 @@ class About(msgspec.Struct, frozen=True):
     sources: list[str]
     working_directory: str
     command: str
+    fingerprint: bytes = b""
+    address: str = ""
 
     @property
     def loads(self) -> tuple[str, ...]:

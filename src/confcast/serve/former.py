@@ -1,0 +1,195 @@
+"""The side of a take-over that is replaced: it listens for a successor, and gives its place away.
+
+A thread accepts successors, and one more hears the one that has its turn; both sleep until somebody comes. What the
+process does once it is superseded happens in its main thread, which is told by `on_superseded`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from confcast.errors import ConfcastError
+from confcast.master.embedded import EmbeddedManager
+from confcast.serve.address_link import AddressLink, AddressRefused
+from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, Serves, TakeOver
+from confcast.wire.files import about, owner_dirs
+from confcast.wire.files.owner_dirs import TAKE_OVER
+from confcast.wire.listener import SOCKET, peer_of
+from confcast.wire.signal_mask import block_signals
+
+_log = logging.getLogger("confcast.serve")
+
+_ASKS_WITHIN = 10.0
+"""Seconds for the first message of a process that has connected."""
+_LONGEST_TURN = 600.0
+_NOTED_WITHIN = 5.0
+"""Seconds for the last message of a successor that serves already: one that is stopped just then has taken over."""
+_ENDS_WITHIN = 10.0
+"""Seconds for what this process ends before the successor begins it."""
+
+
+class Former:
+    """Listens for successors from `start` to `close`. The methods are for the main thread.
+
+    Args:
+        manager: The manager, which has started.
+        link: The lasting address; None where there is none.
+        on_superseded: Called in a thread of its own once a successor has taken over: with whether the workers follow,
+            and what to call when all is ended that the successor will begin.
+        refusal: Why no successor can take over, in words; "" if one can.
+    """
+
+    def __init__(
+        self,
+        manager: EmbeddedManager[object],
+        link: AddressLink | None,
+        on_superseded: Callable[[bool, Callable[[], object]], None],
+        refusal: str = "",
+    ) -> None:
+        self._manager = manager
+        self._link = link
+        self._on_superseded = on_superseded
+        self._refusal = refusal
+        self._folder = Path(manager.address).parent
+        self._turn = threading.Lock()  # held by the thread that hears a successor
+        self._pipe: Pipe | None = None
+        self._superseded = self._closed = False
+        self._ended = threading.Event()  # all is ended that the successor will begin
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._starter = threading.get_native_id()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to listen; successors have to come again until `open`. Raises OSError."""
+        self._turn.acquire()
+        path = self._folder / TAKE_OVER
+        path.unlink(missing_ok=True)
+        self._listener.bind(os.fspath(path))
+        path.chmod(0o600)
+        self._listener.listen(16)
+        self._begin(self._accept)
+
+    def open(self) -> None:
+        """Hear successors from now on."""
+        self._turn.release()
+
+    def close(self) -> None:
+        """Listen no more, and end the turn of a successor: it sees the pipe's end. May come without `start`."""
+        self._closed = True
+        self._ended.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        if (pipe := self._pipe) is not None:
+            pipe.interrupt()
+        for thread in self._threads:
+            thread.join(_ENDS_WITHIN)
+        self._listener.close()
+
+    # ---- the threads
+
+    def _begin(self, run: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=run, args=arguments, name="confcast-succession", daemon=True)
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+        thread.start()
+
+    def _accept(self) -> None:
+        block_signals(self._starter)
+        self._starter = threading.get_native_id()
+        while not self._closed:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._begin(self._hear, connection)
+
+    def _hear(self, connection: socket.socket) -> None:
+        block_signals(self._starter)
+        with connection:
+            pipe = Pipe(connection)
+            try:
+                if peer_of(connection).uid not in (os.geteuid(), 0):
+                    return
+                ask = pipe.receive(_ASKS_WITHIN)
+                if isinstance(ask, TakeOver):
+                    self._answer(pipe, ask, peer_of(connection).pid)
+            except (OSError, ConfcastError) as error:
+                _log.debug("a successor was not heard to its end: %s", error)
+
+    def _answer(self, pipe: Pipe, ask: TakeOver, pid: int) -> None:
+        if not self._turn.acquire(blocking=False):
+            pipe.send(Refused("it is being taken over by another process, or has just begun"))
+            return
+        try:
+            why = self._refusal
+            if ask.protocol != PROTOCOL:
+                why = "it runs another version of confcast, with another way of taking over: stop it, and start anew"
+            if self._superseded or why:
+                pipe.send(Refused(why, superseded=self._superseded))
+                return
+            self._pipe = pipe
+            self._give_way(pipe, ask, pid)
+        finally:
+            self._pipe = None
+            self._turn.release()
+
+    def _give_way(self, pipe: Pipe, ask: TakeOver, pid: int) -> None:
+        """Pause, and give the place away if the successor comes to serve; else load again."""
+        _log.info("process %d takes over: nothing is loaded here until it serves or has given up", pid)
+        successor: Path | None = None
+        try:
+            self._manager.pause()
+            pipe.send(Paused(str(self._folder), str(self._link.path) if self._link is not None else ""))
+            serves = pipe.receive(min(ask.within, _LONGEST_TURN))
+            if isinstance(serves, Serves):
+                successor = Path(serves.folder)
+                self._move(pipe, successor)
+        except AddressRefused as error:
+            with contextlib.suppress(OSError):
+                pipe.send(Refused(str(error)))
+        except ConfcastError as error:  # the owner is not idle in time, or is gone
+            with contextlib.suppress(OSError):
+                pipe.send(Refused(f"its owner can't be paused: {error}"))
+        except OSError as error:  # TimeoutError among them
+            _log.debug("the successor was not heard: %s", error)
+        if not self._superseded and not self._closed:
+            self._go_on(successor, pid)
+
+    def _move(self, pipe: Pipe, successor: Path) -> None:
+        if owner_dirs.parse(successor) is None:
+            raise AddressRefused(f"{successor} is no runtime directory")
+        follow = _fingerprint(self._folder) == _fingerprint(successor) != b""
+        workers = [each.pid for each in self._manager.workers()]
+        if self._link is not None:
+            self._link.take(f"{successor}/{SOCKET}", instead_of=self._folder)
+        pipe.send(Moved(workers, follow))
+        try:
+            noted = isinstance(pipe.receive(_NOTED_WITHIN), Noted)
+        except TimeoutError:  # it is stopped, and goes on from here once it continues
+            noted = True
+        if noted and not self._closed:
+            self._superseded = True
+            self._on_superseded(follow, self._ended.set)
+            self._ended.wait(_ENDS_WITHIN)
+
+    def _go_on(self, successor: Path | None, pid: int) -> None:
+        """Load again, since the successor has given up. If the address leads to it, it leads here again."""
+        if self._link is not None and successor is not None:
+            try:
+                self._link.take(self._manager.address, instead_of=successor)
+            except AddressRefused as error:
+                _log.error("%s", error)
+        with contextlib.suppress(ConfcastError):  # the manager is closed meanwhile
+            self._manager.unpause()
+        _log.warning("process %d has not taken over: this one goes on as before", pid)
+
+
+def _fingerprint(folder: Path) -> bytes:
+    """The fingerprint of the schema of the owner in this folder; empty if it is not known."""
+    written = about.load(folder)
+    return b"" if written is None else written.fingerprint

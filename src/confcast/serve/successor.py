@@ -1,0 +1,157 @@
+"""The side of a take-over that replaces: it asks the former to pause, starts its own owner, and says that it serves.
+
+Guarantee: whatever the other process does, this one either serves in its place, or has raised, and then the other one
+serves as before. `succession.py` says how.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from confcast.errors import ConfcastError
+from confcast.serve.address_link import AddressRefused
+from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, Serves, TakeOver, connected
+from confcast.texts import printable
+from confcast.wire import processes
+from confcast.wire.files.lasting_address import FORMER
+from confcast.wire.files.owner_dirs import TAKE_OVER, OwnerDir
+
+_log = logging.getLogger("confcast.serve")
+
+_CONNECTS_WITHIN = 5.0
+_PAUSES_WITHIN = 300.0
+"""Seconds for the former's pause: a reload that is under way there ends first, by deadlines of its own."""
+_MOVES_WITHIN = 30.0
+_ENDS_WITHIN = 15.0
+_COME_WITHIN = 5.0
+"""Seconds for which workers that follow are awaited on the roster. Those that take longer come later."""
+_PAUSE = 0.02
+
+
+class Superseded(ConfcastError):
+    """The former has given its place to another one already: look at the address again."""
+
+
+class Place:
+    """The place that is taken over, or is free by now.
+
+    Args:
+        pipe: To the former; None if that is dead.
+        folder: The former's runtime directory.
+        address: The former's lasting address, or "".
+
+    Attributes:
+        is_free: Whether the former has died meanwhile, so that the address has to be taken like any other one.
+        is_taken: Whether the former has given way.
+    """
+
+    def __init__(self, pipe: Pipe | None, folder: Path, address: str) -> None:
+        self._pipe = pipe
+        self.folder, self.address = folder, address
+        self.is_free = pipe is None
+        self.is_taken = False
+
+    def hand_over(self, folder: Path, workers: Callable[[], list[int]]) -> None:
+        """Tell the former that this process's owner serves in this folder, and wait until it has given way.
+
+        Args:
+            folder: The runtime directory.
+            workers: Returns the pids of the workers that have come.
+
+        Raises:
+            AddressRefused: The former goes on: it waited no longer, or can't move the address.
+        """
+        if self._pipe is None:
+            return
+        with contextlib.suppress(OSError):
+            (folder / FORMER).symlink_to(self.folder)
+        moved = self._ask_to_move(self._pipe, folder)
+        if moved is None:
+            self.is_free = True
+            return
+        self.is_taken = True
+        with contextlib.suppress(OSError, ConfcastError):
+            self._pipe.send(Noted())
+            self._pipe.receive(_ENDS_WITHIN)
+        self._log_workers(moved, workers)
+
+    def _ask_to_move(self, pipe: Pipe, folder: Path) -> Moved | None:
+        """The former's answer; None if it is dead."""
+        try:
+            pipe.send(Serves(str(folder)))
+            answer = pipe.receive(_MOVES_WITHIN)
+        except (TimeoutError, ConfcastError):
+            raise AddressRefused("the `confcast serve` that was to be replaced does not answer, and goes on") from None
+        except OSError:
+            answer = None
+        if isinstance(answer, Refused):
+            raise AddressRefused(f"the `confcast serve` that was to be replaced goes on: {printable(answer.reason)}")
+        return answer if isinstance(answer, Moved) else None
+
+    def _log_workers(self, moved: Moved, present: Callable[[], list[int]]) -> None:
+        if not moved.follow:
+            if moved.workers:
+                _log.info(
+                    "%d workers have another schema: they are served by the former owner until they end, with the "
+                    "version that they have",
+                    len(moved.workers),
+                )
+            return
+        deadline = time.monotonic() + _COME_WITHIN
+        while (missing := {*filter(processes.is_alive, moved.workers)} - {*present()}) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        came = len(moved.workers) - len(missing)
+        later = f"; awaited still: {', '.join(map(str, sorted(missing)))}" if missing else ""
+        _log.info("%d of %d workers have come along%s", came, len(moved.workers), later)
+
+
+@contextlib.contextmanager
+def place_of(former: OwnerDir, within: float) -> Iterator[Place]:
+    """Have the `confcast serve` of this folder pause for the block; it goes on afterwards, unless it has handed over.
+
+    Args:
+        former: Its runtime directory.
+        within: Seconds in which this process will serve, or have given up.
+
+    Raises:
+        AddressRefused: It does not give its place away, or is no `confcast serve`.
+        Superseded: It has given its place to another one just now.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            pipe = stack.enter_context(connected(f"{former.path}/{TAKE_OVER}", _CONNECTS_WITHIN))
+        except OSError as error:
+            if former.lives() and former.path.exists():
+                raise _no_serve(former, error) from None
+            yield Place(None, former.path, "")  # it has just ended
+            return
+        yield _paused(pipe, former, within)
+
+
+def _paused(pipe: Pipe, former: OwnerDir, within: float) -> Place:
+    try:
+        pipe.send(TakeOver(PROTOCOL, within))
+        answer = pipe.receive(_PAUSES_WITHIN)
+    except (TimeoutError, ConfcastError):
+        raise AddressRefused(f"process {former.master} does not answer: it can't be taken over") from None
+    except OSError:
+        answer = None
+    if isinstance(answer, Refused):
+        if answer.superseded:
+            raise Superseded(f"process {former.master} was taken over just now")
+        raise AddressRefused(f"process {former.master} can't be taken over: {printable(answer.reason)}")
+    if not isinstance(answer, Paused):
+        return Place(None, former.path, "")
+    return Place(pipe, Path(answer.folder), answer.address)
+
+
+def _no_serve(former: OwnerDir, error: OSError) -> AddressRefused:
+    command = f" ({printable(former.command())})" if former.command() else ""
+    return AddressRefused(
+        f"process {former.master}{command} has the config owner there, and can't be taken over: it is no `confcast "
+        f"serve` of this user, or its folder was cleaned up ({error.strerror or error})"
+    )
