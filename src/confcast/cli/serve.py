@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from confcast.cli.arguments import module_and_name
 from confcast.cli.report import ExitCode, Report
 from confcast.wire import option_flags
+
+if TYPE_CHECKING:
+    from confcast.serve.serving import PlugIn
 
 
 def add_to(commands: Any) -> None:
@@ -59,9 +62,19 @@ def run(options: argparse.Namespace) -> Report:
     _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
     from confcast.serve.serving import Serving  # imported here: the help needs none of it
 
-    serving = Serving(options.loader, manager_options, options.address, takes_over=options.take_over)
+    serving = Serving(options.loader, manager_options, options.address, _plug_ins(), takes_over=options.take_over)
     status = ExitCode(serving.run())
     return Report(status, "", serving.refusal, None if options.json and serving.refusal else iter(()))
+
+
+def _plug_ins() -> list[PlugIn]:
+    """What else runs in the process, as options and environment have it."""
+    found: list[PlugIn] = []
+    if "NOTIFY_SOCKET" in os.environ:
+        from confcast.serve import systemd
+
+        found += filter(None, [systemd.plug_in(os.environ)])
+    return found
 
 
 def _log_to_standard_error(level: str, name: str) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from confcast.config.loader import ConfigLoader
+from confcast.errors import ConfcastError
 from confcast.master.manager import ConfigReloadManager, former_variable
 from confcast.master.start import fresh_loader
 from confcast.wire.address import address_variable
+from confcast.wire.messages import Reload, ReloadEvent, StatsRequest
 from confcast.wire.options import checked
+from confcast.worker.client.connection_per_call import AddressClient
 
 T = TypeVar("T")
 
@@ -71,6 +74,34 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """Set the user as which workers run, if it is not this process's. Must be called before `start()`."""
         if uid != os.geteuid():
             self._workers = uid, gid
+
+    def ring(self, bell: int) -> None:
+        """Have owners write a byte into this descriptor at each event. Must be called before `start()`.
+
+        The descriptor must not block, and stays open until `close()`. A byte that has no room is lost.
+        """
+        self._bell = bell
+
+    def reload_by_signal(self) -> ReloadEvent:
+        """Reload as a HUP does, and wait for the outcome, as `reload()` does."""
+        return self._reload(self._answers_within(), Reload(0, "signal"))
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds within which the owner answers a reload."""
+        return self._answers_within()
+
+    def owner_answers(self, within: float) -> bool:
+        """Whether the owner answers a question within these seconds. Starts no owner, and raises nothing."""
+        try:
+            return AddressClient(self.address, self.name).ask(lambda number: StatsRequest(number), within) is not None
+        except ConfcastError:
+            return False
+
+    def owner_lives(self) -> bool:
+        """Whether the owner's process lives; if not, the supervisor starts the next one. Raises NotAttached."""
+        death = self._mine().death()
+        return death is not None and not death.wait(0)
 
     def is_mine(self) -> bool:
         """Whether this manager is started, in this process."""

@@ -100,6 +100,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._log: Callable[[], str] = str
         self._workers: tuple[int, int] | None = None
         self._address = ""  # a lasting one, that leads to the owner
+        self._bell = -1
 
     # ---- start and end
 
@@ -345,6 +346,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             workers_uid=uid,
             workers_gid=gid,
             address=encodable(self._address),
+            bell=self._bell,
         )
 
     def _former(self) -> ConfigReloadManager[Any] | None:

@@ -109,6 +109,8 @@ class Lifecycle:
         self._startup = startup
         self._restarted = startup.restarts > 0
         self._status = 0
+        if startup.bell >= 0:
+            os.set_inheritable(startup.bell, False)
         self.ready = self._dismissed = False
         self._refused: ReloadEvent | None = None  # the first load of a start that falls back on the last good version
         self._mailbox: Mailbox[Input | Answered | LogRotated] = Mailbox(_OF_SIGNAL)
@@ -328,6 +330,7 @@ class Lifecycle:
 
     def _on_event(self, event: ReloadEvent) -> None:
         """Report the first load to the master, and exit if a first owner's is refused."""
+        self._ring()
         if self.ready:
             self._on_later_event(event)
             return
@@ -344,6 +347,12 @@ class Lifecycle:
             self._send_ready(0, [*first.problems, *more], first.result.value)
             self._status = REFUSED
             self._loop.stop("the first configuration was refused")
+
+    def _ring(self) -> None:
+        """Tell a master that wants to know that there is a new event."""
+        if self._startup.bell >= 0:
+            with contextlib.suppress(OSError):  # it has not read the last ones yet, or is gone
+                os.write(self._startup.bell, b"\0")
 
     def _on_later_event(self, event: ReloadEvent) -> None:
         """Note a refusal in a pause. Log a start's load that is refused only now: the master reports it no more."""

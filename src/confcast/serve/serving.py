@@ -63,6 +63,9 @@ class PlugIn:
     def starts(self, serving: Serving) -> None:
         """The process has begun; no owner runs yet. Raises ConfcastError to refuse the start."""
 
+    def prepares(self, serving: Serving) -> None:
+        """The manager is made, and not started yet."""
+
     def serves(self, serving: Serving) -> None:
         """The first version is committed, and the address leads to its owner."""
 
@@ -171,6 +174,8 @@ class Serving:
             plug_in.starts(self)
         loader = EmbeddedManager.find_afresh(self._loader, self._options.get("executable"))
         self.manager = EmbeddedManager(loader, **self._options, enable_signal_handler=False)
+        for plug_in in self._plug_ins:
+            plug_in.prepares(self)
         if present is None:
             self._begin(None)
         else:

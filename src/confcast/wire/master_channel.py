@@ -42,6 +42,7 @@ class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     former: str = ""  # the former generation's folder, whose versions and history continue
     paused: bool = False  # the next generation loads already
     address: str = ""  # the lasting address that leads to this owner
+    bell: int = -1  # the descriptor into which the owner writes a byte at each event, if the master wants that
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [("name", self.options.name), ("folder", self.folder)]

@@ -246,7 +246,8 @@ class Launcher:
             output.close()
             raise
         try:
-            pid = execute(its.fileno(), output.streams, self._command, output.passed)
+            bell = () if self._startup.bell < 0 else (self._startup.bell,)
+            pid = execute(its.fileno(), output.streams, self._command, (*output.passed, *bell))
             self._death = _death_of_a_child(pid)
         except BaseException:
             mine.close()
