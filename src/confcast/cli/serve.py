@@ -11,6 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from confcast.cli import metrics_flags
 from confcast.cli.arguments import module_and_name
 from confcast.cli.report import ExitCode, Report
 from confcast.wire import option_flags
@@ -46,6 +47,7 @@ def add_to(commands: Any) -> None:
         help="take the place of the `confcast serve` there, once this one serves; its workers go on meanwhile",
     )
     option_flags.add_to(parser)
+    metrics_flags.add_to(parser)
     parser.add_argument(
         "--json", action="store_true", help="when nothing is served, print why as one JSON document, too"
     )
@@ -62,7 +64,8 @@ def run(options: argparse.Namespace) -> Report:
     _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
     from confcast.serve.serving import Serving  # imported here: the help needs none of it
 
-    serving = Serving(options.loader, manager_options, options.address, _plug_ins(), takes_over=options.take_over)
+    plug_ins = [*_plug_ins(), *metrics_flags.plug_ins(options)]
+    serving = Serving(options.loader, manager_options, options.address, takes_over=options.take_over, plug_ins=plug_ins)
     status = ExitCode(serving.run())
     return Report(status, "", serving.refusal, None if options.json and serving.refusal else iter(()))
 
