@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -50,7 +51,7 @@ class Collector:
     ) -> None:
         import prometheus_client  # noqa: F401 - so that it is missed here, and not at the first scrape
 
-        if not isinstance(timeout, (int, float)) or not timeout > 0:
+        if not isinstance(timeout, (int, float)) or not 0 < timeout < math.inf:
             raise ValueError(f"timeout={timeout!r}: a number of seconds above 0 is expected")
         self._owners = [Asking(each, timeout) for each in _clients(client)]
 
@@ -76,7 +77,7 @@ def _clients(given: Asked | Iterable[Asked] | None) -> list[Asked]:
         return [Client()]
     if isinstance(given, (Client, ConfigReloadManager, Replica)):
         return [given]
-    clients = list(given)
+    clients = [*given] if isinstance(given, Iterable) else [given]
     if not clients:
         raise ValueError("client=[]: name the owners that are meant")
     for each in clients:

@@ -131,42 +131,45 @@ class MetricsServer:
 
     async def _serve(self) -> None:
         self._ends = asyncio.Event()
-        servers = [
-            await asyncio.start_server(self._connection, sock=each, limit=_LONGEST_HEAD) for each in self._sockets
-        ]
+        servers = [await asyncio.start_server(self._accepted, sock=each, limit=_LONGEST_HEAD) for each in self._sockets]
         self._has_begun.set()
         await self._ends.wait()
+        for each in self._sockets:  # a server that closes while it accepts loses that socket (Python 3.11)
+            self._loop.remove_reader(each)
+        half_accepted = asyncio.all_tasks() - {*self._waiting, *self._answered, asyncio.current_task()}
+        await asyncio.gather(*half_accepted, return_exceptions=True)
         for server in servers:
             server.close()
-        tasks = [*self._waiting, *self._answered]
-        for task in tasks:
+        mine = {*self._waiting, *self._answered}
+        for task in mine:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*mine, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports are told in the loop's next turn
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        me = asyncio.current_task()
-        assert me is not None
-        self._make_room()
-        self._waiting[me] = None
-        try:
-            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                request = await self._request_of(reader)
-                self._waiting.pop(me, None)
-                self._answered[me] = None
-                await self._send(writer, await self._answer_to(request))
-        except asyncio.CancelledError:  # there was no room for it, or the server ends: nobody awaits this task
-            pass
-        finally:
-            self._waiting.pop(me, None)
-            self._answered.pop(me, None)
-            writer.transport.abort()
-
-    def _make_room(self) -> None:
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve this connection. It is aborted at the task's end, also if that has never begun."""
         if len(self._waiting) + len(self._answered) >= MOST_CONNECTIONS:
             those = self._waiting or self._answered
             oldest = next(iter(those))
             del those[oldest]
             oldest.cancel()
+        task = self._loop.create_task(self._connection(reader, writer))
+        self._waiting[task] = None
+        task.add_done_callback(lambda done: self._ended(done, writer))
+
+    def _ended(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self._waiting.pop(task, None)
+        self._answered.pop(task, None)
+        writer.transport.abort()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            request = await self._request_of(reader)
+            self._waiting.pop(me, None)
+            self._answered[me] = None
+            await self._send(writer, await self._answer_to(request))
 
     async def _request_of(self, reader: asyncio.StreamReader) -> _Request | _Answer:
         """The request, or the answer that says why it is none. Raises OSError, TimeoutError, IncompleteReadError."""

@@ -1,0 +1,94 @@
+"""The file of metrics: always whole, with the permissions that were asked for, and gone when its writer is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast.errors import ConfcastError
+from confcast.metrics.text_file import TextFile
+from tests.support.waiting import eventually
+
+SHORT, LONG = 0.01, 600.0
+
+
+class Counting:
+    """A collector that gives how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        self.asked += 1
+        yield GaugeMetricFamily("asked", "How often", float(self.asked))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "textfile").mkdir()
+    return tmp_path / "textfile" / "shop.prom"
+
+
+def writer(path: Path, collector: Counting | None = None, **options: Any) -> TextFile:
+    return TextFile(path, collector or Counting(), **options)  # type: ignore[arg-type]
+
+
+def names(path: Path) -> list[str]:
+    return [each.name for each in path.parent.iterdir()]
+
+
+def test_it_is_there_at_once_written_anew_and_removed_at_the_end(path: Path) -> None:
+    path.with_name(".shop.prom.new").write_text("of a writer that was killed")
+    with closing(writer(path, every=SHORT)) as file:
+        file.start()
+        assert path.read_text().startswith("# HELP asked How often")
+        assert path.stat().st_mode & 0o777 == 0o644
+        eventually(lambda: "asked 3.0" in path.read_text(), "a file that is written anew")
+    assert names(path) == []
+    file.close()
+
+
+def test_permissions_are_as_asked_for(path: Path) -> None:
+    with closing(writer(path, every=LONG, mode=0o640)) as file:
+        file.start()
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_end_leaves_the_file_of_another_writer(path: Path) -> None:
+    with closing(writer(path, every=LONG)) as former:
+        former.start()
+        with closing(writer(path, every=LONG)) as other:
+            other.start()
+            former.close()
+            assert names(path) == ["shop.prom"]
+    assert names(path) == []
+
+
+def test_a_start_that_can_not_write_says_so(tmp_path: Path) -> None:
+    file = writer(tmp_path / "absent" / "shop.prom")
+    with pytest.raises(ConfcastError, match=r"--metrics-file .*shop\.prom can't be written: No such file or directory"):
+        file.start()
+    file.close()
+
+
+def test_a_folder_that_is_gone_is_logged_once_and_written_into_again(path: Path, caplog: Any) -> None:
+    collector = Counting()
+    with caplog.at_level(logging.WARNING, "confcast.metrics"), closing(writer(path, collector, every=SHORT)) as file:
+        file.start()
+        path.parent.rename(path.parent.with_name("away"))
+        eventually(lambda: caplog.records, "a warning")
+        before = collector.asked
+        eventually(lambda: collector.asked > before + 3, "further tries")
+        path.parent.mkdir()
+        eventually(path.exists, "the file")
+    assert [each.getMessage().partition(": ")[2] for each in caplog.records] == [
+        "No such file or directory; it is tried again"
+    ]
+    assert names(path) == []
