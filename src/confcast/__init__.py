@@ -48,6 +48,7 @@ _HOME = {
     "VersionInfo": "wire.messages",
     "Waiting": "wire.messages",
     "Watched": "config.schema.marks",
+    "Webhook": "wire.webhooks",
     "Who": "wire.messages",
     "WorkerStatus": "wire.messages",
     "attach": "worker.replica",
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from confcast.wire.messages import Waiting as Waiting
     from confcast.wire.messages import Who as Who
     from confcast.wire.messages import WorkerStatus as WorkerStatus
+    from confcast.wire.webhooks import Webhook as Webhook
     from confcast.worker.client.client import Client as Client
     from confcast.worker.derived.declared import Derived as Derived
     from confcast.worker.observers.dispatcher import ConfigObserver as ConfigObserver

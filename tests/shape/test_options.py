@@ -11,9 +11,10 @@ from typing import Any
 
 import confcast
 from confcast.servers.common import launching
-from confcast.wire import canary_flags
+from confcast.wire import canary_flags, webhook_flags
 from confcast.wire.options import AnyProbe, ManagerOptions, Options, ProcessOptions, declared
 from confcast.wire.probes import Probe
+from confcast.wire.webhooks import Webhook
 from tests.shape.source import ROOT
 
 PAGE = ROOT / "src" / "confcast" / "guide" / "options.md"
@@ -21,9 +22,11 @@ PINS = {"shape/test_public_names.py", "shape/test_options.py", "typing/api.py"} 
 
 
 def given(kept: Any) -> Any:
-    """The type that a caller may give: a path is kept as a text, probes as a tuple, labels as a dict."""
+    """The type that a caller may give: a path is kept as a text, probes and webhooks as tuples, labels as a dict."""
     if kept == tuple[AnyProbe, ...]:
         return Sequence[Probe]
+    if kept == tuple[Webhook, ...]:
+        return Sequence[Webhook]
     if kept == dict[str, str]:
         return Mapping[str, str]
     return kept | os.PathLike[str] if kept == str | None else kept
@@ -58,7 +61,7 @@ def test_every_flag_is_on_the_command_line():
     flags = {text for action in launching._parser("uvicorn")._actions for text in action.option_strings}
     decided = {"enable_signal_handler", "supervise"}
     told = {each.flag for name, each in declared().items() if name not in decided}
-    assert flags == {"--loader", *canary_flags.further("canary-"), *told}
+    assert flags == {"--loader", *canary_flags.further("canary-"), *webhook_flags.FURTHER, *told}
 
 
 def test_each_option_has_its_line_in_the_guide():

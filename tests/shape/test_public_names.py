@@ -58,6 +58,7 @@ NAMES = {
     "VersionInfo",
     "Waiting",
     "Watched",
+    "Webhook",
     "Who",
     "WorkerStatus",
     "attach",
@@ -112,8 +113,8 @@ SIGNATURES = {
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
         " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, keep_versions=50,"
         " on_start_error='fail', needs_restart='pending', canary=None, probation=20.0, max_deaths=2,"
-        " max_error_rate=None, probes=(), labels={}, supervise='thread', log_level='info', executable=None,"
-        " instrument_owner=True)"
+        " max_error_rate=None, probes=(), labels={}, webhooks=(), supervise='thread', log_level='info',"
+        " executable=None, instrument_owner=True)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",

@@ -60,6 +60,7 @@ from confcast import (
     VersionInfo,
     Waiting,
     Watched,
+    Webhook,
     Who,
     WorkerStatus,
     attach,
@@ -404,6 +405,10 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         probes=[probes.Http("http://127.0.0.1:8000/"), probes.Command(["bin/smoke-test", "--quick"], every=10)],
         supervise="caller",
         labels={"ring": "canary"},
+        webhooks=[
+            Webhook("https://ops.example/hook", Path("/run/secrets/hook")),
+            Webhook("https://ops.example/chat", SecretStr("whsec_"), on=("refused", "undone")),
+        ],
         log_level="warning",
         executable=Path("bin/python"),
         instrument_owner=False,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from confcast.cli import owners, provisional
@@ -151,6 +151,7 @@ def report(
         *_doing(stats),
         *_refused(stats.get("refused", {})),
         *_failures(stats.get("failures", {})),
+        *_webhooks(stats.get("webhooks", ())),
     ]
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
@@ -271,6 +272,22 @@ def _failures(counts: dict[str, int]) -> list[str]:
     """The line for what this owner could not write, or found deleted; the owner's log says why."""
     counted = ", ".join(f"{line(what)} ({times})" for what, times in sorted(counts.items()))
     return [f"trouble  {counted}; the owner's log says more"] if counted else []
+
+
+def _webhooks(found: Iterable[dict[str, Any]]) -> list[str]:
+    """The lines for webhooks that take nothing now, or have lost something; none where all is well."""
+    lines = []
+    for number, each in enumerate(found, 1):
+        lost = f"; {each['dropped']} messages were dropped" if each["dropped"] else ""
+        if each["gone"] is not None:
+            state = f"{each['error']}, since {when(each['gone'])}; the server's next start tries it again"
+        elif each["error"]:
+            again = "" if each["next_try"] is None else f", tried again at {when(each['next_try'])}"
+            state = f"{each['error']}; {each['pending']} wait{again}"
+        else:
+            state = f"takes messages; {each['pending']} wait"
+        lines += [f"webhook  {number}, {line(each['url'])}: {line(state)}{lost}"] if each["error"] or lost else []
+    return lines
 
 
 def _last(last: ReloadEvent | None) -> str:

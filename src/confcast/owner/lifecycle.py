@@ -67,6 +67,8 @@ from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 if TYPE_CHECKING:
     from confcast.config.sources.following import Host
     from confcast.owner.loop.outcomes import Outcomes
+    from confcast.owner.loop.webhooks import Webhooks
+    from confcast.owner.store.outbox import Outbox
 
 _log = logging.getLogger("confcast.owner")
 
@@ -122,6 +124,8 @@ class Lifecycle:
         folder, state = Path(startup.folder), Path(startup.state_folder)
         self._paused = startup.paused
         self._has_refused = False  # whether a load was refused during a pause
+        self._outbox: Outbox | None = None
+        self._webhooks: Webhooks | None = None
         self._lock = RuntimeLock(holder, follows=bool(startup.former))
         self._runtime_dir = RuntimeDir(folder, state, self._lock, apart=startup.paused, allowed_uids=allowed_uids)
 
@@ -135,6 +139,7 @@ class Lifecycle:
         listener = self._runtime_dir.listen()
         loader = self._loader()
         codec = loader._codec
+        self._make_webhooks()
         left = recover(self._runtime_dir, self._startup, self._open_journal, codec.fingerprint, codec.fields)
         disabled = left.row is not None and left.row.schema != codec.fingerprint
         try_to_write("description", lambda: self._runtime_dir.describe(self._about(loader)))
@@ -193,6 +198,8 @@ class Lifecycle:
 
     def _run(self, *, watching: bool) -> int:
         self._following.start()  # first: a load may wait for what it brings
+        if self._webhooks is not None:
+            self._webhooks.start(self._loop, afresh=not self._restarted, paused=self._paused)
         if not self._paused:
             self._mailbox.post(Trigger("restart" if self._restarted else "start"))
             self._loop.when_idle(self._move_to_state_folder)
@@ -209,6 +216,9 @@ class Lifecycle:
             self._polling.close()
             self._watcher.close()
             self._move_before_exit()
+            if self._webhooks is not None:
+                state = self._runtime_dir.state_folder
+                self._webhooks.close(last=self._is_last() and state == self._runtime_dir.folder)
             self._loop.close()
             self._attempts.close()
             if self._is_last():
@@ -305,7 +315,21 @@ class Lifecycle:
             history_limit=options.history_limit,
             keep_versions=options.keep_versions,
             durable=self._startup.durable,
+            outbox=self._outbox,
         )
+
+    def _make_webhooks(self) -> None:
+        """Make what delivers webhooks, if there are any. Raises ConfcastError at a first start: they can't deliver."""
+        if not (webhooks := self._startup.options.webhooks):
+            return
+        from confcast.owner.loop.webhook_post import check  # here: most owners have none
+        from confcast.owner.loop.webhooks import Webhooks
+        from confcast.owner.store.outbox import Outbox
+
+        if not self._restarted:
+            check(webhooks)
+        self._outbox = Outbox(webhooks, self._startup.options.name, host_name())
+        self._webhooks = Webhooks(webhooks, self._outbox)
 
     def _move_to_state_folder(self) -> float:
         """Move the journal, unless a next generation loads already. Returns the seconds until the next try, or 0."""
@@ -402,17 +426,23 @@ class Lifecycle:
         self._attempts.disable(Problem("", handover.PAUSED))
         self._polling.pause(on=True)
         self._following.pause(on=True)
+        if self._webhooks is not None:
+            self._webhooks.pause(on=True)
         self._rests_by = time.monotonic() + _REST_WITHIN
         self._loop.hand_over(on=True)
         self._loop.when_idle(functools.partial(self._report_paused, number))
 
     def _report_paused(self, number: int) -> float:
         if self._paused:
-            if not self._following.rests() and time.monotonic() < self._rests_by:
+            if not self._rests() and time.monotonic() < self._rests_by:
                 return _REST_STEP
             self._loop.copy_journal()
             send(self._channel, Paused(number))
         return 0.0
+
+    def _rests(self) -> bool:
+        """Whether nothing is under way by which two owners would pass for one."""
+        return self._following.rests() and (self._webhooks is None or self._webhooks.rests())
 
     def _note_refusal(self) -> None:
         """Have a load that was refused during a pause done again: after the pause, or now, if this owner has resumed.
@@ -435,6 +465,8 @@ class Lifecycle:
         self._attempts.enable()
         self._polling.pause(on=False)
         self._following.pause(on=False)
+        if self._webhooks is not None:
+            self._webhooks.pause(on=False)
         self._loop.hand_over(on=False)
         self._loop.take_back()
         self._loop.when_idle(self._move_to_state_folder)

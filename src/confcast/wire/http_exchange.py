@@ -1,10 +1,11 @@
-"""One request to a server, for a source or a probe: a deadline for the whole exchange, a bound, and no half answer.
+"""One request to a server, for a source, a probe or a webhook: with a deadline, a bound, and no half answer.
 
 Guaranteed: the caller waits no longer than the timeout, wherever the exchange hangs: in the resolver of names, the
 connection, TLS, or an answer that comes byte by byte. What an answer says of its length is checked, and one that says
 nothing is refused, since a cut connection would pass for its end. Certificates are verified. A redirect is followed
-within the same scheme, host and port only: to another one it would take the token along. Proxies that the environment
-names are not used, and no compressed answer is asked for. No text quotes an answer, or what was sent.
+within the same scheme, host and port only: to another one it would take the token along; what is posted follows none.
+Proxies that the environment names are not used, and no compressed answer is asked for. No text quotes an answer, or
+what was sent.
 
 How. The exchange runs in a thread of its own, which is left alone at the deadline, with its socket shut down: it ends
 soon, but for the resolver, which nothing ends. Rejected: `urllib.request` and `timeout=` alone (they bound each wait
@@ -18,7 +19,7 @@ import socket
 import string
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -31,7 +32,12 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 _MOST_AT_ONCE = 32
 _CHUNK = 65536
 
+_DRAIN, _DRAIN_WITHIN = 16384, 1.0
+"""How much of the answer to a post is read, and for how many seconds: a server that is cut off logs an error."""
+
 _at_once = threading.BoundedSemaphore(_MOST_AT_ONCE)
+_posts_at_once = threading.BoundedSemaphore(_MOST_AT_ONCE)
+"""Posts have their own, so that none of them holds up a load."""
 
 
 class Unanswered(Exception):
@@ -66,7 +72,7 @@ def get(url: str, headers: Mapping[str, str], *, timeout: float, most: int) -> R
         Unanswered: No whole answer came in time.
         Unusable: The answer leads elsewhere, is too large, is compressed, or does not say how long it is.
     """
-    reply = _exchanged(url, headers, timeout, most)
+    reply = _exchanged(_Exchange(url, headers, timeout, most))
     if _redirects(reply):
         following = _following(url, reply)
         if _place(following) == _place(url):
@@ -87,27 +93,40 @@ def status_of(url: str, headers: Mapping[str, str], *, timeout: float) -> int:
     Raises:
         Unanswered: No answer came in time.
     """
-    return _exchanged(url, headers, timeout, None).status
+    return _exchanged(_Exchange(url, headers, timeout, None)).status
 
 
-def _exchanged(url: str, headers: Mapping[str, str], timeout: float, most: int | None) -> Reply:
-    exchange = _Exchange(url, headers, timeout, most)
-    if not _at_once.acquire(timeout=timeout):  # a load asks all its sources at once, and they may be more
+def post(url: str, headers: Mapping[str, str], body: bytes, *, timeout: float) -> Reply:
+    """Send this body by POST. No redirect is followed: one is an answer as any other.
+
+    The arguments are those of `get`; the reply has no body, of which little is read, and dropped.
+
+    Raises:
+        Unanswered: No answer came in time. The server may have acted on what was sent all the same.
+    """
+    return _exchanged(_Post(url, headers, timeout, body))
+
+
+def _exchanged(exchange: _Exchange) -> Reply:
+    timeout = exchange.timeout
+    if not exchange.at_once.acquire(timeout=timeout):  # a load asks all its sources at once, and they may be more
         raise Unanswered(
             f"{_MOST_AT_ONCE} requests before this one have hung for {timeout:g} s, in the resolver of names, it seems"
         )
     try:
         threading.Thread(target=exchange.run, name="confcast-http", daemon=True).start()
     except RuntimeError as error:
-        _at_once.release()
+        exchange.at_once.release()
         raise Unanswered(f"no thread can be started: {error}") from None
     return exchange.result()
 
 
 class _Exchange:
+    at_once = _at_once
+
     def __init__(self, url: str, headers: Mapping[str, str], timeout: float, most: int | None) -> None:
         self._url, self._headers, self._most = url, headers, most
-        self._timeout, self._deadline = timeout, time.monotonic() + timeout
+        self.timeout, self._deadline = timeout, time.monotonic() + timeout
         self._connection: http.client.HTTPConnection | None = None
         self._socket: socket.socket | None = None  # the connection gives it up where the answer is the last one
         self._ended = threading.Event()
@@ -116,9 +135,9 @@ class _Exchange:
 
     def result(self) -> Reply:
         """The answer, once it is there. Raises what `get` raises."""
-        if not self._ended.wait(self._left()):
+        if not self._ended.wait(self._left()) and self._reply is None:
             self._cut()
-            raise Unanswered(f"no whole answer within {self._timeout:g} s")
+            raise Unanswered(f"no whole answer within {self.timeout:g} s")
         if self._error is not None:
             raise self._error from None
         assert self._reply is not None
@@ -131,10 +150,10 @@ class _Exchange:
         except (Unanswered, Unusable) as error:
             self._error = error
         except Exception as error:
-            self._error = Unanswered(_words(error, self._timeout))
+            self._error = Unanswered(_words(error, self.timeout))
         finally:
             self._ended.set()
-            _at_once.release()
+            self.at_once.release()
 
     def _left(self) -> float:
         return max(0.001, self._deadline - time.monotonic())
@@ -159,6 +178,13 @@ class _Exchange:
         return reply
 
     def _get(self, url: str) -> Reply:
+        with self._asked(url, "GET") as answer:
+            body = b"" if self._most is None or answer.status in _REDIRECTS else self._body(answer, self._most)
+            return Reply(answer.status, _headers(answer), body)
+
+    @contextlib.contextmanager
+    def _asked(self, url: str, method: str, content: bytes | None = None) -> Iterator[http.client.HTTPResponse]:
+        """The answer to one request, whose body is not read yet."""
         import http.client  # with TLS it takes 25 ms of a processor, which nobody without such a source pays
 
         parts = urlsplit(url)
@@ -173,11 +199,9 @@ class _Exchange:
                 raise TimeoutError
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             target = quote(target, safe=string.punctuation)  # what is quoted already stays: % is such a character
-            connection.request("GET", target, headers=dict(self._headers))
+            connection.request(method, target, content, headers=dict(self._headers))
             with connection.getresponse() as answer:
-                found = {name.lower(): value for name, value in reversed(answer.getheaders())}  # the first of a name
-                body = b"" if self._most is None or answer.status in _REDIRECTS else self._body(answer, self._most)
-                return Reply(answer.status, found, body)
+                yield answer
         finally:
             connection.close()
 
@@ -200,6 +224,33 @@ class _Exchange:
         if expected is not None and len(found) < expected:
             raise Unanswered(f"the connection was cut after {len(found)} of {expected} bytes")
         return bytes(found)
+
+
+class _Post(_Exchange):
+    at_once = _posts_at_once
+
+    def __init__(self, url: str, headers: Mapping[str, str], timeout: float, content: bytes) -> None:
+        super().__init__(url, headers, timeout, None)
+        self._content = content
+
+    def _followed(self) -> Reply:
+        with self._asked(self._url, "POST", self._content) as answer:
+            reply = self._reply = Reply(answer.status, _headers(answer), b"")
+            with contextlib.suppress(Exception):  # the answer is there, whatever becomes of its body
+                self._drain(answer)
+            return reply
+
+    def _drain(self, answer: http.client.HTTPResponse) -> None:
+        until, room = min(self._deadline, time.monotonic() + _DRAIN_WITHIN), _DRAIN
+        while room > 0 and self._socket is not None and (left := until - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            if not (read := answer.read1(room)):
+                return
+            room -= len(read)
+
+
+def _headers(answer: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in reversed(answer.getheaders())}  # the first of a name
 
 
 def _words(error: Exception, timeout: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from confcast.wire import canary_flags
+from confcast.wire import canary_flags, webhook_flags
 from confcast.wire.options import EmbeddedOptions, declared, label_of_text, probe_of_text
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def add_to(parser: ArgumentParser) -> None:
             parser.add_argument(option.flag, dest=name, action="store_false", default=None, help=option.help)
         elif name == "canary":
             canary_flags.add_to(parser, prefix="canary-")
+        elif name == "webhooks":
+            webhook_flags.add_to(parser, option.help)
         elif name in _REPEATED:
             how = {"action": "append", "type": _REPEATED[name], "metavar": option.metavar, "help": option.help}
             parser.add_argument(option.flag, dest=name, **how)
@@ -35,9 +37,10 @@ def add_to(parser: ArgumentParser) -> None:
 
 def taken(given: dict[str, Any]) -> EmbeddedOptions:
     """Take the options out of what a parser has found. Raises ValueError: they don't fit."""
-    canary = canary_flags.taken(given)
+    canary, webhooks = canary_flags.taken(given), webhook_flags.taken(given)
     options: dict[str, Any] = {name: given.pop(name) for name in declared() if given.get(name) is not None}
     options |= {} if canary is None else {"canary": canary}
+    options |= {"webhooks": webhooks} if webhooks else {}
     if "labels" in options:
         labels = dict(options["labels"])
         if len(labels) < len(options["labels"]):

@@ -23,10 +23,12 @@ from msgspec.structs import FieldInfo, fields
 
 from confcast.errors import ConfigError, Problem
 from confcast.wire import probes as _probes
+from confcast.wire import webhooks as _webhooks
 from confcast.wire.canary import Canary
 from confcast.wire.probes import AnyProbe as AnyProbe
 from confcast.wire.probes import Probe
 from confcast.wire.probes import probe_of_text as probe_of_text
+from confcast.wire.webhooks import Webhook
 
 _SLACK = 1.0
 _MOST_LABELS = 16
@@ -149,6 +151,7 @@ Deaths = Annotated[int, _Kind(_deaths, "DEATHS")]
 Rate = Annotated[float | None, _Kind(_rate, "SHARE")]
 Trial = Annotated[Canary | None, _Kind(_canary, "SIZE")]
 Probes = Annotated[tuple[AnyProbe, ...], _Kind(_probes.checked, "PROBE")]
+Webhooks = Annotated[tuple[Webhook, ...], _Kind(_webhooks.checked, "URL")]
 Labels = Annotated[dict[str, str], _Kind(_labels, "NAME=VALUE")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
@@ -240,6 +243,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "with the hosts that have a label. Names and values are seen by everybody who may read the fleet's status.",
         _Flag("--label", "a label of this host, such as ring=canary; may be given several times"),
     ] = {}
+    webhooks: Annotated[
+        Webhooks,
+        "Where it is posted what came of reloads, signed, as `[Webhook(url, Path('/run/secrets/hook'))]`. No reload "
+        "waits for it. Needs the extra `webhooks`.",
+        _Flag("--webhook", "a URL to which it is posted what came of reloads; needs --webhook-secret-file"),
+    ] = ()
     supervise: Annotated[
         Supervise,
         "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
@@ -363,6 +372,7 @@ class EmbeddedOptions(TypedDict, total=False):
     max_error_rate: float | None
     probes: Sequence[Probe]
     labels: Mapping[str, str]
+    webhooks: Sequence[Webhook]
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
     instrument_owner: bool

@@ -10,12 +10,12 @@ import math
 import shlex
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
+from confcast.wire import urls
+
 _LONGEST = 3600.0
-_MASK = "***"
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,26 +99,13 @@ class Http(Probe, frozen=True, tag="http"):
 
     def __post_init__(self) -> None:
         self._check_every()
-        try:
-            parts = urlsplit(self.url)
-            known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except (ValueError, AttributeError, TypeError):
-            known = False
-        if not known or any(character <= " " or character == "\x7f" for character in self.url):
+        if not urls.is_http(self.url):
             raise ValueError("url: a URL that begins with http:// or https:// is expected, without blanks")
-
-    @property
-    def parts(self) -> SplitResult:
-        """The URL's parts."""
-        return urlsplit(self.url)
 
     @property
     def shown(self) -> str:
         """The URL without its password, its query and its fragment."""
-        parts = self.parts
-        where = parts.netloc.rpartition("@")[2]
-        user = f"{_MASK}@" if "@" in parts.netloc else ""
-        return urlunsplit((parts.scheme, user + where, parts.path, _MASK if parts.query else "", ""))
+        return urls.shown(self.url)
 
     def __repr__(self) -> str:
         return f"Http({self.shown})"

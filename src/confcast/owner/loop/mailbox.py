@@ -84,23 +84,22 @@ class IdleTasks:
     """Jobs, and when they are due on the monotonic clock, in seconds. For one thread."""
 
     def __init__(self) -> None:
-        self._jobs: list[tuple[float, Job]] = []
+        self._jobs: dict[Job, float] = {}
 
     def add(self, job: Job, when: float = 0.0) -> None:
-        """Add a job that is due then, or now."""
-        self._jobs.append((when, job))
+        """Add a job that is due then, or now. One that is there already is due at the earlier of the two times."""
+        self._jobs[job] = min(when, self._jobs.get(job, when))
 
     def next(self) -> list[float]:
         """The times at which jobs are due, one for each job."""
-        return [when for when, _ in self._jobs]
+        return list(self._jobs.values())
 
     def do(self, now: float) -> None:
         """Run the jobs that are due. A job may add another one."""
-        jobs, self._jobs = self._jobs, []
-        for when, job in jobs:
-            again = job() if when <= now else when - now
-            if again:
-                self._jobs.append((now + again, job))
+        for job in [job for job, when in self._jobs.items() if when <= now]:
+            del self._jobs[job]
+            if again := job():
+                self.add(job, now + again)
 
 
 class LogRotated:

@@ -10,7 +10,6 @@ Rejected: one thread for all probes (one that hangs would delay the others).
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import threading
@@ -18,12 +17,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import unquote, urlunsplit
 
 from confcast.owner.core.effects import Probed
 from confcast.owner.core.machine import Core, ProposalState
 from confcast.texts import shortened
-from confcast.wire import http_exchange, programs
+from confcast.wire import http_exchange, programs, urls
 from confcast.wire.probes import AnyProbe, Command, Http
 
 _log = logging.getLogger("confcast.owner")
@@ -159,19 +157,9 @@ def _run(probe: Command, over: Callable[[], bool]) -> Answer:
 
 
 def _fetch(probe: Http) -> Answer:
-    parts = probe.parts
-    url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    headers = {"User-Agent": "confcast", **_authorization(probe)}
+    headers = {"User-Agent": "confcast", **urls.authorization(probe.url)}
     try:
-        status = http_exchange.status_of(url, headers, timeout=probe.every)
+        status = http_exchange.status_of(urls.without_user(probe.url), headers, timeout=probe.every)
     except http_exchange.Unanswered as error:
         return Answer(none=str(error))
     return Answer() if 200 <= status < 400 else Answer(no=f"answered with status {status}")
-
-
-def _authorization(probe: Http) -> dict[str, str]:
-    parts = probe.parts
-    if parts.username is None:
-        return {}
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return {"Authorization": f"Basic {base64.b64encode(user).decode()}"}

@@ -13,7 +13,7 @@ import functools
 import zlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,9 @@ from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.measured import EventCounts
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
+
+if TYPE_CHECKING:
+    from confcast.owner.store.outbox import Outbox
 
 # Made when first used: a journal of an earlier confcast has no such tables, and is opened as it is.
 # `undo`: the version that put back what ran before; `refused`: the digest that it undid.
@@ -192,10 +195,12 @@ class Limits(NamedTuple):
     Attributes:
         events: The number of events.
         versions: The number of versions, 1 or more.
+        outbox: What webhooks are owed, for the events that are taken in; None without webhooks.
     """
 
     events: int
     versions: int
+    outbox: Outbox | None = None
 
 
 class Waiting(NamedTuple):
@@ -302,6 +307,8 @@ class Waiting(NamedTuple):
         events = list(map(decode_event, self.events))
         self._take_in_versions(ask, limits.versions, self._judgements(events))
         self._take_in_events(ask, limits.events, events)
+        if limits.outbox is not None:
+            limits.outbox.take_in(ask, events)
         ask(_FOLDED)
         ask("INSERT OR REPLACE INTO folded VALUES (1, ?)", (number,))
 

@@ -33,7 +33,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -56,6 +56,9 @@ from confcast.owner.store.kept_versions import KeptVersion, Unreadable
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
 from confcast.wire.measured import EventCounts
 from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent
+
+if TYPE_CHECKING:
+    from confcast.owner.store.outbox import Outbox
 
 __all__ = ["Journal", "JournalError", "KeptVersion", "StateRow", "TornJournal", "VersionRow"]
 
@@ -96,6 +99,7 @@ class Journal:
         history_limit: How many events are kept, 0 or more.
         keep_versions: How many versions are kept, 1 or more.
         durable: Whether a recorded version must survive a crash of the machine, too.
+        outbox: What webhooks are owed, which is kept here; None without webhooks.
 
     Attributes:
         state: The state that was written together with the committed version.
@@ -105,12 +109,20 @@ class Journal:
         ValueError: `history_limit` is negative, or `keep_versions` is not above 0.
     """
 
-    def __init__(self, path: Path, *, history_limit: int = 100, keep_versions: int = 50, durable: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        history_limit: int = 100,
+        keep_versions: int = 50,
+        durable: bool = False,
+        outbox: Outbox | None = None,
+    ) -> None:
         if history_limit < 0:
             raise ValueError(f"history_limit must be 0 or more, not {history_limit}")
         if keep_versions < 1:
             raise ValueError(f"keep_versions must be 1 or more, not {keep_versions}")
-        self._limits = Limits(min(history_limit, _MOST), min(keep_versions, _MOST))
+        self._limits = Limits(min(history_limit, _MOST), min(keep_versions, _MOST), outbox)
         self._reported = set[int]()  # versions whose damage was logged
         self._database = Database(path, _TABLES, durable=durable)
         self._ask = self._database.ask
@@ -123,6 +135,8 @@ class Journal:
         except BaseException:
             self._database.close()
             raise
+        if outbox is not None:
+            outbox.use(self._database)
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -485,7 +499,7 @@ class Journal:
         `total_reloads` = `successful_reloads` (SUCCESS, PARTIAL) + `suppressed` (UNCHANGED) + `held_reloads` (HELD) +
         `failed_reloads`; `conflicts` (CONFLICT) are none, since nothing was loaded;
         `last_reload_time` in seconds since 1970 and `last_reload_result` as text, both None before the first;
-        `mean_duration_ms` and `max_duration_ms` over all reloads, in milliseconds; `owner_restarts`.
+        `mean_duration_ms` and `max_duration_ms` over all reloads, in milliseconds; `owner_restarts`; `webhooks`.
         """
         with self._database.explained("read"):
             totals = self._waiting.add_to(read_totals(self._ask))
@@ -502,6 +516,7 @@ class Journal:
                 "mean_duration_ms": totals.sum_ms / total if total else 0.0,
                 "max_duration_ms": totals.max_ms,
                 "owner_restarts": totals.owner_restarts,
+                "webhooks": [] if self._limits.outbox is None else self._limits.outbox.totals(),
             }
 
     def counts(self) -> EventCounts:

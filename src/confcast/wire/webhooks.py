@@ -1,0 +1,210 @@
+"""Webhooks: where an owner posts what came of its reloads, as data for the config owner.
+
+`owner/loop/webhooks.py` delivers them. A secret travels to the owner in the startup message, and is in no repr, no log
+and no file of confcast's; the path of a secret's file travels instead of the secret, so that the owner reads it at each
+delivery, and a rotated secret counts at once.
+
+Rejected: a secret as a plain text (a traceback of the caller's frame shows it), and one secret for all webhooks (who
+receives one could sign what another one takes for ours).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from confcast.wire import urls
+from confcast.wire.message import WithSecrets
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+WebhookEvent = Literal["settled", "refused", "undone", "held"]
+"""What a webhook may be about."""
+
+EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
+
+_MOST = 8
+_LEAST_KEY, _LONGEST_KEY = 24, 64
+_MOST_SECRETS = 4
+_LARGEST_FILE = 4096
+_PREFIX = "whsec_"
+_EXPECTED = f"'{_PREFIX}' and {_LEAST_KEY} to {_LONGEST_KEY} random bytes in base64 are expected"
+
+
+class _Fields(WithSecrets, frozen=True, kw_only=True):
+    SHOWN = ("shown", "on")
+
+    on: Sequence[WebhookEvent] = EVENTS
+    secret_text: str = ""
+    secret_file: str = ""
+
+
+class Webhook(_Fields, frozen=True):
+    """A URL to which the config owner posts what came of its reloads, signed by the Standard Webhooks convention.
+
+    It needs `pip install confcast[webhooks]`. What is sent, how often it is tried, and how it is verified:
+    guide/webhooks.md. A reload never waits for it.
+
+    Args:
+        url: `https://`, or `http://`, which anybody on the way can read. A user and a password in it are sent as Basic
+            authentication; neither they nor path and query are shown, where services put their tokens. Redirects are
+            not followed, and proxies of the environment not used.
+        secret: What signs: `whsec_` and 24 to 64 random bytes in base64, as a `SecretStr`, or the Path of a file that
+            holds it, which the owner reads at each delivery. Several, one on each line, all sign: while a secret is
+            rotated, the receiver may have the old one or the new one.
+        on: What is posted: `settled`, a version runs; `refused`, a change does not; `undone`, a version was taken back
+            by itself; `held`, a person has gone back, and the sources are not followed.
+
+    Raises:
+        ValueError: The URL, the secret or an event is none.
+        TypeError: The secret is a plain text, or `on` is one.
+
+    Example:
+        >>> ConfigReloadManager(loader, webhooks=[Webhook("https://ops.example/hook", Path("/run/secrets/hook"))])
+    """
+
+    url: str
+    secret: Any
+
+    if TYPE_CHECKING:
+        # A Struct that is sent to another process has texts; callers give a secret or a path.
+        def __init__(
+            self,
+            url: str,
+            secret: SecretStr | Path,
+            *,
+            on: Sequence[WebhookEvent] = EVENTS,
+            secret_text: str = "",
+            secret_file: str = "",
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        if not urls.is_http(self.url):
+            raise ValueError("url: a URL that begins with https:// or http:// is expected, without blanks")
+        if self.secret is not None:
+            self._take(self.secret)
+        if not (self.secret_text or self.secret_file):
+            raise ValueError(f"secret: {_EXPECTED}")
+        self._set("on", _events(self.on))
+
+    def _take(self, secret: Any) -> None:
+        """Keep what a message can carry of a secret."""
+        reveal = getattr(secret, "get_secret_value", None)
+        if callable(reveal) and isinstance(text := reveal(), str):
+            secrets_in(text, "secret")
+            self._set("secret_text", text)
+        elif isinstance(secret, os.PathLike):
+            self._set("secret_file", str(Path(secret).absolute()))
+        else:
+            raise TypeError(f"secret: a SecretStr or a Path is expected, not a {type(secret).__name__}")
+        self._set("secret", None)
+
+    def _set(self, name: str, value: object) -> None:
+        msgspec.structs.force_setattr(self, name, value)
+
+    @property
+    def shown(self) -> str:
+        """The URL as messages show it."""
+        return urls.shown_host(self.url)
+
+    @property
+    def key(self) -> str:
+        """What the journal calls it: a hash, since the URL may be secret."""
+        import hashlib  # imported here: every manager imports this file
+
+        return hashlib.sha256(self.url.encode(errors="backslashreplace")).hexdigest()[:32]
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether what is sent can be read on its way: it leaves the machine without TLS."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        return parts.scheme == "http" and not (host in ("localhost", "::1") or host.startswith("127."))
+
+    def secrets(self) -> list[str]:
+        """The secrets that sign now. Reads the file, if there is one.
+
+        Raises:
+            ValueError: There is none, or one is none; the text names the file and shows nothing of it.
+        """
+        if not self.secret_file:
+            return secrets_in(self.secret_text, "secret")
+        return secrets_in(_content(self.secret_file), self.secret_file)
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.shown!r}, on={self.on!r})"
+
+
+def secrets_in(text: str, where: str) -> list[str]:
+    """The secrets in a text, one on each line. Raises ValueError, which begins with `where` and shows nothing else."""
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    if not found:
+        raise ValueError(f"{where}: it is empty; {_EXPECTED}")
+    if len(found) > _MOST_SECRETS:
+        raise ValueError(f"{where}: at most {_MOST_SECRETS} secrets are expected, one on each line")
+    if not all(map(_is_secret, found)):
+        raise ValueError(f"{where}: {_EXPECTED}, on each line")
+    return found
+
+
+def _is_secret(text: str) -> bool:
+    """Strict, since the library that signs skips what is no base64, and signs with what is left."""
+    import base64
+    import binascii
+
+    encoded = text.removeprefix(_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return _LEAST_KEY <= len(key) <= _LONGEST_KEY
+
+
+def _content(path: str) -> str:
+    """The content of a secret's file. Raises ValueError, without the content."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe or a device would hang, or never end
+                raise ValueError(f"{path}: it is no regular file")
+            return os.read(descriptor, _LARGEST_FILE).decode("ascii")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ValueError(f"{path}: it can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: {_EXPECTED}") from None
+
+
+def _events(given: Any) -> tuple[WebhookEvent, ...]:
+    if isinstance(given, str):
+        raise TypeError(f"on={given!r}: a list of events is expected, such as [{given!r}]")
+    found = tuple(given)
+    for each in found:
+        if each not in EVENTS:
+            raise ValueError(f"on: {each!r} is no event: {', '.join(map(repr, EVENTS))} are expected")
+    if not found:
+        raise ValueError(f"on: it is empty; one or more of {', '.join(map(repr, EVENTS))} are expected")
+    return tuple(dict.fromkeys(found))
+
+
+def checked(webhooks: Any) -> tuple[Webhook, ...]:
+    """The webhooks of a manager. Raises ValueError."""
+    example = "such as [Webhook('https://ops.example/hook', Path('/run/secrets/hook'))]"
+    if isinstance(webhooks, Webhook):
+        raise ValueError(f"a list of webhooks is expected, {example}")
+    found = tuple(webhooks) if isinstance(webhooks, list | tuple) else (webhooks,)
+    if not all(isinstance(each, Webhook) for each in found):
+        raise ValueError(f"webhooks are expected, {example}")
+    if len(found) > _MOST:
+        raise ValueError(f"at most {_MOST} webhooks are expected")
+    if len({each.url for each in found}) < len(found):
+        raise ValueError("each webhook has a URL of its own: name all its events in one")
+    return found
