@@ -24,7 +24,13 @@ names, levels and classes, formats. What only shows when it is applied (a folder
 version, which is taken back while it is on trial or probation; meanwhile the former configuration is applied again.
 
 Logging belongs to the process, so it is applied by an observer, after the swap, and not derived: a canary of a trial
-logs as before until the version is committed. Rejected: opening the handlers at the vote (a version that is never
+logs as before until the version is committed.
+
+Who configures logging otherwise has the version, too: by `stamp_records()` in the module that declares the replica, or
+by `ConfigVersionFilter` in a dictConfig of their own. The version is read where the record is made: a filter behind a
+queue runs in another thread, outside the request's pin, so it changes no record that has the attribute.
+
+Rejected: opening the handlers at the vote (a version that is never
 committed would have made files), and `disable_existing_loggers` as dictConfig has it (each reload would silence the
 loggers that the configuration does not name).
 """
@@ -37,7 +43,8 @@ from collections.abc import Callable, Iterator, Mapping
 from logging.config import DictConfigurator, dictConfig
 from typing import Any, TypeVar
 
-from confcast import ConfigError, NotAttached, Problem, Replica
+from confcast import ConfigError, NotAttached, Problem, Replica, declared
+from confcast.log_fields import about
 from confcast.worker.derived.selected_key import key_of
 
 _log = logging.getLogger("confcast.observers")
@@ -80,7 +87,7 @@ def follow(
             raise ConfigError(problems, "rejected")
 
     def configure_logging(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
-        _stamp_records(settings, attribute)
+        stamp_records(settings, attribute=attribute)
         if not new:
             return
         try:
@@ -123,7 +130,11 @@ def _apply_again(former: Mapping[str, Any]) -> None:
     try:
         dictConfig(_complete(former))
     except Exception as error:
-        _log.error("logging is half configured: the former configuration can't be applied either: %s", _said(error))
+        _log.error(
+            "logging is half configured: the former configuration can't be applied either: %s",
+            _said(error),
+            extra=about("logging_half_configured", error=_said(error)),
+        )
 
 
 def _said(error: Exception) -> str:
@@ -135,33 +146,95 @@ def _said(error: Exception) -> str:
 # ---- the version in each record
 
 
+class ConfigVersionFilter(logging.Filter):
+    """Gives each record that passes the version as an attribute; lets every record pass.
+
+        "filters": {"version": {"()": "confcast.logging.ConfigVersionFilter"}},
+        "handlers": {"queue": {"class": "logging.handlers.QueueHandler", "filters": ["version"], …}},
+
+    The version is the one that is pinned where the record is made, outside pins the newest, and 0 where none is. So the
+    filter belongs to the handlers that loggers call, of which a QueueHandler is one, and not to those behind it.
+
+    Args:
+        replica: Whose version; in a dictConfig `ext://pkg.settings.settings`. None: that of the replica that is
+            declared. If several are, the value is a text like `app=12, flags=3`.
+        attribute: The name of the attribute. A record that has it already keeps its value.
+    """
+
+    def __init__(self, replica: Replica[Any] | None = None, *, attribute: str = ATTRIBUTE) -> None:
+        super().__init__()
+        self._replica = replica
+        self._attribute = attribute
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set the attribute. Any thread. Raises nothing."""
+        if self._attribute not in record.__dict__:
+            setattr(record, self._attribute, config_version(self._replica))
+        return True
+
+
+def stamp_records(replica: Replica[Any] | None = None, *, attribute: str = ATTRIBUTE) -> None:
+    """Have every log record that this process makes from now on get the version as an attribute.
+
+        settings = Replica(Settings)
+        confcast.logging.stamp_records(settings)
+
+    Whatever configures logging, and whenever: a format may have `%(config_version)s`. The version is the one that is
+    pinned where the record is made, outside pins the newest, and 0 where none is. `follow` does the same. Called again,
+    it replaces the replica. Any thread.
+
+    Args:
+        replica: Whose version. None: that of the replica that is declared when the record is made. If several are, the
+            value is a text like `app=12, flags=3`.
+        attribute: The name of the records' attribute; another one for a second replica.
+    """
+    former = factory = logging.getLogRecordFactory()
+    while isinstance(factory, _Stamping):
+        if factory.attribute == attribute:
+            factory.replica = replica
+            return
+        factory = factory.former
+    logging.setLogRecordFactory(_Stamping(former, replica, attribute))
+
+
 class _Stamping:
     """A factory of log records that have the version as an attribute."""
 
-    def __init__(self, former: Callable[..., logging.LogRecord], settings: Replica[Any], attribute: str) -> None:
+    def __init__(self, former: Callable[..., logging.LogRecord], replica: Replica[Any] | None, attribute: str) -> None:
         self.former = former
-        self.settings = settings
+        self.replica = replica
         self.attribute = attribute
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = self.former(*args, **kwargs)
-        try:
-            version = self.settings.version
-        except NotAttached:
-            version = 0
-        setattr(record, self.attribute, version)
+        record.__dict__[self.attribute] = config_version(self.replica)
         return record
 
 
-def _stamp_records(settings: Replica[Any], attribute: str) -> None:
-    """Have each record of this process get the attribute, unless records get it already."""
-    former = factory = logging.getLogRecordFactory()
-    while isinstance(factory, _Stamping):
-        if factory.attribute == attribute:
-            factory.settings = settings
-            return
-        factory = factory.former
-    logging.setLogRecordFactory(_Stamping(former, settings, attribute))
+def config_version(replica: Replica[Any] | None = None) -> int | str:
+    """The version to log now, for libraries that make no records of `logging`.
+
+        def add_config_version(logger, method, event_dict):  # a processor of structlog
+            return {**event_dict, "config_version": confcast.logging.config_version(settings)}
+
+    The one that is pinned here, outside pins the newest, and 0 where none is. Any thread.
+
+    Args:
+        replica: Whose version. None: that of the replica that is declared; if several are, a text like
+            `app=12, flags=3`.
+    """
+    replicas = declared() if replica is None else (replica,)
+    versions = [_number(each) for each in replicas]
+    if len(versions) > 1:
+        return ", ".join(f"{each.name}={number}" for each, number in zip(replicas, versions, strict=True))
+    return versions[0] if versions else 0
+
+
+def _number(replica: Replica[Any]) -> int:
+    try:
+        return replica.version
+    except NotAttached:
+        return 0
 
 
 # ---- what can be seen without opening a handler

@@ -24,7 +24,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 LOGGERS = (
     "confcast.fleet",
@@ -121,8 +121,37 @@ def _indented(text: str) -> str:
     return printable_lines(text).replace("\n", "\n  ")
 
 
-class _StaysEnabled:
-    """A base class that a logger's class gets, so that `logging.config` can't set `disabled`."""
+if TYPE_CHECKING:
+    from logging import Logger as _Logger
+else:
+    _Logger = object
+
+
+class _Ours(_Logger):
+    """A base class that the class of each of our loggers gets: `logging.config` can't set `disabled`, no field clashes.
+
+    logging raises KeyError for a field that the record has already. An application's factory of records may set any
+    attribute, and then a line of ours with that field would end in this error, in the thread that has logged it.
+    """
+
+    def makeRecord(  # noqa: N802 - logging's name
+        self,
+        name: str,
+        level: int,
+        fn: str,
+        lno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        sinfo: str | None = None,
+    ) -> logging.LogRecord:
+        """Make a record, whose fields replace attributes of the same name."""
+        record: logging.LogRecord
+        record = super().makeRecord(name, level, fn, lno, msg, args, exc_info, func, None, sinfo)
+        record.__dict__.update(extra or {})
+        return record
 
     @property
     def disabled(self) -> bool:
@@ -138,13 +167,13 @@ class _StaysEnabled:
 def keep_enabled(logger: logging.Logger) -> None:
     """Let a logging configuration disable this logger only by naming it. May be called again."""
     own: Any = type(logger)
-    if not issubclass(own, _StaysEnabled):
+    if not issubclass(own, _Ours):
         logger.__class__ = _staying(own)
 
 
 @functools.cache
 def _staying(own: type[logging.Logger]) -> type[logging.Logger]:
-    return type(own.__name__, (_StaysEnabled, own), {})
+    return type(own.__name__, (_Ours, own), {})
 
 
 for _name in LOGGERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -85,6 +86,58 @@ def test_a_master_without_standard_streams_has_an_owner_that_receives_its_messag
     subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, timeout=DEADLINE, check=True)
 
     assert answer.read_text() == "1"
+
+
+PRINTS = """
+import logging, warnings
+from pydantic import BaseModel
+
+class Settings(BaseModel):
+    number: int
+
+logging.getLogger("theirs").warning("several\\nlines", extra={"their_field": 7})
+warnings.warn("old")
+"""
+
+
+def test_an_owner_logs_json_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "json_logs.py").write_text(PRINTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / "app.toml"
+    config.write_text("number = 1")
+    with EmbeddedManager(ConfigLoader("json_logs:Settings", config), watch=False, log_format="json") as manager:
+        config.write_text("number = 2")
+        assert manager.reload(reason="tried")
+        config.write_text("number = 'x'")
+        assert not manager.reload()
+        for _ in range(3):
+            assert not manager.reload(), "asked for again, and logged again"
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+    assert {line["config_name"] for line in lines} == {"app"}
+    assert {line["pid"] for line in lines} == {lines[0]["pid"]} != {os.getpid()}
+    (theirs,) = (line for line in lines if line["logger"] == "theirs")
+    assert (theirs["message"], theirs["their_field"]) == ("several\nlines", 7)
+    assert any(line["message"].endswith("UserWarning: old") for line in lines)
+    applied = next(line for line in lines if line.get("config_reason") == "tried")
+    assert applied["message"].startswith("call: success, version 2 in ")
+    assert {name: applied[f"config_{name}"] for name in ("event", "result", "version", "previous_version", "keys")} == {
+        "event": "reload_applied",
+        "result": "success",
+        "version": 2,
+        "previous_version": 1,
+        "keys": ["number"],
+    }
+    assert applied["config_who"]["pid"] == os.getpid()
+    assert applied["config_duration_ms"] >= applied["config_load_ms"] > 0
+    refused = [line for line in lines if line.get("config_event") == "reload_refused"]
+    problems = [line for line in lines if line.get("config_event") == "reload_problem"]
+    assert len(refused) == len(problems) == 4
+    assert (problems[0]["level"], problems[0]["config_key"]) == ("error", "number")
+    assert problems[0]["config_location"] == f"{config}:1:10"
+    assert problems[0]["message"].endswith(problems[0]["config_message"])
 
 
 CONFIGURES_LOGGING = """

@@ -114,7 +114,7 @@ SIGNATURES = {
         " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, keep_versions=50,"
         " on_start_error='fail', needs_restart='pending', canary=None, probation=20.0, max_deaths=2,"
         " max_error_rate=None, probes=(), labels={}, webhooks=(), supervise='thread', log_level='info',"
-        " executable=None, instrument_owner=True)"
+        " log_format='text', executable=None, instrument_owner=True)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",

@@ -73,7 +73,7 @@ from confcast import (
     register_type,
     reload_config,
 )
-from confcast.logging import follow
+from confcast.logging import ConfigVersionFilter, config_version, follow, stamp_records
 from confcast.testing import Application
 
 
@@ -345,6 +345,10 @@ def judging(config: Settings) -> None:
     with settings.override(config) as fake:
         assert_type(fake.healthcheck(), list[Problem])
     follow(settings, lambda config: {"root": {"level": config.name}})
+    stamp_records(settings, attribute="app_version")
+    stamp_records("app")  # type: ignore[arg-type]
+    ConfigVersionFilter(settings)
+    assert_type(config_version(), int | str)
     follow(settings, lambda config: config.nam, attribute="version")  # type: ignore[attr-defined]
     follow(settings, lambda config: 5)  # type: ignore[arg-type,return-value]
 
@@ -410,6 +414,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
             Webhook("https://ops.example/chat", SecretStr("whsec_"), on=("refused", "undone")),
         ],
         log_level="warning",
+        log_format="json",
         executable=Path("bin/python"),
         instrument_owner=False,
     )

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import io
 import logging
-from collections.abc import Iterator
+import logging.config
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +171,136 @@ def test_a_select_that_computes_names_no_key():
         fake.push(Settings({NAME: {"level": "LOUD"}}))
     assert [each.key for each in refused.value.problems] == [f"loggers.{NAME}.level"]
     assert isinstance(refused.value.problems[0], Problem)
+
+
+# ---- the version without `follow`
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What one logger's handler writes: the version, and the text."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(config_version)s %(message)s"))
+    logger = logging.getLogger(NAME)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield stream
+    logger.filters.clear()
+
+
+def say(text: str) -> None:
+    logging.getLogger(NAME).info(text)
+
+
+def test_each_record_of_a_pinned_request_has_its_version(written: io.StringIO):
+    settings = Replica(Settings, name="stamped")
+    confcast.logging.stamp_records(settings)
+    say("before there is one")
+    with settings.override(Settings()) as fake:
+        with settings.pin():
+            fake.push(Settings({"a": 1}))
+            say("pinned")
+            asyncio.run(_in_tasks())
+            in_thread(lambda: say("a thread of its own"))
+            context = contextvars.copy_context()
+            in_thread(lambda: context.run(say, "a thread with the context"))
+        say("newest")
+    assert written.getvalue().splitlines() == [
+        "0 before there is one",
+        "1 pinned",
+        "1 a task",
+        "1 asyncio.to_thread",
+        "2 a thread of its own",
+        "1 a thread with the context",
+        "2 newest",
+    ]
+
+
+async def _in_tasks() -> None:
+    async def task() -> None:
+        say("a task")
+
+    await asyncio.create_task(task())
+    await asyncio.to_thread(say, "asyncio.to_thread")
+
+
+def in_thread(act: Callable[[], object]) -> None:
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+
+
+def test_stamping_again_replaces_the_replica(written: io.StringIO):
+    first, second = Replica(Settings, name="first"), Replica(Settings, name="second")
+    before = logging.getLogRecordFactory()
+    for each in (first, first, second):
+        confcast.logging.stamp_records(each)
+    assert logging.getLogRecordFactory().former is before  # type: ignore[attr-defined]
+    with second.override(Settings()):
+        say("the second's")
+    assert written.getvalue() == "1 the second's\n"
+
+
+def test_a_filter_at_the_queue_keeps_the_version_that_one_behind_it_would_lose(settings: Replica[Settings]):
+    """The listener handles records in its own thread, when the request is over."""
+    behind = logging.StreamHandler(stream := io.StringIO())
+    behind.setFormatter(logging.Formatter("%(config_version)s %(message)s"))
+    behind.addFilter(confcast.logging.ConfigVersionFilter(settings))
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    logger = logging.getLogger(NAME)
+    logger.setLevel(logging.INFO)
+    with_filter, without = QueueHandler(records), QueueHandler(records)
+    with_filter.addFilter(confcast.logging.ConfigVersionFilter(settings))
+    with settings.override(Settings()) as fake:
+        with settings.pin():
+            fake.push(Settings({}))
+            for handler in (with_filter, without):
+                logger.addHandler(handler)
+                say("pinned")
+                logger.removeHandler(handler)
+        listener = QueueListener(records, behind)
+        listener.start()
+        listener.stop()
+    assert stream.getvalue() == "1 pinned\n2 pinned\n"
+
+
+def test_a_filter_of_a_dict_config_finds_its_replica_by_import_path(
+    written: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "filtered_settings.py").write_text(
+        "import msgspec, confcast\nclass S(msgspec.Struct): pass\nsettings = confcast.Replica(S, name='filtered')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = "confcast.logging.ConfigVersionFilter"
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "incremental": False,
+            "filters": {"v": {"()": kind, "replica": "ext://filtered_settings.settings"}},
+            "loggers": {NAME: {"filters": ["v"], "level": "INFO"}},
+        }
+    )
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(config_version)s %(message)s"))
+    logging.getLogger(NAME).addHandler(handler)
+    say("not attached")
+    from filtered_settings import S, settings  # type: ignore[import-not-found]
+
+    with settings.override(S()):
+        say("attached")
+    assert written.getvalue() == "0 not attached\n1 attached\n"
+
+
+def test_several_replicas_are_named(monkeypatch: pytest.MonkeyPatch, written: io.StringIO):
+    app, flags = Replica(Settings, name="app"), Replica(Settings, name="flags")
+    monkeypatch.setattr(confcast.logging, "declared", lambda: (app, flags))
+    confcast.logging.stamp_records()
+    with app.override(Settings()):
+        say("one of two has a version")
+        assert confcast.logging.config_version() == "app=1, flags=0"
+        assert confcast.logging.config_version(app) == 1
+    monkeypatch.setattr(confcast.logging, "declared", tuple)
+    say("none is declared")
+    assert written.getvalue() == "app=1, flags=0 one of two has a version\n0 none is declared\n"

@@ -56,6 +56,7 @@ from confcast.config.validation.field_errors import FieldError, Invalid, problem
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
+from confcast.log_fields import about
 from confcast.wire.messages import MAX_FRAME, UNDECODABLE
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class ConfigLoader(Generic[T]):
         schema = self.schema
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
-            _log.warning("%s", warning)
+            _log.warning("%s", warning, extra=about("source_warning", warning=warning))
         hidden = list(shadowed.check(schema, merged))
         field_errors = hidden + list(shadowed.doubled(merged))
         try:
@@ -360,7 +361,7 @@ class ConfigLoader(Generic[T]):
         try:
             return tuple(with_excerpts(problems, self.schema, self._text_of))
         except (Exception, SystemExit) as error:  # of the schema's module
-            _log.debug("no excerpts: %s", type(error).__name__)
+            _log.debug("no excerpts: %s", type(error).__name__, extra=about("no_excerpts", error=type(error).__name__))
             return problems
 
     def _text_of(self, shown: str) -> str | None:
@@ -441,7 +442,7 @@ class ConfigLoader(Generic[T]):
         for warning in warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
-                _log.warning("%s", warning)
+                _log.warning("%s", warning, extra=about("source_warning", warning=warning))
 
     def _above(self, reading: Reading) -> Iterator[Layer]:
         """The layers above all sources."""

@@ -27,6 +27,7 @@ from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, PartsRefused, Source, ValueRefused, combined, fingerprint_of
 from confcast.errors import ConfigError, Problem
+from confcast.log_fields import about
 
 _log = logging.getLogger("confcast.loader")
 _REASONS = ("validation_failed", "file_not_found", "io_error")
@@ -231,6 +232,12 @@ def _content_fingerprint(source: Source) -> bytes:
         )
     except (Exception, SystemExit) as error:
         # A source that can't be read counts as content of its own. The load that follows reports what is wrong.
-        _log.debug("no fingerprint of %s: %s: %s", type(source).__name__, type(error).__name__, _text_of(error, source))
+        _log.debug(
+            "no fingerprint of %s: %s: %s",
+            type(source).__name__,
+            type(error).__name__,
+            _text_of(error, source),
+            extra=about("no_fingerprint", source=type(source).__name__),
+        )
         return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
     return bytes(found)

@@ -40,6 +40,7 @@ from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, in
 from confcast.fleet.follower import Follower
 from confcast.fleet.head import BadHead, Head, chosen, decode, digest_of
 from confcast.fleet.reports import LONGEST_REASON, Report, State, encode
+from confcast.log_fields import about
 from confcast.texts import encodable
 from confcast.wire import patient_loops
 
@@ -355,7 +356,12 @@ class _Following:
         was_unusable, before = self._record.since, self._record.document
         changed = _put(self._record, document)
         if was_unusable:
-            _log.info("%s answers again: %s", self._source.shown, _called(document))
+            _log.info(
+                "%s answers again: %s",
+                self._source.shown,
+                _called(document),
+                extra=about("source_answers_again", source=self._source.shown),
+            )
         if before is None or before.told.fingerprint != document.told.fingerprint:
             self._outcome = None
         if changed:
@@ -372,12 +378,19 @@ class _Following:
             return
         assert self._record.document is not None, "it was taken"
         _put(self._record, self._record.document)
-        _log.info("%s answers again: %s", self._source.shown, _called(self._record.document))
+        _log.info(
+            "%s answers again: %s",
+            self._source.shown,
+            _called(self._record.document),
+            extra=about("source_answers_again", source=self._source.shown),
+        )
 
     def _note(self, why: str, *, if_unknown: bool = False) -> None:
         before = self._record.told
         if _unusable(self._source, self._record, why, self._good, if_unknown=if_unknown):
-            _log.warning("%s", _stale(self._source, self._record))
+            _log.warning(
+                "%s", _stale(self._source, self._record), extra=about("source_stale", source=self._source.shown)
+            )
         told = self._record.told
         if before is not None and told is not None and before.fingerprint != told.fingerprint:
             self._host.changed()
@@ -420,7 +433,12 @@ class _Following:
                 folder, self._source._name(), kept.Good(document.raw, document.digest, document.payload, time.time())
             )
         except OSError as error:
-            _log.warning("what is good can't be kept in %s: %s", folder, error.strerror)
+            _log.warning(
+                "what is good can't be kept in %s: %s",
+                folder,
+                error.strerror,
+                extra=about("good_not_kept", path=folder, error=error.strerror),
+            )
 
     def _report_again(self) -> None:
         """Report what is known of a document under a new head, or after a fault: what was said before is over."""

@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable
 
 from confcast.fleet.engines.engine import PATIENCE, EngineError, Fault, Feed, Unreachable, in_time
 from confcast.fleet.reports import BEAT
+from confcast.log_fields import about
 
 VERIFY = 30.0
 """Seconds between two reads of the head without a hint."""
@@ -197,7 +198,11 @@ class Follower:
             self._count(error)
             if str(error) != self._report_refused:
                 self._report_refused = str(error)
-                _log.warning("this host can't report what came of the configuration: %s", error)
+                _log.warning(
+                    "this host can't report what came of the configuration: %s",
+                    error,
+                    extra=about("report_not_sent", error=error),
+                )
         else:
             self._report_refused = ""
 
@@ -259,7 +264,11 @@ def _as_engine_error(error: Exception) -> EngineError:
         return error
     if isinstance(error, OSError | EOFError | TimeoutError):
         return Unreachable(f"the connection failed: {str(error) or type(error).__name__}")
-    _log.error("following failed, and begins anew", exc_info=error)
+    _log.error(
+        "following failed, and begins anew",
+        exc_info=error,
+        extra=about("following_begun_anew", error=type(error).__name__),
+    )
     return Unreachable(f"the connection failed: {type(error).__name__}")
 
 
@@ -275,4 +284,8 @@ async def _closed(feed: Feed) -> None:
         async with asyncio.timeout(1.0):
             await feed.close()
     except Exception as error:  # what it leaves open, the process has to live with
-        _log.debug("a connection was not closed in order: %s", type(error).__name__)
+        _log.debug(
+            "a connection was not closed in order: %s",
+            type(error).__name__,
+            extra=about("connection_not_closed", error=type(error).__name__),
+        )

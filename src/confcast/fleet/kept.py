@@ -14,6 +14,7 @@ from pathlib import Path
 
 from confcast.config.sources import last_known
 from confcast.fleet.head import digest_of
+from confcast.log_fields import about
 from confcast.wire.files import whole_files
 from confcast.wire.messages import WithSecrets
 
@@ -54,11 +55,16 @@ def find(folder: Path, name: str) -> Good | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _log.warning("%s can't be read, so what was good last is not known: %s", path, error.strerror)
+        _log.warning(
+            "%s can't be read, so what was good last is not known: %s",
+            path,
+            error.strerror,
+            extra=about("good_unknown", path=path, error=error.strerror),
+        )
         return None
     good = last_known.decoded(content, Good)
     if good is None or digest_of(good.payload) != good.digest:
-        _log.warning("%s is damaged, so what was good last is not known", path)
+        _log.warning("%s is damaged, so what was good last is not known", path, extra=about("good_unknown", path=path))
         return None
     return good
 

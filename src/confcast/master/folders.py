@@ -19,6 +19,7 @@ import stat
 from pathlib import Path
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.wire import processes
 from confcast.wire.files import lasting_address, owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
@@ -49,7 +50,11 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
     for base in owner_dirs.candidates():
         if workers is not None and (barrier := _barrier(base, *workers)):
             _log.warning(
-                "no run-time folder in %s: the workers' user (uid %d) can't enter %s", base, workers[0], barrier
+                "no run-time folder in %s: the workers' user (uid %d) can't enter %s",
+                base,
+                workers[0],
+                barrier,
+                extra=about("folder_not_usable", path=base, uid=workers[0]),
             )
             tried.append(f"{base} (the workers' user can't enter {barrier})")
             continue
@@ -84,7 +89,12 @@ def _make_one(base: Path, prefix: str) -> Path:
 def _passed_over(base: Path, why: str) -> str:
     """The entry of this place in the list of tried places. Logs it, too, if an operator named it for this server."""
     if base in owner_dirs.named():
-        _log.warning("no run-time folder in %s, which is named for it: %s; others are tried", base, why)
+        _log.warning(
+            "no run-time folder in %s, which is named for it: %s; others are tried",
+            base,
+            why,
+            extra=about("folder_not_usable", path=base, reason=why),
+        )
     return f"{base} ({why})"
 
 
@@ -116,7 +126,13 @@ def sweep() -> None:
         former = _is_of_a_former_program(found) and _await_its_end(found)
         if (former or not found.lives()) and not has_an_owner(found):
             whose = "this process as another program" if former else f"the process {found.master}, which is dead"
-            _log.info("removing %s, left behind by %s (%s)", found.path, whose, found.label)
+            _log.info(
+                "removing %s, left behind by %s (%s)",
+                found.path,
+                whose,
+                found.label,
+                extra=about("folder_removed", path=found.path),
+            )
             remove(found.path)
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
 
+from confcast.log_fields import about
+
 _log = logging.getLogger("confcast.master")
 
 
@@ -31,7 +33,11 @@ def reload_on_hup(reload: Callable[[], None], name: str) -> None:
     """Have SIGHUP call `reload`, which returns at once. Outside the main thread, only warn; `name` is for the log."""
     global _before
     if threading.current_thread() is not threading.main_thread():
-        _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", name)
+        _log.warning(
+            "SIGHUP will not reload %r: a handler can be set in the main thread only",
+            name,
+            extra=about("no_signal_handler", name=name),
+        )
         return
     if signal.getsignal(signal.SIGHUP) is not _on_sighup:
         before = signal.signal(signal.SIGHUP, _on_sighup)
@@ -50,7 +56,10 @@ def no_longer(reload: Callable[[], None]) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, _before)
     else:
-        _log.warning("SIGHUP keeps a handler that does nothing: only the main thread can set it back")
+        _log.warning(
+            "SIGHUP keeps a handler that does nothing: only the main thread can set it back",
+            extra=about("signal_handler_kept"),
+        )
 
 
 def _on_sighup(number: int, frame: FrameType | None) -> None:

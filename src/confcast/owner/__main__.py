@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from confcast.config.import_loader import place_of
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, ProtocolError, first_of
+from confcast.log_fields import about
 from confcast.owner.lifecycle import REFUSED, Lifecycle, send
 from confcast.owner.log_file import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
@@ -86,14 +87,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(channel: MasterChannel, startup: StartupConfig, output: CapturedOutput) -> int:
-    lowest = startup.options.log_level.upper()
-    name = printable(startup.options.name).replace("%", "%%")  # a format string holds the name
-    logging.basicConfig(
-        handlers=[StandardError(startup.log)],
-        level=lowest,
-        format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name}: %(message)s",
-    )
-    logging.getLogger("confcast").setLevel(lowest)  # even if the schema's module sets another level on the root
+    _begin_to_log(startup)
     lifecycle: Lifecycle | None = None
     try:
         _check_that_the_master_started_this(startup)
@@ -101,7 +95,7 @@ def _serve(channel: MasterChannel, startup: StartupConfig, output: CapturedOutpu
         return lifecycle.serve()
     except (ConfigError, NotCarried) as error:
         if _only_the_log_can_tell(startup, lifecycle):
-            _log.error("the config owner could not go on: %s", error)
+            _log.error("the config owner could not go on: %s", error, extra=about("owner_ends", reason=error))
         output.release()
         send(channel, Ready(0, first_of(error.problems), getattr(error, "reason", "")))
         return REFUSED
@@ -110,10 +104,33 @@ def _serve(channel: MasterChannel, startup: StartupConfig, output: CapturedOutpu
         text += f" ({place})" if (place := place_of(error)) else ""
         level = logging.ERROR if _only_the_log_can_tell(startup, lifecycle) else logging.DEBUG
         trace = to_be_logged(error) if level == logging.DEBUG else None
-        _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=trace)
+        _log.log(
+            level,
+            "the config owner could not go on: %s",
+            Lines(text),
+            exc_info=trace,
+            extra=about("owner_ends", reason=text),
+        )
         output.release()
         send(channel, Ready(0, [Problem("", text)], "not_started"))
         return 3
+
+
+def _begin_to_log(startup: StartupConfig) -> None:
+    lowest = startup.options.log_level.upper()
+    handler = StandardError(startup.log)
+    if startup.options.log_format == "json":
+        from confcast.owner import json_lines  # imported here: text is the usual format
+
+        handler.setFormatter(json_lines.JsonLines(startup.options.name))
+        json_lines.of_warnings()
+    else:
+        name = printable(startup.options.name).replace("%", "%%")  # a format string holds the name
+        handler.setFormatter(
+            logging.Formatter(f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name}: %(message)s")
+        )
+    logging.basicConfig(handlers=[handler], level=lowest)
+    logging.getLogger("confcast").setLevel(lowest)  # even if the schema's module sets another level on the root
 
 
 def _check_that_the_master_started_this(startup: StartupConfig) -> None:

@@ -34,6 +34,7 @@ from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.config.schema.kinds import loaded
 from confcast.config.sources import last_known
 from confcast.errors import ConfcastError, ConfigError, Problem
+from confcast.log_fields import about
 from confcast.owner.core.effects import Input, MasterGone, Trigger
 from confcast.owner.core.last_good import ORIGIN
 from confcast.owner.core.machine import Rules
@@ -226,7 +227,7 @@ class Lifecycle:
             self._lock.release()
         reason = self._loop.exit_reason
         if reason and not self._status:
-            _log.error("the config owner gives up: %s", reason)
+            _log.error("the config owner gives up: %s", reason, extra=about("owner_ends", reason=reason))
             return 1
         return self._status
 
@@ -480,7 +481,7 @@ def send(channel: MasterChannel, message: Ready | Paused) -> None:
     try:
         channel.send(message)
     except OSError as error:
-        _log.debug("the master no longer listens: %s", error)
+        _log.debug("the master no longer listens: %s", error, extra=about("master_deaf", error=error))
 
 
 def _described(source: object) -> str:

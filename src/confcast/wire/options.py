@@ -160,6 +160,7 @@ OnStartError = Literal["fail", "last_good"]
 NeedsRestart = Literal["pending", "refuse"]
 Supervise = Literal["thread", "caller"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+LogFormat = Literal["text", "json"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +261,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "workers goes by their own configuration.",
         _Flag("--owner-log-level"),  # `--log-level` is an option of each server
     ] = "info"
+    log_format: Annotated[
+        LogFormat,
+        "How the lines of the owner's process are written. `text`: for people; `json`: one JSON object a line, with "
+        "the fields of guide/logs.md, since no logging configuration of the application runs in that process.",
+        _Flag("--owner-log-format"),
+    ] = "text"
     executable: Annotated[
         Interpreter,
         "The Python interpreter that owners are started with, of the version that this process has. None: this "
@@ -374,6 +381,7 @@ class EmbeddedOptions(TypedDict, total=False):
     labels: Mapping[str, str]
     webhooks: Sequence[Webhook]
     log_level: LogLevel
+    log_format: LogFormat
     executable: str | os.PathLike[str] | None
     instrument_owner: bool
 

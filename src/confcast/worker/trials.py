@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Generic, TypeAlias, TypeVar
 
+from confcast.log_fields import about
 from confcast.worker.precommit import path_of
 from confcast.worker.snapshot import Snapshot
 
@@ -84,7 +85,7 @@ class Trial(Generic[T]):
             text = (
                 "pin(entity=…) was given a %s, not a text or a number: it names no entity, and gets what is committed. "
             )
-            _log.error(text + "This is logged once", type(entity).__name__)
+            _log.error(text + "This is logged once", type(entity).__name__, extra=about("entity_refused"))
 
     def given(self, entity: Entity | None, committed: Snapshot[T]) -> Snapshot[T]:
         """What a pin for this entity gets: the version on trial, or what is committed."""
@@ -125,4 +126,4 @@ class Identity:
         if self.failures == 1:
             path = path_of(self.function)  # type: ignore[arg-type]
             text = "%s %s: such a request names no entity, and gets what is committed. This is logged once"
-            _log.error(text, path, what)
+            _log.error(text, path, what, extra=about("entity_refused", function=path, reason=what))

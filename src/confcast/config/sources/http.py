@@ -40,6 +40,7 @@ from confcast.config.sources.formats.common import MAX_BYTES
 from confcast.config.sources.layer import Layer, fingerprint_of
 from confcast.config.sources.polled import Told
 from confcast.errors import ConfigError, Problem
+from confcast.log_fields import about
 from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get
 from confcast.wire.messages import WithSecrets
 
@@ -244,7 +245,7 @@ class Http(_Options, frozen=True):
             return self._unanswered(before, why, _seconds(reply.headers.get("retry-after", "")))
         found = self._answer(reply, last, asked_by_name=not headers.keys().isdisjoint(_BY_NAME))
         if before is not None and before.stale_since and found.layer is not None:
-            _log.info("%s answers again", self.shown)
+            _log.info("%s answers again", self.shown, extra=about("source_answers_again", source=self.shown))
         return found
 
     def _answer(self, reply: Reply, last: _Document | None, *, asked_by_name: bool) -> _Answer:
@@ -288,7 +289,14 @@ class Http(_Options, frozen=True):
         answer = _as_answer(last.told, last, pause=pause, stale_since=since, why=why)
         if before is None or not before.stale_since:
             used = f"what it gave at {_when(last.at)} is used"
-            _log.warning("%s: stale since %s: %s; %s", self.shown, _when(since), why, used)
+            _log.warning(
+                "%s: stale since %s: %s; %s",
+                self.shown,
+                _when(since),
+                why,
+                used,
+                extra=about("source_stale", source=self.shown, since=since, error=why),
+            )
         return answer
 
     def _fault(self, text: str, last: _Document | None, *, shown: str = "", reason: str = "io_error") -> _Answer:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from confcast.config.sources.layer import fingerprint_of
+from confcast.log_fields import about
 from confcast.wire.files import whole_files
 from confcast.wire.messages import UNDECODABLE, WithSecrets
 
@@ -106,11 +107,11 @@ def find(name: str, shown: str) -> Kept | None:
     return kept
 
 
-def _warn_once(text: str, *about: object) -> None:
+def _warn_once(text: str, *values: object) -> None:
     """Log it, unless it was logged: while a server does not answer, each poll finds the same again."""
-    if (text, *about) not in _complaints:
-        _complaints.add((text, *about))
-        _log.warning(text, *about)
+    if (text, *values) not in _complaints:
+        _complaints.add((text, *values))
+        _log.warning(text, *values, extra=about("last_known_unreadable", path=values[0]))
 
 
 def encoded(kept: msgspec.Struct) -> bytes:

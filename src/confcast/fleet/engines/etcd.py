@@ -54,6 +54,7 @@ from confcast.fleet.engines.etcd_api import PORT, EtcdApi, KeyValue, Reply
 from confcast.fleet.engines.http_answer import LineTooLong, StreamEnded, Unanswered
 from confcast.fleet.engines.http_stream import Stream
 from confcast.fleet.engines.url_paths import etcd_nothing
+from confcast.log_fields import about
 
 _log = logging.getLogger("confcast.fleet")
 
@@ -379,7 +380,7 @@ class _Watch:
         except EngineError as error:
             self._hints.lose(error)
         except Exception as error:  # a fault of this build; a watch that ends without a word would be silent for ever
-            _log.error("a watch of etcd can't be read", exc_info=error)
+            _log.error("a watch of etcd can't be read", exc_info=error, extra=about("engine_unreadable", engine="etcd"))
             self._hints.lose(Fault(f"{self._api.shown}: etcd's watch can't be read: {type(error).__name__}"))
         finally:
             self._news.set()

@@ -24,6 +24,7 @@ from confcast.fleet.engines.access import Access
 from confcast.fleet.engines.engine import MOST_PAYLOAD, EngineError, Fault, Hints, Unreachable
 from confcast.fleet.engines.gateway_lines import BadLine, Line
 from confcast.fleet.engines.http_stream import Answer, HttpClient, Stream
+from confcast.log_fields import about
 from confcast.texts import printable
 
 SCHEMES = {"http": 80, "https": 443}
@@ -169,7 +170,12 @@ class Gateways:
         if self._broken >= _BROKEN:
             self._polls_until = self._clock() + _POLLED
             text = "streams of the gateways break before their first line, as behind a proxy that collects answers"
-            _log.warning("%s: the head is asked for by long poll for the next %g minutes", text, _POLLED / 60)
+            _log.warning(
+                "%s: the head is asked for by long poll for the next %g minutes",
+                text,
+                _POLLED / 60,
+                extra=about("engine_polled", reason=text, seconds=_POLLED),
+            )
 
 
 class GatewayFeed:
@@ -296,7 +302,9 @@ class GatewayFeed:
         except EngineError as error:
             self._lose(error)
         except Exception as error:  # a fault of this build: without a loss, no line would come, and no check find that
-            _log.error("a gateway's lines can't be read", exc_info=error)
+            _log.error(
+                "a gateway's lines can't be read", exc_info=error, extra=about("engine_unreadable", engine="gateway")
+            )
             self._lose(Fault(f"{self._access.shown}: its lines can't be read: {type(error).__name__}"))
 
     def _lose(self, error: EngineError) -> None:
@@ -314,7 +322,12 @@ class GatewayFeed:
         """Note a line. Returns whether it has another head. Raises Unreachable if one was missed."""
         self._gateways.heard(line)
         if line.away > _MOVES_AFTER >= self.away:
-            _log.warning("%s: %s; its head is used on", self._access.shown, _lost_engine(line.away))
+            _log.warning(
+                "%s: %s; its head is used on",
+                self._access.shown,
+                _lost_engine(line.away),
+                extra=about("engine_lost", source=self._access.shown),
+            )
         self._note_trouble(line)
         self.away, self.retry = line.away, line.retry or self.retry
         if line.head:
@@ -331,7 +344,12 @@ class GatewayFeed:
         if line.trouble and not self.trouble:
             self.troubled_since = time.time() - line.away
         if line.trouble and not line.away and line.trouble != self.trouble:
-            _log.warning("%s: the gateway says: %s; its head is used on", self._access.shown, printable(line.trouble))
+            _log.warning(
+                "%s: the gateway says: %s; its head is used on",
+                self._access.shown,
+                printable(line.trouble),
+                extra=about("gateway_warning", source=self._access.shown, warning=line.trouble),
+            )
         self.trouble = printable(line.trouble)[: gateway_lines.LONGEST_TROUBLE]
 
     def _decode(self, content: bytes) -> Line:

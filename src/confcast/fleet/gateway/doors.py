@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from confcast.fleet.gateway.errors import DoorError
+from confcast.log_fields import about
 
 _MOST = 64 * 1024
 _SHORTEST = 16
@@ -86,7 +87,9 @@ class Tokens:
             self._digests, self._stamp, self._refused = _read_tokens(self._path), stamp, ""
         except DoorError as error:
             if str(error) != self._refused:
-                _log.error("%s; the tokens of before are in force on", error)
+                _log.error(
+                    "%s; the tokens of before are in force on", error, extra=about("tokens_not_renewed", error=error)
+                )
             self._refused = str(error)
 
     def allow(self, authorization: str) -> bool:
@@ -131,7 +134,11 @@ class Tls:
             self._stamps, self._refused = stamps, ""
         except DoorError as error:
             if str(error) != self._refused:
-                _log.error("%s; the certificate of before is shown on", error)
+                _log.error(
+                    "%s; the certificate of before is shown on",
+                    error,
+                    extra=about("certificate_not_renewed", error=error),
+                )
             self._refused = str(error)
 
     def _load(self, context: ssl.SSLContext) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from confcast.fleet.engines.engine import Feed
 from confcast.fleet.head import digest_of
+from confcast.log_fields import about
 
 _log = logging.getLogger("confcast.fleet")
 
@@ -79,7 +80,12 @@ class Payloads:
             self._tell()
             if is_new:
                 what = "does not have the payload" if content is None else "has other bytes under the digest"
-                _log.error("the engine %s %s, which its head names", what, digest)
+                _log.error(
+                    "the engine %s %s, which its head names",
+                    what,
+                    digest,
+                    extra=about("payload_missing", digest=digest),
+                )
         return self.present() is not None
 
     async def get(self, digest: str, seconds: float) -> bytes:

@@ -29,6 +29,7 @@ from confcast.fleet.gateway.errors import CanNotStart
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.server import GatewayServer
 from confcast.fleet.gateway.topic import Topic
+from confcast.log_fields import about
 
 _SPARE = 100  # descriptors for what is no connection of a host
 _OTHERS = 5.0  # seconds for the heads of further keys, once one is there
@@ -125,7 +126,12 @@ async def _topics(options: Options, limits: Limits, folder: StateFolder | None, 
             async with asyncio.timeout(_COPY):
                 await topic.read_copy()
         except TimeoutError:
-            _log.warning("key %r: the copy on disk has not been read within %g s, and is not used", key, _COPY)
+            _log.warning(
+                "key %r: the copy on disk has not been read within %g s, and is not used",
+                key,
+                _COPY,
+                extra=about("copy_not_read", key=key, seconds=_COPY),
+            )
     return topics
 
 
@@ -167,7 +173,7 @@ async def _start(
     finally:
         await _cancelled(waiting)
     if missing := ", ".join(repr(topic.key) for topic in topics.values() if topic.head is None):
-        _log.warning("no head is known yet of %s; the other keys are served", missing)
+        _log.warning("no head is known yet of %s; the other keys are served", missing, extra=about("head_unknown"))
     found = await server.listen(where)
     for topic in topics.values():
         topic.listens()
@@ -215,11 +221,16 @@ def _possible_connections(limits: Limits) -> int:
         soft = possible
     if soft < wanted:
         text = "this process may open %d files, so that %d connections are possible: raise it by `ulimit -n %d`"
-        _log.warning(text, soft, soft - _SPARE, wanted)
+        _log.warning(text, soft, soft - _SPARE, wanted, extra=about("file_limit_low", limit=soft))
     backlog = _most_waiting()
     if backlog < limits.hosts:
         text = "the kernel has %d connections wait at the most, so more hosts that come at once try again: raise it"
-        _log.warning(f"{text} by `sysctl net.core.somaxconn=%d`", backlog, limits.hosts)
+        _log.warning(
+            f"{text} by `sysctl net.core.somaxconn=%d`",
+            backlog,
+            limits.hosts,
+            extra=about("backlog_low", limit=backlog),
+        )
     return max(1, min(limits.connections, soft - _SPARE))
 
 

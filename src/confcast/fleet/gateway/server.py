@@ -22,6 +22,7 @@ from confcast.fleet.gateway.errors import DoorError
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.streams import Service
 from confcast.fleet.gateway.topic import Topic
+from confcast.log_fields import about
 from confcast.texts import printable
 
 _LOOKS = 1.0  # seconds between two looks at the connections
@@ -149,7 +150,12 @@ class GatewayServer:
         except ConnectionError:
             return web.Response(status=503)  # nobody reads it: the connection is gone
         except Exception:
-            _log.exception("a request failed: %s %s", request.method, printable(request.path[:200]))
+            _log.exception(
+                "a request failed: %s %s",
+                request.method,
+                printable(request.path[:200]),
+                extra=about("request_failed", method=request.method),
+            )
             return web.Response(status=500, text="the gateway failed; its log says how\n")
         finally:
             self._requests.discard(request.protocol)
@@ -196,7 +202,11 @@ class _HttpLog(logging.Logger):
 
     def handle(self, record: logging.LogRecord) -> None:
         kind = record.exc_info[0] if record.exc_info else None
-        _log.debug("aiohttp: %s", kind.__name__ if kind is not None else record.levelname)
+        _log.debug(
+            "aiohttp: %s",
+            kind.__name__ if kind is not None else record.levelname,
+            extra=about("aiohttp_error", error=kind.__name__ if kind is not None else record.levelname),
+        )
 
 
 class _Full(asyncio.Protocol):

@@ -22,6 +22,7 @@ from confcast.fleet.engines.gateway_lines import BadLine, Caller
 from confcast.fleet.gateway import payloads
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.topic import Topic
+from confcast.log_fields import about
 from confcast.texts import printable
 from confcast.wire.messages import UNDECODABLE
 
@@ -76,7 +77,12 @@ class Service:
         """End the oldest stream of a host that has too many: it has lost it, unless there are two such hosts."""
         if len(streams) > self._limits.streams_of_host:
             text = "host %s has more than %d streams: machines with copies of one state folder have one id"
-            _log.warning(text, caller.host, self._limits.streams_of_host)
+            _log.warning(
+                text,
+                caller.host,
+                self._limits.streams_of_host,
+                extra=about("streams_of_host_full", host=caller.host, limit=self._limits.streams_of_host),
+            )
             streams[0].abort()
 
     async def _stream(self, request: web.Request, topic: Topic, transport: asyncio.Transport) -> web.StreamResponse:
@@ -109,7 +115,12 @@ class Service:
         """Abort the connection of a host that is too slow. Returns what to raise."""
         self.cut_off += 1
         host = printable(request.headers.get(gateway_lines.HOST, "?")[: gateway_lines.LONGEST_ID])
-        _log.warning("host %s has not taken what it was sent in %g s, and is cut off", host, self._limits.taken)
+        _log.warning(
+            "host %s has not taken what it was sent in %g s, and is cut off",
+            host,
+            self._limits.taken,
+            extra=about("host_cut_off", host=host, seconds=self._limits.taken),
+        )
         transport.abort()
         return SlowHost(host)
 

@@ -28,6 +28,7 @@ from confcast.fleet.gateway.hosts import Hosts
 from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.payloads import Payloads
 from confcast.fleet.reports import Summary
+from confcast.log_fields import about
 from confcast.texts import shortened
 
 _HOSTS_A_SECOND = 500
@@ -152,13 +153,23 @@ class Topic:
         try:
             head = heads.decode(content)
         except heads.BadHead as error:
-            _log.warning("the copy on disk of key %r is not used: %s", self.key, error)
+            _log.warning(
+                "the copy on disk of key %r is not used: %s",
+                self.key,
+                error,
+                extra=about("copy_not_used", key=self.key, error=error),
+            )
             return
         found = {}
         for digest in _digests(head):
             payload = await self._disk.do(partial(self._copy.payload, digest))
             if payload is None:
-                _log.warning("the copy on disk of key %r is not used: the payload %s is not whole", self.key, digest)
+                _log.warning(
+                    "the copy on disk of key %r is not used: the payload %s is not whole",
+                    self.key,
+                    digest,
+                    extra=about("copy_not_used", key=self.key, digest=digest),
+                )
                 return
             found[digest] = payload
         if self.head is None:
@@ -215,7 +226,7 @@ class Topic:
                 self.disk_trouble = ""
             except StateFolderError as error:
                 if not self.disk_trouble:
-                    _log.error("%s; hosts are served all the same", error)
+                    _log.error("%s; hosts are served all the same", error, extra=about("copy_not_written", error=error))
                 self.disk_trouble = str(error)
 
     # ---- what the follower calls
@@ -272,7 +283,7 @@ class Topic:
     def _heard(self) -> None:
         if self._away_since is not None:
             self._away_since = None
-            _log.info("key %r: the engine is heard", self.key)
+            _log.info("key %r: the engine is heard", self.key, extra=about("engine_found", key=self.key))
         self._outage = ""
         self._over()
 
@@ -286,7 +297,9 @@ class Topic:
         """Log what is wrong, unless it was said before. Returns what is."""
         if str(error) != before:
             served = f"hosts are served head {self.head_id} on" if self.head is not None else "nothing is served yet"
-            _log.warning("key %r: %s; %s", self.key, error, served)
+            _log.warning(
+                "key %r: %s; %s", self.key, error, served, extra=about("engine_lost", key=self.key, error=error)
+            )
         return str(error)
 
     def _serve(self, content: bytes, head: heads.Head) -> None:

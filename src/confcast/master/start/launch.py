@@ -31,6 +31,7 @@ from collections.abc import Callable
 import msgspec
 
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
+from confcast.log_fields import about
 from confcast.master.start import exit_status
 from confcast.master.start.execute import execute
 from confcast.master.start.interpreter import Command
@@ -152,7 +153,12 @@ class Launcher:
                     f"the config owner {self.pid} of {self._name!r} is not idle in time; its log says why"
                 ) from None
             except (OSError, ProtocolError) as error:  # the owner is dead or dying; its successor starts paused
-                _log.warning("the config owner of %r was lost: %s", self._name, error)
+                _log.warning(
+                    "the config owner of %r was lost: %s",
+                    self._name,
+                    error,
+                    extra=about("owner_lost", name=self._name, error=error),
+                )
 
     def resume(self) -> None:
         """Have the owner load again; an owner that watches loads what it has missed."""
@@ -188,11 +194,21 @@ class Launcher:
                 channel.send(Leave())
         if death is not None:
             if not death.wait(_EXIT_TIMEOUT):
-                _log.error("the config owner %d did not leave within %g s: killed", death.pid, _EXIT_TIMEOUT)
+                _log.error(
+                    "the config owner %d did not leave within %g s: killed",
+                    death.pid,
+                    _EXIT_TIMEOUT,
+                    extra=about("owner_killed", pid=death.pid, seconds=_EXIT_TIMEOUT),
+                )
                 try:
                     death.signal(signal.SIGKILL)
                 except OSError as error:
-                    _log.error("the config owner %d could not be killed: %s", death.pid, error)
+                    _log.error(
+                        "the config owner %d could not be killed: %s",
+                        death.pid,
+                        error,
+                        extra=about("owner_not_killed", pid=death.pid, error=error),
+                    )
                 death.wait(_EXIT_TIMEOUT)
             _reap(death)
             death.close()
@@ -263,7 +279,11 @@ class Launcher:
         death = self._death
         words = death.refusal() if death is not None else ""
         if words:
-            _log.warning("signals for the config owner go by its pid: %s", words)
+            _log.warning(
+                "signals for the config owner go by its pid: %s",
+                words,
+                extra=about("owner_signalled_by_pid", reason=words),
+            )
 
     def _send_startup(self) -> None:
         """Send the startup configuration. Raises OSError if the owner is dead already."""
@@ -283,7 +303,12 @@ class Launcher:
         try:
             self._send_startup()
         except OSError as error:  # how the owner ended is logged next
-            _log.warning("the config owner %d could not be sent its startup configuration: %s", self.pid, error)
+            _log.warning(
+                "the config owner %d could not be sent its startup configuration: %s",
+                self.pid,
+                error,
+                extra=about("owner_not_told", pid=self.pid, error=error),
+            )
 
     def _await_ready(self) -> None:
         assert self._channel is not None
@@ -339,7 +364,9 @@ class Launcher:
         try:
             self._spawn()
         except OSError as error:
-            _log.error("a new config owner could not be started: %s", error)
+            _log.error(
+                "a new config owner could not be started: %s", error, extra=about("owner_not_started", error=error)
+            )
         else:
             self._send_startup_to_the_next()
         if self._death is not dead:
@@ -361,7 +388,14 @@ class Launcher:
         when = f"in {pause:.1f} s" if pause else "at once"
         how = exit_status.how(dead)
         text = "the config owner %d of %r is dead%s; the next one starts %s"
-        _log.error(text, dead.pid, self._name, how and f" ({how})", when)
+        _log.error(
+            text,
+            dead.pid,
+            self._name,
+            how and f" ({how})",
+            when,
+            extra=about("owner_died", name=self._name, pid=dead.pid, how=how),
+        )
 
     def _served_from(self) -> float | None:
         """Since when the dead owner served; None if it never did. Its Ready may still be unread."""

@@ -24,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from confcast.log_fields import about
 from confcast.master.start.execute import nameless_file
 from confcast.texts import printable
 from confcast.wire import captured_output
@@ -67,7 +68,11 @@ class StartupOutput:
             try:
                 self._capture()
             except OSError as error:  # for example, no descriptor is left
-                _log.debug("what the config owner writes before it serves can't be kept: %s", error)
+                _log.debug(
+                    "what the config owner writes before it serves can't be kept: %s",
+                    error,
+                    extra=about("owner_output_not_kept", error=error),
+                )
 
     def last_lines(self) -> str | None:
         """The last few lines that the owner wrote; None if they can't be read back."""
@@ -124,7 +129,11 @@ def _usable(output: Output) -> int:
         descriptor = output()
         os.fstat(descriptor)
     except (OSError, ValueError) as error:
-        _log.warning("what the config owner logs is lost: there is nowhere to write it (%s)", error)
+        _log.warning(
+            "what the config owner logs is lost: there is nowhere to write it (%s)",
+            error,
+            extra=about("owner_output_lost", error=error),
+        )
         return subprocess.DEVNULL
     return descriptor
 

@@ -31,6 +31,7 @@ import msgspec
 from confcast.config.codec.masked_header import without_masked
 from confcast.config.overrides import without_values
 from confcast.errors import ProtocolError
+from confcast.log_fields import about
 from confcast.owner.core.effects import Drained, PipeEnded, Received
 from confcast.owner.loop.bounded_answers import frame_of
 from confcast.texts import shortened
@@ -187,7 +188,11 @@ class Pipes:
                 return True
             except OSError as error:
                 self.refused["accept"] += 1
-                _log.error("a connection to the control socket could not be accepted: %s", error)
+                _log.error(
+                    "a connection to the control socket could not be accepted: %s",
+                    error,
+                    extra=about("connection_not_accepted", error=error),
+                )
                 return False
             self._admit(connection)
         return True
@@ -331,7 +336,7 @@ class Pipes:
             if len(self._logged) >= _MOST_LOGGED:
                 self._logged.clear()
             self._logged.add((kind, pid))
-            _log.warning(text, pid, *values)
+            _log.warning(text, pid, *values, extra=about("peer_refused", kind=kind, pid=pid))
 
     # ---- out
 

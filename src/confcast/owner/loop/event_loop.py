@@ -18,7 +18,6 @@ the core under a lock.
 from __future__ import annotations
 
 import functools
-import logging
 import selectors
 import socket
 import time
@@ -31,6 +30,7 @@ from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.last_good import ORIGIN
 from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
+from confcast.owner.loop import loop_log
 from confcast.owner.loop.connections import Pipes
 from confcast.owner.loop.core_clock import dated, rows_of, state_row_of, with_dates, with_times
 from confcast.owner.loop.event_log import log_event
@@ -53,7 +53,6 @@ from confcast.wire.messages import Outcome, Query, Question, ReloadEvent, ToOwne
 if TYPE_CHECKING:
     from confcast.owner.loop.outcomes import Outcomes
 
-_log = logging.getLogger("confcast.owner")
 
 _ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES})  # the core never sees these messages
 
@@ -163,7 +162,7 @@ class EventLoop:
             gathering=gathering,
             last_good=last_good,
             now=time.monotonic(),
-            report=functools.partial(_log.debug, "%s") if _log.isEnabledFor(logging.DEBUG) else None,
+            report=loop_log.transitions(),
         )
         for pid in roster:
             self._add_member(fx.AddMember(pid))
@@ -217,7 +216,7 @@ class EventLoop:
             moved = move(self._runtime_dir, self._journal, self._open_journal)
         except (ConfcastError, OSError) as error:
             self._failures["move"] += 1
-            _log.error("%s: %s", trouble, error)
+            loop_log.journal_not_moved(trouble, error)
             return _JOURNAL_RETRY_AFTER
         self._journal = moved or self._journal
         return 0.0 if moved is not None else _RETRY_AFTER
@@ -428,7 +427,7 @@ class EventLoop:
                 self._journal.fold()
         except ConfcastError as error:
             self._failures["fold"] += 1
-            _log.error("SQLite has not taken in what was written last, which waits beside the journal: %s", error)
+            loop_log.journal_behind(error)
             return _JOURNAL_RETRY_AFTER
         self._will_fold = False
         return 0.0
@@ -479,7 +478,7 @@ class EventLoop:
             write()
         except (ConfcastError, OSError) as error:
             self._failures[what] += 1
-            _log.error("the %s could not be written (failure %d): %s", what, self._failures[what], error)
+            loop_log.not_written(what, self._failures[what], error)
 
     # ---- inputs that come from no pipe
 
@@ -522,7 +521,7 @@ class EventLoop:
             self._journal.renew_ahead()
 
     def _recreate_runtime_dir(self, missing: Path) -> None:
-        _log.error("%s was deleted while in use: it is made anew", missing)
+        loop_log.made_anew(missing)
         self.count_loss("folder lost")
         fresh = self._runtime_dir.listen()
         if self._listener in self._selector.get_map():
@@ -534,10 +533,7 @@ class EventLoop:
             self._write_snapshot(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
 
     def _recreate_journal(self) -> None:
-        _log.error(
-            "%s was deleted while in use: it is made anew, with the newest version, without history and totals",
-            self._runtime_dir.journal,
-        )
+        loop_log.made_anew(self._runtime_dir.journal, ", with the newest version, without history and totals")
         self.count_loss("journal lost")
         self._journal_incomplete = True
         if not self._journal.in_place():
@@ -590,6 +586,6 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.RemoveMember: EventLoop._remove_member,
     fx.Answer: EventLoop._answer,
     fx.RecordEvent: EventLoop._record_event,
-    fx.Spoken: lambda loop, effect: _log.warning("%s", effect.text),
+    fx.Spoken: lambda loop, effect: loop_log.core_warning(effect.text),
     fx.Exit: lambda loop, effect: loop.stop(effect.reason),
 }

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from confcast.log_fields import about
 from confcast.owner.loop.endings import why_it_failed
 from confcast.wire.processes import Death
 
@@ -74,7 +75,12 @@ class ExitWatch:
             return True
         except OSError as error:
             if not logged:  # the watch is tried again each second
-                _log.error("the exit of the process %d can't be watched for now: %s", pid, error)
+                _log.error(
+                    "the exit of the process %d can't be watched for now: %s",
+                    pid,
+                    error,
+                    extra=about("exit_not_watched", pid=pid, error=error),
+                )
             self._unwatched[pid] = callback
             return False
         self._pidfds[pid] = death, callback

@@ -23,6 +23,7 @@ from confcast.config.explain import explain, since, value_in, with_pending
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Overrides, by_whom
 from confcast.errors import ConfigError
+from confcast.log_fields import about
 from confcast.owner.core.operator_state import Hold
 from confcast.owner.loop.open_question import OpenQuestion
 from confcast.wire.messages import Explanation, Shadowed
@@ -79,7 +80,11 @@ def _running(hold: Hold, ask: OpenQuestion, loader: ConfigLoader[Any], values: b
         config = loader._codec.decode(ask.running)
         return loader._propose(loader._reading_of(values, name, Overrides.decode(ask.overrides), config))
     except (Exception, SystemExit) as error:  # of a validator of the user's, which may look at the clock
-        _log.debug("what runs can't be explained: %s", type(error).__name__)
+        _log.debug(
+            "what runs can't be explained: %s",
+            type(error).__name__,
+            extra=about("not_explained", error=type(error).__name__),
+        )
         return None
 
 

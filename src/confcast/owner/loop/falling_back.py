@@ -16,6 +16,7 @@ import msgspec
 
 from confcast.config.overrides import Overrides
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.owner.core.effects import Loaded
 from confcast.owner.core.machine import Committed, OperatorState, Proven
 from confcast.owner.loop.core_clock import own_time_of
@@ -57,7 +58,11 @@ def with_goodness(given: Loaded, journal: Journal, failures: Counter[str]) -> Lo
         return msgspec.structs.replace(given, good=journal.was_good(given.digest))
     except JournalError as error:
         failures["goodness"] += 1
-        _log.error("whether this content was good before can't be read: %s; it counts as new", error)
+        _log.error(
+            "whether this content was good before can't be read: %s; it counts as new",
+            error,
+            extra=about("history_unreadable", error=error),
+        )
         return given
 
 
@@ -68,18 +73,21 @@ def _without_a_version(operator: OperatorState) -> OperatorState:
             "the content of version %d was held, and this server's schema is not that version's: the sources are "
             "followed",
             operator.hold.version,
+            extra=about("schema_changed", version=operator.hold.version, was="held"),
         )
     if operator.window is not None and operator.window.deadline:
         _log.error(
             "nobody confirmed what runs, and this server's schema is not that of version %d, which would be put back: "
             "the sources are followed, confirmed by nobody",
             operator.window.fallback,
+            extra=about("schema_changed", version=operator.window.fallback, was="confirm"),
         )
     if operator.trial is not None:
         _log.error(
             "version %d was on trial, and this server's schema is not that of what ran beside it: the sources are "
             "followed",
             operator.trial.version,
+            extra=about("schema_changed", version=operator.trial.version, was="trial"),
         )
     tried = operator.tried if operator.hold is None else b""
     return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None, trial=None)
@@ -94,7 +102,9 @@ def _newest_proven(row: VersionRow, journal: Journal) -> Proven | None:
         found = journal.version(kept.version)
         return Proven(_committed(found), found.layer, own_time_of(Overrides.decode(found.layer).next_expiry or 0.0))
     except (ConfcastError, *UNDECODABLE) as error:
-        _log.warning("the newest version that is proven can't be read: %s", error)
+        _log.warning(
+            "the newest version that is proven can't be read: %s", error, extra=about("history_unreadable", error=error)
+        )
         return None
 
 
@@ -112,5 +122,5 @@ def _closed(operator: OperatorState, row: VersionRow, why: str) -> OperatorState
         else "version %d is on probation, and what an undo would put back can't be had: %s; it is kept as it is, "
         "whatever speaks against it"
     )
-    _log.error(text, row.version, why)
+    _log.error(text, row.version, why, extra=about("fallback_impossible", version=row.version, reason=why))
     return msgspec.structs.replace(operator, window=None)

@@ -18,7 +18,6 @@ candidate (all candidates would carry them, for one that is refused).
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 import time
@@ -40,6 +39,7 @@ from confcast.config.sources.one_load import asked_once
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Probed, Received
 from confcast.owner.core.operations import LONGEST_REASON
+from confcast.owner.loop import loop_log
 from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
 from confcast.owner.loop.guard_checks import GuardChecks, Verdict
@@ -52,7 +52,6 @@ from confcast.owner.loop.source_positions import hidden_edits, placed
 from confcast.owner.loop.what_hangs import what_hangs
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
-from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 from confcast.wire.messages import (
     LONGEST_TTL,
@@ -68,7 +67,6 @@ from confcast.wire.messages import (
     encode,
 )
 
-_log = logging.getLogger("confcast.owner")
 _FOLLOW = "`confcast resume` follows the sources again"
 
 LoadResult = Loaded | Checked | LoadFailed
@@ -271,7 +269,7 @@ class LoadThread:
             self._listed = layer, values, found
             return found
         except (ConfcastError, *UNDECODABLE, ValueError) as error:
-            _log.warning("what is set can't be listed: %s", type(error).__name__)
+            loop_log.not_listed(type(error).__name__)
             return []
 
     def doing(self) -> str:
@@ -451,7 +449,7 @@ class LoadThread:
         try:
             return self._loader._given(reading, candidate) if reading.overrides else encode_data(candidate._merged.data)
         except (ConfigError, TypeError) as error:
-            _log.debug("nothing can be set on this version once it is held: %s", error)
+            loop_log.not_settable(error)
             return b""
 
     def _verdict(self, error: BaseException) -> tuple[ReloadResult, tuple[Problem, ...]]:
@@ -459,8 +457,7 @@ class LoadThread:
         if isinstance(error, ConfigError):
             problems = first_of(error.problems)
             return ReloadResult(error.reason), tuple(map(self._masked, problems) if self._reading is None else problems)
-        raised = Lines(self._raised(error))
-        _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", raised)
+        loop_log.load_raised(error, self._raised(error))
         text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
         return ReloadResult.VALIDATION_FAILED, (Problem("", text),)
 
@@ -591,7 +588,7 @@ class LoadThread:
         try:
             return self._loader._codec.patch(committed.config, committed.payload, candidate.payload)
         except Exception as error:  # the whole payload is as good, and a valid configuration is not refused for it
-            _log.warning("no patch could be made, and the whole configuration travels: %s", type(error).__name__)
+            loop_log.no_patch(type(error).__name__)
             return None
 
 

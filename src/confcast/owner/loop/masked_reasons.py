@@ -18,6 +18,7 @@ from confcast.config.diff import secrets_masked
 from confcast.config.loader import ConfigLoader
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in
+from confcast.log_fields import about
 from confcast.wire.messages import Confirm, Message, Reload, Resume, Rollback, Set, Unhealthy, Unset
 
 M = TypeVar("M", bound=Message)
@@ -68,7 +69,11 @@ def with_masked_reason(asked: M, secrets: Secrets, *configs: Any) -> M:
             data = [_as_data(key, value) for key, value in asked.values.items()]
             shown = masking(secret for each in data for secret in secrets_in(secrets.loader.schema, each))(shown)
     except Exception as error:  # of the schema's module, or of a type of the user's
-        _log.warning("a reason is not kept, since its secrets can't be told: %s", type(error).__name__)
+        _log.warning(
+            "a reason is not kept, since its secrets can't be told: %s",
+            type(error).__name__,
+            extra=about("reason_not_kept", error=type(error).__name__),
+        )
         shown = _UNTOLD
     return msgspec.structs.replace(asked, reason=shown) if shown != reason else asked
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
+from confcast.log_fields import about
 from confcast.owner.core.effects import Probed
 from confcast.owner.core.machine import Core, ProposalState
 from confcast.texts import shortened
@@ -96,7 +97,12 @@ class Probing:
                 threading.Thread(target=self._serve, args=args, name="confcast-probe", daemon=True).start()
                 self._unstarted.pop()
         except RuntimeError as error:
-            _log.warning("%d probes are not asked for now, which is no evidence: %s", len(self._unstarted), error)
+            _log.warning(
+                "%d probes are not asked for now, which is no evidence: %s",
+                len(self._unstarted),
+                error,
+                extra=about("probes_not_asked", probes=len(self._unstarted), error=error),
+            )
             with self._changed:
                 self.unanswered[_UNANSWERED] += len(self._unstarted)
 
@@ -112,7 +118,12 @@ class Probing:
                 with self._changed:
                     self.unanswered[_UNANSWERED] += 1
                 if not silent:
-                    _log.warning("the probe %s gives no answer, which is no evidence: %s", probe.shown, answer.none)
+                    _log.warning(
+                        "the probe %s gives no answer, which is no evidence: %s",
+                        probe.shown,
+                        answer.none,
+                        extra=about("probe_without_answer", probe=probe.shown, error=answer.none),
+                    )
             silent = bool(answer.none)
             self._rest(version, began + probe.every)
 

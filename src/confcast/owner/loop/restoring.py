@@ -13,6 +13,7 @@ import logging
 from msgspec.structs import replace
 
 from confcast.errors import Problem
+from confcast.log_fields import about
 from confcast.owner.core.effects import Guarding, Load, Loaded, LoadFailed, Restore
 from confcast.owner.core.operator_state import Trial
 from confcast.owner.core.rules import Rules
@@ -56,7 +57,11 @@ def contents_past_guards(order: Load, journal: Journal, trial: Trial | None) -> 
     try:
         return tried.union(kept.digest for kept in journal.versions())
     except JournalError as error:
-        _log.error("which contents ran before can't be read, so guards are asked about each: %s", error)
+        _log.error(
+            "which contents ran before can't be read, so guards are asked about each: %s",
+            error,
+            extra=about("history_unreadable", error=error),
+        )
         return tried
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from confcast.config.candidate import Candidate
 from confcast.errors import Problem
+from confcast.log_fields import about
 
 _log = logging.getLogger("confcast.owner")
 
@@ -22,7 +23,11 @@ def hidden_edits(candidate: Candidate[Any], before: Candidate[Any] | None) -> tu
     try:
         return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
     except Exception as error:  # a source of the user's gives positions by its own code
-        _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
+        _log.warning(
+            "edits that are hidden can't be told: %s",
+            type(error).__name__,
+            extra=about("positions_unknown", error=type(error).__name__),
+        )
         return ()
 
 
@@ -33,7 +38,11 @@ def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Pr
     try:
         return tuple(_placed(candidate, problem) for problem in problems)
     except Exception as error:  # a user's source gives positions by its own code
-        _log.warning("where the refused keys stand can't be told: %s", type(error).__name__)
+        _log.warning(
+            "where the refused keys stand can't be told: %s",
+            type(error).__name__,
+            extra=about("positions_unknown", error=type(error).__name__),
+        )
         return problems
 
 

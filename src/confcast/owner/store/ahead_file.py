@@ -26,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from confcast.log_fields import about
 from confcast.owner.store.identity import Identity, identity
 from confcast.owner.store.sqlite_file import AHEAD, flush_folder
 
@@ -122,7 +123,12 @@ class AheadFile:
         self._count = len(entries)
         if self._size < len(content):
             lost = len(content) - self._size
-            _log.warning("%s ends with %d bytes that are no whole entry: they are cut off", self.path, lost)
+            _log.warning(
+                "%s ends with %d bytes that are no whole entry: they are cut off",
+                self.path,
+                lost,
+                extra=about("file_cut", path=self.path, bytes=lost),
+            )
             self._has_tail = True
             with contextlib.suppress(OSError):  # else before the next entry
                 self._cut()

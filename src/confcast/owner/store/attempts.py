@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confcast.errors import Problem
+from confcast.log_fields import about
 from confcast.owner.store.identity import identity
 
 _log = logging.getLogger("confcast.owner")
@@ -93,7 +94,12 @@ class Attempts:
         try:
             os.pwrite(self._fd, _NONE, 0)
         except OSError as error:
-            _log.error("the in-progress file %s could not be cleared: %s", self.path, error)
+            _log.error(
+                "the in-progress file %s could not be cleared: %s",
+                self.path,
+                error,
+                extra=about("file_not_written", path=self.path, error=error),
+            )
 
     def add(self, fingerprint: bytes) -> None:
         """Count the content that a load has read as attempted, whatever the load's result is.

@@ -22,6 +22,7 @@ import os
 import shutil
 from pathlib import Path
 
+from confcast.log_fields import about
 from confcast.owner.store.journal import Journal, TornJournal
 from confcast.owner.store.sqlite_file import companions
 from confcast.wire.files.owner_dirs import HANDOVER
@@ -85,7 +86,11 @@ def move_journal(journal: Journal, there: Path) -> None:
             with contextlib.closing(Journal(there)) as former:
                 journal.retire(former.high_water)
         except TornJournal as error:
-            _log.error("%s; it is replaced by the journal that this server has written since", error)
+            _log.error(
+                "%s; it is replaced by the journal that this server has written since",
+                error,
+                extra=about("journal_replaced", error=error),
+            )
     journal.copy_to(there)
 
 

@@ -17,6 +17,7 @@ import re
 import socket
 from pathlib import Path
 
+from confcast.log_fields import about
 from confcast.wire.files import whole_files
 
 FILE = "host_id"
@@ -42,7 +43,12 @@ def host_id(folder: Path) -> str:
     try:
         whole_files.put(folder, FILE, f"{made}\n".encode())
     except OSError as error:
-        _log.warning("the id of this host can't be kept in %s, and is made anew with each owner: %s", folder, error)
+        _log.warning(
+            "the id of this host can't be kept in %s, and is made anew with each owner: %s",
+            folder,
+            error,
+            extra=about("host_id_not_kept", path=folder, error=error),
+        )
     return made
 
 

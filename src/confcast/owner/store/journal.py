@@ -26,7 +26,6 @@ since a full disk can be read and not folded).
 
 from __future__ import annotations
 
-import logging
 import operator
 import time
 import zlib
@@ -37,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from confcast.owner.store import event_counts, kept_versions, made_from, masked_rows, operator_row
+from confcast.owner.store import event_counts, kept_versions, made_from, masked_rows, operator_row, store_log
 from confcast.owner.store.ahead_file import AheadFile, Entry
 from confcast.owner.store.entries import (
     EVENT,
@@ -62,7 +61,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal", "JournalError", "KeptVersion", "StateRow", "TornJournal", "VersionRow"]
 
-_log = logging.getLogger("confcast.journal")
 
 _TABLES = """
 CREATE TABLE newest(
@@ -331,7 +329,7 @@ class Journal:
 
     def renew_ahead(self) -> None:
         """Begin another ahead file, since this one was deleted; what waited in it is folded. Raises JournalError."""
-        _log.error("%s was deleted while in use: it is made anew", self._ahead.path)
+        store_log.made_anew(self._ahead.path)
         self.fold()
         self._ahead.renew()
 
@@ -432,7 +430,7 @@ class Journal:
         try:
             return _decode_fields(found[0]) if found else {}
         except (*UNDECODABLE, TypeError) as error:
-            _log.warning("the journal %s has a field table that can't be read: %s", self._database.path, error)
+            store_log.fields_unreadable(self._database.path, error)
             return {}
 
     # ---- the roster
@@ -542,7 +540,7 @@ class Journal:
                 with self._database.explained("written"):
                     self._ahead.remove()
         except JournalError as error:
-            _log.warning("what was written last stays in %s: %s", self._ahead.path, error)
+            store_log.stays_ahead(self._ahead.path, error)
         self._ahead.close()
         self._database.close()
 
@@ -575,7 +573,7 @@ class Journal:
                     return found
             except Unreadable as error:
                 if number not in self._reported:
-                    _log.warning("in the journal %s, %s", self._database.path, error)
+                    store_log.row_unreadable(self._database.path, error)
                 self._reported.add(number)
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from confcast.log_fields import about
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal
 from confcast.owner.store.recovery import try_to_write
@@ -35,7 +36,8 @@ def into_state_folder(runtime_dir: RuntimeDir, journal: Journal, open_journal: C
         fresh = open_journal()
     journal.close()
     try_to_write("end of the old journal", lambda: handover.delete_journal(small))
-    _log.info("the journal has moved into %s, which the former config owner has released", runtime_dir.state_folder)
+    text, folder = "the journal has moved into %s, which the former config owner has released", runtime_dir.state_folder
+    _log.info(text, folder, extra=about("journal_moved", path=folder))
     return fresh
 
 
@@ -52,5 +54,6 @@ def out_of_state_folder(runtime_dir: RuntimeDir, journal: Journal, open_journal:
         journal.copy_to(runtime_dir.journal)
         fresh = open_journal()
         journal.close()  # before the lock is released: what waits beside a journal is folded into it now
-    _log.info("the state folder is released for the next config owner; this one serves its last workers")
+    text = "the state folder is released for the next config owner; this one serves its last workers"
+    _log.info(text, extra=about("state_folder_released"))
     return fresh

@@ -12,6 +12,7 @@ import zlib
 
 import msgspec
 
+from confcast.log_fields import about
 from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.messages import UNDECODABLE
@@ -49,5 +50,9 @@ def read(ask: Ask, version: int) -> OperatorState:
             return _decode(body)
         except UNDECODABLE:  # written by a confcast that gave a field another type
             pass
-    _log.error("what people have set beside version %d is damaged: a hold and overrides are lost", version)
+    _log.error(
+        "what people have set beside version %d is damaged: a hold and overrides are lost",
+        version,
+        extra=about("operator_state_lost", version=version),
+    )
     return OperatorState()

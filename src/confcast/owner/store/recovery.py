@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from confcast.config.codec import digest
+from confcast.log_fields import about
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, StateRow, TornJournal, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
@@ -108,7 +109,9 @@ def try_to_write(what: str, write: Callable[[], None]) -> bool:
     try:
         write()
     except (JournalError, OSError, ValueError) as error:  # ValueError: a path in it that is no UTF-8
-        _log.error("the %s could not be written: %s", what, error)
+        _log.error(
+            "the %s could not be written: %s", what, error, extra=about("file_not_written", what=what, error=error)
+        )
         return False
     return True
 
@@ -167,7 +170,7 @@ def _notes(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_fil
     try:
         return goodbye_files.read(runtime_dir.folder, kind)
     except OSError as error:
-        _log.error("the notes of workers can't be read: %s", error)
+        _log.error("the notes of workers can't be read: %s", error, extra=about("notes_unreadable", error=error))
         return set()
 
 
@@ -177,14 +180,25 @@ def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal]
         # The in-progress file is made after the journal, in the same folder: if it is there, the journal was.
         lost = restarted or runtime_dir.in_progress_file.exists()
         if lost:
-            _log.error("the journal %s is gone; %s", runtime_dir.journal, _LOST)
+            _log.error(
+                "the journal %s is gone; %s",
+                runtime_dir.journal,
+                _LOST,
+                extra=about("journal_lost", path=runtime_dir.journal),
+            )
         return lost
     try:
         with contextlib.closing(open_journal()) as journal:
             journal.latest()
     except TornJournal as error:
         aside = runtime_dir.journal.with_name(f"journal.torn-{int(time.time())}")
-        _log.error("%s; it is kept as %s, and %s", error, aside.name, _LOST)
+        _log.error(
+            "%s; it is kept as %s, and %s",
+            error,
+            aside.name,
+            _LOST,
+            extra=about("journal_lost", path=aside, error=error),
+        )
         runtime_dir.journal.rename(aside)
         return True
     return False
@@ -194,7 +208,12 @@ def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: boo
     """Put the snapshot file's version, or a number from the clock, into a new journal. Raises JournalError."""
     saved = snapshot_file.load(folder) if restarted else None
     if saved is not None and digest(saved.payload) == saved.digest:
-        _log.warning("version %d is taken from the snapshot file in %s", saved.version, folder)
+        _log.warning(
+            "version %d is taken from the snapshot file in %s",
+            saved.version,
+            folder,
+            extra=about("version_recovered", path=folder, version=saved.version),
+        )
         _record(journal, saved)
     journal.retire(int(time.time()))
 
@@ -215,6 +234,7 @@ def catch_up(journal: Journal, folder: Path) -> None:
         known,
         saved.version,
         saved.version,
+        extra=about("version_recovered", path=folder, version=saved.version, journaled=known),
     )
     _record(journal, saved)
 

@@ -19,7 +19,6 @@ file for a new database, and deletes the log beside it).
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import stat
@@ -28,9 +27,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from confcast.errors import ConfcastError
+from confcast.owner.store import store_log
 from confcast.owner.store.identity import identity
-
-log = logging.getLogger("confcast.journal")
 
 _APPLICATION = 0x63666A31  # written as "cfj1" in the header: tells a journal from any other SQLite file
 _LAYOUT = 1
@@ -126,7 +124,7 @@ class Database:
         Raises JournalError.
         """
         if identity(self._log) != self._log_identity:
-            log.error("%s was deleted while in use: it is made anew", self._log)
+            store_log.made_anew(self._log)
             with self.explained("written"):
                 self.flush()  # on a full disk this raises, and closing would lose what is in the lost log
             self.reopen()
@@ -173,7 +171,7 @@ class Database:
         try:
             self._connection.close()
         except sqlite3.Error as error:
-            log.warning("the journal %s was left with its log: %s", self.path, error)
+            store_log.left_with_log(self.path, error)
 
     def _make(self, tables: str) -> None:
         """Make an empty database."""

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from confcast.log_fields import about
+
 _log = logging.getLogger("confcast.watch")
 
 _TABLE = Path("/proc/self/mountinfo")
@@ -30,6 +32,7 @@ def warn_of_mounted_files(paths: Iterable[Path]) -> None:
             "mounted as a single file (a Kubernetes subPath, or docker -v FILE:FILE): %s; what is put in the place of "
             "such a file outside is never seen here, neither by watching nor by a reload: mount the directory instead",
             ", ".join(map(str, found)),
+            extra=about("mounted_files", paths=found),
         )
 
 

@@ -20,6 +20,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
+from confcast.log_fields import about
+
 _log = logging.getLogger("confcast.watch")
 
 _ANYTHING = 0xFCE
@@ -86,7 +88,12 @@ def events_in(dirs: list[str], wakeup: Wakeup) -> DirEvents:
         try:
             libc = _libc()
         except Exception as error:  # whatever it is: without watches nothing would ever be noticed
-            _log.debug("inotify can't be called, so watchfiles is asked: %s: %s", type(error).__name__, error)
+            _log.debug(
+                "inotify can't be called, so watchfiles is asked: %s: %s",
+                type(error).__name__,
+                error,
+                extra=about("inotify_unusable", error=error),
+            )
         else:
             return Inotify(dirs, wakeup, libc)
     return Polled(dirs, wakeup)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from confcast.config.loader import ConfigLoader
 from confcast.config.source_set import follows, indexed
 from confcast.config.sources.one_load import takes_what_is_known
+from confcast.log_fields import about
 from confcast.owner.core.effects import Load
 
 _log = logging.getLogger("confcast.watch")
@@ -156,5 +157,10 @@ def _content_of(source: Any) -> bytes | None:
     try:
         return bytes(source.content_fingerprint())
     except (Exception, SystemExit) as error:
-        _log.debug("no fingerprint of %s: %s", type(source).__name__, type(error).__name__)
+        _log.debug(
+            "no fingerprint of %s: %s",
+            type(source).__name__,
+            type(error).__name__,
+            extra=about("no_fingerprint", source=type(source).__name__),
+        )
         return None

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from confcast.config.source_set import without_its_secrets
+from confcast.log_fields import about
 from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 
@@ -87,7 +88,11 @@ class Following:
             self._thread.start()
         except RuntimeError as error:
             self._thread = None
-            _log.error("nothing is followed, and only loads read the sources: %s", error)
+            _log.error(
+                "nothing is followed, and only loads read the sources: %s",
+                error,
+                extra=about("nothing_followed", error=error),
+            )
         else:
             self._begun.wait(_BEGIN_WITHIN)
 
@@ -149,7 +154,11 @@ class Following:
             except (SystemExit, KeyboardInterrupt) as error:  # of a follow()'s own task: it ends the run
                 self._on_stray_failure(loop, {"exception": error})
             except BaseException as error:
-                _log.critical("following has ended", exc_info=to_be_logged(error))
+                _log.critical(
+                    "following has ended",
+                    exc_info=to_be_logged(error),
+                    extra=about("nothing_followed", error=type(error).__name__),
+                )
                 break
         with self._lock:
             loop.close()
@@ -234,15 +243,26 @@ class Following:
         for source in self._sources.values():
             text = without_its_secrets(text, source)
         self.failures += 1
-        _log.error("a task that a source's follow() has made failed: %s", text)
+        _log.error(
+            "a task that a source's follow() has made failed: %s", text, extra=about("follow_failed", error=text)
+        )
 
 
 def _complain(source: Any, text: str) -> None:
     name = type(source).__name__
     if text == _RETURNED:
-        _log.error("the follow() of a %s has returned, and is begun anew: it must go on until it is cancelled", name)
+        _log.error(
+            "the follow() of a %s has returned, and is begun anew: it must go on until it is cancelled",
+            name,
+            extra=about("follow_begun_anew", source=name),
+        )
     else:
-        _log.error("the follow() of a %s failed, and is begun anew\n%s", name, Lines(text))
+        _log.error(
+            "the follow() of a %s failed, and is begun anew\n%s",
+            name,
+            Lines(text),
+            extra=about("follow_begun_anew", source=name),
+        )
 
 
 def _traceback_of(error: BaseException, source: Any) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from confcast.config.source_set import without_its_secrets
+from confcast.log_fields import about
 from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 from confcast.wire import programs
@@ -57,7 +58,12 @@ class Polling:
             try:
                 thread.start()
             except RuntimeError as error:
-                _log.error("%s is not polled, and only loads read it: %s", type(source).__name__, error)
+                _log.error(
+                    "%s is not polled, and only loads read it: %s",
+                    type(source).__name__,
+                    error,
+                    extra=about("source_not_polled", source=type(source).__name__, error=error),
+                )
             else:
                 self._threads.append(thread)
 
@@ -97,7 +103,12 @@ class Polling:
                 pause = _AFTER_A_FAILURE
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
                     trace = Lines(_traceback_of(error, source))
-                    _log.error("the poll of a %s failed, and is tried again\n%s", type(source).__name__, trace)
+                    _log.error(
+                        "the poll of a %s failed, and is tried again\n%s",
+                        type(source).__name__,
+                        trace,
+                        extra=about("poll_failed", source=type(source).__name__),
+                    )
             self._rest(pause)
 
     def _may_begin(self) -> bool:

@@ -36,6 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confcast.config.sources.disk import identity
+from confcast.log_fields import about
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.watch.dir_events import DirEvents, Wakeup, events_in
 from confcast.owner.watch.watched_dirs import MOST, Dirs, dirs_to_watch, entries_of
@@ -127,7 +128,10 @@ class Watcher:
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=2.0)
             if self._thread.is_alive():  # hangs in a read from a dead mount; the daemon thread ends with the process
-                log.warning("the watching thread did not end within 2 s: a file or its directory does not answer")
+                log.warning(
+                    "the watching thread did not end within 2 s: a file or its directory does not answer",
+                    extra=about("watch_hangs"),
+                )
 
     def _on_read(self, other: bool) -> None:
         """Wake the thread after a load has read content. Called in the loading thread.
@@ -147,7 +151,11 @@ class Watcher:
         try:
             return self._is_elsewhere()
         except BaseException as error:  # raised by a user's source; the watcher's thread gets it, too, and logs it
-            log.debug("the files to watch could not be asked for: %s", type(error).__name__)
+            log.debug(
+                "the files to watch could not be asked for: %s",
+                type(error).__name__,
+                extra=about("nothing_to_watch", error=type(error).__name__),
+            )
             return True
 
     # ---- the thread
@@ -162,7 +170,11 @@ class Watcher:
             except BaseException as error:  # raised by a user's source: sys.exit(), or a panic of a library in Rust
                 self._errors += 1
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
-                    log.error("watching failed, and goes on trying every second", exc_info=to_be_logged(error))
+                    log.error(
+                        "watching failed, and goes on trying every second",
+                        exc_info=to_be_logged(error),
+                        extra=about("watch_failed", error=type(error).__name__),
+                    )
                 self._watches.close()  # the watches may be what failed
                 self._wake.wait(_POLL_EVERY)
                 self._wake.clear()
@@ -239,7 +251,7 @@ class Watcher:
         """Log this text, at most once until the files have rested."""
         if not self._complained:
             self._complained = True
-            log.warning("%s", text)
+            log.warning("%s", text, extra=about("watch_warning", warning=text))
 
     def _stats(self) -> Stats:
         found: Stats = []
@@ -259,6 +271,7 @@ class Watcher:
                 path,
                 MOST,
                 self._recheck,
+                extra=about("too_many_files", path=path, limit=MOST, seconds=self._recheck),
             )
 
     def _watch_dirs(self) -> None:
@@ -356,4 +369,5 @@ class _DirectoryWatches:
                 "fs.inotify.max_user_watches and max_user_instances are the limits that can be raised",
                 ", ".join(self._dirs),
                 error,
+                extra=about("watch_by_content", error=error),
             )

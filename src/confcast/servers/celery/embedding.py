@@ -40,6 +40,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Unpack
 
 from confcast import ConfcastError, ConfigLoader, NotAttached
+from confcast.log_fields import about
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.celery import hup, log, tasks
 from confcast.servers.common import internals, launching
@@ -140,7 +141,12 @@ class _Embedding:
         launching.warn_of_no_replica(_log, name, _installed)
         if not forks:
             self._attach_or_leave()
-        _log.info("confcast: configuration %r is reloaded in every process by kill -HUP %d", name, os.getpid())
+        _log.info(
+            "confcast: configuration %r is reloaded in every process by kill -HUP %d",
+            name,
+            os.getpid(),
+            extra=about("server_ready", name=name, pid=os.getpid()),
+        )
 
     # ---- in the process that runs tasks
 
@@ -183,7 +189,7 @@ class _Embedding:
         text = f"confcast: this process can't attach and exits: {type(why).__name__}: {why}"
         if self.manager.is_mine():
             launching.refuse(text, launching.COULD_NOT_START, self._output.report)
-        _log.error("%s", text)
+        _log.error("%s", text, extra=about("worker_not_attached", reason=text))
         time.sleep(_RESPAWN_PAUSE)
         sys.exit(1)
 
@@ -195,7 +201,10 @@ def pool_has_started(*, forks: bool) -> bool:
     """Called by the step: take over HUP and attach, in a worker with owners. Returns whether. Raises SystemExit."""
     mine = _mine()
     if mine and not hup.set_handler(_reload):
-        _log.warning("confcast: SIGHUP will not reload: a handler can be set in the main thread only")
+        _log.warning(
+            "confcast: SIGHUP will not reload: a handler can be set in the main thread only",
+            extra=about("no_signal_handler"),
+        )
     hup.unblock()
     for embedding in mine:
         embedding.tick(forks=forks)

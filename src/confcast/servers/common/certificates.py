@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from confcast.log_fields import about
+
 StrPath = str | os.PathLike[str]
 Context = ssl.SSLContext
 
@@ -157,20 +159,31 @@ class Renewal:
         if not made:
             if self._without_contexts:
                 self._served = present
-                self._log.warning("confcast: %s", self._without_contexts)
+                self._log.warning(
+                    "confcast: %s",
+                    self._without_contexts,
+                    extra=about("certificate_not_renewed", reason=self._without_contexts),
+                )
             return
         try:
             self._check()
             fresh = [(context, make()) for context, make in made]
         except Exception as error:  # a user's function may raise anything
             why = error if isinstance(error, Unusable) else f"{type(error).__name__}: {error}"
-            self._log.error("confcast: the TLS certificate stays as it is: %s", why)
+            self._log.error(
+                "confcast: the TLS certificate stays as it is: %s",
+                why,
+                extra=about("certificate_not_renewed", reason=why),
+            )
             return
         for context, other in fresh:
             if other is not context:  # a user's function may keep its context, and renew it itself
                 context.sni_callback = _handing_over_to(other)
         self._served = present
-        self._log.info(" ".join(["confcast: new connections get the renewed TLS certificate", *self._paths[:1]]))
+        self._log.info(
+            " ".join(["confcast: new connections get the renewed TLS certificate", *self._paths[:1]]),
+            extra=about("certificate_renewed"),
+        )
 
 
 def absolute(path: StrPath) -> str:

@@ -31,6 +31,7 @@ from confcast import (
     Replica,
     declared,
 )
+from confcast.log_fields import about
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common.owners import NO_OWNER
 from confcast.wire import option_flags
@@ -255,7 +256,12 @@ def warn_of_no_replica(
     if name not in names:
         others = ", ".join(repr(each) for each in names if each not in installed)
         hint = f"; declared here: {others}: {way}" if others else ""
-        log.warning("confcast: no Replica named %r is declared in this worker%s", name, hint)
+        log.warning(
+            "confcast: no Replica named %r is declared in this worker%s",
+            name,
+            hint,
+            extra=about("no_replica", name=name),
+        )
 
 
 class Worker(NamedTuple):

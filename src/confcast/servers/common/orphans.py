@@ -14,6 +14,8 @@ import select
 import signal
 import threading
 
+from confcast.log_fields import about
+
 _log = logging.getLogger("confcast.servers")
 
 _INTERVAL = 0.5
@@ -33,7 +35,7 @@ def _run(master: int) -> None:
     _sleep_while_it_lives(master)
     while os.getppid() == master:
         pause.wait(_INTERVAL)
-    _log.error("the master %d is dead: this worker ends, too", master)
+    _log.error("the master %d is dead: this worker ends, too", master, extra=about("master_dead", pid=master))
     os.kill(os.getpid(), signal.SIGTERM)
     pause.wait(_GRACE)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -44,7 +46,9 @@ def _sleep_while_it_lives(master: int) -> None:
     try:
         pidfd = os.pidfd_open(master)
     except (AttributeError, OSError) as error:
-        _log.debug("the end of the master is looked for twice a second: %s", error)
+        _log.debug(
+            "the end of the master is looked for twice a second: %s", error, extra=about("master_polled", error=error)
+        )
         return
     try:
         if os.getppid() == master:  # else it was dead before, and the pid may be another process's

@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable, Collection
 from types import FrameType
 
+from confcast.log_fields import about
 from confcast.servers.common import log_files, signals
 from confcast.servers.common.certificates import Certificate, Unusable
 from confcast.servers.common.launching import Embedded, Worker
@@ -98,6 +99,7 @@ class Reloading:
             files,
             self._server,
             signals.full_reload_of(os.getpid()),
+            extra=about("server_ready", name=self._embedded.name, pid=os.getpid()),
         )
 
     # ---- called in the master's loop
@@ -127,11 +129,18 @@ class Reloading:
         Raises:
             CalledOff: The owner can't start, so no worker may be replaced. The reason was logged.
         """
-        self._log.info("confcast: full reload: the config owner of the new code starts first, then new workers")
+        self._log.info(
+            "confcast: full reload: the config owner of the new code starts first, then new workers",
+            extra=about("full_reload"),
+        )
         try:
             return self._next_generation()
         except CalledOff as why:
-            self._log.error("confcast: the full reload is called off, and every worker stays as it is\n%s", why)
+            self._log.error(
+                "confcast: the full reload is called off, and every worker stays as it is\n%s",
+                why,
+                extra=about("full_reload_called_off", reason=why),
+            )
             raise
 
     def end(self, before: Collection[int], now: Collection[int]) -> bool:
@@ -149,7 +158,10 @@ class Reloading:
         if kept and kept.issuperset(now):
             if successor is not None:
                 self.owners.call_off(successor)
-            self._log.error("confcast: the full reload is called off, for no new worker serves; the old ones go on")
+            self._log.error(
+                "confcast: the full reload is called off, for no new worker serves; the old ones go on",
+                extra=about("full_reload_called_off", reason="no new worker serves"),
+            )
             return False
         if kept:
             self._log.error(
@@ -158,6 +170,7 @@ class Reloading:
                 len(kept),
                 len(before),
                 signals.full_reload_of(os.getpid()),
+                extra=about("full_reload_partial", kept=len(kept), workers=len(before)),
             )
         if successor is not None:
             self.owners.replace(successor, kept)
@@ -181,6 +194,7 @@ class Reloading:
                 "confcast: the master has imported %s, and forks its workers, so that they have its old code; the "
                 "config owner stays as it is. New code of it takes a restart",
                 module,
+                extra=about("old_code", module=module),
             )
             return None
         made: list[Worker] = []
@@ -196,7 +210,7 @@ class Reloading:
 
     def _open_anew(self, workers: Collection[int]) -> None:
         for words in log_files.reopen():
-            self._log.error("confcast: the log file %s", words)
+            self._log.error("confcast: the log file %s", words, extra=about("log_file_not_reopened", reason=words))
         usable = self._look_at_certificate()
         number = signal.SIGHUP if usable or signals.FULL_RELOAD is None else signals.FULL_RELOAD
         for pid in workers:
@@ -209,7 +223,11 @@ class Reloading:
             return True
         words = self._certificate.look()
         if words is not None:
-            self._log.error("confcast: the TLS certificate stays as it is: %s", words)
+            self._log.error(
+                "confcast: the TLS certificate stays as it is: %s",
+                words,
+                extra=about("certificate_not_renewed", reason=words),
+            )
         elif not self._in_place and self._certificate.renewed and not self._has_logged_renewal:
             self._has_logged_renewal = True
             self._log.warning(
@@ -217,5 +235,6 @@ class Reloading:
                 "workers do, by %s",
                 self._server,
                 signals.full_reload_of(os.getpid()),
+                extra=about("certificate_not_renewed"),
             )
         return self._certificate.usable

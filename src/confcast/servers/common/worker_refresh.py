@@ -21,6 +21,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from confcast.log_fields import about
 from confcast.servers.common import log_files
 
 
@@ -65,8 +66,8 @@ class Refresh:
         try:
             act()
         except Exception:
-            self._log.exception("confcast: what a signal asked for was not done")
+            self._log.exception("confcast: what a signal asked for was not done", extra=about("signal_failed"))
 
     def _log_files(self) -> None:
         for words in log_files.reopen():
-            self._log.error("confcast: the log file %s", words)
+            self._log.error("confcast: the log file %s", words, extra=about("log_file_not_reopened", reason=words))

@@ -21,6 +21,7 @@ from granian import _signals
 from granian.log import logger
 
 from confcast import BuildError, ConfcastError, Replica, SchemaMismatch
+from confcast.log_fields import about
 from confcast.middleware import asgi, wsgi
 from confcast.middleware.headers import OfMultidict
 from confcast.middleware.replicas import RequestPin, is_failure, pin_all
@@ -109,7 +110,7 @@ def _pinned(app: Any, interface: str, replicas: list[Replica[Any]]) -> Any:
 
 
 def _leave(why: str) -> NoReturn:
-    _log.error("this worker can't attach and exits: %s", why)
+    _log.error("this worker can't attach and exits: %s", why, extra=about("worker_not_attached", reason=why))
     time.sleep(_LONGER_THAN_A_CRASH_LOOP)
     sys.exit(1)
 
@@ -186,7 +187,9 @@ def _served(master: int) -> Iterator[None]:
         yield
     except ConfcastError as error:
         how = f": {signals.full_reload_of(master)}" if isinstance(error, SchemaMismatch) else ""
-        _log.error("this worker can't attach and exits: %s%s", error, how)
+        _log.error(
+            "this worker can't attach and exits: %s%s", error, how, extra=about("worker_not_attached", reason=error)
+        )
         if isinstance(error, SchemaMismatch | BuildError):
             time.sleep(_LONGER_THAN_A_CRASH_LOOP)
         sys.exit(1)

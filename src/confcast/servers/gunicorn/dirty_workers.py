@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from confcast import Replica
+from confcast.log_fields import about
 from confcast.middleware.replicas import pin_all
 from confcast.servers.common import signals
 from confcast.servers.common.owners import CalledOff
@@ -151,7 +152,7 @@ def copy_stash(arbiter: Any, socket: str) -> None:
                 arbiter.stash_tables[name] = dict(former.table(name).items())
     except Exception as error:  # the former arbiter is dead, or hangs; only the stash is lost
         words = "confcast: the stash of the former dirty arbiter is lost, or a part of it: %s: %s"
-        arbiter.log.warning(words, type(error).__name__, error)
+        arbiter.log.warning(words, type(error).__name__, error, extra=about("stash_lost", error=error))
 
 
 # ---- in a dirty worker
@@ -229,7 +230,7 @@ class DirtyArbiters:
             if os.getpid() != server.pid:  # this is the arbiter, which ends
                 raise
             words = "confcast: no new dirty arbiter could be started: %s: %s"
-            server.log.error(words, type(error).__name__, error)
+            server.log.error(words, type(error).__name__, error, extra=about("dirty_arbiter_not_started", error=error))
             _forget_unborn(server)
 
     def send(self, number: signal.Signals) -> None:

@@ -47,6 +47,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from confcast import ConfcastError, ConfigLoader
+from confcast.log_fields import about
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common import internals, launching, signals
 from confcast.servers.common.owners import CalledOff
@@ -133,6 +134,7 @@ class _Embedding:
                 "confcast: configuration %r is new in the conf file; its owner starts with gunicorn only, by an "
                 "upgrade (USR2) or a restart",
                 self.name,
+                extra=about("configuration_new", name=self.name),
             )
 
     def pre_fork(self, server: Any, worker: Any) -> None:
@@ -196,6 +198,7 @@ class _Embedding:
             self.name,
             server.pid,
             signals.full_reload_of(server.pid),
+            extra=about("server_ready", name=self.name, pid=server.pid),
         )
 
     def on_exit(self, server: Any) -> None:
@@ -237,6 +240,7 @@ class _Embedding:
                 "stays as it is. New code of it takes an upgrade (USR2) or a restart",
                 module,
                 self._imported or "by a hook",
+                extra=about("old_code", module=module),
             )
             return None
         os.environ.update(app.cfg.env)  # gunicorn does so next, and the owner's environment is a source
@@ -322,7 +326,11 @@ def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
-        server.log.error("confcast: the full reload is called off, and every worker stays as it is\n%s", why)
+        server.log.error(
+            "confcast: the full reload is called off, and every worker stays as it is\n%s",
+            why,
+            extra=about("full_reload_called_off", reason=why),
+        )
 
 
 def _run_conf_file(run: Callable[[], None]) -> None:
@@ -347,7 +355,7 @@ def _report(server: Any, text: str) -> None:
     launching.report(text)
     with contextlib.suppress(AttributeError):  # this gunicorn may lack these very names
         if server.cfg.errorlog != "-":
-            server.log.error(text)
+            server.log.error(text, extra=about("not_started", reason=text))
     with contextlib.suppress(AttributeError):
         if server.pidfile is not None:
             server.pidfile.unlink()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from confcast import ConfcastError
+from confcast.log_fields import about
 from confcast.servers.common.owners import CalledOff, Manager, Owners
 
 
@@ -41,7 +42,9 @@ class Generations(Owners):
             try:
                 self.present.pause()
             except ConfcastError as error:
-                server.log.error("confcast: the upgrade is called off: %s", error)
+                server.log.error(
+                    "confcast: the upgrade is called off: %s", error, extra=about("upgrade_called_off", reason=error)
+                )
                 self._repeat_request()
                 return
             self._upgrading = True
@@ -59,7 +62,9 @@ class Generations(Owners):
             self._upgrading = False
             self._resume()
             server.log.warning(
-                "confcast: the new master is gone: configuration %r is loaded by this one again", self.present.name
+                "confcast: the new master is gone: configuration %r is loaded by this one again",
+                self.present.name,
+                extra=about("upgrade_called_off", name=self.present.name),
             )
 
 

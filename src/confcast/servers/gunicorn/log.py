@@ -18,6 +18,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from confcast.log_fields import about
+
 _STANDARD_ERROR = 2
 
 
@@ -87,7 +89,9 @@ def keep_files_that_can_t_be_reopened(log: Any) -> None:
             check_files()
             reopen()
         except OSError as error:
-            log.error("confcast: the log files stay as they are: %s", error)
+            log.error(
+                "confcast: the log files stay as they are: %s", error, extra=about("log_file_not_reopened", error=error)
+            )
 
     log.reopen_files = reopen_files
 
@@ -97,7 +101,8 @@ def warn_of_a_daemon_without_a_log(server: Any) -> None:
     if server.cfg.daemon and not file_of(server) and not server.cfg.enable_stdio_inheritance:
         server.log.warning(
             "confcast: the config owner of a daemon logs into the errorlog file, and there is none: what became of a "
-            "reload is told by `python -m confcast status` only"
+            "reload is told by `python -m confcast status` only",
+            extra=about("owner_output_lost"),
         )
 
 

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from confcast.log_fields import about
 from confcast.servers.common import signals
 from confcast.servers.gunicorn import log
 from confcast.servers.gunicorn.conf_file import ConfFile, is_said_elsewhere
@@ -114,7 +115,13 @@ class MasterSignals:
         if changes.names:
             what = "confcast: %s has changed since gunicorn ran it (%s): what has changed there takes %s"
             names = ", ".join(changes.names)
-            self._server.log.warning(what, self.conf.path, names, signals.full_reload_of(self._server.pid))
+            self._server.log.warning(
+                what,
+                self.conf.path,
+                names,
+                signals.full_reload_of(self._server.pid),
+                extra=about("conf_file_changed", path=self.conf.path),
+            )
 
     def _take_over(self, workers: int) -> None:
         server = self._server
@@ -123,19 +130,38 @@ class MasterSignals:
             why = (
                 "confcast: there are %d workers, as the command line or GUNICORN_CMD_ARGS says; %d in %s has no effect"
             )
-            server.log.warning(why, before, workers, self.conf.path)
+            server.log.warning(
+                why,
+                before,
+                workers,
+                self.conf.path,
+                extra=about("number_of_workers_stays", path=self.conf.path, workers=before),
+            )
         elif workers != before:
             server.cfg.set("workers", workers)
             server.num_workers = workers + self._recycling.extra
             what = "confcast: there are %d workers from now on, as %s says, and no longer %d"
-            server.log.info(what, workers, self.conf.path, before)
+            server.log.info(
+                what,
+                workers,
+                self.conf.path,
+                before,
+                extra=about("number_of_workers", path=self.conf.path, workers=workers),
+            )
 
     def _try(self, what: str, act: Callable[[], object], *, trace: bool = False) -> None:
         """Call a function, and log its failure: no HUP may end the server, whatever a user's hook or a disk does."""
         try:
             act()
         except Exception as error:
-            self._server.log.error("confcast: %s: %s: %s", what, type(error).__name__, error, exc_info=trace)
+            self._server.log.error(
+                "confcast: %s: %s: %s",
+                what,
+                type(error).__name__,
+                error,
+                exc_info=trace,
+                extra=about("signal_failed", error=error),
+            )
 
 
 def with_signals_unblocked(pre_fork: Callable[[Any, Any], object]) -> Callable[[Any, Any], None]:
@@ -175,7 +201,7 @@ def _give(path: str, descriptor: int, server: Any) -> None:
             "what it leads to is not given to the workers' user, who may not be able to open it. Let the conf file "
             "name the file itself"
         )
-        server.log.warning(words, file)
+        server.log.warning(words, file, extra=about("log_file_not_given", path=file))
 
 
 def _followed(file: Path) -> Path:

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from confcast.log_fields import about
 from confcast.servers.gunicorn.worker import is_of
 
 _NOTES = 65536
@@ -67,6 +68,7 @@ class Recycling:
             server.log.warning(
                 "confcast: worker %d has served its max_requests and stays: a new worker could not attach",
                 self._served[0],
+                extra=about("worker_stays", pid=self._served[0]),
             )
         if not server.num_workers:  # WINCH: all must leave
             self.extra = 0
@@ -129,14 +131,18 @@ class Recycling:
         if not self._asked:
             self._asked = True
             text = "confcast: %d requests are served: leaving when all other workers are attached"
-            worker.log.info(text, worker.max_requests)
+            worker.log.info(text, worker.max_requests, extra=about("worker_leaves", requests=worker.max_requests))
             self._note(worker, "s")
 
     def _note(self, worker: Any, kind: str) -> None:
         try:
             os.write(self._notes_w, b"%s%d " % (kind.encode(), os.getpid()))
         except OSError as error:  # the master is gone, or has read nothing for so long that the pipe is full
-            worker.log.warning("confcast: the master can't be told how this worker is: %s", error)
+            worker.log.warning(
+                "confcast: the master can't be told how this worker is: %s",
+                error,
+                extra=about("master_deaf", error=error),
+            )
 
 
 class _Number(int):

@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
+from confcast.log_fields import about
 from confcast.middleware import aiohttp, asgi, wsgi
 from confcast.servers.common import signals
 from confcast.servers.common.certificates import Renewal
@@ -85,7 +86,9 @@ def import_schema(worker: Any, loader: ConfigLoader[Any]) -> None:
         schema = loader.schema
     except Exception as error:  # the user's module may raise anything
         _leave(worker, f"the schema can't be imported: {type(error).__name__}: {error}")
-    worker.log.debug("confcast: the schema is %s.%s", schema.__module__, schema.__qualname__)
+    worker.log.debug(
+        "confcast: the schema is %s.%s", schema.__module__, schema.__qualname__, extra=about("schema_imported")
+    )
 
 
 def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
@@ -114,7 +117,7 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
     else:
         what = "a tornado application" if is_of("tornado", app) else f"the worker class {type(worker).__qualname__}"
         words = "confcast: the requests of %s are not pinned: each should be served within pin() of its Replica"
-        worker.log.warning(words, what)
+        worker.log.warning(words, what, extra=about("requests_not_pinned", what=what))
 
 
 def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
@@ -183,6 +186,8 @@ def is_derived(package: str, cls: type) -> bool:
 
 
 def _leave(worker: Any, why: str) -> NoReturn:
-    worker.log.error("confcast: this worker can't attach and exits: %s", why)
+    worker.log.error(
+        "confcast: this worker can't attach and exits: %s", why, extra=about("worker_not_attached", reason=why)
+    )
     time.sleep(_RESPAWN_PAUSE)
     sys.exit(1)

@@ -18,6 +18,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from signal import SIGTERM
 from typing import Any
 
+from confcast.log_fields import about
 from confcast.servers.common import launching
 from confcast.servers.hypercorn.worker import Serve
 
@@ -47,7 +48,12 @@ class WorkerProcess(SpawnProcess):
         """Wait for its end until `deadline` (of `time.monotonic`), then kill it; the log has `timeout`, in seconds."""
         super().join(max(0.0, deadline - time.monotonic()))
         if super().exitcode is None:
-            _log.error("worker %d did not end within %g s: killed", self.pid, timeout)
+            _log.error(
+                "worker %d did not end within %g s: killed",
+                self.pid,
+                timeout,
+                extra=about("worker_killed", pid=self.pid, seconds=timeout),
+            )
             self.kill()
             super().join()
 
@@ -58,7 +64,12 @@ class WorkerProcess(SpawnProcess):
         if status is None or self._deadline is None:
             return status
         if not self._ended and status not in (0, -SIGTERM):
-            _log.warning("worker %d, which was replaced, has ended with status %d", self.pid, status)
+            _log.warning(
+                "worker %d, which was replaced, has ended with status %d",
+                self.pid,
+                status,
+                extra=about("worker_ended", pid=self.pid, status=status),
+            )
         self._ended = True
         return 0
 

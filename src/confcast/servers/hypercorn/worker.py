@@ -19,6 +19,7 @@ from hypercorn.app_wrappers import WSGIWrapper
 from hypercorn.utils import load_application
 
 from confcast import ConfcastError, Replica
+from confcast.log_fields import about
 from confcast.middleware import asgi, wsgi
 from confcast.servers.common import launching, orphans, signals
 from confcast.servers.common.certificates import Renewal
@@ -100,5 +101,5 @@ def _served() -> Iterator[None]:
     try:
         yield
     except ConfcastError as error:
-        _log.error("this worker can't attach and exits: %s", error)
+        _log.error("this worker can't attach and exits: %s", error, extra=about("worker_not_attached", reason=error))
         sys.exit(1)

@@ -30,6 +30,7 @@ from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import SIGNALS
 
+from confcast.log_fields import about
 from confcast.servers.common import launching, signals
 from confcast.servers.common.launching import Embedded
 from confcast.servers.common.owners import CalledOff
@@ -89,6 +90,7 @@ def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
             embedded.name,
             os.getpid(),
             " and the TLS certificate is renewed" if config.is_ssl else "",
+            extra=about("server_ready", name=embedded.name, pid=os.getpid()),
         )
         config.load_app()  # before there is a loop, as uvicorn does: some applications run one at import
         server = _Alone(config)
@@ -179,7 +181,7 @@ class Reloads:
     def _run(self) -> None:
         while (number := signal.sigwait(signals.RELOADS)) and not self._over:
             if number == signal.SIGHUP:
-                _log.info("Received SIGHUP, reloading the configuration.")
+                _log.info("Received SIGHUP, reloading the configuration.", extra=about("signal_received", signal="HUP"))
             self._reloading.on_signal(number)
         self._woken.wait()  # a HUP may end the loop before __exit__ sends its own: this thread must still exist then
 
@@ -231,5 +233,6 @@ def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
 def _log_that_it_takes_a_restart() -> None:
     _log.warning(
         "confcast: SIGRTMIN does nothing here: this server is one process, and new code takes a restart of it; with "
-        "--workers 2 its workers can be replaced"
+        "--workers 2 its workers can be replaced",
+        extra=about("no_full_reload"),
     )

@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from uvicorn import Config
 
 from confcast import ConfcastError, Replica, SchemaMismatch
+from confcast.log_fields import about
 from confcast.middleware import asgi, wsgi
 from confcast.servers.common import certificates, launching, orphans, signals
 from confcast.servers.common.certificates import Certificate, Renewal
@@ -112,7 +113,9 @@ class EmbeddedConfig(Config):
             self._leave(f"the schema can't be imported: {type(error).__name__}: {error}")
 
     def _leave(self, why: str) -> NoReturn:
-        _log.error("confcast: this worker can't attach and exits: %s", why)
+        _log.error(
+            "confcast: this worker can't attach and exits: %s", why, extra=about("worker_not_attached", reason=why)
+        )
         if self.workers > 1:
             time.sleep(_RESPAWN_PAUSE)
             # The master pings the worker twice a second, and waits five seconds for an answer, which a worker in a long

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from confcast.errors import OwnerUnavailable
+from confcast.log_fields import about
 from confcast.texts import printable
 from confcast.wire.address import address_variable, is_name
 from confcast.wire.files import lasting_address, owner_dirs
@@ -152,7 +153,14 @@ def _meant(name: str | None, warns: bool) -> list[OwnerDir]:
         if meant := owner_dirs.meant(name, found):
             if warns and len(meant) == 1 < (several := len(owner_dirs.eligible(name, found))):
                 text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
-                _log.warning(text, several, meant[0].label, meant[0].address, meant[0].master)
+                _log.warning(
+                    text,
+                    several,
+                    meant[0].label,
+                    meant[0].address,
+                    meant[0].master,
+                    extra=about("several_owners", name=meant[0].label, address=meant[0].address),
+                )
             return meant
     return []
 

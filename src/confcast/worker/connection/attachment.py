@@ -25,6 +25,7 @@ from confcast.errors import (
     ProtocolError,
     first_of,
 )
+from confcast.log_fields import about
 from confcast.texts import printable
 from confcast.wire.files import inherited_snapshot
 from confcast.wire.files.inherited_snapshot import Inherited
@@ -206,7 +207,12 @@ class Attachment(Generic[T]):
             self._resources.build_present(trial.snapshot)
         except BuildError as error:
             reason = "; ".join(map(str, error.problems))
-            _log.error("version %d, which is on trial, can't be used here: %s", trial.snapshot.version, reason)
+            _log.error(
+                "version %d, which is on trial, can't be used here: %s",
+                trial.snapshot.version,
+                reason,
+                extra=about("trial_not_usable", name=self._name, version=trial.snapshot.version, reason=reason),
+            )
             self._link.send(Unhealthy(trial.snapshot.version, reason))
 
     def set_trial_aside(self, trial: Trial[Any] | None) -> bool:
@@ -309,13 +315,22 @@ class Attachment(Generic[T]):
         """Note that no more versions will come: `open` raises if it waits; otherwise the reason is logged."""
         self._terminated = why
         if self._arrived.is_set():
-            _log.error("%s; this process keeps what it has", self._explain(0.0))
+            _log.error(
+                "%s; this process keeps what it has",
+                self._explain(0.0),
+                extra=about("owner_not_followed", name=self._name),
+            )
         self._arrived.set()
 
     def next_owner_refused(self, address: str, refused: Refused) -> None:
         """Log that an owner refused this process: it may be another application's, or have another schema."""
         why = self._refusal(refused, address)
-        _log.error("the config owner at %s is not followed: %s; this process keeps what it has", address, why)
+        _log.error(
+            "the config owner at %s is not followed: %s; this process keeps what it has",
+            address,
+            why,
+            extra=about("owner_not_followed", name=self._name, address=address, reason=why),
+        )
 
     # ---- what the machine needs
 
@@ -366,12 +381,19 @@ class Attachment(Generic[T]):
 
     def _open_saved(self, saved: Saved) -> T | None:
         if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:
-            _log.warning("the snapshot file is torn or of another schema; waiting for the config owner")
+            _log.warning(
+                "the snapshot file is torn or of another schema; waiting for the config owner",
+                extra=about("snapshot_file_not_used", name=self._name),
+            )
             return None
         try:
             return self._codec.decode(saved.payload)
         except ProtocolError as error:
-            _log.warning("the snapshot file can't be used: %s", error)
+            _log.warning(
+                "the snapshot file can't be used: %s",
+                error,
+                extra=about("snapshot_file_not_used", name=self._name, error=error),
+            )
             return None
 
     def _inherited(self) -> tuple[Inherited | None, str]:

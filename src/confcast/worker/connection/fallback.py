@@ -14,6 +14,7 @@ import logging
 import time
 from pathlib import Path
 
+from confcast.log_fields import about
 from confcast.wire.files import goodbye_files
 
 _log = logging.getLogger("confcast.worker")
@@ -57,7 +58,11 @@ class Fallback:
         except OSError as error:
             if not folder.exists():
                 return  # the runtime directory is gone with its server, so no owner will read a note there
-            _log.warning("the next config owner may not know of this process, which serves without one: %s", error)
+            _log.warning(
+                "the next config owner may not know of this process, which serves without one: %s",
+                error,
+                extra=about("note_not_written", error=error),
+            )
 
     def finish(self) -> None:
         """Note that an owner has answered, or that this process serves without one from now on."""
@@ -75,4 +80,8 @@ def take_back(folder: Path, kind: goodbye_files.Kind) -> None:
     try:
         goodbye_files.take_back(folder, kind)
     except OSError as error:
-        _log.warning("a note for the next config owner can't be taken back: %s", error)
+        _log.warning(
+            "a note for the next config owner can't be taken back: %s",
+            error,
+            extra=about("note_not_written", error=error),
+        )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 
+from confcast.log_fields import about
 from confcast.worker.connection.discovery import OwnerFinder
 
 _log = logging.getLogger("confcast.worker")
@@ -58,7 +59,7 @@ class FollowedOwner:
         self._is_tried = self._has_served and self._finder.is_another(address)
         if self._finder.ambiguity not in ("", self._ambiguity):
             self._ambiguity = self._finder.ambiguity
-            _log.log(self._level(), "%s", self._ambiguity)
+            _log.log(self._level(), "%s", self._ambiguity, extra=about("several_owners", name=self._name))
         return address
 
     def received(self) -> None:
@@ -78,7 +79,13 @@ class FollowedOwner:
         self._has_served, self._is_tried = True, False
         if self._is_lost:
             self._is_lost = False
-            _log.log(self._level(), "a config owner of %r was found again, at %s", self._name, self.address)
+            _log.log(
+                self._level(),
+                "a config owner of %r was found again, at %s",
+                self._name,
+                self.address,
+                extra=about("owner_found", name=self._name, address=self.address),
+            )
 
     def is_missing(self) -> None:
         """Note that no owner has answered, which the caller has logged: only the next owner's answer is logged here."""
@@ -91,7 +98,14 @@ class FollowedOwner:
         self._is_lost = True
         self._ambiguity = ""
         text = "the config owner of %r at %s is gone: this process goes on with version %d, and looks for the next one"
-        _log.log(self._level(), text, self._name, self.address, version)
+        _log.log(
+            self._level(),
+            text,
+            self._name,
+            self.address,
+            version,
+            extra=about("owner_lost", name=self._name, address=self.address, version=version),
+        )
 
     def _level(self) -> int:
         return logging.WARNING if self._finder.beside else logging.INFO

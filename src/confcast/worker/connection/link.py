@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from confcast.errors import ConfcastError, ProtocolError
+from confcast.log_fields import about
 from confcast.wire.files import goodbye_files, lasting_address, snapshot_file
 from confcast.wire.files.inherited_snapshot import Inherited
 from confcast.wire.framing import Deframer, frame
@@ -223,7 +224,11 @@ class Link:
                 return  # no owner has run there, or none ever will
             goodbye_files.write(self._folder, "left")
         except OSError as error:
-            _log.warning("the next config owner will wait for this process, which has left: %s", error)
+            _log.warning(
+                "the next config owner will wait for this process, which has left: %s",
+                error,
+                extra=about("note_not_written", error=error),
+            )
         connection = self._connect(self.address)
         if connection is not None:
             self._send_goodbye(connection)
@@ -285,7 +290,10 @@ class Link:
                 self._converse(connection)
             self._serve_without_if_due(None)
         except Exception:
-            _log.exception("the pipe to the config owner is opened anew after a fault in confcast")
+            _log.exception(
+                "the pipe to the config owner is opened anew after a fault in confcast",
+                extra=about("pipe_fault", name=self._hello[0]),
+            )
 
     def _connect(self, address: str) -> socket.socket | None:
         if not address:
@@ -293,7 +301,11 @@ class Link:
         try:
             connection = self._opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:
-            _log.warning("can't connect to the config owner: %s", error)
+            _log.warning(
+                "can't connect to the config owner: %s",
+                error,
+                extra=about("owner_not_reached", name=self._hello[0], error=error),
+            )
             return None
         limit_sending(connection, self._fallback.limit(_SEND_TIMEOUT) or _SEND_TIMEOUT)
         name, schema = self._hello
@@ -324,7 +336,11 @@ class Link:
             self._lose()
         except (OSError, ProtocolError) as error:
             if not self._stop.is_set():  # else `close()` has ended the pipe, which raises here if threads are green
-                _log.warning("the pipe to the config owner broke: %s", error)
+                _log.warning(
+                    "the pipe to the config owner broke: %s",
+                    error,
+                    extra=about("pipe_broke", name=self._hello[0], error=error),
+                )
         finally:
             self._greeted.clear()
             with self._sending:
@@ -401,7 +417,7 @@ class Link:
         """Carry out an effect other than Reply and Swap. Returns whether the pipe stays open."""
         match effect:
             case Warn(text):
-                _log.warning("%s", text)
+                _log.warning("%s", text, extra=about("starts_on_refused_version", name=self._hello[0], warning=text))
             case Renumber(new):
                 self._listener.renumbered(new)
             case Slot():
@@ -415,7 +431,11 @@ class Link:
             case Deliver(answer):
                 self._deliver(answer)
             case Disconnect(reason):
-                _log.info("the pipe to the config owner is opened anew: %s", reason)
+                _log.info(
+                    "the pipe to the config owner is opened anew: %s",
+                    reason,
+                    extra=about("pipe_opened_anew", name=self._hello[0], reason=reason),
+                )
                 return False
             case Terminate():
                 self._stop.set()
@@ -481,14 +501,23 @@ class Link:
         if self._stop.is_set():  # `close()` was called meanwhile: the held version stays
             return
         if (held := self._machine.held) is not None:
-            _log.warning("no config owner answers: going on with version %d", held.version)
+            _log.warning(
+                "no config owner answers: going on with version %d",
+                held.version,
+                extra=about("no_owner", name=self._hello[0], version=held.version),
+            )
             self._serve_without()
             self._listener.caught_up()
             return
         for saved, whence in self._saved_versions():
             if (config := self._open_saved(saved)) is not None:
                 held = self._machine.adopt(Held(saved.version, saved.digest, config))
-                _log.warning("no config owner answers: starting on version %d, %s", held.version, whence)
+                _log.warning(
+                    "no config owner answers: starting on version %d, %s",
+                    held.version,
+                    whence,
+                    extra=about("no_owner", name=self._hello[0], version=held.version),
+                )
                 self._serve_without()
                 self._listener.swapped(None, held)
                 return

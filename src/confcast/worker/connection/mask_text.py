@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from confcast.log_fields import about
+
 _log = logging.getLogger("confcast.worker")
 
 
@@ -28,5 +30,9 @@ def masker(schema: type, instead: str, *configs: Any) -> Callable[[str], str]:
     try:
         return secrets_masked(codec_of(schema), *configs)
     except Exception as fault:
-        _log.warning("a text of the application's is left out: its secrets can't be found (%s)", type(fault).__name__)
+        _log.warning(
+            "a text of the application's is left out: its secrets can't be found (%s)",
+            type(fault).__name__,
+            extra=about("text_left_out", error=type(fault).__name__),
+        )
         return lambda text: instead

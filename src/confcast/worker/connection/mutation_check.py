@@ -17,6 +17,7 @@ from typing import Any
 
 from confcast.config.codec import Codec, digest
 from confcast.errors import NotCarried
+from confcast.log_fields import about
 from confcast.worker.connection.mask_text import masked
 
 _log = logging.getLogger("confcast.worker.debug")
@@ -85,4 +86,5 @@ class Guard:
             " it: make a changed copy instead, or freeze the schema",
             self._name,
             what,
+            extra=about("changed_in_place", name=self._name),
         )

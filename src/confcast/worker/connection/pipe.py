@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 
+from confcast.log_fields import about
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import Message, ToWorker, decode_to_worker, encode
 
@@ -83,4 +84,4 @@ def shut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError as error:
-        _log.debug("the pipe had ended already: %s", error)
+        _log.debug("the pipe had ended already: %s", error, extra=about("pipe_ended", error=error))

@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from confcast.log_fields import about
 from confcast.texts import printable
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.derived.building import awaited_on, is_running_here, text_of
@@ -201,7 +202,11 @@ class Closing:
                 thread.start()
         except RuntimeError as error:  # the next swap tries again
             self._thread = None
-            _log.error("what is derived of former versions is closed later: %s", error)
+            _log.error(
+                "what is derived of former versions is closed later: %s",
+                error,
+                extra=about("no_thread", what="closing", error=error),
+            )
 
     def _run(self, wakeups: queue.SimpleQueue[None], starter: int) -> None:
         block_signals(starter)
@@ -349,7 +354,12 @@ class Closing:
 
     def _failed(self, thing: Thing, why: str) -> None:
         thing.derived.failed_closes += 1
-        _log.error("%s of a former version could not be closed: %s", thing.derived.name, printable(why))
+        _log.error(
+            "%s of a former version could not be closed: %s",
+            thing.derived.name,
+            printable(why),
+            extra=about("not_closed", derived=thing.derived.name, error=why),
+        )
 
 
 def _due(thing: Thing) -> float:

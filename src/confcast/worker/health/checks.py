@@ -21,6 +21,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from confcast.log_fields import about
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.async_library import is_async
 from confcast.worker.derived.building import awaited_on, is_running_here, text_of
@@ -61,7 +62,12 @@ class Check:
         """Log once why it is not called."""
         if why != self._skipped:
             self._skipped = why
-            _log.warning("the health check %s is not called: %s", self.name, why)
+            _log.warning(
+                "the health check %s is not called: %s",
+                self.name,
+                why,
+                extra=about("check_not_called", check=self.name, reason=why),
+            )
 
 
 class Call:
@@ -176,7 +182,11 @@ class Round:
             why = call.make(self._replica, self._loop, self._seconds)
         except BaseException as error:  # sys.exit() in a check must not end the thread
             if call.is_about_its_loop(error):
-                _log.info("the health check %s has no answer: its event loop ends", call.check.name)
+                _log.info(
+                    "the health check %s has no answer: its event loop ends",
+                    call.check.name,
+                    extra=about("check_without_answer", check=call.check.name),
+                )
                 return
             why = said_by(error)
         if why and not call.was_told:

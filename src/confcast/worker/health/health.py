@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from confcast.errors import NotAttached
+from confcast.log_fields import about
 from confcast.texts import printable
 from confcast.wire.messages import Counts, Message, Unhealthy
 from confcast.wire.signal_mask import application_signals, block_signals
@@ -119,7 +120,11 @@ class Health:
             snapshot = self._replica.snapshot
         except NotAttached:
             self.complaints.made += 1
-            _log.warning("replica %r has no version that could be unhealthy: it is not attached", self._name)
+            _log.warning(
+                "replica %r has no version that could be unhealthy: it is not attached",
+                self._name,
+                extra=about("complaint_without_version", name=self._name),
+            )
             return
         provider = self._replica._provider
         if provider is None or not provider.heard(snapshot.version, text):
@@ -202,7 +207,11 @@ class Health:
             with application_signals():  # the new thread inherits the mask of the thread that starts it
                 thread.start()
         except RuntimeError as error:  # the next thing to be said tries again
-            _log.error("what is said against a version is told later: %s", error)
+            _log.error(
+                "what is said against a version is told later: %s",
+                error,
+                extra=about("no_thread", what="complaints", error=error),
+            )
             return
         self._thread = thread
 
@@ -255,7 +264,11 @@ class Health:
         try:
             self._runner = self._runner or Runner()
         except RuntimeError as error:
-            _log.error("the health checks are called later: %s", error)
+            _log.error(
+                "the health checks are called later: %s",
+                error,
+                extra=about("no_thread", what="health checks", error=error),
+            )
             return
         self._runner.begin(Round(self._replica, list(self._checks), judged, self._bound(), self.deadline, self._speak))
 
@@ -296,7 +309,13 @@ class Health:
             if not complaint.was_logged:
                 complaint.was_logged = True
                 owner = "the config owner is told" if is_told else "no config owner answers; the next one is told"
-                _log.warning("version %d is unhealthy (%s): %s", complaint.version, owner, text)
+                _log.warning(
+                    "version %d is unhealthy (%s): %s",
+                    complaint.version,
+                    owner,
+                    text,
+                    extra=about("unhealthy", version=complaint.version, reason=text),
+                )
             if is_told:
                 self.complaints.sent(complaint, more, now)
 
@@ -304,7 +323,9 @@ class Health:
         if self.complaints.dropped and not self._dropping_was_logged:
             self._dropping_was_logged = True
             text = "more than %d different reasons against a version at once: the others are only counted. Are there "
-            _log.warning(text + "numbers in them that differ each time?", MOST)
+            _log.warning(
+                text + "numbers in them that differ each time?", MOST, extra=about("complaints_left_out", limit=MOST)
+            )
 
     def _text(self, complaint: Complaint, times: int) -> str:
         masked = self._masked(complaint.reason, "a reason whose secrets can't be found", complaint.config)

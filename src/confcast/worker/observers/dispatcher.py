@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from confcast.log_fields import about
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.observers.delivery import Delivery, Masked, Pair
 from confcast.worker.observers.record import ObserverRecord, Run
@@ -174,7 +175,7 @@ class Observers:
             with application_signals():  # the new thread inherits the mask of the thread that swaps
                 thread.start()
         except RuntimeError as error:  # no thread can be started: the swap still counts, and the next call tries again
-            _log.error("observers are called later: %s", error)
+            _log.error("observers are called later: %s", error, extra=about("no_thread", what="observers", error=error))
             return
         self._thread, self._former = thread, None
 

@@ -23,6 +23,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
 
 from confcast.errors import NotCarried
+from confcast.log_fields import about
 from confcast.texts import Lines, printable
 from confcast.tracebacks import from_the_application
 from confcast.worker.async_library import is_ending
@@ -144,19 +145,26 @@ class Subscription:
         raised = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
         shown = delivery.masked(self._joined.masked, raised, kind)
         text = delivery.masked(self._joined.masked, _text_of(error), "") if shown != kind else ""
-        delivery.failed(printable(f"{kind}: {text}" if text else kind)[:_LONGEST])
+        told = printable(f"{kind}: {text}" if text else kind)[:_LONGEST]
+        delivery.failed(told)
+        extra = about("observer_raised", observer=self.name, error=told)
         message = "observer %s raised; the configuration is applied all the same"
         if shown == raised and trace is not None:
-            _log.error(message, self.name, exc_info=error.with_traceback(trace))
+            _log.error(message, self.name, exc_info=error.with_traceback(trace), extra=extra)
         else:  # the exception is left out: handlers would write what is masked, or frames of confcast
-            _log.error(f"{message}\n%s", self.name, Lines(shown.rstrip()))
+            _log.error(f"{message}\n%s", self.name, Lines(shown.rstrip()), extra=extra)
 
     def unreachable(self, failed: Callable[[str], None]) -> None:
         """End the subscription, whose event loop is closed; log and count this once."""
         why = "the event loop that it was to be called on is closed"
         failed(why)  # called first: the owner does not wait for a subscription that has ended
         self._joined.end(self)
-        _log.error("observer %s is unsubscribed: %s", self.name, why)
+        _log.error(
+            "observer %s is unsubscribed: %s",
+            self.name,
+            why,
+            extra=about("observer_unsubscribed", observer=self.name, reason=why),
+        )
 
     def _send(self, on_loop: OnLoop, delivery: Delivery) -> None:
         if not on_loop.put(delivery):

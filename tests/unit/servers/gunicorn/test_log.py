@@ -44,7 +44,7 @@ class Log:
         self.handler.close()
         self.handler.stream = self.handler._open()
 
-    def error(self, words: str, *args: object) -> None:
+    def error(self, words: str, *args: object, **_: object) -> None:
         self._said.append(words % args)
 
 

@@ -41,7 +41,7 @@ def give(path: Path) -> list[str]:
     log = SimpleNamespace(
         error_log=SimpleNamespace(handlers=[handler]),
         access_log=SimpleNamespace(handlers=[logging.StreamHandler()]),
-        warning=lambda words, *values: said.append(words % values),
+        warning=lambda words, *values, extra: said.append(words % values),
     )
     try:
         _give_to_workers(SimpleNamespace(cfg=cfg, log=log))
