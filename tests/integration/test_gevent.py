@@ -69,3 +69,24 @@ def test_a_greenlet_has_the_pin_that_is_handed_on_and_the_program_ends_without_a
         "outlives the pin": [1, 2],
     }
     assert [line for line in run.stderr.splitlines() if "confcast app:" not in line] == []
+
+
+ALONE = """
+from gevent import monkey; monkey.patch_all()
+import os, signal, subprocess, sys
+from confcast import ConfigLoader, ConfigReloadManager
+from tests.support.settings import SCHEMA
+
+assert subprocess.Popen.__module__ == "gevent.subprocess"
+with ConfigReloadManager(ConfigLoader(SCHEMA, sys.argv[1]), watch=False, instrument_owner=False) as manager:
+    assert manager.reload()
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    assert manager.reload()
+"""
+
+
+def test_an_owner_that_is_not_instrumented_is_started_by_none_of_gevent_s_functions(config: Path) -> None:
+    write(config, 1)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", ALONE, str(config)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, timeout=50, check=True)

@@ -2,8 +2,8 @@
 
 A debugger that follows child processes puts functions of its own in the place of `fork_exec`; a profiler or an agent
 wraps `Popen.__init__`. Each changes a command that starts a Python, so that the tool starts first. For an owner that is
-not to be instrumented, a second module is made from the files of `subprocess` and `_posixsubprocess`, which nobody has
-changed: the modules that other code imports stay as they are.
+not to be instrumented, second modules are made from the files of `subprocess`, `_posixsubprocess` and `os`, which
+nobody has changed: the modules that other code imports stay as they are.
 
 Rejected: undoing each tool's changes (they are private, and other threads start programs meanwhile), and
 `os.posix_spawn` (it can't close the descriptors that a server made inheritable, and debuggers replace it, too).
@@ -30,10 +30,12 @@ def started(command: Command, arguments: list[str], **how: Any) -> subprocess.Po
         arguments: What it gets besides its own.
         **how: As `Popen` takes it.
     """
-    popen = subprocess.Popen if command.instrument else untouched_popen()
-    changed = not command.instrument and command.path is not None  # else the program could not be given them back
-    environment = surroundings.without_doors(os.environ) if changed else None
-    return popen([*command.arguments, *arguments], stdin=subprocess.DEVNULL, env=environment, **how)
+    words = [*command.arguments, *arguments]
+    if command.instrument:
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, **how)  # noqa: S603 - our program, our arguments
+    frozen = command.path is None  # such a program could not be given back what is left out
+    environment = dict(os.environ) if frozen else surroundings.without_doors(os.environ)
+    return untouched_popen()(words, stdin=subprocess.DEVNULL, env=environment, **how)
 
 
 def content(command: Command) -> bytes | None:
@@ -49,7 +51,8 @@ def untouched_popen() -> type[subprocess.Popen[bytes]]:
     import _posixsubprocess  # here: most owners don't need it
 
     fresh = _made_again(subprocess)
-    vars(fresh)["_fork_exec"] = _made_again(_posixsubprocess).fork_exec
+    # gevent's os.close() closes later: Popen would read for ever from a pipe whose other end it has closed itself.
+    vars(fresh).update(_fork_exec=_made_again(_posixsubprocess).fork_exec, os=_made_again(os))
     return cast("type[subprocess.Popen[bytes]]", fresh.Popen)
 
 
