@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError
@@ -15,7 +15,7 @@ from confcast.master.manager import ConfigReloadManager, former_variable
 from confcast.master.start import fresh_loader
 from confcast.wire.address import address_variable
 from confcast.wire.messages import Reload, ReloadEvent, StatsRequest
-from confcast.wire.options import checked
+from confcast.wire.options import EmbeddedOptions, checked
 from confcast.worker.client.connection_per_call import AddressClient
 
 T = TypeVar("T")
@@ -30,16 +30,14 @@ class EmbeddedManager(ConfigReloadManager[T]):
         return self
 
     @staticmethod
-    def find_afresh(
-        path: str, executable: str | os.PathLike[str] | None = None, *, instrument_owner: bool = True
-    ) -> ConfigLoader[Any]:
+    def find_afresh(path: str, **options: Unpack[EmbeddedOptions]) -> ConfigLoader[Any]:
         """Find a loader as `ConfigLoader.find` does, in a new process, under the code that is on disk now.
 
-        This process imports nothing, and the loader can only be given to a manager. The arguments beside the path are
-        options of that manager. Raises ConfigError, ValueError.
+        This process imports nothing, and the loader can only be given to a manager. The options are that manager's:
+        those that say how a process is started are followed, and checked. Raises ConfigError, ValueError.
         """
-        options = checked({"executable": executable, "instrument_owner": instrument_owner})
-        return fresh_loader.find_afresh(path, options.executable, instrument=options.instrument_owner)
+        found = checked({name: value for name, value in options.items() if name in ("executable", "instrument_owner")})
+        return fresh_loader.find_afresh(path, found.executable, instrument=found.instrument_owner)
 
     def pause(self) -> None:
         """Have the owner load no more, since a next generation of this server begins.

@@ -172,7 +172,7 @@ class Serving:
         present = self._present()
         for plug_in in self._plug_ins:
             plug_in.starts(self)
-        loader = EmbeddedManager.find_afresh(self._loader, self._options.get("executable"))
+        loader = EmbeddedManager.find_afresh(self._loader, **self._options)
         self.manager = EmbeddedManager(loader, **self._options, enable_signal_handler=False)
         for plug_in in self._plug_ins:
             plug_in.prepares(self)

@@ -73,10 +73,7 @@ class Line(NamedTuple):
 
     def find_afresh(self) -> ConfigLoader[Any]:
         """The loader under the code that is on disk now, found by another process. Raises ConfigError."""
-        options = self.options
-        return EmbeddedManager.find_afresh(
-            self.path, options.get("executable"), instrument_owner=options.get("instrument_owner", True)
-        )
+        return EmbeddedManager.find_afresh(self.path, **self.options)
 
     def _found(self, find: Callable[[str], ConfigLoader[Any]]) -> ConfigLoader[Any]:
         try:
