@@ -53,13 +53,16 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a bar is missed")
     parser.add_argument("--servers", metavar="NAME", nargs="*", help="only compare servers; these, or all of them")
     parser.add_argument("--fleet", metavar="NAME", nargs="*", help="only fleets: these parts or engines, or all")
-    parser.add_argument("--quick", action="store_true", help="with --servers or --fleet: a trial of some minutes")
+    parser.add_argument("--around", metavar="PART", nargs="*", help="only metrics, admin and page: these parts, or all")
+    parser.add_argument("--quick", action="store_true", help="with one of these three: a trial of some minutes")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
     if options.servers is not None:
         return _servers(parser, options)
     if options.fleet is not None:
         return _told(_fleet(parser, options), options)
+    if options.around is not None:
+        return _told(_around(parser, options), options)
     if options.drawn_from is not None and options.plot is None:
         parser.error("--from: only with --plot")
     if options.plot is not None:
@@ -87,6 +90,15 @@ def _fleet(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list
     parts = [part for part in fleet.PARTS if part in options.fleet] or [*fleet.PARTS]
     engines = [engine for engine in fleet.ENGINES if engine in options.fleet] or [*fleet.ENGINES]
     return fleet.measure(fleet.QUICK if options.quick else fleet.FULL, engines, parts)
+
+
+def _around(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Row]:
+    from benchmarks import around
+
+    if unknown := set(options.around) - set(around.PARTS):
+        parser.error(f"--around: there is no {', '.join(sorted(unknown))}; there are {', '.join(around.PARTS)}")
+    parts = [part for part in around.PARTS if part in options.around] or [*around.PARTS]
+    return around.measure(around.QUICK if options.quick else around.FULL, parts)
 
 
 def _plot(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
