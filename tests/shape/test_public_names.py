@@ -226,7 +226,7 @@ FIELDS = {
     ],
     "VersionInfo": ["version", "timestamp", "digest", "origin", "who", "reason", "good", "restorable"],
     "Waiting": ["pid", "since", "function", "source"],
-    "Who": ["uid", "pid", "command"],
+    "Who": ["uid", "pid", "command", "actor"],
 }
 
 RESULTS = {

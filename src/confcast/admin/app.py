@@ -108,7 +108,9 @@ class Admin:
         expect = expected(request.headers.get("if-match")) if route.changes else None
         body = await bodies.read(request, route.body, self._limits)
         owner = await self._owners.find(request.query_params.get("owner"))
-        done = await self._asked(owner.address, lambda: Outcome(owner.client(), route.do, body, expect))
+        done = await self._asked(
+            owner.address, lambda: Outcome(owner.client(f"admin token {token.name}"), route.do, body, expect)
+        )
         _log.info("%s: %s: %s", token.name, route.command, done.event.result)
         response: Response = done.response()
         return response

@@ -13,8 +13,11 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from confcast.admin.calls import Calls
 from confcast.admin.problems import ProblemError, unavailable
@@ -22,6 +25,7 @@ from confcast.errors import OwnerUnavailable
 from confcast.wire import processes
 from confcast.wire.address import address_variable
 from confcast.wire.files import owner_dirs
+from confcast.wire.messages import Answer, Operation, Reload, Request
 from confcast.worker.client import known_owners, which_owner
 from confcast.worker.client.owner_client import OwnerClient
 
@@ -67,9 +71,31 @@ class Owner(NamedTuple):
     address: str
     master: int
 
-    def client(self) -> OwnerClient:
-        """A client for one thread."""
-        return OwnerClient(self.address, self.name)
+    def client(self, actor: str = "") -> OwnerClient:
+        """A client for one thread; `actor`: for whom it calls, as the history has it."""
+        return ActingClient(self.address, self.name, actor)
+
+
+class ActingClient(OwnerClient):
+    """A client that says in each call for whom it calls.
+
+    Args:
+        address: The path of the control socket.
+        name: The configuration's name.
+        actor: For whom; empty: for nobody else.
+    """
+
+    def __init__(self, address: str, name: str, actor: str) -> None:
+        super().__init__(address, name)
+        self._actor = actor
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        def acting(number: int) -> Request:
+            asked = make(number)
+            calls = isinstance(asked, Reload | Operation)
+            return msgspec.structs.replace(asked, actor=self._actor) if calls else asked
+
+        return super()._ask(acting, timeout)
 
 
 class Owners:

@@ -24,6 +24,7 @@ from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, line, table, when
 from confcast.cli.versions import caller, count
 from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo, Who
+from confcast.worker.client.status_data import provisional_parts
 
 _EARLIER = 10
 """How many entries `--follow` begins with, unless `-n` says it."""
@@ -137,7 +138,7 @@ def report(stats: dict[str, Any], found: list[Entry]) -> Report:
     rows = [_row(each, stats["version"]) for each in found]
     lines = table(header, rows) if rows else ["the history is empty"]
     lines += provisional.told(stats)
-    data = {"version": stats["version"], **provisional.provisional_parts(stats), "history": found}
+    data = {"version": stats["version"], **provisional_parts(stats), "history": found}
     return Report(ExitCode.DONE, "\n".join(lines), data)
 
 

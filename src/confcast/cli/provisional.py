@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from confcast.cli.report import line, user_name, when
-from confcast.worker.client.status_data import provisional_parts as provisional_parts
-from confcast.worker.client.status_data import undone as undone
+from confcast.cli.report import caller_name, line, when
 
 _MOST_SHOWN = 10
 """How many canaries, and how many texts of evidence, are listed."""
@@ -91,6 +89,6 @@ def _on_probation(stats: dict[str, Any]) -> str:
 
 def _asked_for(given: dict[str, Any]) -> str:
     """By whom, and why, as far as that is known."""
-    by = "" if given.get("who") is None else f" by {user_name(given['who']['uid'])}"
+    by = "" if given.get("who") is None else f" by {caller_name(given['who']['uid'], given['who'].get('actor', ''))}"
     why = f": {line(given['reason'])}" if given.get("reason") else ""
     return f"; asked for{by}{why}" if by or why else ""

@@ -142,6 +142,11 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def caller_name(uid: int, actor: str = "") -> str:
+    """Who called, in words: the user, and for whom its process says that it called."""
+    return f"{user_name(uid)}, for {line(actor)}" if actor else user_name(uid)
+
+
 def as_json(data: Any, *, indent: int = 2) -> str:
     """One JSON document, indented; with -1, on one line. A Struct becomes an object with all of its fields."""
     return printable_json(msgspec.json.format(msgspec.json.encode(whole(data)), indent=indent).decode())

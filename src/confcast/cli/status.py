@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from confcast.cli import owners, provisional
 from confcast.cli.reload import shown_change
-from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
+from confcast.cli.report import ExitCode, Report, caller_name, failing_observers, line, table, when
 from confcast.errors import ConfcastError, more
 from confcast.wire.messages import Change, ReloadEvent, Status, WorkerStatus
 from confcast.worker.client import status_data
@@ -170,7 +170,7 @@ def _since(status: Status | None) -> list[str]:
     """The line for when the version that runs was committed, by whom, and why."""
     if status is None or not status.since:
         return []
-    by = "" if status.who is None else f" by {owners.user_name(status.who.uid)}"
+    by = "" if status.who is None else f" by {caller_name(status.who.uid, status.who.actor)}"
     why = f": {line(status.reason)}" if status.reason else ""
     return [f"since    {when(status.since)}, {line(status.origin or '?')}{by}{why}"]
 
@@ -231,7 +231,7 @@ def _pending(stats: dict[str, Any]) -> list[str]:
 def _why(given: dict[str, Any]) -> str:
     """By whom, and why, as far as that is known."""
     who = given.get("who")
-    by = "" if who is None else f", by {owners.user_name(who['uid'])}"
+    by = "" if who is None else f", by {caller_name(who['uid'], who.get('actor', ''))}"
     return by + (f": {line(given['reason'])}" if given.get("reason") else "")
 
 

@@ -10,9 +10,10 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners, provisional
-from confcast.cli.report import ExitCode, Report, spoken, table, when
+from confcast.cli.report import ExitCode, Report, caller_name, spoken, table, when
 from confcast.texts import shortened
 from confcast.wire.messages import VersionInfo, Who
+from confcast.worker.client.status_data import provisional_parts
 
 _LONGEST_COMMAND = 40
 _TRIES = 5
@@ -59,7 +60,7 @@ def report(stats: dict[str, Any], versions: list[VersionInfo]) -> Report:
         what = "1 version is" if lost == 1 else f"{lost} versions are"
         lines.append(f"{what} of another schema, or the content is damaged: --json says which (restorable)")
     lines += provisional.told(stats)
-    data = {"version": stats["version"], **provisional.provisional_parts(stats), "versions": versions}
+    data = {"version": stats["version"], **provisional_parts(stats), "versions": versions}
     return Report(ExitCode.DONE, "\n".join(lines), data)
 
 
@@ -73,7 +74,7 @@ def caller(who: Who | None) -> str:
     """Who called, in words; `-` if nobody did, or it is not known."""
     if who is None:
         return "-"
-    user = owners.user_name(who.uid)
+    user = caller_name(who.uid, who.actor)
     if not who.pid:
         return f"{user}, in another pid namespace"
     command = f": {shortened(spoken(who.command), _LONGEST_COMMAND)}" if who.command else ""

@@ -501,13 +501,19 @@ def _same(value: Any, other: Any) -> bool:
 
 def _by(who: Who) -> str:
     """The caller's program, in brackets; of confcast's own command the verb, too. No argument: one may be a secret."""
-    words = who.command.split()
+    program = _program(who.command)
+    inside = ", ".join(filter(None, [program, f"for {who.actor}" if who.actor else ""]))
+    return f" ({inside})" if inside else ""
+
+
+def _program(command: str) -> str:
+    words = command.split()
     names = [word.rpartition("/")[2] for word in words]
     if "confcast" in names:
         rest = names[names.index("confcast") + 1 :]
-        verb = next((word for word in rest if word in ("set", "unset", "check", "rollback")), "")
-        return f" (confcast {verb})" if verb else " (confcast)"
-    return f" ({names[0]})" if names else ""
+        verb = next((word for word in rest if word in ("set", "unset", "check", "rollback", "admin")), "")
+        return f"confcast {verb}".rstrip()
+    return names[0] if names else ""
 
 
 def _unfit(value: Any) -> str:

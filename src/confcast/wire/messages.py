@@ -178,7 +178,8 @@ class Reload(Message, frozen=True):
     `reason`: why, in the caller's words; the owner shortens it. `force`: past a hold and past refused content.
     `expect`: the version that must run when the load begins; None: any. `confirm_within`: the seconds from the commit
     within which Confirm must come, or all that was committed since the window was opened is undone; 0.0: no window.
-    `allow`: the names of the guards that may trip. `canary`: how it is tried; None: as the manager says.
+    `allow`: the names of the guards that may trip. `canary`: how it is tried; None: as the manager says. `actor`: for
+    whom the process calls, as it says itself, for the history; empty: for nobody else.
     """
 
     id: int
@@ -190,13 +191,14 @@ class Reload(Message, frozen=True):
     confirm_within: float = 0.0
     allow: tuple[str, ...] = ()
     canary: Canary | None = None
+    actor: str = ""
 
 
 class Check(WithSecrets, Message, frozen=True):
     """Load, and have every worker vote, then drop all of it; answered by Outcome, whose event is a dry run's.
 
     `values`: as in Set: what setting them would bring; empty: what a reload would bring. `files`: contents in the place
-    of those of the sources' files, by name or path.
+    of those of the sources' files, by name or path. `actor`: as in Reload.
     """
 
     SHOWN = ("id",)
@@ -204,18 +206,21 @@ class Check(WithSecrets, Message, frozen=True):
     id: int
     values: dict[str, Any] = msgspec.field(default_factory=dict)
     files: dict[str, bytes] = msgspec.field(default_factory=dict)
+    actor: str = ""
 
 
 class Rollback(Message, frozen=True):
     """Go back to a kept version, and hold it until Resume; answered by Outcome.
 
-    `version`: its number; None: the newest good one before that whose content runs. `expect`, `reason`: as in Reload.
+    `version`: its number; None: the newest good one before that whose content runs. `expect`, `reason`,
+    `actor`: as in Reload.
     """
 
     id: int
     version: int | None = None
     expect: int | None = None
     reason: str = ""
+    actor: str = ""
 
 
 LONGEST_TTL = 10 * 365 * 86400.0
@@ -226,7 +231,7 @@ class Set(WithSecrets, Message, frozen=True):
     """Put these values above all sources, from this version on; answered by Outcome.
 
     `values`: by dotted key, texts or plain data, secrets included; never shown. `ttl`: seconds after which they end, at
-    most `LONGEST_TTL`; None: no end. `expect`, `reason`, `confirm_within`, `allow`: as in Reload.
+    most `LONGEST_TTL`; None: no end. `expect`, `reason`, `confirm_within`, `allow`, `actor`: as in Reload.
     """
 
     SHOWN = ("id",)
@@ -238,10 +243,11 @@ class Set(WithSecrets, Message, frozen=True):
     reason: str = ""
     confirm_within: float = 0.0
     allow: tuple[str, ...] = ()
+    actor: str = ""
 
 
 class Unset(WithSecrets, Message, frozen=True):
-    """End the overrides of these dotted keys; answered by Outcome. `expect`, `reason`: as in Reload."""
+    """End the overrides of these dotted keys; answered by Outcome. `expect`, `reason`, `actor`: as in Reload."""
 
     SHOWN = ("id",)
 
@@ -249,28 +255,32 @@ class Unset(WithSecrets, Message, frozen=True):
     keys: tuple[str, ...]
     expect: int | None = None
     reason: str = ""
+    actor: str = ""
 
 
 class Resume(Message, frozen=True):
     """End a hold, and load the sources, even content that was undone; answered by Outcome.
 
-    `expect`, `reason`: as in Reload.
+    `expect`, `reason`, `actor`: as in Reload.
     """
 
     id: int
     expect: int | None = None
     reason: str = ""
+    actor: str = ""
 
 
 class Confirm(Message, frozen=True):
     """Keep what runs: close the window that a `confirm_within` has opened; answered by Outcome.
 
-    `version`: the version that the caller has seen run; 0: whatever runs. `reason`: as in Reload.
+    `version`: the version that the caller has seen run; 0: whatever runs. `reason`, `actor`: as in
+    Reload.
     """
 
     id: int
     version: int = 0
     reason: str = ""
+    actor: str = ""
 
 
 class StatsRequest(Message, frozen=True):

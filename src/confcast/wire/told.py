@@ -17,11 +17,13 @@ class Who(msgspec.Struct, frozen=True):
         uid: Its user.
         pid: The process id, as the owner sees it; 0 for a process of a pid namespace that the owner does not see.
         command: Its command line, shortened; empty if the system does not say, or the process had exited.
+        actor: For whom that process called, as it says itself: `admin token ops`; empty: for nobody else.
     """
 
     uid: int
     pid: int
     command: str = ""
+    actor: str = ""
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,7 @@ import pytest
 from confcast.cli import operations, reload, status
 from confcast.cli.arguments import assignment, duration, on_the_command_line
 from confcast.cli.report import ExitCode
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
+from confcast.wire.messages import Change, ReloadResult, WorkerStatus
 from tests.unit.cli.test_report import event
 
 
@@ -134,17 +134,3 @@ def test_the_status_says_what_people_have_set():
     assert lines[4].startswith("set      a.b, since "), "it has no effect, and so no value"
     assert "the schema has no such key" in lines[5]
     assert status._operated({}) == []
-
-
-@pytest.mark.parametrize(
-    ("last", "state"),
-    [
-        (event(), "held"),
-        (event(ReloadResult.HELD), "held"),
-        (event(ReloadResult.VALIDATION_FAILED), "refused"),
-        (event(ReloadResult.FILE_NOT_FOUND), "unreadable"),
-        (None, "held"),
-    ],
-)
-def test_sources_that_are_not_followed_are_not_said_to_be_applied(last: ReloadEvent | None, state):
-    assert status._state(last, {"held": {"version": 1}}) == state

@@ -11,6 +11,7 @@ from confcast.cli import commands, history, overview, provisional, reload, statu
 from confcast.cli.report import as_json, when
 from confcast.errors import OwnerUnavailable, Problem
 from confcast.wire.messages import Change, ReloadResult, VersionInfo, Who, WorkerStatus
+from confcast.worker.client.status_data import without_clocks
 from tests.unit.cli.test_overview import APP, COMMANDS
 from tests.unit.cli.test_report import OWNER, STATS, event
 
@@ -96,13 +97,7 @@ def test_status_shows_an_open_window_and_programs_get_its_parts():
 
 
 def test_status_shows_what_nobody_confirmed_while_what_was_put_back_runs():
-    undone = provisional.undone([UNDONE], 7, None)
-    assert undone == f"{EVIDENCE}; what was good before was put back at {when(1.0)}"
-    loaded = event(version=6, previous_version=5, confirm_by=DEADLINE)
-    assert provisional.undone([UNDONE, loaded], 7, UNDONE) == f"{undone}; `confcast resume` loads what the sources say"
-    assert f"undone   {undone}" in status.report(OWNER, STATS, event(), [], undone=undone).text.splitlines()
-    assert provisional.undone([event(version=8), UNDONE], 8, UNDONE) == ""
-    assert provisional.undone([event()], 7, None) == ""
+    assert "undone   in words" in status.report(OWNER, STATS, event(), [], undone="in words").text.splitlines()
 
 
 def test_an_undo_that_took_back_what_the_sources_say_is_shown_as_their_refusal():
@@ -232,7 +227,7 @@ def test_followed_requests_are_no_change_and_evidence_is():
     told = status.report(OWNER, TRIED, ON_TRIAL, []).data
     later = status.report(OWNER, {**TRIED, "trial": {**TRIAL, "requests": 18}}, ON_TRIAL, []).data
     worse = status.report(OWNER, {**TRIED, "evidence": [DIED]}, ON_TRIAL, []).data
-    assert status._without_clocks(told) == status._without_clocks(later) != status._without_clocks(worse)
+    assert without_clocks(told) == without_clocks(later) != without_clocks(worse)
 
 
 def test_status_shows_a_probation_and_what_speaks_against_the_version():

@@ -9,7 +9,7 @@ import pytest
 
 from confcast.cli import owners, reload, status, versions
 from confcast.cli.owners import OwnerClient
-from confcast.cli.report import ExitCode, as_json, line, spoken, table, when
+from confcast.cli.report import ExitCode, as_json, caller_name, line, spoken, table, when
 from confcast.errors import Problem
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, VersionInfo, Who, WorkerStatus
 
@@ -67,6 +67,11 @@ def test_json_has_every_field_and_takes_names_that_are_no_text():
 )
 def test_a_command_is_shown_as_a_person_types_it(command, shown):
     assert spoken(command) == shown
+
+
+def test_a_caller_is_the_user_and_for_whom_its_process_says_that_it_called():
+    assert caller_name(0) == "root"
+    assert caller_name(0, "admin token\x1b ops") == "root, for admin token\\x1b ops"
 
 
 # ---- reload

@@ -115,6 +115,7 @@ TO_OWNER: list[Any] = [
     Reload(1, "command", None, "a new limit"),
     Reload(1, "call", None, "a bad night", True, 3),
     Reload(1, "call", confirm_within=600.0),
+    Reload(1, "call", actor="admin token ops"),
     Reload(1, "call", allow=("shrinks:upstreams",), canary=Canary("25%", seconds=60.0, by="entity")),
     Check(1),
     Check(1, {"a.b": 3}),

@@ -34,7 +34,7 @@ from confcast.errors import ProtocolError
 from confcast.log_fields import about
 from confcast.owner.core.effects import Drained, PipeEnded, Received
 from confcast.owner.loop.bounded_answers import frame_of
-from confcast.texts import shortened
+from confcast.texts import printable, shortened
 from confcast.wire import processes
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.listener import Peer, peer_of
@@ -81,6 +81,8 @@ _CALLS = frozenset({Reload, *get_args(Operation)})
 """What a person or a program asks for: a set, since each message is looked up, and to build a union takes 4 µs."""
 _LONGEST_COMMAND = 200
 """How many characters are kept of a caller's command line."""
+_LONGEST_ACTOR = 100
+"""How many are kept of whom it says that it calls for."""
 _ROOT = 0
 
 Post = Callable[[Received | Drained | PipeEnded], None]
@@ -138,7 +140,10 @@ class Pipe:
             command = processes.command(pid) if pid > 0 else ""
             who = without_values(Who(uid, pid, command))  # those that it sets may be secret
             self.who = msgspec.structs.replace(who, command=shortened(who.command, _LONGEST_COMMAND))
-        return self.who
+        actor = message.actor  # type: ignore[union-attr]  # each of the calls has one
+        return (
+            msgspec.structs.replace(self.who, actor=shortened(printable(actor), _LONGEST_ACTOR)) if actor else self.who
+        )
 
     def has_room(self, size: int) -> bool:
         """Whether an answer of this size may be added to the queue."""

@@ -218,6 +218,16 @@ def test_the_command_is_the_caller_s_own(bench: Bench) -> None:
         assert who.command.split()[:2] == arguments[:2]
 
 
+def test_for_whom_a_caller_calls_is_what_it_says_bounded_and_printable(bench: Bench) -> None:
+    with bench.connect(HELLO, Reload(1, actor="admin token ops\x1b[2J" + "x" * 200), Reload(2)):
+        said, silent = callers(bench)
+        assert said is not None
+        assert silent is not None
+        assert said.actor.startswith("admin token ops\\x1b[2Jxx")
+        assert len(said.actor) == 100
+        assert (silent.actor, silent.pid) == ("", said.pid)
+
+
 def test_who_sent_a_signal_is_not_the_master_that_passes_it_on(bench: Bench) -> None:
     with bench.connect(HELLO, Reload(1, "signal"), Applied(1)):
         assert callers(bench) == [None]
