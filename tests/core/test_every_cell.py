@@ -22,6 +22,7 @@ from confcast.wire.messages import (
     Applied,
     Check,
     Commit,
+    Configuration,
     Confirm,
     Counts,
     Declined,
@@ -34,6 +35,8 @@ from confcast.wire.messages import (
     History,
     Install,
     Measured,
+    News,
+    NewsRequest,
     Observe,
     Observed,
     OnTrial,
@@ -304,6 +307,7 @@ def test_no_input_of_the_owners_is_missing():
         fx.Received,
         *queries.QUERIES,
         *questions.QUESTIONS,
+        NewsRequest,
     }  # a frame's envelope, and what the shell answers by itself
     assert {kind for kind, _ in COMES.values()} == {*get_args(fx.Input), *get_args(ToOwner)} - by_the_shell
     assert set(COMES) == set(OWNER)
@@ -364,6 +368,8 @@ WORKER: dict[str, list[str]] = {
     "Explained": ["Deliver"] * 4,
     "Shown": ["Deliver"] * 4,
     "Described": ["Deliver"] * 4,
+    "Configuration": ["Deliver"] * 4,
+    "News": ["Deliver"] * 4,
     "Differences": ["Deliver"] * 4,
     "Done": ["Deliver"] * 4,
     "Refused": ["→DETACHED Disconnect"] * 4,
@@ -405,6 +411,8 @@ FRAMES: dict[str, Any] = {
     "Explained": Explained(1),
     "Shown": Shown(1),
     "Described": Described(1),
+    "Configuration": Configuration(1),
+    "News": News(1, "7.1"),
     "Differences": Differences(1),
     "Done": Done(1),
     "Refused": Refused("later", False),

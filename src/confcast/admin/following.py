@@ -7,7 +7,6 @@ told once, and looked for until it is back; also one of a restarted server, whic
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from typing import Any
 
@@ -18,7 +17,7 @@ from confcast.admin.problems import ProblemError
 from confcast.admin.reads import Query
 from confcast.admin.reads import status as ask_status
 from confcast.admin.streams import GAP, Stream, frame
-from confcast.errors import ConfcastError
+from confcast.errors import ConfcastError, OwnerUnavailable
 from confcast.wire.messages import ReloadEvent
 from confcast.worker.client import status_data
 
@@ -26,6 +25,8 @@ _PAUSE = 0.05
 """Seconds between two answers at the least: twenty a second are as many as a person sees."""
 _AWAY, _LONGEST_AWAY = 0.25, 2.0
 """Seconds between two tries while an owner is gone."""
+_EARLIER_BUILD = 1.0
+"""Seconds between two looks at an owner that tells no news, or has just gone."""
 _REMEMBERED = 100
 """How many events are remembered for clients that come back."""
 
@@ -50,6 +51,8 @@ class Following:
         self._events: list[tuple[str, bytes]] = []  # the oldest first
         self._newest: ReloadEvent | None = None
         self._is_gone = False
+        self._news, self._asked = "", ""
+        self._asking: asyncio.Task[str] | None = None
 
     async def join(self, last: str) -> Stream:
         """A stream that begins with what is known; `last`: the id of the last event that its client has; or empty."""
@@ -102,7 +105,17 @@ class Following:
                 away = min(2 * away, _LONGEST_AWAY)
 
     async def _changed(self, owner: Owner) -> None:
-        await asyncio.sleep(0.5)
+        """Wait until something has changed in the owner; one of an earlier build is looked at each second."""
+        await asyncio.sleep(_PAUSE)
+        if self._asking is None or self._asking.done() or self._asked != owner.address:
+            self._asked, known, seconds = owner.address, self._news, self._limits.news
+            ask = self._calls.do(f"{owner.address} news", lambda: owner.client().news(known, seconds))
+            self._asking = asyncio.create_task(ask)
+            self._asking.add_done_callback(_heard)
+        try:
+            self._news = await asyncio.shield(self._asking)  # who listens next waits for the same answer
+        except OwnerUnavailable:
+            await asyncio.sleep(_EARLIER_BUILD)
 
     async def _look(self, owner: Owner) -> None:
         """Ask for what is new, and tell it."""
@@ -164,8 +177,7 @@ def event_id(event: ReloadEvent) -> str:
     return str(round(event.timestamp * 1_000_000))
 
 
-async def ended(tasks: list[asyncio.Task[Any]]) -> None:
-    """Wait for tasks that were cancelled."""
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+def _heard(task: asyncio.Task[str]) -> None:
+    """Take note of an answer, or an error, that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()

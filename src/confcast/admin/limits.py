@@ -19,6 +19,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         kept: Events that wait for one stream; past it the stream is told of a gap.
         taken: Seconds for a stream's client to take what it was sent.
         heartbeat: Seconds after which a comment is sent.
+        news: Seconds after which an owner that has no news is asked again.
         calls: Questions to one owner at once; further ones are answered 503.
         answers: Seconds for an owner's answer that needs no load.
         failures: Wrong tokens of one address that are answered 401; further ones are answered 429.
@@ -37,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 64
     taken: float = 10.0
     heartbeat: float = 15.0
+    news: float = 25.0
     calls: int = 8
     answers: float = 5.0
     failures: int = 10

@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from confcast.errors import Problem
 from confcast.wire.messages import (
     Change,
     Explanation,
     ReloadEvent,
     SchemaKey,
+    ValueInfo,
     VersionInfo,
     WorkerStatus,
 )
@@ -93,27 +95,13 @@ class SchemaAnswer(msgspec.Struct, frozen=True):
     keys: list[SchemaKey]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of what runs."""
-
-    key: str
-    value: Any
-    origin: str = ""
-    default: Any = None
-    type: str = ""
-    description: str = ""
-    pending: Any = None
-    expires: float | None = None
-    changed_in: int = 0
-    secret: bool = False
-
-
 class ConfigAnswer(msgspec.Struct, frozen=True):
-    """What runs: at most 10,000 keys, and how many others there are."""
+    """What runs: at most 10,000 keys, and how many others there are; and why the sources are refused, if they are."""
 
     version: int
-    values: list[Value]
-    left_out: int = 0
+    values: list[ValueInfo]
+    left_out: int
+    problems: list[Problem]
 
 
 def newest_number(stats: dict[str, Any]) -> int:
@@ -173,8 +161,8 @@ def explain(owner: OwnerClient, query: ExplainQuery) -> tuple[Explanation, int]:
 def config(owner: OwnerClient, query: ConfigQuery) -> tuple[ConfigAnswer, int]:
     """What runs."""
     number = _number(owner)
-    shown = owner.shown(query.prefix)
-    return ConfigAnswer(number, [Value(key=key, value=value) for key, value in shown]), number
+    found = owner.configuration(query.prefix, query.q)
+    return ConfigAnswer(found.version, list(found.values), found.left_out, list(found.problems)), number
 
 
 def schema(owner: OwnerClient, query: Query) -> tuple[SchemaAnswer, int]:

@@ -57,7 +57,7 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
     except KeyError:
         raise ConfigError([Problem(key, no_such_key(key, schema))]) from None
     field, names = walk(schema, candidate._merged.data, path)
-    default, required = _default(candidate, field)
+    default, required = default_shown(candidate, field)
     return Explanation(
         key=shown_key(path, schema),
         value=_value(candidate, path, names),
@@ -152,7 +152,7 @@ def _hidden(candidate: Candidate[Any], layer: Layer, there: KeyPath) -> Shadowed
     return Shadowed(layer.where(there), shown_data(candidate._schema, there, value_at(layer.data, there)))
 
 
-def _default(candidate: Candidate[Any], field: SchemaField) -> tuple[Any, bool]:
+def default_shown(candidate: Candidate[Any], field: SchemaField) -> tuple[Any, bool]:
     """The default as a change shows it, and whether there is none."""
     from confcast.config.codec import codec_of
 

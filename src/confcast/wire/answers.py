@@ -7,7 +7,7 @@ from typing import Any
 from confcast.errors import Problem
 from confcast.wire.measured import EventCounts, OwnerProcess
 from confcast.wire.message import Message
-from confcast.wire.told import Change, Explanation, ReloadEvent, SchemaKey, Status, VersionInfo, WorkerStatus
+from confcast.wire.told import Change, Explanation, ReloadEvent, SchemaKey, Status, ValueInfo, VersionInfo, WorkerStatus
 
 
 class Outcome(Message, frozen=True):
@@ -72,6 +72,27 @@ class Shown(Message, frozen=True):
     id: int
     values: tuple[tuple[str, Any], ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+class Configuration(Message, frozen=True):
+    """The answer to ConfigRequest: keys of what runs under this version's number.
+
+    At most 10,000, and how many there are besides; or why there are none. With keys, `problems` say why the sources are
+    refused, so that positions in them are not known.
+    """
+
+    id: int
+    version: int = 0
+    values: tuple[ValueInfo, ...] = ()
+    left_out: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+class News(Message, frozen=True):
+    """The answer to NewsRequest: what stands for the present state; another one says that something has changed."""
+
+    id: int
+    state: str
 
 
 class Described(Message, frozen=True):

@@ -19,12 +19,14 @@ from typing import Any, Literal
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
+from confcast.wire.answers import Configuration as Configuration
 from confcast.wire.answers import Described as Described
 from confcast.wire.answers import Differences as Differences
 from confcast.wire.answers import Done as Done
 from confcast.wire.answers import Explained as Explained
 from confcast.wire.answers import History as History
 from confcast.wire.answers import Measured as Measured
+from confcast.wire.answers import News as News
 from confcast.wire.answers import Outcome as Outcome
 from confcast.wire.answers import Shown as Shown
 from confcast.wire.answers import Stats as Stats
@@ -43,6 +45,7 @@ from confcast.wire.told import ReloadResult as ReloadResult
 from confcast.wire.told import SchemaKey as SchemaKey
 from confcast.wire.told import Shadowed as Shadowed
 from confcast.wire.told import Status as Status
+from confcast.wire.told import ValueInfo as ValueInfo
 from confcast.wire.told import VersionInfo as VersionInfo
 from confcast.wire.told import Waiting as Waiting
 from confcast.wire.told import Who as Who
@@ -363,6 +366,35 @@ class SchemaRequest(WithSecrets, Message, frozen=True):
     key: str = ""
 
 
+class ConfigRequest(WithSecrets, Message, frozen=True):
+    """Ask for all keys of what runs, each with its origin; answered by Configuration.
+
+    `key`: only at and below this one; empty: all. `text`: only those that have it in key, value, origin or description.
+    """
+
+    SHOWN = ("id",)
+
+    id: int
+    key: str = ""
+    text: str = ""
+
+
+LONGEST_NEWS = 60.0
+"""Seconds after which a NewsRequest is answered at the latest."""
+
+
+class NewsRequest(Message, frozen=True):
+    """Ask to be told when something has changed that a status shows; answered by News.
+
+    `after`: the state of the News before; another one is answered at once. `seconds`: after which it is answered even
+    if nothing has changed.
+    """
+
+    id: int
+    after: str = ""
+    seconds: float = LONGEST_NEWS
+
+
 # ---- owner → worker or client
 
 
@@ -481,10 +513,11 @@ class Refused(Message, frozen=True):
 
 Query = StatsRequest | MetricsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
 Operation = Check | Rollback | Set | Unset | Resume | Confirm
-Question = ExplainRequest | DiffRequest | ShowRequest | SchemaRequest
-Request = Reload | Operation | Query | Question
+Question = ExplainRequest | DiffRequest | ShowRequest | SchemaRequest | ConfigRequest
+Request = Reload | Operation | Query | Question | NewsRequest
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Tried | Unhealthy | Counts | Goodbye | Request
-Answer = Outcome | Stats | Measured | History | Workers | Versions | Explained | Differences | Shown | Described | Done
+_Answered = Explained | Differences | Shown | Described | Configuration
+Answer = Outcome | Stats | Measured | History | Workers | Versions | _Answered | News | Done
 ToClient = Refused | Answer
 ToWorker = Install | Prepare | Commit | Try | Provisional | Abort | Settled | Observe | Refused | Answer
 

@@ -319,6 +319,35 @@ class SchemaKey(msgspec.Struct, frozen=True, kw_only=True):
     value: Any = None
 
 
+class ValueInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of what runs. Secrets are masked.
+
+    Attributes:
+        key: The dotted key, as messages write it.
+        value: The value that runs, as a `Change` shows it.
+        origin: Where it comes from, as an explanation's `origin`; `version 12` where no more is known, and `version 12:
+            the sources say otherwise by now` for a value that no source has any more.
+        type: The type as the schema declares it; empty, as what follows, where it is not known.
+        description: The schema's description of the field.
+        default: The schema's default; None, too, if there is none.
+        pending: The value that the sources give, if it waits for a full reload of the server; None for none.
+        expires: When an override of it ends, in seconds since 1970; None: it does not, or there is none.
+        changed_in: The oldest kept version from which on the value has been what runs; 0 if that is not known.
+        secret: Whether the value is, or has in it, a secret.
+    """
+
+    key: str
+    value: Any
+    origin: str = ""
+    type: str = ""
+    description: str = ""
+    default: Any = None
+    pending: Any = None
+    expires: float | None = None
+    changed_in: int = 0
+    secret: bool = False
+
+
 class Held(msgspec.Struct, frozen=True):
     """A person went back to a version: what the sources say is put to no worker until a person resumes.
 

@@ -353,7 +353,7 @@ def test_versions_are_a_table_and_the_one_that_runs_is_marked():
         "timestamp": 1.5,
         "digest": "d" * 32,
         "origin": "call",
-        "who": {"uid": 4_000_000_000, "pid": 77, "command": who.command},
+        "who": {"uid": 4_000_000_000, "pid": 77, "command": who.command, "actor": ""},
         "reason": "a new limit",
         "good": False,
         "restorable": True,

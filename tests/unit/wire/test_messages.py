@@ -10,7 +10,17 @@ from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.store.journal import StateRow, VersionRow
 from confcast.wire.files.snapshot_file import Saved
 from confcast.wire.master_channel import StartupConfig
-from confcast.wire.messages import Check, Install, Prepare, SchemaRequest, Set, ShowRequest, Unset, WithSecrets
+from confcast.wire.messages import (
+    Check,
+    ConfigRequest,
+    Install,
+    Prepare,
+    SchemaRequest,
+    Set,
+    ShowRequest,
+    Unset,
+    WithSecrets,
+)
 from confcast.wire.options import Options
 
 PLANTED = b"hunter2"
@@ -49,6 +59,7 @@ STARTUP = StartupConfig(
         (Check(1, {"a": "hunter2"}), "Check(id=1)"),
         (ShowRequest(1, "hunter2"), "ShowRequest(id=1)"),
         (SchemaRequest(1, "hunter2"), "SchemaRequest(id=1)"),
+        (ConfigRequest(1, "hunter2", "hunter2"), "ConfigRequest(id=1)"),
         (Checked(1, values=PLANTED), "Checked(number=1, changes=(), notes=(), problems=())"),
         (
             Load(1, True, PLANTED, Set(1, {"a": "hunter2"})),

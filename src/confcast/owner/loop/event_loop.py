@@ -41,20 +41,21 @@ from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
 from confcast.owner.loop.probing import Probing
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
-from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
+from confcast.owner.loop.questions import QUESTIONS, Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import contents_past_guards, restored
+from confcast.owner.loop.waiting_clients import WaitingClients
 from confcast.owner.store import handover, journal_moves
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
-from confcast.wire.messages import Outcome, Query, Question, ReloadEvent, ToOwner
+from confcast.wire.messages import NewsRequest, Outcome, Query, ReloadEvent, ToOwner
 
 if TYPE_CHECKING:
     from confcast.owner.loop.outcomes import Outcomes
 
 
-_ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES})  # the core never sees these messages
+_ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES, NewsRequest})  # the core never sees these messages
 
 _RETRY_AFTER = 1.0  # seconds without accepting where no descriptor is left: the socket stays readable
 
@@ -124,7 +125,9 @@ class EventLoop:
         self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
         self._retry_at: float | None = None
         self._idle_tasks = IdleTasks()
-        self._questions = Questions(rules.load_timeout)
+        send = functools.partial(self._pipes.send, from_core=False)
+        self._clients = WaitingClients(rules.load_timeout, send, loading.submit_question, self._shown_state)
+        self._recorded = 0  # events
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
         self._failures: Counter[str] = Counter()
         self._listener = listener
@@ -224,6 +227,7 @@ class EventLoop:
     def hand_over(self, *, on: bool) -> None:
         """A next generation takes over: a window ends before this owner is idle. Or, not `on`: it was called off."""
         self._inputs.append(fx.HandsOver(on))
+        self._clients.forget()  # who looks on has to find the next owner
 
     def stop(self, reason: str) -> None:
         """End the loop. Must be called in the loop's thread."""
@@ -276,9 +280,9 @@ class EventLoop:
         if self._retry_at is not None and self._retry_at <= now:
             self._retry()
         self._pipes.close_timed_out(now)
-        if (limit := self._questions.deadline()) is not None and limit <= now:
-            self._answer_expired(now)
+        self._clients.expire(now, self._loading.doing)
         self._handle_inputs()
+        self._clients.tell()
         if self.core.state is ProposalState.IDLE:
             self._idle_tasks.do(now)
         self._log_events()
@@ -308,7 +312,7 @@ class EventLoop:
         if self._inputs:
             return 0.0
         times = [when for when, _ in self._timers.values()]
-        limits = (self._retry_at, self._pipes.deadline(), self._questions.deadline())
+        limits = (self._retry_at, self._pipes.deadline(), self._clients.deadline())
         times += [when for when in limits if when is not None]
         if self.core.state is ProposalState.IDLE:
             times += self._idle_tasks.next()
@@ -316,7 +320,7 @@ class EventLoop:
 
     def _hand_over(self, given: fx.Input | Answered) -> None:
         if isinstance(given, Answered):
-            self._answer_question(given)
+            self._clients.answered(given)
         elif isinstance(given, fx.Received) and type(given.message) in _ANSWERED_HERE:
             self._try("answer", functools.partial(self._reply, given.pipe, given.message))
         else:
@@ -410,6 +414,7 @@ class EventLoop:
 
     def _record_event(self, effect: fx.RecordEvent) -> None:
         event = dated(effect.event)
+        self._recorded += 1
         if event or event.origin not in ("start", ORIGIN):  # a start that is refused is reported by the master
             self._unlogged.append(event)
         self._try("history", lambda: self._journal.add_event(event))
@@ -434,7 +439,9 @@ class EventLoop:
 
     def _reply(self, pipe: int, message: ToOwner) -> None:
         if isinstance(message, QUESTIONS):
-            self._ask(pipe, message)
+            self._clients.ask(pipe, ask_for(message, self._journal, self.core, self._rules))
+        elif isinstance(message, NewsRequest):
+            self._clients.await_news(pipe, message)
         elif isinstance(message, QUERIES):
             self._answer_query(pipe, message)
 
@@ -445,26 +452,11 @@ class EventLoop:
         answer = answer_to(query, self._journal, self.core, self._rules, self._present(), counts)
         self._pipes.send(pipe, answer, from_core=False)
 
-    def _ask(self, pipe: int, question: Question) -> None:
-        """Have a question answered by the thread that loads, or answer it at once if that needs no thread."""
-        ask = ask_for(question, self._journal, self.core, self._rules)
-        answer = self._questions.add(pipe, ask, time.monotonic()) if isinstance(ask, OpenQuestion) else ask
-        if answer is not None:
-            self._pipes.send(pipe, answer, from_core=False)
-        self._submit_question()
-
-    def _submit_question(self) -> None:
-        if (ask := self._questions.next()) is not None:
-            self._loading.submit_question(ask)
-
-    def _answer_question(self, given: Answered) -> None:
-        if (found := self._questions.answered(given)) is not None:
-            self._pipes.send(*found, from_core=False)
-        self._submit_question()
-
-    def _answer_expired(self, now: float) -> None:
-        for pipe, answer in self._questions.expired(now, self._loading.doing()):
-            self._pipes.send(pipe, answer, from_core=False)
+    def _shown_state(self) -> tuple[object, ...]:
+        """What a status shows, as far as it does not go on by itself: to find out that it has changed."""
+        core = self.core
+        counted = self._recorded, core.evidence.total.total()
+        return core.committed.version, core.state, core.operator, counted, core.statuses()
 
     def _present(self) -> Present:
         loading = self.core.state in (ProposalState.LOADING, ProposalState.STAGING)  # in which the check may hang

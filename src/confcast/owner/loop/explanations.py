@@ -51,7 +51,7 @@ def explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], load: Lo
     """
     if ask.hold is None:
         return _of_sources(key, ask, loader, load())
-    running = _running(ask.hold, ask, loader, values)
+    running = what_runs(named(ask.hold), ask, loader, values)
     if running is None:
         return _by_sources(key, ask, ask.hold, loader, load())
     return _of_held(key, ask, loader, load, running)
@@ -71,11 +71,13 @@ def _with_since(
     return msgspec.structs.replace(found, since_version=since(candidate, key, configurations))
 
 
-def _running(hold: Hold, ask: OpenQuestion, loader: ConfigLoader[Any], values: bytes) -> Candidate[Any] | None:
-    """What runs, made once more of what its sources gave; None if that is not known, or refused by now."""
+def what_runs(name: str, ask: OpenQuestion, loader: ConfigLoader[Any], values: bytes) -> Candidate[Any] | None:
+    """What runs, made once more of what its sources gave; None if that is not known, or refused by now.
+
+    `name`: the origin of its values.
+    """
     if not values:
         return None
-    name = _named(hold)
     try:
         config = loader._codec.decode(ask.running)
         return loader._propose(loader._reading_of(values, name, Overrides.decode(ask.overrides), config))
@@ -95,10 +97,11 @@ def _by_sources(
     config = loader._codec.decode(ask.running)
     found = _with_since(explain(candidate, key, Overrides.decode(ask.overrides)), key, ask, loader, candidate)
     waiting, value = Shadowed(found.origin, found.value), value_in(config, candidate, key)
-    return msgspec.structs.replace(found, value=value, origin=_named(hold), shadowed=[], waiting=waiting)
+    return msgspec.structs.replace(found, value=value, origin=named(hold), shadowed=[], waiting=waiting)
 
 
-def _named(hold: Hold) -> str:
+def named(hold: Hold) -> str:
+    """The origin of what a hold has put back, in words."""
     unknown = {"unknown": "when the server started"} if hold.boot else {}
     return f"version {hold.version}, put back {by_whom(hold.who, hold.since, **unknown)}"
 

@@ -17,10 +17,12 @@ class OpenQuestion(WithSecrets, frozen=True):
         number: Distinguishes it from all others.
         question: As it came.
         contents: The encoded configurations that a `DiffRequest` names, by what it calls them; what runs, and the kept
-            versions before it from the newest on, for an `ExplainRequest`; what runs, for a `ShowRequest`.
+            versions before it from the newest on, for an `ExplainRequest` or a `ConfigRequest`; what runs, for a
+            `ShowRequest`.
         overrides: The encoded overrides that are above the sources.
         running: The encoded configuration that runs; empty if there is none.
-        hold: The hold, for an `ExplainRequest`; None where the sources are followed.
+        hold: The hold, for an `ExplainRequest` or a `ConfigRequest`; None where the sources are followed.
+        version: The number of what runs, for a `ConfigRequest`.
     """
 
     SHOWN = ("number",)
@@ -31,6 +33,7 @@ class OpenQuestion(WithSecrets, frozen=True):
     overrides: bytes = b""
     running: bytes = b""
     hold: Hold | None = None
+    version: int = 0
 
 
 class Answered(NamedTuple):

@@ -23,6 +23,7 @@ from confcast.owner.store.journal import Journal, JournalError, KeptVersion
 from confcast.wire.messages import (
     Answer,
     ClearHistory,
+    ConfigRequest,
     Done,
     ExplainRequest,
     History,
@@ -91,9 +92,10 @@ def ask_for(question: Question, journal: Journal, core: Core, rules: Rules) -> O
     Raises JournalError when the journal can't be read.
     """
     layer = core.operator.layer
-    if isinstance(question, ExplainRequest):
-        hold = with_dates(core.operator).hold
-        return OpenQuestion(0, question, _contents(journal, rules.schema), layer, core.committed.payload, hold)
+    if isinstance(question, ExplainRequest | ConfigRequest):
+        hold, running = with_dates(core.operator).hold, core.committed
+        kept = _contents(journal, rules.schema)
+        return OpenQuestion(0, question, kept, layer, running.payload, hold, running.version)
     if isinstance(question, SchemaRequest):
         return OpenQuestion(0, question)
     contents: dict[int | str, bytes] = {"running": core.committed.payload}

@@ -30,6 +30,8 @@ from confcast.owner.loop.shown_changes import shown_changes
 from confcast.texts import shortened
 from confcast.wire.messages import (
     Answer,
+    ConfigRequest,
+    Configuration,
     Described,
     Differences,
     DiffRequest,
@@ -123,6 +125,8 @@ def refusal(question: Question, *why: Problem | str) -> Answer:
             return Shown(id, problems=problems)
         case SchemaRequest(id):
             return Described(id, problems=problems)
+        case ConfigRequest(id):
+            return Configuration(id, problems=problems)
 
 
 def answer_to(
@@ -139,6 +143,10 @@ def answer_to(
     question, codec = ask.question, loader._codec
     if isinstance(question, ExplainRequest):
         return Explained(question.id, explanation(question.key, ask, loader, load, values))
+    if isinstance(question, ConfigRequest):
+        from confcast.owner.loop.running_configuration import configuration  # imported here: few owners are asked it
+
+        return configuration(question, ask, loader, load, values)
     if isinstance(question, ShowRequest):
         return Shown(question.id, _running(question.key, loader, codec.decode(ask.contents["running"])))
     if isinstance(question, SchemaRequest):

@@ -24,7 +24,11 @@ from confcast.wire.listener import peer_of
 from confcast.wire.messages import (
     Answer,
     Check,
+    ConfigRequest,
+    Configuration,
     Described,
+    News,
+    NewsRequest,
     Operation,
     Reload,
     ReloadEvent,
@@ -44,6 +48,8 @@ A = TypeVar("A")
 
 _RETRY = 0.05
 _RESTART = 3.0
+_LATE = 2.0
+"""Seconds that an answer may come later than it was asked for."""
 _UNANSWERED = 5.0
 """Seconds to wait for a reload by an owner that has not answered even a request that needs no load."""
 
@@ -111,6 +117,24 @@ class OwnerClient(AddressClient):
         if answer.problems:
             raise ConfigError(answer.problems)
         return answer.fields
+
+    def configuration(self, key: str = "", text: str = "") -> Configuration:
+        """All keys of what runs, each with its origin, secrets masked; at most 10,000, and how many there are besides.
+
+        `key`: only at and below this one. `text`: only those that have it in key, value, origin or description. Raises
+        ConfigError if the configuration has no such key, and OwnerUnavailable, also for an owner of an earlier build.
+        """
+        answer = self._answer(Configuration, lambda number: ConfigRequest(number, key, text), self._answers_within())
+        if answer.problems and not answer.values and not answer.left_out and not answer.version:
+            raise ConfigError(answer.problems)
+        return answer
+
+    def news(self, after: str, seconds: float) -> str:
+        """Wait until something has changed that a status shows, for so many seconds at the most.
+
+        `after`: what the call before has returned. Raises OwnerUnavailable, also for an owner of an earlier build.
+        """
+        return self._answer(News, lambda number: NewsRequest(number, after, seconds), seconds + _LATE).state
 
     def check_contents(self, values: Mapping[str, Any], files: dict[str, bytes]) -> ReloadEvent:
         """`check(values=…, files=…)` by a caller who has the contents of the files, and no files."""

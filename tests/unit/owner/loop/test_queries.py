@@ -23,6 +23,7 @@ from confcast.wire.messages import (
     Differences,
     DiffRequest,
     ExplainRequest,
+    NewsRequest,
     Operation,
     Query,
     Reload,
@@ -57,8 +58,8 @@ def test_no_query_is_without_an_answer(journal: Journal):
     assert [kind.__name__ for kind in QUERIES if not answered(kind)] == []
 
 
-def test_what_may_be_asked_is_a_reload_an_operation_a_query_or_a_question():
-    assert {*get_args(Request)} == {Reload, *get_args(Operation), *QUERIES, *QUESTIONS}
+def test_what_may_be_asked_is_a_reload_an_operation_a_query_a_question_or_for_news():
+    assert {*get_args(Request)} == {Reload, *get_args(Operation), *QUERIES, *QUESTIONS, NewsRequest}
     assert [kind.__name__ for kind in (*QUERIES, *QUESTIONS) if kind not in get_args(ToOwner)] == []
 
 
@@ -102,7 +103,7 @@ def test_what_is_to_be_confirmed_is_told(journal: Journal):
     assert stats.stats["deadline"] == stats.stats["window"]["until"] == pytest.approx(time.time() + 600, abs=5)
     assert stats.stats["window"]["since"] == pytest.approx(time.time(), abs=5)
     told = {name: stats.stats["window"][name] for name in ("fallback", "who", "reason")}
-    assert told == {"fallback": 1, "who": {"uid": 0, "pid": 7, "command": "confcast"}, "reason": "a port"}
+    assert told == {"fallback": 1, "who": {"uid": 0, "pid": 7, "command": "confcast", "actor": ""}, "reason": "a port"}
     assert stats.status is not None
     assert (stats.status.provisional, stats.status.deadline) == ("confirm", stats.stats["deadline"])
 
