@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from confcast import ConfigError, NeedsRestart, Problem, Replica
+from confcast import ConfigError, ConfigLoader, NeedsRestart, Problem, Replica, guards
 
 
 class Http(BaseModel):
@@ -138,3 +138,8 @@ def with_stock(keys: int) -> str:
 def _shelf(number: int) -> str:
     metres, full = 2.5 + number % 4, (number % 90 + 10) / 100
     return f"[stock.shelf-{number:04}]\nheight = 30.5\ndepth = 20.0\nmetres = {metres}\nfull = {full}\nlamp = 2.0\n"
+
+
+def loader() -> ConfigLoader[Shop]:
+    """As the shop is deployed: its file, and guards."""
+    return ConfigLoader("tests.support.bookshop:Shop", "app.toml", guards=[guards.empties("limits")])

@@ -16,6 +16,12 @@ const WINDOW = {
   hint: "As 90s, 10m, 2h. Empty: it stays.",
   check: (text) => (Number.isNaN(seconds(text)) ? `“${text}” is no duration: write 90s, 10m or 2h.` : ""),
 };
+const CANARY = {
+  name: "canary",
+  label: "Try it first in",
+  hint: "So many workers, as 1, or a share of them, as 25%. Empty: as the server does it.",
+  check: (text) => (text.trim() && !/^\s*([1-9]\d*|[1-9]\d?%)\s*$/.test(text) ? `“${text}” is no number of workers, and no share of them: write 1 or 25%.` : ""),
+};
 
 export class Acts {
   /** @param {import("./app.js").App} app */
@@ -85,7 +91,7 @@ export class Acts {
       title: "Load the sources now",
       text: "The owner reads the sources, every worker votes, and what all can use is applied.",
       action: "Load",
-      fields: [REASON, WINDOW],
+      fields: [REASON, WINDOW, CANARY],
     });
     if (given) await this.run("Load the sources", "reload", filled(given), { seen });
   }
@@ -138,7 +144,11 @@ export class Acts {
 }
 
 /** What was filled in, as the server wants it. */
-function filled({ reason = "", confirm_within = "" }) {
-  const window = seconds(confirm_within);
-  return { ...(reason ? { reason } : {}), ...(window ? { confirm_within: window } : {}) };
+function filled({ reason = "", confirm_within = "", canary = "" }) {
+  const [window, size] = [seconds(confirm_within), canary.trim()];
+  return {
+    ...(reason ? { reason } : {}),
+    ...(window ? { confirm_within: window } : {}),
+    ...(size ? { canary: { size: size.endsWith("%") ? size : Number(size) } } : {}),
+  };
 }

@@ -5,7 +5,7 @@ import { button } from "./controls.js";
 import { icon, kindIcon, stateIcon } from "./icons.js";
 import { changes, problems } from "./tables.js";
 import { bar, phasesInWords } from "./bars.js";
-import { ago, caller, callerTitle, many, origin, result, time } from "../format.js";
+import { ago, caller, callerTitle, origin, result, time } from "../format.js";
 
 /**
  * @param {import("../app.js").App} app
@@ -95,22 +95,19 @@ function guarded(app, event) {
 
 /** Who changed what meanwhile, and what to do. */
 function conflicted(app, { seen, problem }) {
-  const { body } = problem;
-  const status = app.model.state.status;
-  const version = body.version ?? status?.version;
-  const info = (app.model.state.versions ?? []).find((each) => each.version === version) ?? (status?.version === version ? status : null);
-  const who = body.who ?? info?.who ?? null;
-  const since = body.since ?? info?.timestamp ?? info?.since ?? 0;
-  const reason = body.reason ?? info?.reason ?? "";
-  const list = body.changes ?? [];
+  const { since = [], version } = problem.body;
   return h("div", { class: "prose" },
-    h("p", null, `You have seen version ${seen}. Meanwhile version ${version} came to run`,
-      since ? [", ", time(since, ago(since, app.now))] : null,
-      `: ${origin(body.origin ?? info?.origin ?? "")}`,
-      who ? [" by ", h("b", { title: callerTitle(who) }, caller(who))] : null,
-      reason ? `, “${reason}”` : null, "."),
-    list.length ? [h("p", null, `${many(list.length, "key")} changed:`), changes(list, "What was changed meanwhile")] : null,
+    h("p", null, since.length ? `You have seen version ${seen}. Meanwhile:` : [problem.detail || problem.message, version ? ` Version ${version} runs.` : null]),
+    since.length ? h("ol", { class: "since" }, since.map((each) => h("li", { key: `${each.timestamp}-${each.version}` }, meanwhile(app, each)))) : null,
     h("p", null, "Nothing of yours was applied. Look at what changed; if your change is still right, try it again on what runs now."));
+}
+
+function meanwhile(app, event) {
+  const who = caller(event.who);
+  return [
+    h("p", null, h("b", null, `Version ${event.version}`), `, ${origin(event.origin)}`, who ? [" by ", h("b", { title: callerTitle(event.who) }, who)] : null, ", ", time(event.timestamp, ago(event.timestamp, app.now)), event.reason ? `: “${event.reason}”` : null),
+    event.changes.length ? changes(event.changes, `What version ${event.version} changed`) : null,
+  ];
 }
 
 export function stateWord(worker) {
