@@ -21,6 +21,8 @@ MEANT = {
     "core_transition": "a step of the owner's state machine",
     "core_warning": "what the owner's state machine has found",
     "fallback_impossible": "a version that would be put back can't be",
+    "journal_moved": "the journal lies in the state folder from now on",
+    "journal_not_moved": "the journal can't move into the state folder, or out of it, yet",
     "last_known_unreadable": "what a source gave last, before this start, is not known",
     "not_started": "why gunicorn does not start",
     "peer_refused": "a process at the owner's socket is refused; once for each process and reason",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +33,7 @@ from confcast.owner.store.kept_versions import (
 from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.measured import EventCounts
-from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
+from confcast.wire.messages import MAX_FRAME, ReloadEvent, ReloadResult, Who, WithSecrets
 
 if TYPE_CHECKING:
     from confcast.owner.store.outbox import Outbox
@@ -384,3 +384,16 @@ def put_state(ask: Ask, version: int, state: StateRow) -> None:
     ask(_STATE)
     ask("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state.undo, state.refused))
     operator_row.put(ask, version, state.operator)
+
+
+_ENVELOPE = 1024  # bytes that an answer has at most beside its events
+
+
+def that_fit(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    """As many of these events' bodies as one answer has room for."""
+    room = MAX_FRAME - _ENVELOPE
+    for body in bodies:
+        room -= len(body)
+        if room < 0:
+            return
+        yield body

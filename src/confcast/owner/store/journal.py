@@ -29,7 +29,7 @@ from __future__ import annotations
 import operator
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,11 +50,12 @@ from confcast.owner.store.entries import (
     encode,
     put_state,
     read_totals,
+    that_fit,
 )
 from confcast.owner.store.kept_versions import KeptVersion, Unreadable
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
 from confcast.wire.measured import EventCounts
-from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent
+from confcast.wire.messages import UNDECODABLE, ReloadEvent
 
 if TYPE_CHECKING:
     from confcast.owner.store.outbox import Outbox
@@ -83,8 +84,6 @@ _SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fie
 _HIGHEST = 2**63 - 1  # that SQLite takes: a version above it would wait for ever
 
 _MOST = 2**62  # a larger limit means no limit: SQLite could not number so many
-
-_ENVELOPE = 1024  # bytes that an answer has at most beside its events
 
 _decode_fields = msgspec.msgpack.Decoder(dict[str, str]).decode
 
@@ -478,7 +477,7 @@ class Journal:
         with self._database.explained("read"):
             rows = self._ask("SELECT body FROM event ORDER BY id DESC LIMIT ?", (count,))
             newest_first = chain(reversed(self._waiting.events), (body for (body,) in rows))
-            bodies = list(_that_fit(islice(newest_first, count)))
+            bodies = list(that_fit(islice(newest_first, count)))
         try:
             return [decode_event(body) for body in bodies]
         except (*UNDECODABLE, TypeError) as error:
@@ -597,12 +596,3 @@ class Journal:
 def _checked(values: list[Any]) -> VersionRow:
     """The row, if each value has the type that was written: SQLite keeps any type in any column. Raises ValueError."""
     return msgspec.convert(dict(zip(VersionRow.__struct_fields__, values, strict=False)), VersionRow)
-
-
-def _that_fit(bodies: Iterable[bytes]) -> Iterator[bytes]:
-    room = MAX_FRAME - _ENVELOPE
-    for body in bodies:
-        room -= len(body)
-        if room < 0:
-            return
-        yield body

@@ -36,8 +36,8 @@ def into_state_folder(runtime_dir: RuntimeDir, journal: Journal, open_journal: C
         fresh = open_journal()
     journal.close()
     try_to_write("end of the old journal", lambda: handover.delete_journal(small))
-    text, folder = "the journal has moved into %s, which the former config owner has released", runtime_dir.state_folder
-    _log.info(text, folder, extra=about("journal_moved", path=folder))
+    text = "the journal has moved into %s, which the former config owner has released"
+    _log.info(text, runtime_dir.state_folder, extra=about("journal_moved", path=runtime_dir.state_folder))
     return fresh
 
 

@@ -590,7 +590,7 @@ def test_no_more_of_the_history_is_given_than_an_answer_has_room_for(path, monke
         changes = [Change(f"features.{number:04}", True, False) for number in range(1000)]
         return ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=version, changes=changes)
 
-    monkeypatch.setattr("confcast.owner.store.journal.MAX_FRAME", 70_000)
+    monkeypatch.setattr("confcast.owner.store.entries.MAX_FRAME", 70_000)
     with closing(Journal(path)) as journal:
         for version in range(1, 11):
             journal.add_event(event(version))
@@ -674,6 +674,7 @@ def test_the_totals_of_a_new_journal_are_nothing(path):
             "successful_reloads": 0,
             "failed_reloads": 0,
             "suppressed": 0,
+            "webhooks": [],
             "held_reloads": 0,
             "conflicts": 0,
             "last_reload_time": None,
@@ -705,6 +706,7 @@ def test_the_totals_add_up_and_survive_clearing_and_the_owner(path):
             "successful_reloads": 2,
             "failed_reloads": 2,
             "suppressed": 1,
+            "webhooks": [],
             "held_reloads": 0,
             "conflicts": 0,
             "last_reload_time": 1700000005.0,
