@@ -41,6 +41,13 @@ def add_to(commands: Any) -> None:
         metavar="PATH",
         help="where processes attach, whatever owner serves: a link that stays the same over restarts",
     )
+    parser.add_argument("--user", metavar="USER", help="let another user's processes attach, too; only root can")
+    parser.add_argument("--group", metavar="GROUP", help="let the processes of a group's members attach, too")
+    parser.add_argument(
+        "--mode",
+        choices=("0600", "0660"),
+        help="of the socket: 0660 lets the group in, and is meant where --group is given",
+    )
     parser.add_argument(
         "--take-over",
         action="store_true",
@@ -57,15 +64,29 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Serve until a signal ends it. The report is empty, but for a program that asks why nothing is served."""
     given = vars(options)
+    from confcast.serve.address_link import AddressRefused  # imported here, as below: the help needs none of it
+    from confcast.serve.permissions import let_in
+
     try:
         manager_options = option_flags.taken(given)
+        _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
+        who = let_in(options.user, options.group, options.mode)
     except ValueError as error:
         options.usage_error(str(error))
-    _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
-    from confcast.serve.serving import Serving  # imported here: the help needs none of it
+    except AddressRefused as error:
+        logging.getLogger("confcast.serve").error("nothing is served: %s", error)
+        return Report(ExitCode.REFUSED, "", {"error": str(error), "problems": []}, None if options.json else iter(()))
+    from confcast.serve.serving import Serving
 
     plug_ins = [*_plug_ins(), *metrics_flags.plug_ins(options)]
-    serving = Serving(options.loader, manager_options, options.address, takes_over=options.take_over, plug_ins=plug_ins)
+    serving = Serving(
+        options.loader,
+        manager_options,
+        options.address,
+        let_in=who,
+        takes_over=options.take_over,
+        plug_ins=plug_ins,
+    )
     status = ExitCode(serving.run())
     return Report(status, "", serving.refusal, None if options.json and serving.refusal else iter(()))
 

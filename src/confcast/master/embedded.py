@@ -101,6 +101,13 @@ class EmbeddedManager(ConfigReloadManager[T]):
         death = self._mine().death()
         return death is not None and not death.wait(0)
 
+    def lets_in(self, uid: int, gid: int, *, each_of_the_group: bool) -> None:
+        """Set who may attach beside this process's user: a user (-1: none), and perhaps each member of a group.
+
+        Must be called before `start()`.
+        """
+        self._workers, self._group_attaches = (uid, gid), each_of_the_group
+
     def is_mine(self) -> bool:
         """Whether this manager is started, in this process."""
         return self._is_mine()

@@ -40,7 +40,7 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
 
     Args:
         name: The configuration's name.
-        workers: Uid and gid of the workers, if they run as another user, who must be able to enter the folder, too.
+        workers: Uid (-1: any) and gid of the workers, if they run as another user, which must be able to enter, too.
 
     Raises:
         ConfcastError: No folder could be made; the text names every place that was tried.
@@ -48,15 +48,16 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
     prefix = f"confcast-{owner_dirs.label(name)}-{os.getpid()}-{processes.started(os.getpid())}."
     tried = []
     for base in owner_dirs.candidates():
-        if workers is not None and (barrier := _barrier(base, *workers)):
+        if workers is not None and (barrier := barrier_to(base, *workers)):
+            whose = f"user (uid {workers[0]})" if workers[0] >= 0 else f"group (gid {workers[1]})"
             _log.warning(
-                "no run-time folder in %s: the workers' user (uid %d) can't enter %s",
+                "no run-time folder in %s: the workers' %s can't enter %s",
                 base,
-                workers[0],
+                whose,
                 barrier,
-                extra=about("folder_not_usable", path=base, uid=workers[0]),
+                extra=about("folder_not_usable", path=base, uid=workers[0], gid=workers[1]),
             )
-            tried.append(f"{base} (the workers' user can't enter {barrier})")
+            tried.append(f"{base} (the workers' {whose.partition(' ')[0]} can't enter {barrier})")
             continue
         try:
             folder = _make_one(base, prefix)
@@ -98,8 +99,10 @@ def _passed_over(base: Path, why: str) -> str:
     return f"{base} ({why})"
 
 
-def _barrier(folder: Path, uid: int, gid: int) -> Path | None:
+def barrier_to(folder: Path, uid: int, gid: int) -> Path | None:
     """The first folder on the way to this one, or this one, whose mode shuts this user out; None if there is none.
+
+    `uid` -1: the members of the group, whichever user they are.
 
     The user's other groups are not considered, since the server decides whether workers keep them.
     """

@@ -99,6 +99,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._output: Output = standard_error
         self._log: Callable[[], str] = str
         self._workers: tuple[int, int] | None = None
+        self._group_attaches = False
         self._address = ""  # a lasting one, that leads to the owner
         self._bell = -1
 
@@ -345,6 +346,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             former=self._former_folder(),
             workers_uid=uid,
             workers_gid=gid,
+            group_attaches=self._group_attaches,
             address=encodable(self._address),
             bell=self._bell,
         )

@@ -121,7 +121,7 @@ class Lifecycle:
         self._relief = Relief(functools.partial(leave_signals_to_the_loop, self._mailbox))
         me = os.getpid()
         holder = LockHolder(me, processes.started(me), startup.master_pid, startup.master_started, startup.options.name)
-        allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid)
+        allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid, startup.group_attaches)
         folder, state = Path(startup.folder), Path(startup.state_folder)
         self._paused = startup.paused
         self._has_refused = False  # whether a load was refused during a pause

@@ -32,6 +32,7 @@ from confcast.master.embedded import EmbeddedManager
 from confcast.master.manager import former_variable
 from confcast.serve.address_link import AddressLink, AddressRefused
 from confcast.serve.former import Former
+from confcast.serve.permissions import LetIn, check_way
 from confcast.serve.successor import Place, Superseded, place_of
 from confcast.texts import printable
 from confcast.wire.files import owner_dirs
@@ -91,6 +92,7 @@ class Serving:
         loader: The loader, MODULE:NAME.
         options: The manager's options.
         address: The lasting address; None: the owner is found by its name only.
+        let_in: Who may attach besides the processes of this user.
         takes_over: Whether to take the place of a `confcast serve` that serves there already.
         plug_ins: What else runs in this process.
 
@@ -106,11 +108,13 @@ class Serving:
         options: EmbeddedOptions,
         address: str | None = None,
         *,
+        let_in: LetIn = LetIn(),  # noqa: B008 - immutable
         takes_over: bool = False,
         plug_ins: Sequence[PlugIn] = (),
     ) -> None:
         self._loader = loader
         self._options = options
+        self._let_in = let_in
         self._takes_over = takes_over
         self._plug_ins = plug_ins
         self._name = options.get("name", "app")
@@ -170,6 +174,8 @@ class Serving:
 
     def _start(self) -> None:
         present = self._present()
+        if self.link is not None:
+            check_way(self.link.path, self._let_in)
         for plug_in in self._plug_ins:
             plug_in.starts(self)
         loader = EmbeddedManager.find_afresh(self._loader, **self._options)
@@ -230,6 +236,8 @@ class Serving:
             self.link = AddressLink(place.address)
         if self.link is not None:
             manager.lasts_at(str(self.link.path))
+        if not self._let_in.is_nobody_else:
+            manager.lets_in(self._let_in.uid, self._let_in.gid, each_of_the_group=self._let_in.shared)
         if place is not None and not place.is_free:
             os.environ[former_variable(self._name)] = str(place.folder)
         try:

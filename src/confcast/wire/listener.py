@@ -9,6 +9,7 @@ binding (it holds for the whole process, and a validator may be writing a file a
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -28,6 +29,10 @@ MAX_PATH = 103 if sys.platform == "darwin" else 107
 """Bytes that `sockaddr_un` has for a path, without the terminating zero."""
 
 _BACKLOG = 1024
+_PEERGROUPS = 59
+"""SO_PEERGROUPS of Linux, since 4.13; Python has no name for it."""
+_MANY, _MOST = 256, 65536
+"""How many groups a process usually has at the most, and how many Linux allows."""
 
 
 class Peer(NamedTuple):
@@ -37,12 +42,13 @@ class Peer(NamedTuple):
     uid: int
 
 
-def listen(path: Path, uid: int = -1) -> socket.socket:
-    """Put a non-blocking listening socket of mode 0600 at this path atomically.
+def listen(path: Path, uid: int = -1, gid: int = -1) -> socket.socket:
+    """Put a non-blocking listening socket at this path atomically: of mode 0600, or 0660 for a group.
 
     Args:
         path: The socket's path, which ends with `SOCKET`.
         uid: The user to whom the socket will belong; -1 for this process's.
+        gid: The group whose members may connect, too; -1 for none.
 
     Raises:
         ConfcastError: The path is too long for a socket.
@@ -55,7 +61,9 @@ def listen(path: Path, uid: int = -1) -> socket.socket:
     try:
         listener.bind(os.fspath(fresh))
         fresh.chmod(0o600)
-        os.chown(fresh, uid, -1)
+        os.chown(fresh, uid, gid)
+        if gid >= 0:
+            fresh.chmod(0o660)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
         fresh.rename(path)
@@ -82,6 +90,26 @@ def peer_of(connection: socket.socket) -> Peer:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
     pid, uid, _ = struct.unpack("iII", credentials)
     return Peer(pid, uid)
+
+
+def is_of_group(connection: socket.socket, gid: int) -> bool:
+    """Whether the process at the other end was in this group when it connected, as its own or a further one.
+
+    Where the system tells no groups, the socket's mode has told them apart: then each peer is. `gid` -1: no group, and
+    nobody is in it. Raises OSError.
+    """
+    if gid < 0 or sys.platform != "linux":
+        return gid >= 0
+    *_, own = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII")))
+    if own == gid:
+        return True
+    try:
+        further = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * _MANY)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            return error.errno == errno.ENOPROTOOPT
+        further = connection.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * _MOST)
+    return gid in struct.unpack(f"{len(further) // 4}I", further)
 
 
 def _peer_of_darwin(connection: socket.socket) -> Peer:

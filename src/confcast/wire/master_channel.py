@@ -39,6 +39,7 @@ class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     log: str = ""  # the path of the log file that standard error is, if it may be rotated
     workers_uid: int = -1  # the workers' user, if it is not the master's
     workers_gid: int = -1
+    group_attaches: bool = False  # each member of that group may attach, whichever user it is
     former: str = ""  # the former generation's folder, whose versions and history continue
     paused: bool = False  # the next generation loads already
     address: str = ""  # the lasting address that leads to this owner

@@ -37,7 +37,7 @@ from confcast.owner.loop.bounded_answers import frame_of
 from confcast.texts import printable, shortened
 from confcast.wire import processes
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.listener import Peer, peer_of
+from confcast.wire.listener import Peer, is_of_group, peer_of
 from confcast.wire.messages import (
     MAX_FRAME,
     MAX_REQUEST,
@@ -91,7 +91,8 @@ Post = Callable[[Received | Drained | PipeEnded], None]
 class Pipe:
     """One accepted connection."""
 
-    def __init__(self, number: int, connection: socket.socket, peer: Peer) -> None:
+    def __init__(self, number: int, connection: socket.socket, peer: Peer, *, attaches: bool = True) -> None:
+        self.attaches = attaches  # whether its peer may attach as a worker
         self.number = number
         self.connection = connection
         self.peer = peer
@@ -159,15 +160,22 @@ class Pipes:
         allowed_uids: The users whose processes may open a pipe, beside root.
         timeout: Seconds for a Hello, for the rest of a frame that was begun (a worker sends either in one go), and for
             the reading of a pipe's last frames.
+        group: A group whose members may open a pipe, too; -1 for none.
     """
 
     def __init__(
-        self, selector: selectors.BaseSelector, post: Post, allowed_uids: frozenset[int], timeout: float
+        self,
+        selector: selectors.BaseSelector,
+        post: Post,
+        allowed_uids: frozenset[int],
+        timeout: float,
+        group: int = -1,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._selector = selector
         self._post = post
         self._allowed = allowed_uids
+        self._group = group
         self._timeout = timeout
         self._open: dict[int, Pipe] = {}
         self._unattached: dict[int, Pipe] = {}  # pipes of no attached worker, the oldest first
@@ -206,15 +214,16 @@ class Pipes:
         connection.setblocking(False)
         try:
             peer = peer_of(connection)
+            attaches = peer.uid in self._allowed or (peer.uid != _ROOT and is_of_group(connection, self._group))
         except OSError:
             connection.close()
             return
-        if peer.uid not in self._allowed and peer.uid != _ROOT:
+        if not attaches and peer.uid != _ROOT:
             text = "process %d of uid %d connected to the control socket: refused"
             self._count("stranger", peer.pid, text, peer.uid)
             self._refuse_connection(connection, f"uid {peer.uid} is not served here")
             return
-        pipe = Pipe(self._next, connection, peer)
+        pipe = Pipe(self._next, connection, peer, attaches=attaches)
         self._next += 1
         self._open[pipe.number] = self._unattached[pipe.number] = pipe
         self._start_timer(pipe)
@@ -268,7 +277,7 @@ class Pipes:
                 raise ProtocolError("Hello is the first frame, and only the first")
             if isinstance(message, Hello):
                 pipe.greeted, pipe.reads_masked = True, message.masked
-                if message.role == "replica" and pipe.peer.uid not in self._allowed:
+                if message.role == "replica" and not pipe.attaches:
                     self._refuse_to_attach(pipe)
                     return
                 if message.role == "replica":

@@ -121,7 +121,8 @@ class EventLoop:
         self._inputs: deque[fx.Input | Answered] = deque()
         self._drained: list[int] = []  # pipes whose frames have left since the last Drained
         self._unlogged: deque[ReloadEvent] = deque()  # events to log once all callers have been answered
-        self._pipes = Pipes(self._selector, self._inputs.append, runtime_dir.allowed_uids.uids(), rules.vote_timeout)
+        allowed = runtime_dir.allowed_uids
+        self._pipes = Pipes(self._selector, self._inputs.append, allowed.uids(), rules.vote_timeout, allowed.group)
         self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
         self._retry_at: float | None = None
         self._idle_tasks = IdleTasks()

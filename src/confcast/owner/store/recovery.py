@@ -156,7 +156,8 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: boo
             try_to_write("roster", functools.partial(journal.remove_member, pid))
     unwritten = set[goodbye_files.Writer]()
     for pid, since in sorted(_notes(runtime_dir, "here") - left):
-        if processes.is_alive(pid, since) and processes.user_of(pid) in uids:
+        ours = runtime_dir.allowed_uids.shared or processes.user_of(pid) in uids
+        if processes.is_alive(pid, since) and ours:
             living.add(pid)
             if not try_to_write("roster", functools.partial(journal.add_member, pid, since)):
                 unwritten.add((pid, since))
@@ -168,7 +169,7 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: boo
 
 def _notes(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_files.Writer]:
     try:
-        return goodbye_files.read(runtime_dir.folder, kind)
+        return goodbye_files.read(runtime_dir.folder, kind, shared=runtime_dir.allowed_uids.shared)
     except OSError as error:
         _log.error("the notes of workers can't be read: %s", error, extra=about("notes_unreadable", error=error))
         return set()

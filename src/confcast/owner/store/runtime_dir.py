@@ -89,17 +89,19 @@ class RuntimeDir:
         _check_that_it_is_mine(self.folder)
         self._acquire_lock()
         self.allowed_uids.open_folder(self.folder)
-        goodbye_files.make_folder(self.folder, self.allowed_uids.uid, self.allowed_uids.gid)
+        theirs = self.allowed_uids
+        goodbye_files.make_folder(self.folder, theirs.uid, theirs.gid, shared=theirs.shared)
         if self._about is not None:
             self.describe(self._about)
-        listening = listener.listen(self.address, self.allowed_uids.uid)
+        listening = listener.listen(self.address, theirs.uid, theirs.group)
         self._socket = identity(self.address)
         return listening
 
     def save(self, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
         """Write the snapshot file. Raises OSError, and then leaves none: a worker would start from an old version."""
         try:
-            snapshot_file.save(self.folder, schema, version, digest, payload, uid=self.allowed_uids.uid)
+            theirs = self.allowed_uids
+            snapshot_file.save(self.folder, schema, version, digest, payload, uid=theirs.uid, gid=theirs.group)
         except OSError:
             snapshot_file.remove(self.folder)
             raise
@@ -107,7 +109,7 @@ class RuntimeDir:
     def describe(self, server: About) -> None:
         """Write to which server this owner belongs, now and whenever the folder is made anew. Raises OSError."""
         self._about = server
-        about.save(self.folder, server, uid=self.allowed_uids.uid)
+        about.save(self.folder, server, uid=self.allowed_uids.uid, gid=self.allowed_uids.group)
 
     def missing(self) -> Path | None:
         """The path of the control socket or the lock, if it no longer leads to this owner's; None while both do."""

@@ -68,9 +68,9 @@ def module_file(schema: type) -> str:
     return os.path.abspath(file) if file else ""  # noqa: PTH100 - no link is followed: a release is moved by one
 
 
-def save(folder: Path, about: About, *, uid: int = -1) -> None:
-    """Write the file into the folder; it belongs to this uid (-1: to this process's). Raises OSError."""
-    whole_files.put(folder, FILE, msgspec.msgpack.encode(_encodable(about)), uid=uid)
+def save(folder: Path, about: About, *, uid: int = -1, gid: int = -1) -> None:
+    """Write the file into the folder, for this uid (-1: for this process's) and this group. Raises OSError."""
+    whole_files.put(folder, FILE, msgspec.msgpack.encode(_encodable(about)), uid=uid, gid=gid)
 
 
 def _encodable(about: About) -> About:

@@ -9,8 +9,10 @@ A process writes its note and *then* connects once more; an owner listens and *t
 owner reads the note, or the process finds the owner listening. Its process removes a note once an owner has answered;
 the owner, once the journal has it.
 
-The folder belongs to the workers' user (mode 0700). An owner of another user opens it without following a link, reads
-only names, some thousands at most, and believes only names of living processes of a user that it serves.
+The folder belongs to the workers' user (mode 0700). If a group may attach, its members may make files in it, and remove
+their own; of those a note counts only if the user of the process that it names has made it. An owner of another user
+opens the folder without following a link, reads only names, some thousands at most, and believes only names of living
+processes of a user that it serves.
 
 Rejected: a thread that goes on connecting (a process often closes in order to fork); an owner that drops a process
 which does not connect (it may live, serve an old version, and must be reported); waiting, at an owner's start, until
@@ -37,15 +39,24 @@ Writer = tuple[int, int]
 _MOST = 4096
 """How many names are read from a folder: any process that may write in it could fill it."""
 _MOST_TIMES = 64
+_SHARED = 0o1730
+"""The mode of a folder in which the members of a group leave notes: sticky, and not to be listed by them."""
 """How often the folder is read again while it is being removed."""
 
 
-def make_folder(runtime: Path, uid: int = -1, gid: int = -1) -> None:
-    """Make the folder for the notes; it belongs to this uid (-1: to this process's). Raises OSError."""
+def make_folder(runtime: Path, uid: int = -1, gid: int = -1, *, shared: bool = False) -> None:
+    """Make the folder for the notes; it belongs to this uid (-1: to this process's). Raises OSError.
+
+    `shared`: the members of the group leave notes in it.
+    """
     folder = runtime / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    if uid >= 0:
+    if uid >= 0 or shared:
         os.chown(folder, uid, gid, follow_symlinks=False)
+    if shared:
+        with _opened(runtime) as fd:  # not by its name: a member of the group might have put a link there
+            if fd is not None:
+                os.fchmod(fd, _SHARED)
 
 
 def write(runtime: Path, kind: Kind) -> None:
@@ -58,13 +69,23 @@ def take_back(runtime: Path, kind: Kind) -> None:
     (runtime / FOLDER / _name(kind)).unlink(missing_ok=True)
 
 
-def read(runtime: Path, kind: Kind) -> set[Writer]:
+def read(runtime: Path, kind: Kind, *, shared: bool = False) -> set[Writer]:
     """The processes that have left notes of this kind; none if there is no folder. Raises OSError.
 
-    Must be called after the control socket listens.
+    Must be called after the control socket listens. `shared`: a note counts only if its file is its process's user's.
     """
     with _opened(runtime) as fd:
-        return {writer for name in _names(fd, kind) if (writer := _writer(name)) is not None}
+        found = [(name, writer) for name in _names(fd, kind) if (writer := _writer(name)) is not None]
+        return {writer for name, writer in found if not shared or _is_own(fd, name, writer)}
+
+
+def _is_own(fd: int | None, name: str, writer: Writer) -> bool:
+    """Whether the note was made by the user of the process that it names."""
+    try:
+        made_by = os.stat(name, dir_fd=fd, follow_symlinks=False).st_uid
+    except OSError:
+        return False
+    return made_by == processes.user_of(writer[0])
 
 
 def clear(runtime: Path, kind: Kind, *, keep: frozenset[Writer] = frozenset()) -> None:

@@ -298,12 +298,16 @@ def _is_mine(found: OwnerDir) -> bool:
 
 
 def _is_for_me(found: OwnerDir) -> bool:
-    """Whether the folder is this user's, or is root's and its control socket belongs to this user."""
+    """Whether the folder is this user's, or is root's and its control socket is for this user, or a group of its."""
     user, me = _folder_of(found), os.geteuid()
     if user != _ROOT:
         return user == me
     with contextlib.suppress(OSError):
-        return me == _ROOT or Path(found.address).lstat().st_uid == me
+        if me == _ROOT:
+            return True
+        status = Path(found.address).lstat()
+        its_groups = (os.getegid(), *os.getgroups())
+        return status.st_uid == me or (bool(status.st_mode & stat.S_IWGRP) and status.st_gid in its_groups)
     return False
 
 

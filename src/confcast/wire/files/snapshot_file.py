@@ -1,8 +1,8 @@
 """The snapshot file: the last committed version, for workers that start while no owner answers.
 
 The owner writes it at each commit, after the journal and before it answers with the outcome. A worker always reads one
-whole version. The file has mode 0600 and holds a msgpack struct. Rejected: letting workers read the journal (every
-worker would need SQLite, and a lock).
+whole version. The file has mode 0600, or 0640 where a group may attach, and holds a msgpack struct. Rejected: letting
+workers read the journal (every worker would need SQLite, and a lock).
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ class Saved(WithSecrets, frozen=True, array_like=True):
     payload: bytes
 
 
-def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
-    """Write this version into the folder atomically, for this uid (-1: for this process's). Raises OSError."""
+def save(
+    folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1, gid: int = -1
+) -> None:
+    """Write this version into the folder atomically, for this uid (-1: this process's) and group. Raises OSError."""
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
-    whole_files.put(folder, FILE, body, uid=uid)
+    whole_files.put(folder, FILE, body, uid=uid, gid=gid)
 
 
 def remove(folder: Path) -> None:

@@ -10,16 +10,19 @@ import os
 from pathlib import Path
 
 
-def put(folder: Path, name: str, body: bytes, *, uid: int = -1, durable: bool = False) -> None:
+def put(folder: Path, name: str, body: bytes, *, uid: int = -1, gid: int = -1, durable: bool = False) -> None:
     """Write this content into the folder under this name, for this uid (-1: for this process's). Raises OSError.
 
-    Only one process at a time may write a name. `durable`: it is on disk when this returns, also if the machine stops.
+    `gid`: a group that may read it, too; -1: none, and the mode is 0600. Only one process at a time may write a name.
+    `durable`: it is on disk when this returns, also if the machine stops.
     """
     fresh, place = f"{folder}/.{name}", f"{folder}/{name}"  # at each commit: a Path takes as long as a system call
     try:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.fchown(fd, uid, -1)
+            os.fchown(fd, uid, gid)
+            if gid >= 0:
+                os.fchmod(fd, 0o640)
             while body:
                 body = body[os.write(fd, body) :]
             if durable:
