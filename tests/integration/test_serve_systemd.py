@@ -187,3 +187,35 @@ def test_the_watchdog_of_another_process_is_not_told(start: Start, systemd: Noti
     assert served.end() == 0
     systemd.await_state("stop")
     assert "WATCHDOG" not in [each.kind() for each in systemd.said]
+
+
+def test_the_process_that_takes_over_becomes_the_main_one(start: Start, serve: Serves, systemd: NotifySocket) -> None:
+    """Both run in one control group, as processes of one service do."""
+    former = start()
+    systemd.await_state("running")
+    put(serve, 2)
+    successor = serve.start("--take-over", environment={"NOTIFY_SOCKET": str(systemd.path)})
+    while systemd.unit.main_pid == former.pid:
+        systemd.receive()
+    assert systemd.unit.main_pid == successor.pid
+    assert systemd.unit.status == f"process {successor.pid} has taken over"
+    assert systemd.await_kind("READY").pid == successor.pid
+    assert systemd.unit.status.startswith("serving version 2; ")
+    assert former.status() == 0
+
+    put(serve, 3)
+    assert systemd.reload().startswith("serving version 3; ")
+    assert "STOPPING" not in [each.kind() for each in systemd.said], "it would end the service, and both processes"
+    assert successor.end() == 0
+    assert systemd.await_state("stop") == "ending"
+
+
+def test_a_take_over_that_is_refused_changes_nothing(start: Start, serve: Serves, systemd: NotifySocket) -> None:
+    former = start()
+    systemd.await_state("running")
+    (serve.folder / "app.toml").write_text("number = 5\n")
+    successor = serve.start("--take-over", environment={"NOTIFY_SOCKET": str(systemd.path)})
+    assert successor.status() == 1
+    put(serve, 2)
+    assert systemd.reload().startswith("serving version 2; ")
+    assert systemd.unit.main_pid == former.pid

@@ -40,8 +40,8 @@ class Former:
     Args:
         manager: The manager, which has started.
         link: The lasting address; None where there is none.
-        on_superseded: Called in a thread of its own once a successor has taken over: with whether the workers follow,
-            and what to call when all is ended that the successor will begin.
+        on_superseded: Called in a thread of its own once a successor has taken over: with its pid, whether the workers
+            follow, and what to call when all is ended that the successor will begin.
         refusal: Why no successor can take over, in words; "" if one can.
     """
 
@@ -49,7 +49,7 @@ class Former:
         self,
         manager: EmbeddedManager[object],
         link: AddressLink | None,
-        on_superseded: Callable[[bool, Callable[[], object]], None],
+        on_superseded: Callable[[int, bool, Callable[[], object]], None],
         refusal: str = "",
     ) -> None:
         self._manager = manager
@@ -148,7 +148,7 @@ class Former:
             serves = pipe.receive(min(ask.within, _LONGEST_TURN))
             if isinstance(serves, Serves):
                 successor = Path(serves.folder)
-                self._move(pipe, successor)
+                self._move(pipe, successor, pid)
         except AddressRefused as error:
             with contextlib.suppress(OSError):
                 pipe.send(Refused(str(error)))
@@ -160,7 +160,7 @@ class Former:
         if not self._superseded and not self._closed:
             self._go_on(successor, pid)
 
-    def _move(self, pipe: Pipe, successor: Path) -> None:
+    def _move(self, pipe: Pipe, successor: Path, pid: int) -> None:
         if owner_dirs.parse(successor) is None:
             raise AddressRefused(f"{successor} is no runtime directory")
         follow = _fingerprint(self._folder) == _fingerprint(successor) != b""
@@ -174,7 +174,7 @@ class Former:
             noted = True
         if noted and not self._closed:
             self._superseded = True
-            self._on_superseded(follow, self._ended.set)
+            self._on_superseded(pid, follow, self._ended.set)
             self._ended.wait(_ENDS_WITHIN)
 
     def _go_on(self, successor: Path | None, pid: int) -> None:

@@ -51,6 +51,11 @@ def stopping(text: str) -> bytes:
     return _message("STOPPING=1", status=text)
 
 
+def main_pid(pid: int, text: str) -> bytes:
+    """The service goes on in this process, which tells from now on."""
+    return _message(f"MAINPID={pid}", status=text)
+
+
 def extend(seconds: float) -> bytes:
     """The start takes longer: do not give it up within these seconds from now."""
     return _message(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")

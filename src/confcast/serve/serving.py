@@ -100,6 +100,7 @@ class Serving:
         manager: The manager, once it is made.
         refusal: Why nothing is served, for a program: `error`, and `problems` of a configuration; empty before.
         link: The lasting address.
+        successor: The pid of the process that has taken over; 0 before.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Serving:
         self.link = None if address is None else AddressLink(address)
         self.manager: EmbeddedManager[Any] | None = None
         self.refusal: dict[str, object] = {}
+        self.successor = 0
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()  # its put may interrupt a put
         self._starts = True
         self._status: int | None = None
@@ -251,7 +253,7 @@ class Serving:
                 dead = place is not None and not owner_dirs.is_of_a_living_master(place.folder)
                 self.link.take(manager.address, instead_of=place.folder if place is not None and dead else None)
         except BaseException:  # before the former goes on: two owners would load
-            self._close()
+            self._close_owner()
             raise
         former.open()
 
@@ -264,12 +266,13 @@ class Serving:
         else:
             event()
 
-    def _on_superseded(self, follow: bool, ended: Callable[[], object]) -> None:
-        self.post(lambda: self._give_way(follow, ended))
+    def _on_superseded(self, pid: int, follow: bool, ended: Callable[[], object]) -> None:
+        self.post(lambda: self._give_way(pid, follow, ended))
 
-    def _give_way(self, follow: bool, ended: Callable[[], object]) -> None:
+    def _give_way(self, pid: int, follow: bool, ended: Callable[[], object]) -> None:
         """Another process has taken over. End what it begins, and then this process, once no worker needs it."""
         assert self.manager is not None
+        self.successor = pid
         try:
             for plug_in in self._plug_ins:
                 plug_in.superseded(self)
@@ -311,6 +314,10 @@ class Serving:
     def _close(self) -> None:
         for plug_in in self._plug_ins:
             plug_in.ends(self)
+        self._close_owner()
+
+    def _close_owner(self) -> None:
+        """Close the manager, and remove the address if it still leads there. May be called again."""
         if self._former is not None:
             self._former.close()
         manager = self.manager

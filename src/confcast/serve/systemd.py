@@ -6,6 +6,7 @@
     any other event      STATUS: an edit that is watched, a rollback, a window's end, a death of the owner
     each half of the watchdog's time    WATCHDOG=1
     process ends         STOPPING=1
+    another takes over   MAINPID of that one, if it runs in the same service; else STOPPING=1
 
 Guarantees. READY=1 follows every RELOADING=1, also if the load is refused or hangs, the owner dies, or a thread can't
 be started: until then `systemctl reload` would wait. It comes after a load that began after the last HUP, so that a
@@ -31,6 +32,7 @@ import select
 import threading
 import time
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from confcast.errors import ConfcastError
@@ -120,11 +122,20 @@ class Systemd(PlugIn):
                 return False
         return True
 
+    def superseded(self, serving: Serving) -> None:
+        """Tell which process is the main one from now on; or that this service ends, if that is another service's."""
+        text = f"process {serving.successor} has taken over"
+        is_ours = _services_of(serving.successor) == _services_of(os.getpid())
+        self._end(notify.main_pid(serving.successor, text) if is_ours else notify.stopping(text))
+
     def ends(self, serving: Serving) -> None:
         """Tell that it ends, or why nothing was served; nothing is told after that."""
+        self._end(notify.stopping(str(serving.refusal.get("error") or "ending")))
+
+    def _end(self, last: bytes) -> None:
         with self._sending:
             if not self._has_ended:
-                self._notifier.send(notify.stopping(str(serving.refusal.get("error") or "ending")))
+                self._notifier.send(last)
             self._has_ended = True
         self._ring()
         if self._thread.is_alive():
@@ -244,6 +255,14 @@ class Systemd(PlugIn):
         assert serving is not None
         assert serving.manager is not None
         return serving.manager
+
+
+def _services_of(pid: int) -> str:
+    """The control groups of a process, by which systemd knows its service; "" if the system does not say."""
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 class _OwnerSeen:

@@ -59,6 +59,7 @@ class Serving:
         self.manager = Manager()
         self.refusal: dict[str, object] = {}
         self.is_stuck = False
+        self.successor = os.getppid()
 
     def post(self, happening: Callable[[], object]) -> None:
         if not self.is_stuck:
@@ -188,6 +189,16 @@ def test_nothing_is_told_after_the_end(service: Service) -> None:
     eventually(lambda: not _of_ours(), "the end of its threads")
     os.write(service.manager.bell, b"\0")  # an owner that is being closed
     assert service.kinds() == ["READY", "RELOADING", "STOPPING"]
+
+
+def test_where_a_process_of_another_service_takes_over_this_one_ends(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_services_of", str)
+    service.plug_in.superseded(service.serving)
+    assert service.systemd.await_state("stop") == f"process {os.getppid()} has taken over"
+    service.plug_in.ends(service.serving)
+    assert service.kinds() == ["READY", "STOPPING"]
 
 
 def test_a_start_that_takes_long_asks_for_more_time(
