@@ -122,22 +122,74 @@ def test_a_stop_waits_for_what_is_graceful_and_a_refused_start_is_not_repeated()
     assert (SERVICE["Restart"], SERVICE["RestartPreventExitStatus"]) == (["on-failure"], ["78"])
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-@pytest.mark.parametrize("name", ["app.service", "gateway.service"])
-def test_systemd_has_nothing_to_object_to(name: str, tmp_path: Path):
-    programs = tmp_path / "bin"
-    programs.mkdir()
+UNITS = ["app.service", "gateway.service", "confcast.service", "confcast-notify-reload.service", "confcast@.service"]
+
+
+def unit_here(name: str, folder: Path) -> Path:
+    """A unit with its programs and folders here. A systemd before 253 does not know `notify-reload`."""
+    programs = folder / "bin"
+    programs.mkdir(exist_ok=True)
     for program in ("gunicorn", "confcast"):
         (programs / program).write_text("#!/bin/sh\n")
         (programs / program).chmod(0o755)
-    unit = tmp_path / name
-    unit.write_text(Path(deploy).with_name(name).read_text().replace("/opt/app/bin", str(programs)))
+    text = Path(deploy).with_name(name).read_text().replace("/opt/app", str(folder))
+    version = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, timeout=30).stdout
+    if int(version.split()[1]) < 253:
+        text = text.replace("Type=notify-reload", "Type=notify")
+    (folder / name).write_text(text)
+    return folder / name
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+@pytest.mark.parametrize("name", [*UNITS, "confcast.socket", "worker.conf"])
+def test_systemd_has_nothing_to_object_to(name: str, tmp_path: Path):
+    unit = unit_here(name, tmp_path)
+    if name == "confcast.socket":
+        unit_here("confcast.service", tmp_path)
+    if name == "worker.conf":
+        unit = tmp_path / "worker.service"
+        unit.write_text(f"[Service]\nExecStart={tmp_path}/bin/gunicorn\n")
+        (tmp_path / "worker.service.d").mkdir()
+        (tmp_path / name).rename(tmp_path / "worker.service.d" / name)
 
     verify = ["systemd-analyze", "verify", str(unit)]
     done = subprocess.run(verify, capture_output=True, text=True, timeout=30, env={"PATH": os.environ["PATH"]})
 
     objections = [line for line in done.stderr.splitlines() if name in line]
     assert (done.returncode, objections) == (0, []), done.stderr
+
+
+# ---- confcast.service, and those beside it
+
+
+def test_one_address_stands_in_all_of_them():
+    serving, reloading = (manifests.unit("confcast.service")["Service"][key][0] for key in ("ExecStart", "ExecReload"))
+    address = "/run/app/config.sock"
+    assert f" --address {address} " in serving
+    assert f" --address {address} " in reloading
+    assert manifests.unit("worker.conf")["Service"]["Environment"] == [f"CONFCAST_ADDRESS_APP={address}"]
+    assert manifests.unit("confcast.socket")["Socket"]["ListenStream"] == [address]
+    assert manifests.unit("confcast@.service")["Service"]["ExecStart"] == [
+        serving.replace(" serve ", " serve --take-over ")
+    ]
+
+
+def test_a_service_that_is_asked_by_a_signal_differs_in_that_alone():
+    truthful, asked = (manifests.unit(name)["Service"] for name in ("confcast.service", UNITS[3]))
+    assert asked["Type"] == ["notify-reload"]
+    assert {key: value for key, value in truthful.items() if key not in ("Type", "ExecReload")} == {
+        key: value for key, value in asked.items() if key != "Type"
+    }
+    assert "ALSO FOR A CONFIGURATION THAT IS REFUSED" in (Path(deploy).with_name(UNITS[3])).read_text()
+
+
+def test_two_services_that_share_a_folder_leave_it_to_each_other():
+    assert manifests.unit("confcast@.service")["Service"]["RuntimeDirectoryPreserve"] == ["yes"]
+
+
+def test_workers_are_not_ended_with_the_service():
+    drop_in = manifests.unit("worker.conf")["Unit"]
+    assert drop_in == {"Wants": ["confcast.service"], "After": ["confcast.service"]}
 
 
 # ---- both
