@@ -1,14 +1,16 @@
-"""promtool, Prometheus's own checker, where it is installed: Debian's package `prometheus` has it."""
+"""promtool, Prometheus's own checker, where it is installed: scripts/install-promtool puts it beside this Python."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-PROMTOOL = shutil.which("promtool")
+_BESIDE = Path(sys.executable).parent
+PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=_BESIDE)
 
 wants_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian's package prometheus)")
 
