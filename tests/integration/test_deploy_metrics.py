@@ -125,7 +125,7 @@ FIRES: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], int]] = {
         [("confcast_disk_differs", "1x30"), ("confcast_held", "1x30")],
         20,
     ),
-    "ConfcastHeld": ([("confcast_held", "1x90")], [("confcast_held", "1x50 0 1x40")], 70),
+    "ConfcastHeld": ([("confcast_held", "1x90")], [("confcast_held", "0x20 1x70")], 70),
     "ConfcastWorkerLagging": (
         [("confcast_worker_lag_seconds", "0 30+60x10")],
         [("confcast_worker_lag_seconds", "0 50 0x10")],
