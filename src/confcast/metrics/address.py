@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from contextlib import ExitStack
@@ -13,6 +14,10 @@ from confcast.texts import printable
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
 _HIGHEST = 65535
+
+
+class InUse(ConfcastError):
+    """Another process listens there."""
 
 
 class Address(NamedTuple):
@@ -41,7 +46,8 @@ def bind(address: Address) -> list[socket.socket]:
     """Sockets that listen there: one, or one for each address that a name has.
 
     Raises:
-        ConfcastError: The host is unknown, the port is in use, or this user may not have it.
+        InUse: The port is another process's.
+        ConfcastError: The host is unknown, or this user may not have the port.
     """
     with ExitStack() as opened:
         try:
@@ -56,6 +62,7 @@ def bind(address: Address) -> list[socket.socket]:
                 sockets.append(made)
         except OSError as error:
             known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
-            raise ConfcastError(f"--metrics {printable(str(address))}: {known}") from None
+            kind = InUse if error.errno == errno.EADDRINUSE else ConfcastError
+            raise kind(f"--metrics {printable(str(address))}: {known}") from None
         opened.pop_all()
     return sockets

@@ -48,11 +48,8 @@ class TextFile:
         self._thread = threading.Thread(target=self._run, name="confcast-metrics-file", daemon=True)
 
     def start(self) -> None:
-        """Write the file, and begin to write it anew. Raises ConfcastError where it can't be written."""
-        try:
-            self._write()
-        except OSError as error:
-            raise unwritable(self._path, error) from None
+        """Write the file, and begin to write it anew. Raises ConfcastError where no thread can be started."""
+        self._try()
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -69,14 +66,17 @@ class TextFile:
 
     def _run(self) -> None:
         while not self._ends.wait(self._every):
-            try:
-                self._write()
-            except OSError as error:
-                if not self._has_failed:
-                    _log.warning("%s; it is tried again", unwritable(self._path, error))
-                self._has_failed = True
-            else:
-                self._has_failed = False
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            if not self._has_failed:
+                _log.warning("%s; it is tried again", unwritable(self._path, error))
+            self._has_failed = True
+        else:
+            self._has_failed = False
 
     def _write(self) -> None:
         from prometheus_client import generate_latest

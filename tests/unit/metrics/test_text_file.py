@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from confcast.errors import ConfcastError
 from confcast.metrics.text_file import TextFile
 from tests.support.waiting import eventually
 
@@ -69,13 +68,6 @@ def test_the_end_leaves_the_file_of_another_writer(path: Path) -> None:
             former.close()
             assert names(path) == ["shop.prom"]
     assert names(path) == []
-
-
-def test_a_start_that_can_not_write_says_so(tmp_path: Path) -> None:
-    file = writer(tmp_path / "absent" / "shop.prom")
-    with pytest.raises(ConfcastError, match=r"--metrics-file .*shop\.prom can't be written: No such file or directory"):
-        file.start()
-    file.close()
 
 
 def test_a_folder_that_is_gone_is_logged_once_and_written_into_again(path: Path, caplog: Any) -> None:
