@@ -71,6 +71,7 @@ RUN = {
         ("settings.py", "sources.py", "show.py", "test_shop.py"), "test_guide_coming_from.py"
     ),
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
+    "webhooks.md": dict.fromkeys(("server.py", "receiver.py"), "test_guide_webhooks.py"),
     "secrets.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_secrets.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
     "many_hosts.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_many_hosts.py"),
@@ -163,6 +164,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "environment.md",
         "secret_files.md",
         "many_hosts.md",
+        "webhooks.md",
     )
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,8 +49,11 @@ class Receiver(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int = 0, secret: str | None = SECRET) -> None:
+    def __init__(self, port: int = 0, secret: str | None = SECRET, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.verifier = standardwebhooks.Webhook(secret) if secret is not None else None
         self.answer: Answer | Callable[[Got], Answer] = 200
         self.got: list[Got] = []
@@ -58,7 +62,7 @@ class Receiver(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}/hook"
 
     def await_got(self, count: int = 1, what: str = "what is posted") -> list[Got]:
         """All requests, once there are so many."""
@@ -114,9 +118,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def receiving(port: int = 0, secret: str | None = SECRET) -> Iterator[Receiver]:
+def receiving(port: int = 0, secret: str | None = SECRET, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """A receiver on the loopback; it ends with the block."""
-    receiver = Receiver(port, secret)
+    receiver = Receiver(port, secret, tls)
     thread = threading.Thread(target=receiver.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -12,6 +12,7 @@ channel         The socket pair between a master and its owner: StartupConfig, R
 commit          The journal write of a version; also the message that tells a worker to swap in what it has staged.
 deadline        The end of a wait, fixed when the wait begins; a timer of the core, or a caller's own timeout.
 decline         A worker's answer that it keeps what it holds, though another version is committed.
+delivery        A message that a webhook is owed; it stays in the journal until it was taken, or is dropped.
 digest          The hash of a snapshot's payload; it is never logged, since a short payload can be guessed from it.
 disabled        Said of loading where the schema's code has changed: only a full reload of the server helps.
 dry run         A load whose candidate is put to the vote and dropped: no version, no event, nobody counts as timed out.

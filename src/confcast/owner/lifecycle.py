@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from confcast.config.sources.following import Host
     from confcast.owner.loop.outcomes import Outcomes
     from confcast.owner.loop.webhooks import Webhooks
-    from confcast.owner.store.outbox import Outbox
+    from confcast.owner.store.deliveries import Deliveries
 
 _log = logging.getLogger("confcast.owner")
 
@@ -125,7 +125,7 @@ class Lifecycle:
         folder, state = Path(startup.folder), Path(startup.state_folder)
         self._paused = startup.paused
         self._has_refused = False  # whether a load was refused during a pause
-        self._outbox: Outbox | None = None
+        self._deliveries: Deliveries | None = None
         self._webhooks: Webhooks | None = None
         self._lock = RuntimeLock(holder, follows=bool(startup.former))
         self._runtime_dir = RuntimeDir(folder, state, self._lock, apart=startup.paused, allowed_uids=allowed_uids)
@@ -309,14 +309,14 @@ class Lifecycle:
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
         return Rules(**msgspec.structs.asdict(self._startup.options), schema=schema, fields=fields)
 
-    def _open_journal(self) -> Journal:
+    def _open_journal(self, path: Path | None = None) -> Journal:
         options = self._startup.options
         return Journal(
-            self._runtime_dir.journal,
+            path or self._runtime_dir.journal,
             history_limit=options.history_limit,
             keep_versions=options.keep_versions,
             durable=self._startup.durable,
-            outbox=self._outbox,
+            deliveries=self._deliveries,
         )
 
     def _make_webhooks(self) -> None:
@@ -325,12 +325,12 @@ class Lifecycle:
             return
         from confcast.owner.loop.webhook_post import check  # here: most owners have none
         from confcast.owner.loop.webhooks import Webhooks
-        from confcast.owner.store.outbox import Outbox
+        from confcast.owner.store.deliveries import Deliveries
 
         if not self._restarted:
             check(webhooks)
-        self._outbox = Outbox(webhooks, self._startup.options.name, host_name())
-        self._webhooks = Webhooks(webhooks, self._outbox)
+        self._deliveries = Deliveries(webhooks, self._startup.options.name, host_name(), handover.PAUSED)
+        self._webhooks = Webhooks(webhooks, self._deliveries)
 
     def _move_to_state_folder(self) -> float:
         """Move the journal, unless a next generation loads already. Returns the seconds until the next try, or 0."""

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from confcast.wire import http_exchange as module
-from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get
+from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get, post
 from tests.support.certificates import Authority, context_of
 from tests.support.config_server import ConfigServer, Handler, config_server, says
+from tests.support.receiver import receiving
 from tests.support.waiting import eventually
 
 LONG = 20.0
@@ -288,3 +289,42 @@ def test_words_are_there_for_each_error() -> None:
 def test_a_port_that_is_the_usual_one_is_the_same_place() -> None:
     assert module._place("http://a/b") == module._place("http://A:80/") != module._place("http://a:8080/")
     assert module._place("https://a/b") == module._place("https://a:443/") != module._place("http://a:443/")
+
+
+# ---- posts
+
+
+def test_a_post_sends_its_body_and_follows_nothing() -> None:
+    with receiving(secret=None) as receiver:
+        receiver.answer = (307, {"Location": "/elsewhere"})
+        reply = post(receiver.url, {"X-Key": "k"}, b"{}", timeout=LONG)
+        assert (reply.status, reply.headers["location"], reply.body) == (307, "/elsewhere", b"")
+        (got,) = receiver.got
+        assert (got.body, got.headers["x-key"], got.path) == (b"{}", "k", "/hook")
+
+
+@pytest.mark.parametrize("how", ["hang", "drip"])
+def test_a_post_whose_answer_does_not_come_has_a_deadline(how: str) -> None:
+    with receiving(secret=None) as receiver:
+        receiver.answer = how
+        with pytest.raises(Unanswered, match=r"no whole answer within 0\.3 s"):
+            post(receiver.url, {}, b"{}", timeout=0.3)
+
+
+def test_of_the_body_of_an_answer_to_a_post_little_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_DRAIN_WITHIN", 0.2)
+    with receiving(secret=None) as receiver:
+        receiver.answer = "slow"
+        assert post(receiver.url, {}, b"{}", timeout=LONG).status == 200
+
+
+def test_posts_that_hang_hold_up_no_load(server: ConfigServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(module._MOST_AT_ONCE):
+        module._posts_at_once.acquire()
+    try:
+        assert ask(server).status == 200
+        with pytest.raises(Unanswered, match="requests before this one have hung"):
+            post(server.url("/"), {}, b"{}", timeout=0.1)
+    finally:
+        for _ in range(module._MOST_AT_ONCE):
+            module._posts_at_once.release()

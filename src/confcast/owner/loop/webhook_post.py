@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from confcast.errors import ConfcastError
-from confcast.owner.store.outbox import Owed
+from confcast.owner.store.deliveries import Delivery
 from confcast.wire import http_exchange, urls
 from confcast.wire.webhooks import Webhook
 
@@ -55,7 +55,7 @@ def check(webhooks: tuple[Webhook, ...]) -> None:
             raise ConfcastError(f"webhooks: {number}, {webhook.shown}: {why}") from None
 
 
-def deliver(webhook: Webhook, owed: Owed) -> Verdict:
+def deliver(webhook: Webhook, owed: Delivery) -> Verdict:
     """Try once. Raises nothing."""
     try:
         headers = _headers(webhook, owed)
@@ -71,7 +71,7 @@ def deliver(webhook: Webhook, owed: Owed) -> Verdict:
         return Verdict(type(error).__name__)
 
 
-def _headers(webhook: Webhook, owed: Owed) -> dict[str, str]:
+def _headers(webhook: Webhook, owed: Delivery) -> dict[str, str]:
     now = int(time.time())
     return {
         "Content-Type": "application/json",

@@ -10,8 +10,8 @@ When it is tried again. A webhook that has failed rests: 5 s, doubled with each 
 more or less by chance. A message that was not tried yet is tried after a minute of that rest: a receiver that refuses
 one message gets the others, and one that is back is noticed soon. `Retry-After` (of 429 and 503) counts for all
 messages, an hour at the most. After a success the rest is over, and what failed before is tried at once. So messages
-may come in another order than events: a receiver goes by `timestamp`. The rest is kept in the journal, by the date; a
-date that jumps lengthens it to an hour at the most.
+may come in another order than events: a receiver goes by `timestamp`. The rest is kept in the journal, by the
+date; where that is set back, the rest is over.
 
 Logged: the first failure in a row, what is dropped, the receiver's end, and that it takes messages again.
 
@@ -34,7 +34,7 @@ from typing import NamedTuple
 from confcast.errors import ConfcastError
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.webhook_post import LONGEST_PAUSE, Verdict, deliver
-from confcast.owner.store.outbox import OLDEST, Outbox, Owed, Row
+from confcast.owner.store.deliveries import OLDEST, Deliveries, Delivery, Row
 from confcast.wire.webhooks import Webhook
 
 _log = logging.getLogger("confcast.owner")
@@ -43,8 +43,9 @@ _FIRST_PAUSE = 5.0
 _FRESH_AFTER = 60.0
 _MOST_DOUBLINGS = 10
 _JOURNAL_AGAIN = 30.0
+_SLACK = 1.0
 
-Deliver = Callable[[Webhook, Owed], Verdict]
+Deliver = Callable[[Webhook, Delivery], Verdict]
 
 
 class Rest(NamedTuple):
@@ -68,15 +69,15 @@ def rest_after(failures: int, asked: float, now: float, chance: float) -> Rest:
     return Rest(now + max(pause, asked), now + max(min(pause, _FRESH_AFTER), asked))
 
 
-def wait_for(row: Row, owed: Owed, now: float) -> float:
-    """The seconds until a webhook is sent this message; 0.0: now. A date that was set back counts no more than once."""
-    due = row.due if owed.attempts else row.due_fresh
-    return min(max(due - now, 0.0), LONGEST_PAUSE)
+def wait_for(row: Row, owed: Delivery, now: float) -> float:
+    """The seconds until a webhook is sent this message; 0.0: now."""
+    wait = (row.due if owed.attempts else row.due_fresh) - now
+    return wait if 0.0 < wait <= LONGEST_PAUSE + _SLACK else 0.0  # longer: the date was set back
 
 
 class _Tried(NamedTuple):
     webhook: Webhook
-    owed: Owed
+    owed: Delivery
     verdict: Verdict
 
 
@@ -85,7 +86,7 @@ class Webhooks:
 
     Args:
         webhooks: They.
-        outbox: What they are owed.
+        deliveries: What they are owed.
         deliver: Tries once, in a thread of its own.
         date: The date, in seconds since 1970.
     """
@@ -93,11 +94,11 @@ class Webhooks:
     def __init__(
         self,
         webhooks: tuple[Webhook, ...],
-        outbox: Outbox,
+        deliveries: Deliveries,
         deliver: Deliver = deliver,
         date: Callable[[], float] = time.time,
     ) -> None:
-        self._webhooks, self._outbox = webhooks, outbox
+        self._webhooks, self._deliveries = webhooks, deliveries
         self._deliver, self._date = deliver, date
         self._names = {each.key: f"{number}, {each.shown}" for number, each in enumerate(webhooks, 1)}
         self._busy = set[str]()  # by key: a try is under way, or what came of it is not noted yet
@@ -114,7 +115,7 @@ class Webhooks:
         self._loop, self._paused = loop, paused
         loop.watch_channel(self._done_r, self._take_done)
         try:
-            lost = self._outbox.begin(afresh=afresh)
+            lost = self._deliveries.begin(afresh=afresh)
         except ConfcastError as error:
             _log.error("what webhooks are owed can't be looked through: %s", error)
         else:
@@ -123,7 +124,7 @@ class Webhooks:
         for each in self._webhooks:
             if afresh and each.can_be_read:
                 _log.warning("the webhook %s has no TLS: whoever is on the way reads it", self._names[each.key])
-        self._outbox.changed = self._look
+        self._deliveries.changed = self._look
         self._look()
 
     def pause(self, *, on: bool) -> None:
@@ -141,9 +142,9 @@ class Webhooks:
         `last`: there is no next owner, and the journal goes with this one.
         """
         self._paused = True
-        self._outbox.changed = lambda: None
+        self._deliveries.changed = lambda: None
         with suppress(ConfcastError):
-            if last and (lost := sum(map(self._outbox.owed, self._names))):
+            if last and (lost := sum(map(self._deliveries.owed, self._names))):
                 _log.warning("%d messages of webhooks were not taken, and end with the server (no state_dir)", lost)
         self._done_r.close()
         self._done_w.close()
@@ -177,17 +178,17 @@ class Webhooks:
         if self._paused or key in self._busy:
             return 0.0
         now = self._date()
-        self._outbox.drop_old(key, now)
-        row = self._outbox.row(key)
+        self._deliveries.drop_old(key, now)
+        row = self._deliveries.row(key)
         self._log_dropped(key, row)
-        owed = None if row.gone else self._outbox.next(key)
+        owed = None if row.gone else self._deliveries.next(key)
         if owed is None:
             return 0.0
         if (wait := wait_for(row, owed, now)) == 0.0:
             self._begin(webhook, owed)
         return wait
 
-    def _begin(self, webhook: Webhook, owed: Owed) -> None:
+    def _begin(self, webhook: Webhook, owed: Delivery) -> None:
         """Begin a try. Where no thread can be started, that is the failure."""
         self._busy.add(webhook.key)
         thread = threading.Thread(target=self._try, args=(webhook, owed), name="confcast-webhook", daemon=True)
@@ -197,7 +198,7 @@ class Webhooks:
             self._tried.append(_Tried(webhook, owed, Verdict(f"no thread can be started: {error}")))
             self._look()
 
-    def _try(self, webhook: Webhook, owed: Owed) -> None:
+    def _try(self, webhook: Webhook, owed: Delivery) -> None:
         """Try once, in a thread of its own."""
         self._tried.append(_Tried(webhook, owed, self._deliver(webhook, owed)))
         with suppress(OSError):  # full: the loop is woken already; closed: the owner ends
@@ -208,14 +209,14 @@ class Webhooks:
     def _note(self, tried: _Tried) -> None:
         webhook, owed, verdict = tried
         key, name = webhook.key, self._names[webhook.key]
-        row, now = self._outbox.row(key), self._date()
+        row, now = self._deliveries.row(key), self._date()
         if not verdict.failure:
-            self._outbox.delivered(key, owed.number)
+            self._deliveries.delivered(key, owed.number)
             self._dropping.discard(key)
             if row.failures:
-                _log.info("the webhook %s takes messages again; %d wait", name, self._outbox.owed(key))
+                _log.info("the webhook %s takes messages again; %d wait", name, self._deliveries.owed(key))
         elif verdict.gone:
-            dropped = self._outbox.end(key, verdict.failure, now)
+            dropped = self._deliveries.end(key, verdict.failure, now)
             self._dropped.pop(key, None)
             _log.warning(
                 "the webhook %s %s: it is sent nothing until the server is started again; %d messages are dropped",
@@ -225,7 +226,7 @@ class Webhooks:
             )
         else:
             rest = rest_after(row.failures, verdict.pause, now, random.random())  # noqa: S311 (no secret)
-            self._outbox.failed(key, owed.number, verdict.failure, *rest)
+            self._deliveries.failed(key, owed.number, verdict.failure, *rest)
             if not row.failures:
                 text = "the webhook %s does not take a message: %s; it is tried again, for %d days at the most"
                 _log.warning(text, name, verdict.failure, OLDEST // 86400)

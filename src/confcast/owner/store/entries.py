@@ -36,7 +36,7 @@ from confcast.wire.measured import EventCounts
 from confcast.wire.messages import MAX_FRAME, ReloadEvent, ReloadResult, Who, WithSecrets
 
 if TYPE_CHECKING:
-    from confcast.owner.store.outbox import Outbox
+    from confcast.owner.store.deliveries import Deliveries
 
 # Made when first used: a journal of an earlier confcast has no such tables, and is opened as it is.
 # `undo`: the version that put back what ran before; `refused`: the digest that it undid.
@@ -195,12 +195,12 @@ class Limits(NamedTuple):
     Attributes:
         events: The number of events.
         versions: The number of versions, 1 or more.
-        outbox: What webhooks are owed, for the events that are taken in; None without webhooks.
+        deliveries: What webhooks are owed, for the events that are taken in; None without webhooks.
     """
 
     events: int
     versions: int
-    outbox: Outbox | None = None
+    deliveries: Deliveries | None = None
 
 
 class Waiting(NamedTuple):
@@ -307,8 +307,8 @@ class Waiting(NamedTuple):
         events = list(map(decode_event, self.events))
         self._take_in_versions(ask, limits.versions, self._judgements(events))
         self._take_in_events(ask, limits.events, events)
-        if limits.outbox is not None:
-            limits.outbox.take_in(ask, events)
+        if limits.deliveries is not None:
+            limits.deliveries.take_in(ask, events)
         ask(_FOLDED)
         ask("INSERT OR REPLACE INTO folded VALUES (1, ?)", (number,))
 

@@ -58,7 +58,7 @@ from confcast.wire.measured import EventCounts
 from confcast.wire.messages import UNDECODABLE, ReloadEvent
 
 if TYPE_CHECKING:
-    from confcast.owner.store.outbox import Outbox
+    from confcast.owner.store.deliveries import Deliveries
 
 __all__ = ["Journal", "JournalError", "KeptVersion", "StateRow", "TornJournal", "VersionRow"]
 
@@ -96,7 +96,7 @@ class Journal:
         history_limit: How many events are kept, 0 or more.
         keep_versions: How many versions are kept, 1 or more.
         durable: Whether a recorded version must survive a crash of the machine, too.
-        outbox: What webhooks are owed, which is kept here; None without webhooks.
+        deliveries: What webhooks are owed, which is kept here; None without webhooks.
 
     Attributes:
         state: The state that was written together with the committed version.
@@ -113,13 +113,13 @@ class Journal:
         history_limit: int = 100,
         keep_versions: int = 50,
         durable: bool = False,
-        outbox: Outbox | None = None,
+        deliveries: Deliveries | None = None,
     ) -> None:
         if history_limit < 0:
             raise ValueError(f"history_limit must be 0 or more, not {history_limit}")
         if keep_versions < 1:
             raise ValueError(f"keep_versions must be 1 or more, not {keep_versions}")
-        self._limits = Limits(min(history_limit, _MOST), min(keep_versions, _MOST), outbox)
+        self._limits = Limits(min(history_limit, _MOST), min(keep_versions, _MOST), deliveries)
         self._reported = set[int]()  # versions whose damage was logged
         self._database = Database(path, _TABLES, durable=durable)
         self._ask = self._database.ask
@@ -132,8 +132,8 @@ class Journal:
         except BaseException:
             self._database.close()
             raise
-        if outbox is not None:
-            outbox.use(self._database)
+        if deliveries is not None:
+            deliveries.use(self._database)
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -513,7 +513,7 @@ class Journal:
                 "mean_duration_ms": totals.sum_ms / total if total else 0.0,
                 "max_duration_ms": totals.max_ms,
                 "owner_restarts": totals.owner_restarts,
-                "webhooks": [] if self._limits.outbox is None else self._limits.outbox.totals(),
+                "webhooks": [] if self._limits.deliveries is None else self._limits.deliveries.totals(),
             }
 
     def counts(self) -> EventCounts:

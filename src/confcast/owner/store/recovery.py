@@ -62,7 +62,7 @@ class Recovered(NamedTuple):
 def recover(
     runtime_dir: RuntimeDir,
     startup: StartupConfig,
-    open_journal: Callable[[], Journal],
+    open_journal: Callable[..., Journal],
     fingerprint: bytes,
     fields: dict[str, str],
 ) -> Recovered:
@@ -71,12 +71,12 @@ def recover(
     Args:
         runtime_dir: Its socket listens already, so that a worker that writes a note from now on can connect.
         startup: This owner's StartupConfig; `restarts` and `former` say which owner it follows.
-        open_journal: Opens the journal of the runtime directory.
+        open_journal: Opens the journal of the runtime directory; called with a path, another one.
         fingerprint: The fingerprint of this owner's schema.
         fields: This owner's field table.
     """
     restarted = startup.restarts > 0
-    _place_journal(runtime_dir, startup)
+    _place_journal(runtime_dir, startup, open_journal)
     lost = is_journal_lost(runtime_dir, open_journal, restarted=restarted)
     with contextlib.closing(open_journal()) as journal:
         if lost:
@@ -116,7 +116,7 @@ def try_to_write(what: str, write: Callable[[], None]) -> bool:
     return True
 
 
-def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
+def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig, open_journal: Callable[..., Journal]) -> None:
     """Move or copy the former owner's journal to this owner's path; a paused owner that restarts uses its own copy."""
     small = runtime_dir.folder / runtime_dir.journal.name
     if startup.former and not startup.restarts:
@@ -124,9 +124,7 @@ def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
     if runtime_dir.awaited is not None and startup.paused:
         handover.take_over(runtime_dir.folder, small)
     if runtime_dir.state_folder != runtime_dir.folder and small.exists():
-        keep = startup.options.keep_versions
-        limit = startup.options.history_limit
-        with contextlib.closing(Journal(small, history_limit=limit, keep_versions=keep)) as journal:
+        with contextlib.closing(open_journal(small)) as journal:
             handover.move_journal(journal, runtime_dir.journal)
         handover.delete_journal(small)
 

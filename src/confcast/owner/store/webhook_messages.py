@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from confcast.owner.core.last_good import ORIGIN
-from confcast.texts import encodable, shortened
+from confcast.texts import shortened
 from confcast.wire.messages import ReloadEvent, ReloadResult
 from confcast.wire.webhooks import WebhookEvent
 
@@ -70,7 +70,7 @@ class Message(NamedTuple):
     body: bytes
 
 
-def messages(event: ReloadEvent, told: Told, name: str, host: str) -> tuple[list[Message], Told]:
+def messages(event: ReloadEvent, told: Told, name: str, host: str, untold: str = "") -> tuple[list[Message], Told]:
     """The messages for an event, mostly none or one, and what was told last then.
 
     Args:
@@ -78,7 +78,10 @@ def messages(event: ReloadEvent, told: Told, name: str, host: str) -> tuple[list
         told: What was told before.
         name: The configuration's name.
         host: The host's name.
+        untold: The message of a problem for which an event is not told.
     """
+    if any(problem.message == untold for problem in event.problems):
+        return [], told
     kinds, told = _kinds(event, told)
     return [_message(event, kind, name, host) for kind in kinds], told
 
@@ -143,14 +146,13 @@ def _small(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return {field: _small(getattr(value, field)) for field in value.__struct_fields__ if field != "excerpt"}
     if isinstance(value, str):
-        return shortened(encodable(str(value)), _LONGEST)
+        return shortened(str(value), _LONGEST)
     if value is None or isinstance(value, bool | int | float):
         return value
     try:
         text = msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError):  # a text in it that is no UTF-8, or so
-        text = encodable(repr(value))
-        return shortened(text, _LONGEST)
+    except TypeError:  # a table with a key that JSON has not
+        return shortened(repr(value), _LONGEST)
     return value if len(text) <= _LONGEST else shortened(text, _LONGEST)
 
 

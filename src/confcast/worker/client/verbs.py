@@ -402,7 +402,8 @@ class Verbs(ABC):
             `last_reload_result`, `version`, `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`,
             `max_duration_ms`, `overrides_left_out`; and `dropped`, `refused`, `failures`: what the owner dropped,
             refused and could not write; `spoken_against`: deaths, unhealthy workers and probes that said no, whatever
-            version they were of; all counted by kind.
+            version they were of; all counted by kind. `webhooks`: of each one how many messages were `delivered`, have
+            `failed` to be, are `pending` and were `dropped`; the last `error`, `next_try`, and since when it is `gone`.
 
         Raises:
             OwnerUnavailable: No answer within five seconds.

@@ -59,7 +59,7 @@ def follow(runtime_dir: RuntimeDir, home: Path) -> Callable[..., Recovered]:
             working_directory=str(home),
             restarts=restarts,
         )
-        return recover(runtime_dir, startup, lambda: Journal(runtime_dir.journal), SCHEMA, {})
+        return recover(runtime_dir, startup, lambda path=runtime_dir.journal: Journal(path), SCHEMA, {})
 
     return follow
 

@@ -77,7 +77,7 @@ class Row(NamedTuple):
     error: str = ""
 
 
-class Owed(NamedTuple):
+class Delivery(NamedTuple):
     """A message that is owed: its number in the journal, its id, how often it was tried, and its body."""
 
     number: int
@@ -86,21 +86,23 @@ class Owed(NamedTuple):
     body: bytes
 
 
-class Outbox:
+class Deliveries:
     """What the webhooks of one owner are owed. For the loop's thread.
 
     Args:
         webhooks: They.
         name: The configuration's name.
         host: The host's name.
+        untold: The message of a problem for which an event is not told; empty for none.
 
     Attributes:
         changed: Called when something new may be owed.
     """
 
-    def __init__(self, webhooks: tuple[Webhook, ...], name: str, host: str) -> None:
+    def __init__(self, webhooks: tuple[Webhook, ...], name: str, host: str, untold: str = "") -> None:
         self.changed: Callable[[], object] = lambda: None
-        self._webhooks, self._name, self._host = {each.key: each for each in webhooks}, name, host
+        self._webhooks = {each.key: each for each in webhooks}
+        self._about = (name, host, untold)
         self._database: Database
 
     def use(self, database: Database) -> None:
@@ -117,7 +119,7 @@ class Outbox:
                 _make(ask)
                 before = told = _told(ask)
             try:
-                found, told = messages(event, told, self._name, self._host)
+                found, told = messages(event, told, *self._about)
             except Exception as error:  # the event itself has to be taken in
                 _log.error("an event can't be told by webhooks: %s", type(error).__name__)
                 continue
@@ -178,12 +180,12 @@ class Outbox:
         with self._database.explained("read"):
             return _row(self._database.ask, key)
 
-    def next(self, key: str) -> Owed | None:
+    def next(self, key: str) -> Delivery | None:
         """What this webhook is sent next: the oldest message of those that were tried least; None if none is owed."""
         query = "SELECT number, id, attempts, body FROM webhook_message WHERE key = ? ORDER BY attempts, number LIMIT 1"
         with self._database.explained("read"):
             found = self._database.ask(query, (key,)).fetchone() if _is_there(self._database.ask) else None
-            return None if found is None else Owed(*found)
+            return None if found is None else Delivery(*found)
 
     def drop_old(self, key: str, now: float) -> int:
         """Drop what has waited for too long. Returns how many messages."""
