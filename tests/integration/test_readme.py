@@ -45,6 +45,7 @@ RUN = {
     "several_files.md": dict.fromkeys(
         ("sources.py", "app.toml", "defaults.toml", "limits.toml"), "test_guide_several_files.py"
     ),
+    "surroundings.md": {"alone.py": "test_uninstrumented_owner.py"},
     "three_a_m.md": {"app.toml": "test_guide_three_a_m.py"},
     "testing.md": {
         "test_app.py": "test_the_unit_tests_pass",
@@ -74,7 +75,11 @@ RUN = {
     "webhooks.md": dict.fromkeys(("server.py", "receiver.py"), "test_guide_webhooks.py"),
     "secrets.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_secrets.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
+    "logs.md": dict.fromkeys(
+        ("json_logs.py", "log_config.py", "serve.py", "settings.py", "versioned.py"), "test_guide_logs.py"
+    ),
     "many_hosts.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_many_hosts.py"),
+    "one_host.md": dict.fromkeys(("web.py", "follower.py"), "test_guide_one_host.py"),
     "own_sources.md": dict.fromkeys(
         ("properties.py", "flags.py", "remote.py", "pushed.py", "sources.py", "settings.py"),
         "test_guide_own_sources.py",
@@ -95,7 +100,7 @@ RUN = {
 }
 
 # What can't be run here, by page: how many snippets, each with its reason beside it.
-NOT_RUN = {"README.md": 1, "operating.md": 1, "speed.md": 1}
+NOT_RUN = {"README.md": 1, "one_host.md": 1, "operating.md": 1, "speed.md": 1}
 
 LAUNCHERS = sorted({line for page in PAGES for line in commands(page) if " confcast.servers." in line})
 CLIENTS = dict.fromkeys(
@@ -165,6 +170,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "secret_files.md",
         "many_hosts.md",
         "webhooks.md",
+        "one_host.md",
     )
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
