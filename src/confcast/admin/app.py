@@ -26,8 +26,10 @@ from confcast.admin.calls import Calls
 from confcast.admin.changes import Outcome, expected
 from confcast.admin.doors import Doors
 from confcast.admin.event_streams import EventStreams
+from confcast.admin.fleet_state import Ask, FleetState
 from confcast.admin.guard import Guard
 from confcast.admin.limits import Limits
+from confcast.admin.openapi import document
 from confcast.admin.owners import Owners
 from confcast.admin.page_files import PageFiles
 from confcast.admin.problems import ProblemError, unavailable
@@ -48,9 +50,11 @@ class Admin:
         calls: Runs what blocks.
         tokens: Who may come in.
         limits: The bounds.
+        fleet: Asks for the fleet's state; None where there is no fleet.
     """
 
-    def __init__(self, owners: Owners, calls: Calls, tokens: Tokens, limits: Limits) -> None:
+    def __init__(self, owners: Owners, calls: Calls, tokens: Tokens, limits: Limits, fleet: Ask | None = None) -> None:
+        self._fleet_state = FleetState(fleet)
         self._owners, self._calls, self._tokens, self._limits = owners, calls, tokens, limits
         self._doors = Doors(tokens, limits)
         self.streams = EventStreams(owners, calls, tokens, limits)
@@ -64,6 +68,7 @@ class Admin:
             Route("/v1/owners", self._known(self._all_owners)),
             Route("/v1/session", self._known(self._session)),
             Route("/v1/fleet", self._known(self._fleet)),
+            Route("/v1/openapi.json", self._known(self._openapi)),
             Route("/v1/events", self._known(self.streams.open)),
             *(Route(each.path, self._known(partial(self._read, each))) for each in READS),
             *(Route(each.path, self._known(partial(self._change, each)), methods=["POST"]) for each in CHANGES),
@@ -88,7 +93,10 @@ class Admin:
         return answer({"token": token.name, "may_write": token.may_write, "confcast": confcast.__version__})
 
     async def _fleet(self, request: Request, token: Token) -> Response:
-        return answer({"fleet": None})
+        return answer({"fleet": await self._fleet_state.state()})
+
+    async def _openapi(self, request: Request, token: Token) -> Response:
+        return answer(document())
 
     async def _read(self, route: Read, request: Request, token: Token) -> Response:
         given = dict(request.query_params)

@@ -21,6 +21,7 @@ import uvicorn
 from confcast.admin.app import Admin
 from confcast.admin.calls import Calls
 from confcast.admin.connections import Waiting, protocol
+from confcast.admin.fleet_state import Ask
 from confcast.admin.limits import Limits
 from confcast.admin.owners import Owners, Which
 from confcast.admin.tokens import Tokens
@@ -85,8 +86,13 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def serve(options: Options, listening: Callable[[str], None]) -> None:
-    """Serve until TERM or INT; `listening` is called with the URL once clients can connect.
+async def serve(options: Options, listening: Callable[[str], None], fleet: Ask | None = None) -> None:
+    """Serve until TERM or INT.
+
+    Args:
+        options: What it is started with.
+        listening: Called with the URL once clients can connect.
+        fleet: Asks for the fleet's state; None where there is no fleet.
 
     Raises:
         CanNotStart, BadTokens: It can't be started like this.
@@ -96,7 +102,7 @@ async def serve(options: Options, listening: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         scheme = "https" if options.tls_cert else "http"
         tokens, calls = Tokens(options.token_file), Calls(limits.calls)
-        admin = Admin(Owners(options.which, calls), calls, tokens, limits)
+        admin = Admin(Owners(options.which, calls), calls, tokens, limits, fleet)
         app = admin.application(_origins(scheme, host, port, options.hosts))
         config = uvicorn.Config(
             app,

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from confcast.cli import owners
+from confcast.cli.fleet import engine_options
 from confcast.cli.report import ExitCode, Report, line
 from confcast.wire import patient_loops
 
 _BIND = "127.0.0.1:9151"
+_FILES = {
+    "password_file": "the file that has the password or token",
+    "ca_file": "the authorities that its certificate is from",
+    "cert_file": "this side's certificate, for mutual TLS",
+    "key_file": "its key, if it is in a file of its own",
+}
 
 
 def add_to(commands: Any) -> None:
@@ -34,6 +43,11 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--tls-cert", default="", metavar="FILE", help="its certificate")
     parser.add_argument("--tls-key", default="", metavar="FILE", help="its key, unless it is in --tls-cert")
     parser.add_argument("--behind-proxy", action="store_true", help="a proxy does TLS")
+    fleet = parser.add_argument_group("the fleet that the page shows, if there is one")
+    fleet.add_argument("--fleet-url", default="", metavar="URL", help=f"its engine (default: ${engine_options.URL})")
+    fleet.add_argument("--fleet-key", default="", metavar="KEY", help=f"its key (default: ${engine_options.KEY})")
+    for name, text in _FILES.items():
+        fleet.add_argument(f"--fleet-{name.replace('_', '-')}", default="", metavar="FILE", help=text)
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
     parser.set_defaults(run=run, usage_error=parser.error)
 
@@ -66,7 +80,26 @@ def run(options: argparse.Namespace) -> Report:
         print(f"its tokens {'were made' if made else 'are'} in {line(path)}", file=sys.stderr, flush=True)
 
     try:
-        patient_loops.run(server.serve(start, listening))
+        patient_loops.run(server.serve(start, listening, _fleet(options)))
     except (server.CanNotStart, BadTokens) as error:
         options.usage_error(line(error))
     return Report(ExitCode.DONE, "ended", {"ended": True})
+
+
+def _fleet(options: argparse.Namespace) -> Callable[[], Awaitable[dict[str, Any]]] | None:
+    """What asks for the fleet's state; None where options and environment name no fleet. Exits with 2 for a bad one."""
+    url, key = options.fleet_url or os.environ.get(engine_options.URL), options.fleet_key
+    if not url and not key:
+        return None
+    files = {name: getattr(options, f"fleet_{name}") for name in _FILES}
+    which = argparse.Namespace(url=url, key=key, usage_error=options.usage_error, **files)
+    engine_options.access_of(which)
+    key = engine_options.key_of(which)
+
+    async def ask() -> dict[str, Any]:
+        from confcast.cli.fleet import status
+
+        async with engine_options.linked(which) as link:
+            return (await status.looked_at(link, key)).data
+
+    return ask

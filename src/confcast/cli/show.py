@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from confcast.cli import owners
-from confcast.cli.report import ExitCode, Report, line
+from confcast.cli.report import ExitCode, Report, line, table
+from confcast.errors import more
+from confcast.wire.messages import Configuration
 
 
 def add_to(commands: Any) -> None:
@@ -23,16 +25,22 @@ def add_to(commands: Any) -> None:
         help="print what runs: everything, a table, or the value of one key alone",
         description="Prints the configuration that runs, secrets masked. With the key of one value it prints that "
         "value alone: a text as it is, anything else as JSON. Changes nothing, and reads no source: `explain` says "
-        "where a value comes from. Exits with 1 when there is no such key.",
+        "where a value comes from, and --origins where each does. Exits with 1 when there is no such key.",
     )
     parser.add_argument("key", nargs="?", default="", metavar="KEY", help="dotted; of a value, or of a table")
+    parser.add_argument("--origins", action="store_true", help="with where each value comes from; reads the sources")
+    parser.add_argument("--search", default="", metavar="TEXT", help="with --origins, only what has this text in it")
     owners.add_to(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
+    if options.search and not options.origins:
+        options.usage_error("--search looks into values and their origins: give --origins, too")
+    if options.origins:
+        return owners.answered(options, lambda owner: with_origins(owner.configuration(options.key, options.search)))
     return owners.answered(options, lambda owner: report(options.key, owner.shown(options.key)))
 
 
@@ -43,6 +51,18 @@ def report(key: str, values: list[tuple[str, Any]]) -> Report:
     else:
         text = "\n".join(line(name if _counts(name, value) else f"{name} = {value!r}") for name, value in values)
     return Report(ExitCode.DONE, text, {"values": dict(values)})
+
+
+def with_origins(found: Configuration) -> Report:
+    """The report on these keys, each with its origin."""
+    rows = [(each.key, repr(each.value), each.origin, each.changed_in or "?") for each in found.values]
+    lines = table(("KEY", "VALUE", "FROM", "SINCE"), rows) if rows else ["nothing has this text in it"]
+    lines += [more(found.left_out)] if found.left_out else []
+    if found.problems:
+        lines.append("the sources are refused, so that no position in them is known:")
+        lines += [f"  {line(each)}" for each in found.problems]
+    data = {"version": found.version, "values": list(found.values), "left_out": found.left_out}
+    return Report(ExitCode.DONE, "\n".join(lines), {**data, "problems": list(found.problems)})
 
 
 def _counts(name: str, value: Any) -> bool:

@@ -41,16 +41,18 @@ def run(options: argparse.Namespace) -> Report:
     """Ask the engine, and report. Raises Unreachable if it does not answer."""
     key = engine_options.key_of(options)
 
-    async def ask(link: Link) -> Report:
-        from confcast.fleet.engines.link import patiently
-        from confcast.fleet.publishing import LOOK_WITHIN
+    return engine_options.asked(options, lambda link: looked_at(link, key))
 
-        async def look(store: Store) -> Report:
-            return report(key, await store.head(), await store.reports())
 
-        return await patiently(link, LOOK_WITHIN, look)
+async def looked_at(link: Link, key: str) -> Report:
+    """The report on a key, over this connection. Raises Unreachable if the engine does not answer."""
+    from confcast.fleet.engines.link import patiently
+    from confcast.fleet.publishing import LOOK_WITHIN
 
-    return engine_options.asked(options, ask)
+    async def look(store: Store) -> Report:
+        return report(key, await store.head(), await store.reports())
+
+    return await patiently(link, LOOK_WITHIN, look)
 
 
 def report(key: str, raw: bytes | None, records: list[Stored]) -> Report:
