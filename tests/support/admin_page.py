@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -47,8 +48,9 @@ class AdminServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> AdminServer:
-        """Start it, and return when it listens."""
-        assert self._process is None
+        """Start it, unless it runs, and return when it listens."""
+        if self._process is not None:
+            return self
         bind = ["--bind", f"127.0.0.1:{self._port}", "--token-file", str(self._tokens)]
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", "confcast", "admin", *bind, *self._arguments]
@@ -100,11 +102,14 @@ class Pages:
 
     def open(self, view: str = "overview", *, role: str = "write", **how: Any) -> Page:
         """A page of somebody who has signed in; `how`: as a browser's context takes it."""
+        from playwright.sync_api import expect
+
         page = self.fresh(**how)
         page.goto(f"{self._server.url}/#{view}")
         page.get_by_label("Token", exact=True).fill(self._server.token(role))
         page.get_by_role("button", name="Sign in").click()
         page.locator("p.live.live").wait_for(state="attached")
+        expect(page).to_have_title(re.compile("·"))  # the owner has answered
         return page
 
     def fresh(self, **how: Any) -> Page:

@@ -14,6 +14,7 @@ from confcast.wire.files import owner_dirs
 from tests.support import admin_page, bookshop
 from tests.support.admin_page import AdminServer, Pages
 from tests.support.leaks import assert_nothing_left, belongings
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,7 @@ def _browser(nothing_is_left_of_all: None) -> Iterator[Any]:
 def pages(_browser: Any, shop: Application, server: AdminServer) -> Iterator[Pages]:
     """Opens pages. Before the test the shop runs what its file says; after it no page has complained of anything."""
     as_it_was(shop)
+    server.start()
     found = Pages(_browser, server)
     yield found
     found.close()
@@ -69,6 +71,7 @@ def pages(_browser: Any, shop: Application, server: AdminServer) -> Iterator[Pag
 
 def as_it_was(shop: Application) -> None:
     """Nothing is set, held or provisional, and the file is the first one."""
+    eventually(lambda: shop.manager.ensure_owner() or shop.manager.owner_pid, "an owner")
     status = shop.manager.status()
     if status.provisional:
         shop.manager.rollback()

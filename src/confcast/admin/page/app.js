@@ -27,6 +27,7 @@ export class App {
     this.now = Date.now() / 1000;
     this.drawing = false;
     this.said = "";
+    this.target = ""; // what has the focus when another view is open: its heading, unless a person asked for more
     this.views = Object.fromEntries(Object.entries(VIEWS).map(([name, module]) => [name, module.create(this)]));
   }
 
@@ -84,14 +85,19 @@ export class App {
       const { query } = place();
       this.views[this.view].opened?.(query);
       scrollTo(0, 0);
-      document.getElementById("heading")?.focus({ preventScroll: true });
+      document.getElementById(this.target || "heading")?.focus({ preventScroll: true });
+      this.target = "";
       this.redraw();
     });
   }
 
-  /** To where the outcome stands, once it is drawn. */
+  /** Once what is known by now is drawn. */
+  afterDrawing(then) {
+    requestAnimationFrame(() => requestAnimationFrame(then));
+  }
+
   focusOutcome() {
-    requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("outcome")?.focus()));
+    this.afterDrawing(() => document.getElementById("outcome")?.focus());
   }
 
   /** After a conflict: in the view that had tried it, try it; elsewhere do it, now that what runs has been seen. */
@@ -105,8 +111,11 @@ export class App {
     const typing = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey || !this.model.state.session) return;
     event.preventDefault();
-    if (this.view !== "values") location.hash = "#values";
-    requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("search")?.focus()));
+    if (this.view === "values") document.getElementById("search")?.focus();
+    else {
+      this.target = "search"; // it is there when the view is
+      location.hash = "#values";
+    }
   }
 
   /** Clocks: each second while one counts down, and seldom otherwise; never in a tab that nobody sees. */

@@ -17,6 +17,9 @@ export function signIn(app) {
     asking = false;
     if (app.model.state.session) token = "";
     app.redraw();
+    app.afterDrawing(() => {
+      if (document.activeElement === document.body) document.getElementById("heading")?.focus(); // else a person is further already
+    });
   };
   return h("main", { class: "sign-in", id: "main", key: "sign-in" },
     h("h1", { class: "brand" }, "confcast"),

@@ -46,7 +46,7 @@ export function columns(events, most, chosen) {
   const longest = Math.max(...list.map((each) => each.duration_ms), 1);
   const width = list.length * (WIDE + GAP);
   const words = `Durations of the last ${list.length} reloads; the longest took ${ms(longest)}.`;
-  return h("figure", { class: "columns" },
+  return h("figure", { class: "columns", tabindex: "0", "aria-label": "the last reloads" },
     s("svg", { viewBox: `0 0 ${width} ${HIGH + 14}`, width, height: HIGH + 14, role: "img", "aria-label": words },
       list.map((each, at) => column(each, at * (WIDE + GAP), HIGH / longest, chosen))),
     h("figcaption", null, `the last ${list.length}; the longest ${ms(longest)}`));

@@ -9,7 +9,7 @@ import { to } from "../router.js";
 
 function notice(key, kind, title, text, ...actions) {
   const mark = { provisional: "time", held: "held" }[key] ?? kind;
-  return h("section", { class: `notice ${kind}`, key, "aria-label": typeof title === "string" ? title : key },
+  return h("section", { class: `notice ${kind}`, key, "aria-label": typeof title === "string" ? title : title[0].trim() },
     kindIcon(mark),
     h("div", { class: "said" }, h("h2", null, title), text ? h("div", { class: "prose" }, text) : null),
     actions.length ? h("div", { class: "row" }, actions) : null);

@@ -17,7 +17,7 @@ export function outcomePanel(app, outcome, more = null) {
   const conflict = outcome.problem && (outcome.problem.status === 412 || event?.result === "conflict");
   const [kind, title] = conflict ? ["warn", "Somebody was faster: nothing was changed"] : headline(outcome, event);
   return h("section", { class: `outcome ${kind}`, id: "outcome", tabindex: "-1", "aria-label": "outcome" },
-    h("h3", null, kindIcon(kind), title),
+    h("h2", null, kindIcon(kind), title),
     conflict ? conflicted(app, outcome) : [told(outcome, event), event ? details(app, event) : null, guarded(app, event)],
     h("div", { class: "row" }, more, conflict ? button("Try again on what runs now", { kind: "primary", off: app.acts.off, onclick: () => app.tryAgain() }) : null,
       button("Dismiss", { onclick: () => app.acts.dismiss() })));
@@ -55,7 +55,7 @@ function details(app, event) {
     event.problems?.length ? problems(event.problems) : null,
     event.dry_run ? votes(app, event) : null,
     event.changes?.length ? changes(event.changes, "What differs", event.dry_run ? ["runs", "would run"] : ["before", "after"]) : null,
-    event.pending?.length ? [h("h4", null, "Waits for a full reload of the server"), changes(event.pending, "What waits for a restart", ["runs", "waits"])] : null,
+    event.pending?.length ? [h("h3", null, "Waits for a full reload of the server"), changes(event.pending, "What waits for a restart", ["runs", "waits"])] : null,
     event.evidence?.length ? h("ul", { class: "notes" }, event.evidence.map((each) => h("li", { key: each }, each))) : null,
     event.notes?.length ? h("ul", { class: "notes" }, event.notes.map((each) => h("li", { key: each }, each))) : null,
     event.lagging?.length && !event.dry_run ? h("ul", { class: "notes" }, event.lagging.map((each) => h("li", { key: each.pid }, `worker ${each.pid}: ${each.state}${each.reason ? `, ${each.reason}` : ""}`))) : null,

@@ -144,12 +144,12 @@ class Change {
   /** What can be done with what was tried. */
   #next() {
     if (this.mode === "file") {
-      return h("section", { class: "next", key: "next" }, h("h3", null, "Then"),
+      return h("section", { class: "next", key: "next" }, h("h2", null, "Then"),
         h("p", { class: "prose" }, "No file of the host is written from here. Put the text there; if files are watched it is loaded at once, else by ", button("Load the sources", { small: true, off: this.app.acts.off, onclick: () => this.app.acts.reload() }), "."));
     }
     const { newest } = this.app.model;
     return h("form", { class: "next", key: "next", onsubmit: (event) => { event.preventDefault(); if (!this.app.acts.off) this.#apply(); } },
-      h("h3", null, "Apply it"),
+      h("h2", null, "Apply it"),
       newest !== this.tried.seen ? h("p", { class: "state-line warn", role: "status" }, kindIcon("warn"), `It was tried on version ${this.tried.seen}; meanwhile version ${newest} runs.`) : null,
       h("div", { class: "pair three" },
         field("Why", { id: "reason", maxlength: "500", value: this.how.reason, oninput: (event) => { this.how.reason = event.target.value; }, placeholder: "it stands in the history" }),

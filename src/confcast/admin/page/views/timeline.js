@@ -69,7 +69,7 @@ function details(event) {
     event.problems.length ? problems(event.problems) : null,
     event.evidence.length ? h("ul", { class: "notes" }, event.evidence.map((each) => h("li", { key: each }, each))) : null,
     event.changes.length ? changes(event.changes, "What it changed") : null,
-    event.pending.length ? [h("h3", null, "Waits for a full reload of the server"), changes(event.pending, "What waits for a restart", ["runs", "waits"])] : null,
+    event.pending.length ? [h("h2", null, "Waits for a full reload of the server"), changes(event.pending, "What waits for a restart", ["runs", "waits"])] : null,
     event.notes.length ? h("ul", { class: "notes" }, event.notes.map((each) => h("li", { key: each }, each))) : null,
     event.lagging.length ? h("ul", { class: "notes" }, event.lagging.map((each) => h("li", { key: each.pid }, `worker ${each.pid} `, stateWord(each), each.reason ? ` ${each.reason}` : null))) : null,
     event.applied.length ? h("p", { class: "quiet" }, `Applied by ${many(event.applied.length, "worker")}: ${event.applied.join(", ")}`) : null);

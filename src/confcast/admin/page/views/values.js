@@ -119,15 +119,36 @@ class Values {
         h("button", { key: name, type: "button", class: "filter", "aria-pressed": String(name === this.filter), onclick: () => { this.filter = name; this.list.top(); this.app.redraw(); } }, words))));
   }
 
+  /** What is known of the key all the same, and why no more is. */
+  #unexplained(key, problem) {
+    const each = this.app.model.state.config?.values.find((one) => one.key === key);
+    return [
+      each ? known(each) : null,
+      h("p", null, problem.problems.length ? "What hides what is not known while the sources are refused:" : problem.message),
+      problems(problem.problems),
+    ];
+  }
+
   #explanation() {
     const { key, found, problem } = this.explained;
     const onkeydown = (event) => { if (event.key === "Escape") this.close(); };
     return h("aside", { class: "explain", key: "explain", "aria-label": `where ${key} comes from`, onkeydown },
       h("div", { class: "heading" }, h("h2", null, h("code", null, key)), button("Close", { small: true, kind: "plain", onclick: () => this.close() })),
-      found ? explanation(found) : problem ? [h("p", null, problem.problems.length ? "The sources are refused, so that nothing can be explained:" : problem.message), problems(problem.problems)] : h("p", { class: "quiet" }, "Asking the owner…"),
+      found ? explanation(found) : problem ? this.#unexplained(key, problem) : h("p", { class: "quiet" }, "Asking the owner…"),
       found && !found.shadowed?.some((each) => each.value === "**********") && found.value !== "**********"
         ? h("div", { class: "row" }, linkButton("Try another value", to("change", { key, value: typeof found.value === "string" ? found.value : whole(found.value) }))) : null);
   }
+}
+
+function known(each) {
+  const facts = [
+    ["runs", shown(each.value)],
+    ["from", each.origin || null],
+    ["default", each.default === null ? null : shown(each.default)],
+    ["type", each.type ? h("code", null, each.type) : null],
+    ["about", each.description || null],
+  ];
+  return h("dl", { class: "facts tall" }, facts.filter(([, value]) => value !== null).map(([name, value]) => h("div", { key: name }, h("dt", null, name), h("dd", null, value))));
 }
 
 function textOf(each) {
@@ -167,6 +188,6 @@ function explanation(found) {
   ];
   return [
     h("dl", { class: "facts tall" }, facts.filter(([, value]) => value !== null).map(([name, value]) => h("div", { key: name }, h("dt", null, name), h("dd", null, value)))),
-    found.problems.length ? [h("h3", null, "The sources are refused"), problems(found.problems)] : null,
+    found.problems.length ? [h("h2", null, "The sources are refused"), problems(found.problems)] : null,
   ];
 }

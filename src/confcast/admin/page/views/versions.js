@@ -74,7 +74,7 @@ function item(app, view, each, status) {
   const runs = each.version === status?.version;
   const may = status && (status.window ?? status.probation);
   const good = each.good ? "good" : may && each.version > may.fallback ? "not yet good" : "not good";
-  const choose = () => { view.chosen = each.version; remember("versions", { version: each.version }); app.redraw(); if (phone.matches) requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("chosen")?.scrollIntoView())); };
+  const choose = () => { view.chosen = each.version; remember("versions", { version: each.version }); app.redraw(); if (phone.matches) app.afterDrawing(() => document.getElementById("chosen")?.scrollIntoView()); };
   return h("li", { key: each.version, "data-flip": `version-${each.version}` },
     h("button", { type: "button", class: "version", "aria-pressed": String(each.version === view.chosen), onclick: choose },
       h("b", { class: "n" }, String(each.version)),
