@@ -62,7 +62,7 @@ FLOORS = [
     *("owner.core", "owner.store", "owner.watch", "owner.loop", "owner"),
     *("master.start", "master"),
     *("metrics", "serve", "admin"),
-    *("cli", "cli.fleet"),
+    *("cli", "cli.fleet", "cli.admin"),
     "logging",
     "testing",
     "middleware",
