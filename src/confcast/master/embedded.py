@@ -73,6 +73,13 @@ class EmbeddedManager(ConfigReloadManager[T]):
         if uid != os.geteuid():
             self._workers = uid, gid
 
+    def lets_in(self, uid: int, gid: int, *, each_of_the_group: bool) -> None:
+        """Set who may attach beside this process's user: a user (-1: none), and perhaps each member of a group.
+
+        Must be called before `start()`.
+        """
+        self._workers, self._group_attaches = (uid, gid), each_of_the_group
+
     def ring(self, bell: int) -> None:
         """Have owners write a byte into this descriptor at each event. Must be called before `start()`.
 
