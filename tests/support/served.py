@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -27,14 +28,21 @@ class Served:
         arguments: Of the command, after `serve`.
         log: The file that gets what it and its owner write.
         environment: Variables that it has beside this process's.
+        passed: A socket that a service manager would pass.
     """
 
     def __init__(
-        self, context: BaseContext, folder: Path, arguments: list[str], log: Path, environment: dict[str, str]
+        self,
+        context: BaseContext,
+        folder: Path,
+        arguments: list[str],
+        log: Path,
+        environment: dict[str, str],
+        passed: socket.socket | None,
     ) -> None:
         self.log = log
         self._process: Any = context.Process(  # type: ignore[attr-defined]
-            target=_main, args=(folder, arguments, log, {"CONFCAST_RUNTIME_DIR": "", **os.environ, **environment})
+            target=_main, args=(folder, arguments, log, {**os.environ, **environment}, passed)
         )
         self._process.start()
         self.pid: int = self._process.pid
@@ -95,17 +103,23 @@ class Serves:
         """Have the loader that is found from now on be this one."""
         (self.folder / "served_loader.py").write_text(LOADER.format(schema=schema, file=self.folder / file))
 
-    def start(self, *arguments: str, address: str | None = "", environment: dict[str, str] | None = None) -> Served:
+    def start(
+        self,
+        *arguments: str,
+        address: str | None = "",
+        environment: dict[str, str] | None = None,
+        passed: socket.socket | None = None,
+    ) -> Served:
         """A process that has begun; `address`: None for none."""
         where = [] if address is None else ["--address", address or str(self.address)]
         usual = ["serve", "--loader", "served_loader:loader", "--no-watch", "--probation", "0", *where]
         log = self.folder / f"serve-{len(self._all)}.log"
-        self._all.append(Served(self._context, self.folder, [*usual, *arguments], log, environment or {}))
+        self._all.append(Served(self._context, self.folder, [*usual, *arguments], log, environment or {}, passed))
         return self._all[-1]
 
-    def __call__(self, *arguments: str, address: str | None = "", environment: dict[str, str] | None = None) -> Served:
+    def __call__(self, *arguments: str, **given: Any) -> Served:
         """A process that serves."""
-        return self.start(*arguments, address=address, environment=environment).await_serving()
+        return self.start(*arguments, **given).await_serving()
 
     def close(self) -> None:
         for each in self._all:
@@ -122,7 +136,9 @@ def serves(context: BaseContext, folder: Path, address: Path) -> Iterator[Serves
         made.close()
 
 
-def _main(folder: Path, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+def _main(
+    folder: Path, arguments: list[str], log: Path, environment: dict[str, str], passed: socket.socket | None
+) -> None:
     """The process: as a shell would start the command, but for its interpreter, which runs already."""
     os.environ.clear()
     os.environ.update(environment)
@@ -131,6 +147,9 @@ def _main(folder: Path, arguments: list[str], log: Path, environment: dict[str, 
     for stream in (1, 2):
         os.dup2(fd, stream)
     os.close(fd)
+    if passed is not None:
+        os.dup2(passed.fileno(), 3)
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
     from confcast.cli import main
 
     os._exit(main(arguments))

@@ -60,6 +60,13 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """
         self._mine().supersede()
 
+    def accepts_on(self, listener: int) -> None:
+        """Set the descriptor of a listening Unix socket on which each owner accepts, besides its control socket.
+
+        Must be called before `start()`; it stays open while the manager is.
+        """
+        self._listener = listener
+
     def lasts_at(self, address: str) -> None:
         """Set the lasting address that will lead to the owner, for its description. Must be called before `start()`."""
         self._address = address
@@ -107,13 +114,6 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """Whether the owner's process lives; if not, the supervisor starts the next one. Raises NotAttached."""
         death = self._mine().death()
         return death is not None and not death.wait(0)
-
-    def lets_in(self, uid: int, gid: int, *, each_of_the_group: bool) -> None:
-        """Set who may attach beside this process's user: a user (-1: none), and perhaps each member of a group.
-
-        Must be called before `start()`.
-        """
-        self._workers, self._group_attaches = (uid, gid), each_of_the_group
 
     def is_mine(self) -> bool:
         """Whether this manager is started, in this process."""

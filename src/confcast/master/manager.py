@@ -100,6 +100,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._log: Callable[[], str] = str
         self._workers: tuple[int, int] | None = None
         self._group_attaches = False
+        self._listener = -1
         self._address = ""  # a lasting one, that leads to the owner
         self._bell = -1
 
@@ -349,6 +350,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             group_attaches=self._group_attaches,
             address=encodable(self._address),
             bell=self._bell,
+            listener=self._listener,
         )
 
     def _former(self) -> ConfigReloadManager[Any] | None:

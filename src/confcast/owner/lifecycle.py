@@ -297,9 +297,18 @@ class Lifecycle:
             self._on_event,
             former=Path(self._startup.former) if self._startup.former else None,
             follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
+            passed=self._passed_socket(),
             relief=self._relief,
             outcomes=self._make_outcomes() if self._reads.sources else None,
         )
+
+    def _passed_socket(self) -> socket.socket | None:
+        if self._startup.listener < 0:
+            return None
+        passed = socket.socket(fileno=self._startup.listener)
+        passed.set_inheritable(False)
+        passed.setblocking(False)
+        return passed
 
     def _make_outcomes(self) -> Outcomes:
         from confcast.owner.loop.outcomes import Outcomes  # here: most owners follow nothing

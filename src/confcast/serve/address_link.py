@@ -24,7 +24,7 @@ from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import SOCKET, check_length
 
-_KINDS = ((stat.S_ISSOCK, "a socket of another program"), (stat.S_ISDIR, "a folder"))
+_KINDS = ((stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"))
 
 
 class AddressRefused(ConfcastError):

@@ -30,9 +30,11 @@ from typing import Any
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, Problem, first_of
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.manager import former_variable
+from confcast.serve import passed_socket
 from confcast.serve.address_link import AddressLink, AddressRefused
 from confcast.serve.former import Former
-from confcast.serve.permissions import LetIn, check_way
+from confcast.serve.passed_socket import PassedSocket
+from confcast.serve.permissions import LetIn, check_way, of_socket
 from confcast.serve.successor import Place, Superseded, place_of
 from confcast.texts import printable
 from confcast.wire.files import owner_dirs
@@ -50,6 +52,9 @@ _LOOKS_EACH = 1.0
 _STARTS_WITHIN = 40.0
 """Seconds, beyond a load, in which an owner has started or has failed to."""
 _MOST_TIMES = 3
+_NO_TAKE_OVER = (
+    "{} is a service manager's socket: nothing takes over there. Restart the service; who connects meanwhile waits"
+)
 
 Event = Callable[[], object]
 
@@ -99,7 +104,8 @@ class Serving:
     Attributes:
         manager: The manager, once it is made.
         refusal: Why nothing is served, for a program: `error`, and `problems` of a configuration; empty before.
-        link: The lasting address.
+        link: The lasting address, if it is a link.
+        passed: The socket that a service manager has passed, in its place.
         successor: The pid of the process that has taken over; 0 before.
     """
 
@@ -121,7 +127,9 @@ class Serving:
         self._name = options.get("name", "app")
         self._former: Former | None = None
         self._lingers = False  # superseded, with workers that are served on
-        self.link = None if address is None else AddressLink(address)
+        self._given_address = address
+        self.link: AddressLink | None = None
+        self.passed: PassedSocket | None = None
         self.manager: EmbeddedManager[Any] | None = None
         self.refusal: dict[str, object] = {}
         self.successor = 0
@@ -165,7 +173,8 @@ class Serving:
     def address(self) -> str:
         """Where workers attach: the lasting address, else the owner's control socket."""
         assert self.manager is not None
-        return self.manager.address if self.link is None else str(self.link.path)
+        lasting = self.link or self.passed
+        return self.manager.address if lasting is None else str(lasting.path)
 
     # ---- inside
 
@@ -175,9 +184,8 @@ class Serving:
         return status
 
     def _start(self) -> None:
+        self._take_address()
         present = self._present()
-        if self.link is not None:
-            check_way(self.link.path, self._let_in)
         for plug_in in self._plug_ins:
             plug_in.starts(self)
         loader = EmbeddedManager.find_afresh(self._loader, **self._options)
@@ -192,6 +200,22 @@ class Serving:
             plug_in.serves(self)
         version = self.manager.get_stats()["version"]
         _log.info("serving version %d of %r at %s", version, self._name, printable(self.address))
+
+    def _take_address(self) -> None:
+        """The lasting address, as it is given or passed. Raises AddressRefused: it can't be used."""
+        address = self._given_address
+        self.passed = passed = passed_socket.passed(self._name)
+        if passed is None:
+            self.link = None if address is None else AddressLink(address)
+            if self.link is not None:
+                check_way(self.link.path, self._let_in)
+            return
+        if address is not None and Path(address).absolute() != passed.path:
+            raise AddressRefused(f"--address {address} is not the path of the socket that was passed, {passed.path}")
+        if self._takes_over:
+            raise AddressRefused(_NO_TAKE_OVER.format(passed.path))
+        if self._let_in.is_nobody_else:
+            self._let_in = of_socket(passed.path)
 
     def _present(self) -> OwnerDir | None:
         """The owner whose place is taken; None if the place is free. Raises AddressRefused."""
@@ -236,8 +260,10 @@ class Serving:
         assert manager is not None
         if place is not None and place.address and self.link is None:
             self.link = AddressLink(place.address)
-        if self.link is not None:
-            manager.lasts_at(str(self.link.path))
+        if (lasting := self.link or self.passed) is not None:
+            manager.lasts_at(str(lasting.path))
+        if self.passed is not None:
+            manager.accepts_on(self.passed.descriptor)
         if not self._let_in.is_nobody_else:
             manager.lets_in(self._let_in.uid, self._let_in.gid, each_of_the_group=self._let_in.shared)
         if place is not None and not place.is_free:
@@ -245,8 +271,10 @@ class Serving:
         try:
             manager.start()
             folder = Path(manager.address).parent
-            self._former = former = Former(manager, self.link, self._on_superseded)
+            self._former = former = Former(manager, self.link, self._on_superseded, self._no_successor)
             former.start()
+            if self.passed is not None:
+                self.passed.lead_to(folder)
             if place is not None:
                 place.hand_over(folder, lambda: [each.pid for each in manager.workers()])
             if self.link is not None and (place is None or place.is_free):
@@ -256,6 +284,10 @@ class Serving:
             self._close_owner()
             raise
         former.open()
+
+    @property
+    def _no_successor(self) -> str:
+        return "" if self.passed is None else _NO_TAKE_OVER.format(self.passed.path)
 
     def _turn(self) -> None:
         """Do what a signal or a thread has asked for; while the last workers are served on, look for them."""
@@ -295,21 +327,28 @@ class Serving:
                 self.end()
 
     def _reload(self) -> None:
-        """What a HUP asks for. The link may have been removed by a cleaner of folders: then it is put back."""
+        """What a HUP asks for."""
         assert self.manager is not None
         if self._lingers:
             _log.warning("superseded: nothing is loaded here any more; ask the process that has taken over")
             return
-        if self.link is not None and not self.link.leads_to(self.manager.address):
-            try:
-                self.link.take(self.manager.address)
-            except AddressRefused as error:
-                _log.error("%s", error)
-            else:
-                _log.warning("%s did not lead to this process's owner any more, and does again", self.address)
+        self._put_back_the_address(self.manager)
         asked = [plug_in.reload(self) for plug_in in self._plug_ins]  # each is told
         if not any(asked):
             self.manager.request_reload()
+
+    def _put_back_the_address(self, manager: EmbeddedManager[Any]) -> None:
+        """Have the address lead to the owner again, if a cleaner of folders has removed the link."""
+        if self.passed is not None:
+            self.passed.lead_to(Path(manager.address).parent)
+        if self.link is None or self.link.leads_to(manager.address):
+            return
+        try:
+            self.link.take(manager.address)
+        except AddressRefused as error:
+            _log.error("%s", error)
+        else:
+            _log.warning("%s did not lead to this process's owner any more, and does again", self.address)
 
     def _close(self) -> None:
         for plug_in in self._plug_ins:
@@ -325,6 +364,8 @@ class Serving:
             return
         if self.link is not None:
             self.link.give_back(manager.address)
+        if self.passed is not None:
+            self.passed.give_back(Path(manager.address).parent)
         manager.close()
 
     @contextmanager

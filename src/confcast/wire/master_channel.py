@@ -44,6 +44,7 @@ class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     paused: bool = False  # the next generation loads already
     address: str = ""  # the lasting address that leads to this owner
     bell: int = -1  # the descriptor into which the owner writes a byte at each event, if the master wants that
+    listener: int = -1  # the descriptor of a listening socket that outlives owners, on which each accepts, too
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [("name", self.options.name), ("folder", self.folder)]

@@ -262,8 +262,8 @@ class Launcher:
             output.close()
             raise
         try:
-            bell = () if self._startup.bell < 0 else (self._startup.bell,)
-            pid = execute(its.fileno(), output.streams, self._command, (*output.passed, *bell))
+            further = [each for each in (self._startup.bell, self._startup.listener) if each >= 0]
+            pid = execute(its.fileno(), output.streams, self._command, (*output.passed, *further))
             self._death = _death_of_a_child(pid)
         except BaseException:
             mine.close()

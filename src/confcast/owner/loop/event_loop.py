@@ -36,6 +36,7 @@ from confcast.owner.loop.core_clock import dated, rows_of, state_row_of, with_da
 from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.falling_back import falls_back, with_goodness
+from confcast.owner.loop.listening import Listening
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
@@ -79,6 +80,7 @@ class EventLoop:
         loading: What serves the loads.
         on_event: Called with every event that is recorded (the first load's event decides whether the owner goes on).
         former: The runtime directory of the generation before, if there is one.
+        passed: A listening socket that outlives owners, on which this one accepts, too.
         follow_log: Continues in the next log file after a rotation; None where the log is no file.
         relief: The threads that run the loop, and its loads.
         outcomes: What tells sources that follow what came of their contents; None if there are none.
@@ -98,6 +100,7 @@ class EventLoop:
         on_event: Callable[[ReloadEvent], None],
         *,
         former: Path | None = None,
+        passed: socket.socket | None = None,
         follow_log: Callable[[], None] | None = None,
         relief: Relief | None = None,
         outcomes: Outcomes | None = None,
@@ -131,8 +134,8 @@ class EventLoop:
         self._recorded = 0  # events
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
         self._failures: Counter[str] = Counter()
-        self._listener = listener
-        self._listen()
+        self._listening = Listening(self._selector, listener, passed, self._pipes.accept, self._retry_later)
+        self._listening.watch()
         self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._take_mail())
 
     # ---- start, move, end
@@ -249,7 +252,7 @@ class EventLoop:
         self._pipes.close_all()
         self._exit_watch.close()
         self._master.close()
-        self._listener.close()
+        self._listening.close()
         self._selector.close()
         self._journal.close()
 
@@ -384,8 +387,7 @@ class EventLoop:
 
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
-        if self._listener in self._selector.get_map():
-            self._accept()
+        self._listening.accept_all()
         self._inputs.append(fx.Accepted())
 
     def _not_recorded(self, state: fx.RowState, error: Exception) -> None:
@@ -480,14 +482,6 @@ class EventLoop:
             self._failures["death watch"] += 1
             self._retry_later()
 
-    def _listen(self) -> None:
-        self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
-
-    def _accept(self) -> None:
-        if not self._pipes.accept(self._listener):
-            self._selector.unregister(self._listener)
-            self._retry_later()
-
     def _retry_later(self) -> None:
         """Try again later what failed because no descriptor was left."""
         if self._retry_at is None:
@@ -498,8 +492,7 @@ class EventLoop:
         for exit_watch in (self._master, self._exit_watch):
             if not exit_watch.try_again():
                 self._retry_later()
-        if self._listener not in self._selector.get_map():
-            self._listen()
+        self._listening.watch()
 
     def _recreate_what_was_deleted(self) -> None:
         """Make files anew that were deleted while in use, since SQLite goes on committing into a deleted file.
@@ -516,12 +509,7 @@ class EventLoop:
     def _recreate_runtime_dir(self, missing: Path) -> None:
         loop_log.made_anew(missing)
         self.count_loss("folder lost")
-        fresh = self._runtime_dir.listen()
-        if self._listener in self._selector.get_map():
-            self._selector.unregister(self._listener)
-        self._listener.close()
-        self._listener = fresh
-        self._listen()
+        self._listening.replace(self._runtime_dir.listen())
         if (committed := self.core.committed).version:
             self._write_snapshot(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
 
