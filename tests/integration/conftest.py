@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
@@ -18,10 +19,11 @@ from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.wire.files import owner_dirs
 from confcast.worker.client import verbs
-from tests.support import gunicorn
+from tests.support import beside, gunicorn
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings
+from tests.support.served import Serves, serves
 from tests.support.server import Server, servers_of
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE
@@ -162,3 +164,30 @@ def shared_manager(shared_config: Path, forkserver: multiprocessing.context.Base
         with EmbeddedManager(loader, watch=False, vote_timeout=10.0, probation=0) as manager:
             manager.get_stats()  # the connection that is kept from now on is no test's own
             yield manager
+
+
+@pytest.fixture
+def serve(
+    forkserver: multiprocessing.context.BaseContext, tmp_path: Path, runtime_folder: Path, nothing_is_left: None
+) -> Iterator[Serves]:
+    """Starts `confcast serve` processes of a file with the number 1, at `c.sock`."""
+    write(tmp_path / "app.toml", 1)
+    runtime_folder.chmod(0o711)
+    with serves(forkserver, tmp_path, runtime_folder / "c.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def attached(forkserver: multiprocessing.context.BaseContext, serve: Serves) -> Iterator[Callable[[], Worker]]:
+    """Starts processes that attach at the address of `serve`, and hold what they find."""
+    started: list[Worker] = []
+
+    def start_one() -> Worker:
+        started.append(beside.start(forkserver, beside.Beside))
+        started[-1].ask("attach", str(serve.address))
+        return started[-1]
+
+    yield start_one
+    for each in started:
+        with contextlib.suppress(ValueError):  # the test has ended it
+            each.end()

@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
 import signal
-from collections.abc import Callable, Iterator
-from multiprocessing.context import BaseContext
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from confcast import Client
-from tests.support.beside import Beside, start
+from confcast import Client, OwnerUnavailable, Replica, SchemaMismatch
+from confcast.cli import main
+from confcast.serve.address_link import AddressLink, AddressRefused
+from confcast.wire.address import address_variable
+from confcast.wire.files import lasting_address
+from confcast.wire.listener import MAX_PATH
+from tests.support.gate import Gate
 from tests.support.leaks import is_running
-from tests.support.served import Serves, serves
-from tests.support.settings import write
+from tests.support.programs import ROOT
+from tests.support.served import Serves
+from tests.support.settings import Settings, write
+from tests.support.waiting import DEADLINE, eventually
 from tests.support.workers import Worker
-
-
-@pytest.fixture
-def serve(forkserver: BaseContext, tmp_path: Path, runtime_folder: Path, nothing_is_left: None) -> Iterator[Serves]:
-    """Starts `confcast serve` processes of a file with the number 1, at `c.sock`."""
-    write(tmp_path / "app.toml", 1)
-    with serves(forkserver, tmp_path, runtime_folder / "c.sock") as made:
-        yield made
-
-
-@pytest.fixture
-def beside(forkserver: BaseContext, runtime_folder: Path) -> Iterator[Callable[[], Worker]]:
-    """Starts processes that attach where they are told."""
-    started: list[Worker] = []
-
-    def start_one() -> Worker:
-        started.append(start(forkserver, Beside))
-        return started[-1]
-
-    yield start_one
-    for each in started:
-        with contextlib.suppress(ValueError):  # the test has ended it
-            each.end()
-
-
-def test_processes_attach_at_the_address_and_it_is_removed_at_the_end(
-    serve: Serves, beside: Callable[[], Worker]
-) -> None:
-    first = serve()
-    worker = beside()
-    assert worker.ask("attach", str(serve.address)) == 1
-    client = Client(address=str(serve.address))
-    assert [each.pid for each in client.workers()] == [worker.pid]
-
-    write(serve.folder / "app.toml", 2)
-    os.kill(first.pid, signal.SIGHUP)
-    assert worker.ask("await_number", 2) == 2
-    owner = client.get_stats()["owner_pid"]
-
-    assert first.end() == 0
-    assert not is_running(owner)
-    assert not serve.address.is_symlink()
-    assert worker.ask("read") == (2, 2, False)
-
 
 NEWER = """
 from pydantic import BaseModel
@@ -71,68 +36,184 @@ class Settings(BaseModel):
 """
 
 
-def versions(address: Path) -> list[int]:
-    return [each.version for each in Client(address=address).versions()]
-
-
-def test_a_take_over_brings_the_workers_of_its_schema_along_and_goes_on_with_the_versions(
-    serve: Serves, beside: Callable[[], Worker]
+def test_processes_attach_at_the_address_and_it_is_removed_at_the_end(
+    serve: Serves, attached: Callable[[], Worker], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, worker = serve(), beside()
-    assert worker.ask("attach", str(serve.address)) == 1
-    client = Client(address=serve.address)
-    assert client.set({"number": 7, "twin": 7}).version == 2
-
-    second = serve("--take-over")
-
-    assert first.status() == 0
-    assert worker.ask("read") == (2, 7, True)
+    first, worker = serve(), attached()
+    client = Client(address=str(serve.address))
     assert [each.pid for each in client.workers()] == [worker.pid]
-    assert "1 of 1 workers have come along" in second.said()
-    assert [each.key for each in client.status().overrides] == ["number", "twin"]
-    assert client.unset(["number", "twin"]).version == 3
-    assert worker.ask("await_number", 1) == 3
-    assert versions(serve.address) == [3, 2, 1]
 
-
-def test_workers_of_another_schema_are_served_by_the_old_one_until_they_leave(
-    serve: Serves, beside: Callable[[], Worker], tmp_path: Path
-) -> None:
-    (tmp_path / "newer.py").write_text(NEWER)
-    state = tmp_path / "state"
-    first, worker = serve("--state-dir", str(state)), beside()
-    worker.ask("attach", str(serve.address))
-    serve.write_loader("newer:Settings")
-    second = serve("--take-over", "--state-dir", str(state))
-
-    newer = beside()
-    newer.ask("go_to", str(tmp_path))
-    assert newer.ask("attach", str(serve.address), 20.0, "newer:Settings") == 2
-    assert [each.pid for each in Client(address=serve.address).workers()] == [newer.pid]
-    assert worker.ask("read") == (1, 1, True)
-    late = beside()
-    assert late.ask("attach", str(serve.address)) == 1, "old code that starts now is served by the old one"
-
-    write(serve.folder / "app.toml", 5)
-    assert newer.ask("reload") == "success"
-    second.await_said("the journal has moved into")
-    late.end()
-    assert first.said().count("no worker is left") == 0
-    worker.end()
-    assert first.status() == 0
-    assert newer.ask("read") == (3, 5, True)
-
-
-def test_a_take_over_that_is_refused_changes_nothing(serve: Serves, beside: Callable[[], Worker]) -> None:
-    first, worker = serve(), beside()
-    worker.ask("attach", str(serve.address))
-    (serve.folder / "app.toml").write_text("number = 'one'\n")
-
-    second = serve.start("--take-over")
-    assert second.status() == 1
-    assert "app.toml:1:10: number" in second.said()
-
-    first.await_said("goes on as before")
     write(serve.folder / "app.toml", 2)
-    assert worker.ask("reload") == "success"
-    assert worker.ask("read") == (2, 2, True)
+    os.kill(first.pid, signal.SIGHUP)
+    assert worker.ask("await_number", 2) == 2
+    owner = client.get_stats()["owner_pid"]
+    assert main(["status", "--address", str(serve.address)]) == 0
+    shown = capsys.readouterr().out
+    assert f"version  2 of 'app', at {serve.address}" in shown
+    assert f"serve    process {first.pid}" in shown
+    assert "master" not in shown
+
+    assert main(["serve", "--loader", "served_loader:loader", "--address", str(serve.address)]) == 1
+    assert f"is served by process {first.pid}" in capsys.readouterr().err
+
+    assert first.end() == 0
+    assert not is_running(owner)
+    assert not serve.address.is_symlink()
+    assert worker.ask("read") == (2, 2, False)
+
+
+def test_workers_of_any_kind_attach_by_the_variable_and_come_back_to_the_next_one(
+    serve: Serves, attached: Callable[[], Worker], tmp_path: Path
+) -> None:
+    """A program of its own, as celery or a script is, is told by its environment only."""
+    state = str(tmp_path / "state")
+    first, worker = serve("--state-dir", state), attached()
+    program = (
+        "import sys\nfrom confcast import Client, Replica\nfrom tests.support.settings import Settings\n"
+        "settings = Replica(Settings).attach()\n"
+        "print(settings.latest.number, settings.version, flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(Client().status().version, settings.reload().result, settings.latest.number, flush=True)\n"
+    )
+    environment = {**os.environ, address_variable("app"): str(serve.address), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd="/",
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as script:
+        assert script.stdin is not None
+        assert script.stdout is not None
+        assert script.stdout.readline() == "1 1\n"
+
+        os.kill(first.pid, signal.SIGKILL)
+        first.status()
+        assert worker.ask("read")[:2] == (1, 1)
+        write(serve.folder / "app.toml", 2)
+        serve("--state-dir", state)
+        assert worker.ask("await_number", 2) == 2
+        client = Client(address=serve.address)
+        eventually(lambda: len(client.workers()) == 2, "both workers on the new roster")
+        assert [each.version for each in client.versions()] == [2, 1]
+
+        script.stdin.write("\n")
+        script.stdin.flush()
+        assert script.stdout.readline() == "2 unchanged 2\n"
+
+
+def test_a_worker_may_start_first_and_is_told_what_is_missing(
+    serve: Serves, attached: Callable[[], Worker], tmp_path: Path
+) -> None:
+    with pytest.raises(OwnerUnavailable, match=f"no config owner serves at {serve.address}: `confcast serve"):
+        Replica(Settings, name="app").attach(str(serve.address), timeout=0.05)
+    with pytest.raises(OwnerUnavailable, match=f"no config owner listens at {serve.address}"):
+        Client(address=serve.address).get_stats()
+
+
+def test_another_schema_is_refused_with_what_to_do(serve: Serves, tmp_path: Path) -> None:
+    (tmp_path / "newer.py").write_text(NEWER)
+    serve.write_loader("newer:Settings")
+    serve()
+    with pytest.raises(SchemaMismatch, match="color") as refused:
+        Replica(Settings, name="app").attach(str(serve.address), timeout=DEADLINE)
+    assert f"confcast serve --take-over --address {serve.address}" in str(refused.value)
+
+
+def test_two_configurations_on_one_host_and_one_without_an_address(
+    serve: Serves, capsys: pytest.CaptureFixture[str], no_other_owners: None
+) -> None:
+    serve("--name", "shop")
+    serve("--name", "jobs", address=None)
+    assert Client(address=serve.address, name="shop").get_stats()["version"] == 1
+    assert main(["status", "--name", "jobs", "--address", str(serve.address)]) == 3
+    assert "is that of 'shop', and not of 'jobs'" in capsys.readouterr().err
+    by_name = Client(name="jobs")
+    assert by_name.get_stats()["version"] == 1
+    assert Replica(Settings, name="jobs").attach("jobs").close() is None
+    assert main(["--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["owners"]
+    assert sorted(each["name"] for each in told) == ["jobs", "shop"]
+
+
+def test_a_first_load_that_is_refused_ends_it_with_every_problem(serve: Serves) -> None:
+    (serve.folder / "app.toml").write_text("number = 'one'\ntwin = 1\ncolour = 2\n")
+    refused = serve.start()
+    assert refused.status() == 1
+    said = refused.said()
+    assert "app.toml:1:10: number" in said
+    assert "app.toml:3" in said
+    assert not os.path.lexists(serve.address)
+
+    (serve.folder / "served_loader.py").write_text("import nothing_of_this_name\n")
+    refused = serve.start()
+    assert refused.status() == 1
+    assert "nothing_of_this_name" in refused.said()
+
+
+def test_a_signal_ends_it_while_it_starts(serve: Serves, gate: Gate) -> None:
+    starting = gate.hold_load(serve.folder / "app.toml", 2, serve.start)
+    assert starting.end() == 0
+    assert not os.path.lexists(serve.address)
+
+
+def test_the_address_is_put_back_by_a_hup_after_a_cleaner_has_removed_it(serve: Serves) -> None:
+    first = serve()
+    serve.address.unlink()
+    os.kill(first.pid, signal.SIGHUP)
+    first.await_said("does again")
+    assert Client(address=serve.address).get_stats()["version"] == 1
+    serve.address.unlink()
+    serve.address.touch()
+    os.kill(first.pid, signal.SIGHUP)
+    first.await_said("is a file, which `confcast serve` did not make")
+    assert first.end() == 0
+    assert serve.address.is_file(), "what it did not make it does not remove"
+    serve.address.unlink()
+
+
+def refusal_of(path: Path) -> str:
+    with pytest.raises(AddressRefused) as refused:
+        AddressLink(path).owner()
+    return str(refused.value)
+
+
+def test_what_is_not_ours_is_never_replaced(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = runtime_folder / "c.sock"
+    assert AddressLink(path).owner() is None
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(path))
+        assert "is a socket, which `confcast serve` did not make" in refusal_of(path)
+        path.unlink()
+    path.mkdir()
+    assert "is a folder" in refusal_of(path)
+    path.rmdir()
+    path.symlink_to("elsewhere")
+    assert "is a link to" in refusal_of(path)
+    path.unlink()
+    dead = runtime_folder / "confcast-app-999999999-1.dead" / "control.sock"
+    path.symlink_to(dead)
+    assert AddressLink(path).owner() is None, "what a killed one has left is in nobody's way"
+    path.unlink()
+    assert "the folder" in refusal_of(runtime_folder / "none" / "c.sock")
+    with pytest.raises(AddressRefused, match=rf"has {MAX_PATH + 1} bytes.*give a shorter --address"):
+        AddressLink("/" + "x" * MAX_PATH)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "can't write in" in refusal_of(path)
+
+
+def test_of_two_that_begin_at_once_one_gets_the_address(runtime_folder: Path) -> None:
+    link = AddressLink(runtime_folder / "c.sock")
+    mine = runtime_folder / f"confcast-app-{os.getpid()}-0.mine" / "control.sock"
+    other = runtime_folder / f"confcast-app-{os.getpid()}-0.other" / "control.sock"
+    link.take(str(mine))
+    link.take(str(mine))
+    with pytest.raises(AddressRefused, match="is served by process"):
+        link.take(str(other))
+    link.give_back(str(other))
+    assert lasting_address.control_socket(str(link.path)) == str(mine)
+    link.take(str(other), instead_of=mine.parent)
+    assert lasting_address.folder_of(str(link.path)) == other.parent
+    link.give_back(str(other))
+    assert not link.path.is_symlink()

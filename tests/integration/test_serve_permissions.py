@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterator
-from multiprocessing.context import BaseContext
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,21 +16,13 @@ from confcast.serve.address_link import AddressRefused
 from confcast.serve.permissions import LetIn, check_way, let_in, of_socket
 from confcast.wire.files import goodbye_files, lasting_address
 from tests.support.forking import holds_in_child
-from tests.support.served import Serves, serves
-from tests.support.settings import Settings, write
+from tests.support.served import Serves
+from tests.support.settings import Settings
 from tests.support.stopping import stop
 
 GROUP, ONE, OTHER, STRANGER = 64100, 64101, 64102, 64103
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-@pytest.fixture
-def serve(forkserver: BaseContext, tmp_path: Path, runtime_folder: Path, nothing_is_left: None) -> Iterator[Serves]:
-    write(tmp_path / "app.toml", 1)
-    runtime_folder.chmod(0o711)
-    with serves(forkserver, tmp_path, runtime_folder / "c.sock") as made:
-        yield made
 
 
 def as_user(uid: int, gid: int, groups: list[int], condition: Callable[[], bool]) -> bool:

@@ -15,6 +15,7 @@ LONGEST_TEXT = 90
 
 # What a text that is all values is about.
 MEANT = {
+    "address_lost": "the lasting address can't be put back",
     "backlog_low": "the kernel's limit of connections that wait is below the number of hosts",
     "certificate_renewed": "new connections get the renewed TLS certificate",
     "confirm_awaited": "until when the version must be confirmed",
@@ -28,6 +29,7 @@ MEANT = {
     "peer_refused": "a process at the owner's socket is refused; once for each process and reason",
     "reload_note": "an edit that a higher source hides, and the like",
     "reload_problem": "one problem of the event before",
+    "serve_refused": "why `confcast serve` serves nothing",
     "source_warning": "what a source warns of",
     "starts_on_refused_version": "a worker starts on a version that other workers refuse",
     "watch_warning": "what can't be watched, or read, meanwhile",

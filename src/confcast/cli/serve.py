@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 from confcast.cli import metrics_flags
 from confcast.cli.arguments import module_and_name
 from confcast.cli.report import ExitCode, Report
+from confcast.log_fields import about
 from confcast.wire import option_flags
+
+_log = logging.getLogger("confcast.serve")
 
 if TYPE_CHECKING:
     from confcast.serve.serving import PlugIn
@@ -74,7 +77,7 @@ def run(options: argparse.Namespace) -> Report:
     except ValueError as error:
         options.usage_error(str(error))
     except AddressRefused as error:
-        logging.getLogger("confcast.serve").error("nothing is served: %s", error)
+        _log.error("nothing is served: %s", error, extra=about("serve_refused", problems=[str(error)]))
         return Report(ExitCode.REFUSED, "", {"error": str(error), "problems": []}, None if options.json else iter(()))
     from confcast.serve.serving import Serving
 

@@ -145,7 +145,7 @@ def report(
         *_provisional(stats),
         *([f"undone   {undone}"] if undone else []),
         *_operated(stats),
-        *_pending(stats),
+        *_pending(stats, owner),
         *_declined(workers),
         *_spoken_against(stats.get("spoken_against", {})),
         *_doing(stats),
@@ -189,7 +189,8 @@ def _master(owner: owners.OwnerClient) -> list[str]:
     user = "" if master["uid"] == os.geteuid() else f" of {owners.user_name(master['uid'])}"
     place = f", started in {line(master['working_directory'])}" if master["working_directory"] else ""
     command = f": {line(master['command'])}" if master["command"] else ""
-    return [f"master   process {master['pid']}{user}{place}{command}"]
+    label = "serve" if owner.is_of_a_serve() else "master"
+    return [f"{label:8} process {master['pid']}{user}{place}{command}"]
 
 
 def _counts(stats: dict[str, Any]) -> str:
@@ -222,10 +223,11 @@ def _operated(stats: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _pending(stats: dict[str, Any]) -> list[str]:
+def _pending(stats: dict[str, Any], owner: owners.OwnerClient) -> list[str]:
     """The lines for what the sources would change, and waits for a full reload of the server."""
     changes = [Change(**each) for each in stats.get("pending", ())]
-    return [f"pending  {shown_change(each)}, at the next full reload of the server" for each in changes]
+    what = "start of `confcast serve`, or take-over" if owner.is_of_a_serve() else "full reload of the server"
+    return [f"pending  {shown_change(each)}, at the next {what}" for each in changes]
 
 
 def _why(given: dict[str, Any]) -> str:

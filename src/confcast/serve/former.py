@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.master.embedded import EmbeddedManager
 from confcast.serve.address_link import AddressLink, AddressRefused
 from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, Serves, TakeOver
-from confcast.wire.files import about, owner_dirs
+from confcast.wire.files import owner_dirs
+from confcast.wire.files.about import load
 from confcast.wire.files.owner_dirs import TAKE_OVER
 from confcast.wire.listener import SOCKET, peer_of
 from confcast.wire.signal_mask import block_signals
@@ -119,7 +121,7 @@ class Former:
                 if isinstance(ask, TakeOver):
                     self._answer(pipe, ask, peer_of(connection).pid)
             except (OSError, ConfcastError) as error:
-                _log.debug("a successor was not heard to its end: %s", error)
+                _log.debug("a successor was not heard: %s", error, extra=about("successor_lost", error=error))
 
     def _answer(self, pipe: Pipe, ask: TakeOver, pid: int) -> None:
         if not self._turn.acquire(blocking=False):
@@ -140,7 +142,8 @@ class Former:
 
     def _give_way(self, pipe: Pipe, ask: TakeOver, pid: int) -> None:
         """Pause, and give the place away if the successor comes to serve; else load again."""
-        _log.info("process %d takes over: nothing is loaded here until it serves or has given up", pid)
+        text = "process %d takes over: nothing is loaded here until it serves or has given up"
+        _log.info(text, pid, extra=about("take_over_begun", pid=pid))
         successor: Path | None = None
         try:
             self._manager.pause()
@@ -156,7 +159,7 @@ class Former:
             with contextlib.suppress(OSError):
                 pipe.send(Refused(f"its owner can't be paused: {error}"))
         except OSError as error:  # TimeoutError among them
-            _log.debug("the successor was not heard: %s", error)
+            _log.debug("the successor was not heard: %s", error, extra=about("successor_lost", error=error))
         if not self._superseded and not self._closed:
             self._go_on(successor, pid)
 
@@ -183,13 +186,14 @@ class Former:
             try:
                 self._link.take(self._manager.address, instead_of=successor)
             except AddressRefused as error:
-                _log.error("%s", error)
+                _log.error("%s", error, extra=about("address_lost", address=self._link.path, error=error))
         with contextlib.suppress(ConfcastError):  # the manager is closed meanwhile
             self._manager.unpause()
-        _log.warning("process %d has not taken over: this one goes on as before", pid)
+        text = "process %d has not taken over: this one goes on as before"
+        _log.warning(text, pid, extra=about("take_over_called_off", pid=pid))
 
 
 def _fingerprint(folder: Path) -> bytes:
     """The fingerprint of the schema of the owner in this folder; empty if it is not known."""
-    written = about.load(folder)
+    written = load(folder)
     return b"" if written is None else written.fingerprint

@@ -19,6 +19,7 @@ import stat
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from confcast.log_fields import about
 from confcast.serve.address_link import AddressRefused
 from confcast.texts import printable
 from confcast.wire.files import lasting_address
@@ -54,12 +55,12 @@ class PassedSocket:
             fresh.symlink_to(folder)
             fresh.rename(self._link)
         except OSError as error:
-            _log.warning(
+            text = (
                 "no link %s can be made (%s): a process that starts while no owner answers waits for one, and finds no "
-                "snapshot file; let this user write in the socket's folder",
-                self._link,
-                error.strerror,
+                "snapshot file; let this user write in the socket's folder"
             )
+            fields = about("folder_not_linked", path=self._link, error=error)
+            _log.warning(text, self._link, error.strerror, extra=fields)
 
     def give_back(self, folder: Path) -> None:
         """Remove the link, if it still leads to this runtime directory. Raises nothing."""
@@ -86,12 +87,12 @@ def passed(name: str, environment: MutableMapping[str, str] = os.environ) -> Pas
     if not count.isdecimal() or not 0 < int(count) <= _MOST:
         raise AddressRefused(f"LISTEN_FDS={printable(count)}: a number of descriptors from 1 to {_MOST} is expected")
     if pid != str(os.getpid()):
-        _log.warning(
+        text = (
             "LISTEN_FDS is for the process %s, and not for this one (%d): the socket is not used. A shell before this "
-            "command must `exec` it",
-            printable(pid) or "that LISTEN_PID does not name",
-            os.getpid(),
+            "command must `exec` it"
         )
+        whose = printable(pid) or "that LISTEN_PID does not name"
+        _log.warning(text, whose, os.getpid(), extra=about("socket_not_passed", listen_pid=pid))
         return None
     descriptors = range(_FIRST, _FIRST + int(count))
     for descriptor in descriptors:

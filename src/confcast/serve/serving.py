@@ -28,6 +28,7 @@ from types import FrameType
 from typing import Any
 
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, Problem, first_of
+from confcast.log_fields import about
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.manager import former_variable
 from confcast.serve import passed_socket
@@ -179,7 +180,8 @@ class Serving:
     # ---- inside
 
     def _refuse(self, status: int, what: str, why: str, problems: Sequence[Problem] = ()) -> int:
-        _log.error("%s: %s%s", what, "\n" * bool(problems), why)
+        fields = about("serve_refused", error=what, problems=[*map(str, problems)] or [why])
+        _log.error("%s: %s%s", what, "\n" * bool(problems), why, extra=fields)
         self.refusal = {"error": f"{what}: {why}", "problems": problems}
         return status
 
@@ -199,7 +201,8 @@ class Serving:
         for plug_in in self._plug_ins:
             plug_in.serves(self)
         version = self.manager.get_stats()["version"]
-        _log.info("serving version %d of %r at %s", version, self._name, printable(self.address))
+        fields = about("serving", name=self._name, version=version, address=self.address)
+        _log.info("serving version %d of %r at %s", version, self._name, printable(self.address), extra=fields)
 
     def _take_address(self) -> None:
         """The lasting address, as it is given or passed. Raises AddressRefused: it can't be used."""
@@ -233,7 +236,8 @@ class Serving:
         if present is not None and present.label != owner_dirs.label(self._name):
             raise AddressRefused(f"the owner there is that of {present.label!r}, and not of {self._name!r}")
         if present is None and self._takes_over:
-            _log.info("nothing is served there that could be taken over: this process begins as the first one")
+            text = "nothing is served there that could be taken over: this process begins as the first one"
+            _log.info(text, extra=about("nothing_to_take_over", name=self._name))
         return present
 
     def _take_over(self, present: OwnerDir) -> None:
@@ -250,7 +254,7 @@ class Serving:
                 present = following
             else:
                 if place.is_taken:
-                    _log.info("process %d is superseded", present.master)
+                    _log.info("process %d is superseded", present.master, extra=about("took_over", pid=present.master))
                 return
         raise AddressRefused(f"process {present.master} was taken over, and so was each that followed it: try again")
 
@@ -311,10 +315,11 @@ class Serving:
         finally:
             ended()
         if follow:
-            _log.info("superseded: the workers follow, and this process ends")
+            _log.info("superseded: the workers follow, and this process ends", extra=about("superseded", pid=pid))
             self.end()
             return
-        _log.info("superseded: this process ends when the last worker of its schema has left")
+        text = "superseded: this process ends when the last worker of its schema has left"
+        _log.info(text, extra=about("superseded", pid=pid))
         self._lingers = True
         self.manager.supersede()
         self._end_without_workers()
@@ -323,14 +328,15 @@ class Serving:
         assert self.manager is not None
         with contextlib.suppress(OwnerUnavailable):  # it is being restarted, and has its roster again
             if not self.manager.workers():
-                _log.info("no worker is left: this process ends")
+                _log.info("no worker is left: this process ends", extra=about("no_worker_left"))
                 self.end()
 
     def _reload(self) -> None:
         """What a HUP asks for."""
         assert self.manager is not None
         if self._lingers:
-            _log.warning("superseded: nothing is loaded here any more; ask the process that has taken over")
+            text = "superseded: nothing is loaded here any more; ask the process that has taken over (%d)"
+            _log.warning(text, self.successor, extra=about("reload_while_superseded", pid=self.successor))
             return
         self._put_back_the_address(self.manager)
         asked = [plug_in.reload(self) for plug_in in self._plug_ins]  # each is told
@@ -346,9 +352,10 @@ class Serving:
         try:
             self.link.take(manager.address)
         except AddressRefused as error:
-            _log.error("%s", error)
+            _log.error("%s", error, extra=about("address_lost", address=self.address, error=error))
         else:
-            _log.warning("%s did not lead to this process's owner any more, and does again", self.address)
+            text = "%s did not lead to this process's owner any more, and does again"
+            _log.warning(text, printable(self.address), extra=about("address_restored", address=self.address))
 
     def _close(self) -> None:
         for plug_in in self._plug_ins:

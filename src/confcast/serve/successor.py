@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.serve.address_link import AddressRefused
 from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, Serves, TakeOver, connected
 from confcast.texts import printable
@@ -94,19 +95,17 @@ class Place:
 
     def _log_workers(self, moved: Moved, present: Callable[[], list[int]]) -> None:
         if not moved.follow:
-            if moved.workers:
-                _log.info(
-                    "%d workers have another schema: they are served by the former owner until they end, with the "
-                    "version that they have",
-                    len(moved.workers),
-                )
+            if stays := len(moved.workers):
+                text = "%d workers have another schema: the former owner serves them, with the version that they have"
+                _log.info(text, stays, extra=about("workers_stay", workers=moved.workers))
             return
         deadline = time.monotonic() + _COME_WITHIN
         while (missing := {*filter(processes.is_alive, moved.workers)} - {*present()}) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
         came = len(moved.workers) - len(missing)
         later = f"; awaited still: {', '.join(map(str, sorted(missing)))}" if missing else ""
-        _log.info("%d of %d workers have come along%s", came, len(moved.workers), later)
+        fields = about("workers_followed", workers=moved.workers, awaited=sorted(missing))
+        _log.info("%d of %d workers have come along%s", came, len(moved.workers), later, extra=fields)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.texts import printable
 from confcast.wire.files import lasting_address
+from confcast.wire.files.owner_dirs import TAKE_OVER
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import (
     Answer,
@@ -210,6 +211,12 @@ class OwnerClient(AddressClient):
             return None
         place = {"working_directory": found.started_in(), "command": found.command()}
         return {"pid": found.master, "uid": found.user(), **place}
+
+    def is_of_a_serve(self) -> bool:
+        """Whether the owner's master is a `confcast serve`, and no server."""
+        with contextlib.suppress(OSError):
+            return (lasting_address.folder_of(self.address) / TAKE_OVER).exists()
+        return False
 
     def will_be_restarted(self) -> bool:
         """Whether the owner's master lives and has not closed it, so that an owner that is down comes back."""

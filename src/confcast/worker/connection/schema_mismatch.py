@@ -16,6 +16,7 @@ from confcast.texts import printable
 from confcast.wire.address import address_variable
 from confcast.wire.files import about, lasting_address
 from confcast.wire.files.about import About, module_file
+from confcast.wire.files.owner_dirs import TAKE_OVER
 
 
 def mismatch(name: str, codec: Codec[Any], theirs: dict[str, str], address: str) -> SchemaMismatch:
@@ -33,6 +34,8 @@ def mismatch(name: str, codec: Codec[Any], theirs: dict[str, str], address: str)
 
 def _cause(name: str, schema: type, address: str) -> str:
     its = about.load(lasting_address.folder_of(address))
+    if its is not None and (at := _of_a_serve(its, address)) is not None:
+        return _cause_of_a_serve(its, schema, at)
     if its is None or not its.module or _is_same(its, schema):
         return "the code has changed since the server started; reload the server fully"
     found = lasting_address.owner_at(address)
@@ -45,6 +48,25 @@ def _cause(name: str, schema: type, address: str) -> str:
         f"{printable(its.working_directory)}), whose schema is {printable(its.schema)} in {printable(its.module)}; "
         f"here it is {schema.__qualname__} in {module_file(schema) or schema.__module__}: {way_out}. If both are one "
         "program, its code was moved since the server started: reload the server fully"
+    )
+
+
+def _of_a_serve(its: About, address: str) -> str | None:
+    """What `confcast serve` is told to take that owner's place; None if a server has the owner."""
+    if its.address:
+        return f"--address {printable(its.address)}"
+    is_a_serve = (lasting_address.folder_of(address) / TAKE_OVER).exists()
+    return f"--name {printable(its.name)}" if is_a_serve else None
+
+
+def _cause_of_a_serve(its: About, schema: type, at: str) -> str:
+    """Neither needs the other's code to run: whichever is older stays as it is until it is replaced."""
+    there = f"{printable(its.schema)} in {printable(its.module)}"
+    where = "" if _is_same(its, schema) else f", {there} there and {schema.__qualname__} in {module_file(schema)} here"
+    return (
+        f"the code of this process is not that of the `confcast serve` that has the owner{where}. If this one's is the "
+        f"newer, `confcast serve --take-over {at}` with the other options as before loads by it; if it is the older, "
+        "start this process anew"
     )
 
 
