@@ -226,9 +226,11 @@ class Systemd(PlugIn):
         """What runs, in words; empty if the owner does not answer. A dead one is not waited for."""
         owner = AddressClient(self._manager.address, self._manager.name)
         try:
-            return verdict.of_status(owner.status(), next(iter(owner.get_event_history(1)), None))
+            status, newest = owner.status(), next(iter(owner.get_event_history(1)), None)
+            self._owner.has_answered(self._manager.owner_pid)
         except ConfcastError:
             return ""
+        return verdict.of_status(status, newest)
 
     def _beat(self, within: float) -> None:
         """Send WATCHDOG if the main thread takes what it is given, and the owner is well."""
@@ -271,16 +273,20 @@ class _OwnerSeen:
     def __init__(self) -> None:
         self._pid = 0
         self._since = 0.0
-        self._has_answered = False
+        self._answered = 0
+
+    def has_answered(self, pid: int) -> None:
+        """Note that this owner is past its start. Any thread."""
+        self._answered = pid
 
     def is_well(self, manager: EmbeddedManager[Any], within: float) -> bool:
         """Whether the owner answers within these seconds, or is dead, so that it is replaced, or was just started."""
         pid = manager.owner_pid
         if pid != self._pid:
-            self._pid, self._since, self._has_answered = pid, time.monotonic(), False
+            self._pid, self._since = pid, time.monotonic()
         if manager.owner_answers(within):
-            self._has_answered = True
+            self.has_answered(pid)
             return True
         if not manager.owner_lives():
             return True
-        return not self._has_answered and time.monotonic() < self._since + _STARTS_WITHIN
+        return self._answered != pid and time.monotonic() < self._since + _STARTS_WITHIN
