@@ -56,6 +56,7 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         "CONFCAST_SNAPSHOT_APP=",  # what a program of `confcast exec` is given
         "undone: version ",  # `confcast wait`, of its end
         "ReloadResult.UNDONE",
+        'confcast_reloads_total{config="app",origin="set",result="success"}',
     ):
         assert told in said.replace("\\'", "'"), f"{told!r} is missing, so this proves nothing:\n{said}"
     leaks = [line for line in said.splitlines() if LEAK.search(line)]

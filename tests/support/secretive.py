@@ -23,10 +23,13 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import pydantic
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from pydantic import AnyUrl, BaseModel, PostgresDsn, SecretBytes, SecretStr
 
 from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Layer, Replica, Secret, UrlSecret
 from confcast.cli import main as confcast_command
+from confcast.metrics import Collector
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually
 
@@ -300,12 +303,21 @@ class Show:
         assert manager.reload(), "the next owner loads what the file says"
         print(manager.get_stats(), manager.status(), manager.workers(), sep="\n")
         print(manager.get_event_history(), manager.versions(), sep="\n")
+        self.metrics(manager)
         self.operations(manager)
+        self.metrics(manager)
         path = Path(manager.address).with_name("journal")
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as journal:
             print(journal.execute("SELECT body FROM event").fetchall())
             print(journal.execute("SELECT fields FROM schemas").fetchall())
             print(journal.execute("SELECT body FROM kept").fetchall())
+            print(journal.execute("SELECT body FROM event_counts").fetchall())
+
+    def metrics(self, manager: ConfigReloadManager[Any]) -> None:
+        """What a scraper reads, in both forms; and the owner's answer itself."""
+        registry, collector = CollectorRegistry(), Collector(manager)
+        registry.register(collector)
+        print(generate_latest(registry).decode(), generate_openmetrics(registry).decode(), collector.readings())
 
     def operations(self, manager: ConfigReloadManager[Any]) -> None:
         """Tried, set, gone back to, held and resumed, by the verbs and by the command."""

@@ -74,6 +74,7 @@ from confcast import (
     reload_config,
 )
 from confcast.logging import ConfigVersionFilter, config_version, follow, stamp_records
+from confcast.metrics import Collector
 from confcast.testing import Application
 
 
@@ -717,6 +718,20 @@ def in_worker_processes(confcast_workers: type[Application]) -> None:
     confcast_workers(7)  # type: ignore[arg-type]
     confcast_workers("shop:settings", wrkers=3)  # type: ignore[call-arg]
     confcast_workers("shop:settings", probation="20")  # type: ignore[arg-type]
+
+
+# ---- metrics
+
+
+def scraped(manager: ConfigReloadManager[Settings], client: Client) -> None:
+    from prometheus_client import REGISTRY
+
+    REGISTRY.register(Collector())
+    for each in (Collector(manager), Collector(client=client, timeout=1), Collector(settings), Collector([client])):
+        REGISTRY.register(each)
+    Collector("app")  # type: ignore[arg-type]
+    Collector(timeout="2")  # type: ignore[arg-type]
+    Collector(client, 2.0)  # type: ignore[call-arg]
 
 
 # ---- errors
