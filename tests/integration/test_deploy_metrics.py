@@ -156,6 +156,11 @@ FIRES: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], int]] = {
         [('confcast_source_stale:kind="Http"', "1x10 0 1x10")],
         20,
     ),
+    "ConfcastWebhookFailing": (
+        [('confcast_webhook_pending:webhook="1"', "2x90"), ('confcast_webhook_gone:webhook="1"', "0x90")],
+        [('confcast_webhook_pending:webhook="1"', "2x30 0 1x60"), ('confcast_webhook_gone:webhook="1"', "0x90")],
+        80,
+    ),
     "ConfcastHostsDiffer": (
         [('confcast_config_info:digest="a"', "1x90"), ('confcast_config_info:digest="b"', "1x90")],
         [('confcast_config_info:digest="a"', "1x30 _x60"), ('confcast_config_info:digest="b"', "_x30 1x60")],

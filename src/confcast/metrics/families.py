@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
-from confcast.wire.measured import PHASES, Histogram
+from confcast.wire.measured import PHASES, Histogram, WebhookCounts
 from confcast.wire.messages import Measured, ReloadResult
 
 CONFIG = "config"
@@ -84,6 +84,17 @@ def _reloads(answer: Measured) -> Samples:
 
 def _undone(answer: Measured) -> Samples:
     return one(sum(each.get(ReloadResult.UNDONE.value, 0) for each in answer.events.results.values()))
+
+
+def _webhooks(**of_result: Callable[[WebhookCounts], float]) -> Callable[[Measured], Samples]:
+    """A sample for each webhook, by its number; with several results, one for each of them."""
+
+    def samples(answer: Measured) -> Samples:
+        for number, each in enumerate(answer.webhooks, 1):
+            for result, count in of_result.items():
+                yield (str(number), *([result] if len(of_result) > 1 else [])), count(each)
+
+    return samples
 
 
 def _durations(answer: Measured) -> Samples:
@@ -251,6 +262,34 @@ FAMILIES = (
         "How many sources give no answer, so that what they gave last is used, by their kind",
         lambda answer: [((kind,), count) for kind, count in sorted(answer.stale.items())],
         ("kind",),
+    ),
+    Family(
+        "counter",
+        "confcast_webhook_messages_total",
+        "Messages that a webhook has taken, or was never given since there were too many or they were too old",
+        _webhooks(delivered=lambda each: each.delivered, dropped=lambda each: each.dropped),
+        ("webhook", "result"),
+    ),
+    Family(
+        "counter",
+        "confcast_webhook_failed_tries_total",
+        "Tries to deliver a message to a webhook that have failed",
+        _webhooks(failed=lambda each: each.failed),
+        ("webhook",),
+    ),
+    Family(
+        "gauge",
+        "confcast_webhook_pending",
+        "How many messages a webhook is owed",
+        _webhooks(pending=lambda each: each.pending),
+        ("webhook",),
+    ),
+    Family(
+        "gauge",
+        "confcast_webhook_gone",
+        "Whether a webhook's receiver has said that it wants no more (status 410)",
+        _webhooks(gone=lambda each: each.gone),
+        ("webhook",),
     ),
     Family(
         "counter",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.errors import Problem
-from confcast.wire.measured import EventCounts, OwnerProcess
+from confcast.wire.measured import EventCounts, OwnerProcess, WebhookCounts
 from confcast.wire.message import Message
 from confcast.wire.told import Change, Explanation, ReloadEvent, SchemaKey, Status, ValueInfo, VersionInfo, WorkerStatus
 
@@ -116,7 +116,8 @@ class Measured(Message, frozen=True):
     `busy`: for how many seconds the owner has been at a load; 0.0: it is at none. `workers`: how many there are, by
     version and state. `lag`: for how many seconds the worker that lags most has held an older version than the one that
     runs. `stale`: how many sources give no answer, by their kind, for each kind that is asked. `counts`: by what is
-    counted, then by kind: dropped messages, refused connections, failed writes, words against a version, and webhooks.
+    counted, then by kind: dropped messages, refused connections, failed writes, words against a version. `webhooks`: in
+    the order in which the manager has them.
     """
 
     id: int
@@ -142,3 +143,4 @@ class Measured(Message, frozen=True):
     events: EventCounts = EventCounts()
     counts: dict[str, dict[str, int]] = {}  # noqa: RUF012 - msgspec copies it
     owner: OwnerProcess = OwnerProcess()
+    webhooks: tuple[WebhookCounts, ...] = ()

@@ -63,3 +63,21 @@ class OwnerProcess(msgspec.Struct, frozen=True, array_like=True):
     started: float = 0.0
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
+
+
+class WebhookCounts(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one webhook's messages, as the totals tell it.
+
+    Attributes:
+        delivered: How many it has taken.
+        failed: How many tries have failed.
+        dropped: How many it was never given.
+        pending: How many it is owed.
+        gone: Whether its receiver has said that it wants no more.
+    """
+
+    delivered: int = 0
+    failed: int = 0
+    dropped: int = 0
+    pending: int = 0
+    gone: bool = False

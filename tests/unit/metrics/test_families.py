@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from confcast.metrics.asking import Reading
 from confcast.metrics.collector import metric_of
 from confcast.metrics.families import FAMILIES, Family
-from confcast.wire.measured import BOUNDS, PHASES, EventCounts, Histogram, OwnerProcess
+from confcast.wire.measured import BOUNDS, PHASES, EventCounts, Histogram, OwnerProcess, WebhookCounts
 from confcast.wire.messages import Measured
 
 COUNTS = (1,) * (len(BOUNDS) + 1)
@@ -53,6 +53,7 @@ ANSWER = Measured(
         "spoken_against": {"death": 9},
     },
     owner=OwnerProcess(1600000000.0, 0.25, 40_000_000),
+    webhooks=(WebhookCounts(delivered=4, failed=3, dropped=2, pending=1), WebhookCounts(gone=True)),
 )
 
 
@@ -137,6 +138,16 @@ def test_each_sample_of_an_answer() -> None:
         "confcast_evidence_total probe": 0,
         "confcast_evidence_total unhealthy": 0,
         "confcast_source_stale Http": 1,
+        "confcast_webhook_messages_total 1 delivered": 4,
+        "confcast_webhook_messages_total 1 dropped": 2,
+        "confcast_webhook_messages_total 2 delivered": 0,
+        "confcast_webhook_messages_total 2 dropped": 0,
+        "confcast_webhook_failed_tries_total 1": 3,
+        "confcast_webhook_failed_tries_total 2": 0,
+        "confcast_webhook_pending 1": 1,
+        "confcast_webhook_pending 2": 0,
+        "confcast_webhook_gone 1": 0,
+        "confcast_webhook_gone 2": 1,
         "confcast_messages_dropped_total late vote": 2,
         "confcast_connections_refused_total accept": 1,
         "confcast_failures_total history": 3,

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from confcast.owner.core.machine import Core
 from confcast.owner.core.proposal import ProposalState
@@ -26,7 +27,7 @@ from confcast.owner.loop.provisional import provisional_of
 from confcast.owner.store.journal import Journal
 from confcast.wire import processes
 from confcast.wire.load_events import LOOK_BACK, last_word
-from confcast.wire.measured import EventCounts, OwnerProcess
+from confcast.wire.measured import EventCounts, OwnerProcess, WebhookCounts
 from confcast.wire.messages import Measured, ReloadEvent, WorkerStatus
 
 _STALE = ("confcast.config.sources.polled", "confcast.fleet.followed")
@@ -74,6 +75,7 @@ def measured(
         _events(journal, journal.mark),
         {kind: dict(each) for kind, each in counts.items()},
         _process(),
+        tuple(_webhook(each) for each in totals["webhooks"]),
     )
 
 
@@ -120,6 +122,12 @@ def _stale() -> dict[str, int]:
             for kind, is_stale in module.stale_kinds():
                 found[kind] += is_stale
     return dict(found)
+
+
+def _webhook(told: Mapping[str, Any]) -> WebhookCounts:
+    """Without its address, which may have a token in it, and the error, which its receiver has written."""
+    counts = {name: told[name] for name in ("delivered", "failed", "dropped", "pending")}
+    return WebhookCounts(**counts, gone=told["gone"] is not None)
 
 
 def _process() -> OwnerProcess:

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from confcast import Webhook
 from confcast.config.sources import polled
 from confcast.owner.core.machine import Committed, Core, Hold, OperatorState, Rules
 from confcast.owner.loop.measuring import measured
 from confcast.owner.loop.present_status import Present
+from confcast.owner.store.deliveries import Deliveries
 from confcast.owner.store.journal import Journal, VersionRow
+from confcast.wire.measured import WebhookCounts
 from confcast.wire.messages import Change, Measured, Override, Problem, ReloadEvent, ReloadResult, Who, encode
 
 SECRET = "s3cr3t-of-a-key"
@@ -137,3 +141,17 @@ def test_sources_that_give_no_answer_are_counted_by_their_kind(
 
     monkeypatch.setattr(polled, "_records", {Http("a"): None, Http("b"): None})
     assert asked(journal, core_at(5)).stale == {"Http": 1}
+
+
+def test_of_webhooks_numbers_are_told_and_no_address(tmp_path: Path) -> None:
+    hooks = (
+        Webhook(f"https://{SECRET}:x@hooks.example/{SECRET}", SecretStr("whsec_" + "QUJD" * 8)),
+        Webhook(f"https://hooks.example/{SECRET}", tmp_path / SECRET),
+    )
+    with closing(Journal(tmp_path / "with webhooks", deliveries=Deliveries(hooks, "shop", "host", ""))) as journal:
+        journal.add_event(ReloadEvent(timestamp=time.time(), result=ReloadResult.SUCCESS, version=1))
+        journal.fold()
+        found = asked(journal, core_at(1))
+    assert [each.pending for each in found.webhooks] == [1, 1]
+    assert found.webhooks[0] == WebhookCounts(pending=1)
+    assert SECRET.encode() not in encode(found)
