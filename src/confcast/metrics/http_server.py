@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 PATH = "/metrics"
 
-MOST_CONNECTIONS = 100
+MOST_CONNECTIONS = 200
+_BACKLOG = 512
+"""Connections that may come at once: for one more, a client would wait a second before it tries again."""
 _LONGEST_HEAD = 8192
 _PATIENCE = 5.0
 """Seconds for a request, and for its answer."""
@@ -131,7 +133,10 @@ class MetricsServer:
 
     async def _serve(self) -> None:
         self._ends = asyncio.Event()
-        servers = [await asyncio.start_server(self._accepted, sock=each, limit=_LONGEST_HEAD) for each in self._sockets]
+        servers = [
+            await asyncio.start_server(self._accepted, sock=each, limit=_LONGEST_HEAD, backlog=_BACKLOG)
+            for each in self._sockets
+        ]
         self._has_begun.set()
         await self._ends.wait()
         for each in self._sockets:  # a server that closes while it accepts loses that socket (Python 3.11)
