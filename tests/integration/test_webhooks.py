@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import time
@@ -16,6 +18,7 @@ from pydantic import SecretStr
 
 from confcast import ConfcastError, ConfigLoader, ReloadResult, Webhook, attach
 from confcast.master.embedded import EmbeddedManager
+from tests.support.commands import runner
 from tests.support.fixtures import Manager
 from tests.support.leaks import is_running
 from tests.support.owners import await_the_next, kill_the_owner
@@ -246,6 +249,30 @@ def test_a_receiver_that_asks_to_be_left_alone_is(start: StartQuick, receiver: R
     await_the_next(manager, dead)
     assert manager.reload()
     assert (len(receiver.got), told_by(manager)["pending"]) == (1, 2), "the next owner keeps to it"
+
+
+def test_status_names_each_webhook_that_takes_nothing_or_has_lost_something(
+    start: StartQuick, receiver: Receiver, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(capsys)
+    with receiving() as gone:
+        manager = start(gone.url, receiver.url, "http://127.0.0.1:1/hunter2")
+        at = ("--address", manager.address)
+        delivered(manager, 1)
+        gone.answer, receiver.answer = 410, (503, {"Retry-After": "600"})
+        write(config, 2)
+        assert manager.reload()
+        eventually(lambda: told_by(manager, 0)["gone"] and told_by(manager, 1)["next_try"], "that both have failed")
+    code, out, _ = run("status", *at)
+    first, second, third = (line for line in out.splitlines() if line.startswith("webhook"))
+    assert code == 0
+    assert first.startswith(f"webhook  1, http://127.0.0.1:{gone.server_port}/***: answers with status 410, so it")
+    assert first.endswith("; the server's next start tries it again; 1 messages were dropped")
+    again = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d"
+    assert re.fullmatch(rf"webhook  2, .*: answers with status 503; 1 wait, tried again at {again}", second)
+    assert third.startswith("webhook  3, http://127.0.0.1:1/***: Connection refused; 2 wait")
+    told = json.loads(run("status", *at, "--json")[1])["webhooks"]
+    assert [each["delivered"] for each in told] == [1, 1, 0]
 
 
 def test_gone_ends_it_until_the_server_is_started_again(

@@ -16,6 +16,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import traceback
 from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,10 +28,23 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from pydantic import AnyUrl, BaseModel, PostgresDsn, SecretBytes, SecretStr
 
-from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Layer, Replica, Secret, UrlSecret
+from confcast import (
+    ConfcastError,
+    ConfigError,
+    ConfigLoader,
+    ConfigReloadManager,
+    Environment,
+    Layer,
+    Replica,
+    Secret,
+    UrlSecret,
+    Webhook,
+)
 from confcast.cli import main as confcast_command
 from confcast.metrics import Collector
 from tests.support.leaks import is_running
+from tests.support.receiver import SECRET as HOOK_SECRET
+from tests.support.receiver import receiving
 from tests.support.waiting import eventually
 
 SENTINEL, NUMBER = "hunter2", 424242
@@ -265,7 +279,17 @@ class Show:
         """All of it."""
         self.refusals()
         context = multiprocessing.get_context("spawn")
-        with ConfigReloadManager(self._loader, watch=False, vote_timeout=10.0) as manager:
+        hook = Webhook(f"http://svc:{SENTINEL}@127.0.0.1:1/{SENTINEL}?token={SENTINEL}", SecretStr(HOOK_SECRET))
+        print(hook, [hook], self._hooked())
+        with (
+            receiving(secret=None) as receiver,
+            ConfigReloadManager(
+                self._loader,
+                watch=False,
+                vote_timeout=10.0,
+                webhooks=[hook, Webhook(f"{receiver.url}/{SENTINEL}", SecretStr(HOOK_SECRET))],
+            ) as manager,
+        ):
             pipe, its = context.Pipe()
             worker = context.Process(target=work, args=(its, self._root, manager.address), daemon=True)
             worker.start()
@@ -274,6 +298,22 @@ class Show:
             self.listings(manager)
             pipe.send(None)
             worker.join()
+            eventually(lambda: not manager.get_stats()["webhooks"][1]["pending"], "all is posted")
+            for got in receiver.got:
+                print(got.body.decode(), {**got.headers, "webhook-signature": ""})
+
+    def _hooked(self) -> list[str]:
+        """What is said where a webhook can't be used."""
+        said = list[str]()
+        self._sealed.with_name("hook").write_text(SENTINEL)
+        for given in (SecretStr(SENTINEL), self._sealed.with_name("hook"), self._sealed):
+            try:
+                hook = Webhook(f"http://127.0.0.1:1/{SENTINEL}", given)
+                ConfigReloadManager(self._loader, webhooks=[hook]).start().close()
+            except (ValueError, ConfcastError) as error:
+                said.append("".join(traceback.format_exception(error)).replace("SecretStr(SENTINEL)", ""))
+        assert len(said) == 3, said
+        return said
 
     def changes(self, manager: ConfigReloadManager[Any], pipe: Connection) -> None:
         """Applied, refused by validators, refused by the worker, and applied over what was changed in place."""
@@ -312,6 +352,8 @@ class Show:
             print(journal.execute("SELECT fields FROM schemas").fetchall())
             print(journal.execute("SELECT body FROM kept").fetchall())
             print(journal.execute("SELECT body FROM event_counts").fetchall())
+            print(journal.execute("SELECT * FROM webhook").fetchall())
+            print(journal.execute("SELECT * FROM webhook_message").fetchall())
 
     def metrics(self, manager: ConfigReloadManager[Any]) -> None:
         """What a scraper reads, in both forms; and the owner's answer itself."""

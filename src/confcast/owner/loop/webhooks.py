@@ -32,6 +32,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.webhook_post import LONGEST_PAUSE, Verdict, deliver
 from confcast.owner.store.deliveries import OLDEST, Deliveries, Delivery, Row
@@ -117,13 +118,17 @@ class Webhooks:
         try:
             lost = self._deliveries.begin(afresh=afresh)
         except ConfcastError as error:
-            _log.error("what webhooks are owed can't be looked through: %s", error)
+            extra = about("webhooks_wait", error=error)
+            _log.error("what webhooks are owed can't be looked through: %s", error, extra=extra)
         else:
             if lost:
-                _log.warning("%d messages of webhooks that are not named any more are dropped", lost)
+                text = "%d messages of webhooks that are not named any more are dropped"
+                _log.warning(text, lost, extra=about("webhooks_forgotten", dropped=lost))
         for each in self._webhooks:
             if afresh and each.can_be_read:
-                _log.warning("the webhook %s has no TLS: whoever is on the way reads it", self._names[each.key])
+                extra = about("webhook_in_clear", webhook=self._names[each.key])
+                text = "the webhook %s has no TLS: whoever is on the way reads it"
+                _log.warning(text, self._names[each.key], extra=extra)
         self._deliveries.changed = self._look
         self._look()
 
@@ -145,7 +150,8 @@ class Webhooks:
         self._deliveries.changed = lambda: None
         with suppress(ConfcastError):
             if last and (lost := sum(map(self._deliveries.owed, self._names))):
-                _log.warning("%d messages of webhooks were not taken, and end with the server (no state_dir)", lost)
+                text = "%d messages of webhooks were not taken, and end with the server (no state_dir)"
+                _log.warning(text, lost, extra=about("webhooks_lost", dropped=lost))
         self._done_r.close()
         self._done_w.close()
 
@@ -168,7 +174,8 @@ class Webhooks:
                 self._busy.discard(self._tried.popleft().webhook.key)
             waits = [wait for each in self._webhooks if (wait := self._attend(each))]
         except ConfcastError as error:
-            _log.error("webhooks wait, since what they are owed can't be read or noted: %s", error)
+            extra = about("webhooks_wait", error=error)
+            _log.error("webhooks wait, since what they are owed can't be read or noted: %s", error, extra=extra)
             return _JOURNAL_AGAIN
         return min(waits, default=0.0)
 
@@ -214,27 +221,28 @@ class Webhooks:
             self._deliveries.delivered(key, owed.number)
             self._dropping.discard(key)
             if row.failures:
-                _log.info("the webhook %s takes messages again; %d wait", name, self._deliveries.owed(key))
+                pending = self._deliveries.owed(key)
+                extra = about("webhook_takes_again", webhook=name, pending=pending)
+                _log.info("the webhook %s takes messages again; %d wait", name, pending, extra=extra)
         elif verdict.gone:
             dropped = self._deliveries.end(key, verdict.failure, now)
             self._dropped.pop(key, None)
-            _log.warning(
-                "the webhook %s %s: it is sent nothing until the server is started again; %d messages are dropped",
-                name,
-                verdict.failure,
-                dropped,
-            )
+            extra = about("webhook_gone", webhook=name, error=verdict.failure, dropped=dropped)
+            text = "the webhook %s %s: it is sent nothing until the server is started again; %d messages are dropped"
+            _log.warning(text, name, verdict.failure, dropped, extra=extra)
         else:
             rest = rest_after(row.failures, verdict.pause, now, random.random())  # noqa: S311 (no secret)
             self._deliveries.failed(key, owed.number, verdict.failure, *rest)
             if not row.failures:
                 text = "the webhook %s does not take a message: %s; it is tried again, for %d days at the most"
-                _log.warning(text, name, verdict.failure, OLDEST // 86400)
+                extra = about("webhook_not_taken", webhook=name, error=verdict.failure)
+                _log.warning(text, name, verdict.failure, OLDEST // 86400, extra=extra)
 
     def _log_dropped(self, key: str, row: Row) -> None:
         """Log that messages are dropped, once until one is taken again."""
         if row.dropped > self._dropped.get(key, row.dropped) and key not in self._dropping:
             self._dropping.add(key)
             text = "the webhook %s is owed too much, or for too long: the oldest messages are dropped, and counted"
-            _log.warning(text, self._names[key])
+            extra = about("webhook_drops", webhook=self._names[key], dropped=row.dropped)
+            _log.warning(text, self._names[key], extra=extra)
         self._dropped[key] = row.dropped

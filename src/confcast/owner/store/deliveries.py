@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from confcast.log_fields import about
 from confcast.owner.store.sqlite_file import Ask, Database
 from confcast.owner.store.webhook_messages import Message, Told, messages
 from confcast.wire.messages import ReloadEvent
@@ -121,7 +122,8 @@ class Deliveries:
             try:
                 found, told = messages(event, told, *self._about)
             except Exception as error:  # the event itself has to be taken in
-                _log.error("an event can't be told by webhooks: %s", type(error).__name__)
+                extra = about("webhook_without_event", error=type(error).__name__)
+                _log.error("an event can't be told by webhooks: %s", type(error).__name__, extra=extra)
                 continue
             for message in found:
                 self._owe(ask, message)

@@ -13,7 +13,7 @@ import functools
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -178,6 +178,23 @@ class Totals(NamedTuple):
             sum_ms=self.sum_ms + event.duration_ms,
             max_ms=max(self.max_ms, event.duration_ms),
         )
+
+    def told(self) -> dict[str, Any]:
+        """The totals under the names by which they are told."""
+        total = self.successful + self.failed + self.suppressed + self.held
+        return {
+            "total_reloads": total,
+            "successful_reloads": self.successful,
+            "failed_reloads": self.failed,
+            "suppressed": self.suppressed,
+            "held_reloads": self.held,
+            "conflicts": self.conflicts,
+            "last_reload_time": self.last_time,
+            "last_reload_result": self.last_result,
+            "mean_duration_ms": self.sum_ms / total if total else 0.0,
+            "max_duration_ms": self.max_ms,
+            "owner_restarts": self.owner_restarts,
+        }
 
 
 def _is_counted(event: ReloadEvent) -> bool:

@@ -500,21 +500,8 @@ class Journal:
         """
         with self._database.explained("read"):
             totals = self._waiting.add_to(read_totals(self._ask))
-            total = totals.successful + totals.failed + totals.suppressed + totals.held
-            return {
-                "total_reloads": total,
-                "successful_reloads": totals.successful,
-                "failed_reloads": totals.failed,
-                "suppressed": totals.suppressed,
-                "held_reloads": totals.held,
-                "conflicts": totals.conflicts,
-                "last_reload_time": totals.last_time,
-                "last_reload_result": totals.last_result,
-                "mean_duration_ms": totals.sum_ms / total if total else 0.0,
-                "max_duration_ms": totals.max_ms,
-                "owner_restarts": totals.owner_restarts,
-                "webhooks": [] if self._limits.deliveries is None else self._limits.deliveries.totals(),
-            }
+            webhooks = [] if self._limits.deliveries is None else self._limits.deliveries.totals()
+            return {**totals.told(), "webhooks": webhooks}
 
     def counts(self) -> EventCounts:
         """What all events were, since the journal was made. Raises JournalError."""
