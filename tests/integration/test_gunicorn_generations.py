@@ -20,6 +20,7 @@ from confcast.worker.client.connection_per_call import AddressClient
 from tests.support.gate import Gate
 from tests.support.gunicorn import Make, Server
 from tests.support.leaks import is_running
+from tests.support.receiver import SECRET, receiving
 from tests.support.waiting import eventually, in_thread
 
 WORDS = "another config owner loads for this server since its full reload or upgrade"
@@ -143,3 +144,22 @@ def test_the_example_is_fully_reloaded_with_a_new_owner(make: Make):
 
     eventually(lambda: not is_running(old), "the end of the old owner")
     server.await_log("confcast app: start: unchanged")
+
+
+def test_what_webhooks_are_owed_goes_over_and_is_sent_by_the_next_generation(make: Make) -> None:
+    with receiving() as receiver:
+        receiver.answer = 500
+        hook = f"Webhook({receiver.url!r}, SecretStr({SECRET!r}))"
+        imports = "from confcast import Webhook\nfrom pydantic import SecretStr"
+        server = make(above=imports, options=f"watch=False, webhooks=[{hook}]").start()
+        server.change()
+        server.signal(signal.SIGHUP)
+        eventually(lambda: server.ask("stats")["webhooks"][0]["pending"] == 2, "both versions are owed")
+        old, refused = server.owner(), len(receiver.got)
+        assert refused < 4, "what was refused is sent again later"
+        receiver.answer = 200
+        server.signal(signal.SIGRTMIN)
+        eventually(lambda: not is_running(old), "the end of the old owner")
+        eventually(lambda: len(receiver.got) >= refused + 2, "both are sent")
+        assert {got.told["data"]["version"] for got in receiver.got[refused:]} == {1, 2}
+        assert receiver.unverified == []
