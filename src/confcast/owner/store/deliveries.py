@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from confcast.log_fields import about
 from confcast.owner.store.sqlite_file import Ask, Database
-from confcast.owner.store.webhook_messages import Message, Told, messages
+from confcast.owner.store.webhook_messages import Told, messages
 from confcast.wire.messages import ReloadEvent
 from confcast.wire.webhooks import Webhook
 
@@ -40,15 +40,15 @@ _TABLES = (
         delivered INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
         error TEXT NOT NULL DEFAULT '')""",
     """CREATE TABLE IF NOT EXISTS webhook_message(number INTEGER PRIMARY KEY, key TEXT NOT NULL, id TEXT NOT NULL,
-        timestamp REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS webhook_next ON webhook_message(key, attempts, number)",
+        timestamp REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, body BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS webhook_next ON webhook_message(key, attempts, number, size)",  # all that sums read
     """CREATE TABLE IF NOT EXISTS webhook_told(
         one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, held BLOB NOT NULL)""",
 )
 
 _DROP = """DELETE FROM webhook_message WHERE key = ? AND number NOT IN (
     SELECT number FROM (
-        SELECT number, sum(length(body)) OVER (ORDER BY number DESC) AS bytes FROM webhook_message WHERE key = ?
+        SELECT number, sum(size) OVER (ORDER BY number DESC) AS bytes FROM webhook_message WHERE key = ?
         ORDER BY number DESC LIMIT ?)
     WHERE bytes <= ?)"""
 """Keeps the newest that are not too many, and not too large together."""
@@ -114,41 +114,37 @@ class Deliveries:
 
     def take_in(self, ask: Ask, events: Iterable[ReloadEvent]) -> None:
         """Owe the messages for these events, in the transaction that takes them in. Raises what SQLite raises."""
-        before = told = None
+        events = list(events)
+        if not events:
+            return
+        _make(ask)
+        before = told = _told(ask)
+        rows = list[tuple[str, str, float, int, bytes]]()
+        wanting = {key: each for key, each in self._webhooks.items() if not _row(ask, key).gone}
         for event in events:
-            if told is None:
-                _make(ask)
-                before = told = _told(ask)
             try:
                 found, told = messages(event, told, *self._about)
             except Exception as error:  # the event itself has to be taken in
                 extra = about("webhook_without_event", error=type(error).__name__)
                 _log.error("an event can't be told by webhooks: %s", type(error).__name__, extra=extra)
                 continue
-            for message in found:
-                self._owe(ask, message)
-        if told is not None and told != before:
+            for each in found:
+                about_it = (each.id, each.timestamp, len(each.body), each.body)
+                rows += [(key, *about_it) for key, webhook in wanting.items() if each.event in webhook.on]
+        if told != before:
             ask("INSERT OR REPLACE INTO webhook_told VALUES (1, ?, ?)", told)
-        if told is not None:
-            self.changed()
-
-    def _owe(self, ask: Ask, message: Message) -> None:
-        for key, webhook in self._webhooks.items():
-            if message.event not in webhook.on or _row(ask, key).gone:
-                continue
-            ask(
-                "INSERT INTO webhook_message(key, id, timestamp, body) VALUES (?, ?, ?, ?)",
-                (key, message.id, message.timestamp, message.body),
-            )
+        for row in rows:
+            ask("INSERT INTO webhook_message(key, id, timestamp, size, body) VALUES (?, ?, ?, ?, ?)", row)
+        for key in {row[0] for row in rows}:
             self._bound(ask, key)
+        self.changed()
 
     def _bound(self, ask: Ask, key: str) -> None:
         """Drop the oldest of what is too much."""
-        owed = "SELECT count(*), sum(length(body)) FROM webhook_message WHERE key = ?"
+        owed = "SELECT count(*), sum(size) FROM webhook_message WHERE key = ?"
         count, size = ask(owed, (key,)).fetchone()
-        if count <= MOST and size <= MOST_BYTES:
-            return
-        self._dropped(ask, key, ask(_DROP, (key, key, MOST, MOST_BYTES)).rowcount)
+        if count > MOST or size > MOST_BYTES:
+            self._dropped(ask, key, ask(_DROP, (key, key, MOST, MOST_BYTES)).rowcount)
 
     def _dropped(self, ask: Ask, key: str, count: int) -> None:
         if count > 0:
