@@ -34,6 +34,8 @@ class Fake(Generic[T]):
     connected = False
     builds_lazily = True
     answers_within = 0.0
+    lacks = ""
+    busy = 0.0
 
     def __init__(self, replica: Replica[T]) -> None:
         self.before: Saved[T] = replica._save()

@@ -40,6 +40,7 @@ from confcast.worker.observers.observable import Observable
 from confcast.worker.observers.subscription import Sameness
 from confcast.worker.pinning import Pinning, WatchedPins
 from confcast.worker.pins import Pin
+from confcast.worker.readiness import LONG, Readiness, readiness
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.trials import Identity, Trial
 
@@ -121,8 +122,12 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
 
     @property
     def ready(self) -> bool:
-        """Whether this process has a version, and all that is derived of it is built. For a readiness probe."""
-        return type(self) is not _Declared and self._resources.is_ready(self._snapshot)
+        """Whether this process serves the committed version, with all that is derived of it. For a readiness probe.
+
+        False before the first version, and while this process has declined the committed one; a refused file, and an
+        owner's death, change nothing. `confcast.middleware.readyz` answers a probe, and says why.
+        """
+        return self._readiness(asks=False).ready
 
     @property
     def connected(self) -> bool:
@@ -399,6 +404,16 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
         return self._resources.declare(build, select, using, close, linger, name)
 
     # ---- for the other files of the package
+
+    def _readiness(self, *, asks: bool = True) -> Readiness:
+        """Whether this process serves the committed version, and why not. `asks`: may take a second."""
+        snapshot, provider, _ = self._save()
+        return readiness(self.name, snapshot, provider, self._resources, asks=asks)
+
+    async def _areadiness(self) -> Readiness:
+        provider = self._provider
+        asks = provider is not None and provider.busy > LONG
+        return await in_thread(self._readiness) if asks else self._readiness(asks=False)
 
     def _get_observers(self) -> Observers:
         return self._observers

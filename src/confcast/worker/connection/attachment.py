@@ -166,6 +166,20 @@ class Attachment(Generic[T]):
         """Whether there is a pipe to a living owner."""
         return self._link.connected
 
+    @property
+    def lacks(self) -> str:
+        """Why this process has not the version that is committed, in words; "" if it has, as far as it knows."""
+        if self._terminated is not None:
+            return "the config owner does not serve this process any more; its log says why"
+        if declined := self._machine.declined:
+            return f"version {declined} is committed, and was declined here; `confcast status` says why"
+        return ""
+
+    @property
+    def busy(self) -> float:
+        """For how many seconds the reading thread has been at one message."""
+        return self._link.busy
+
     def is_at(self, address: str) -> bool:
         """Whether this was attached to the owner at this address, or follows the owner there by now."""
         return address in (self._given, self._link.address)

@@ -144,6 +144,7 @@ class Link:
         self._stop = threading.Event()
         self._sent_goodbye = False
         self._reported: Observed | None = None
+        self._busy_since = 0.0
         self._is_on_the_roster = False  # by an Applied on the present pipe: from then on nothing is awaited or on trial
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}
@@ -160,6 +161,12 @@ class Link:
     def address(self) -> str:
         """The control socket of the owner that serves this process, or did last; "" before one was found by name."""
         return self._owner.address
+
+    @property
+    def busy(self) -> float:
+        """For how many seconds the reading thread has been at one message: a vote may run functions of the user's."""
+        since = self._busy_since
+        return time.monotonic() - since if since else 0.0
 
     @property
     def trouble(self) -> str:
@@ -388,7 +395,11 @@ class Link:
         """Handle a message, and carry out all effects, even if a send fails. Returns whether the pipe stays open."""
         if not self._is_on_the_roster and self._has_refused(message):
             return False
-        effects = self._machine.handle(message)
+        self._busy_since = time.monotonic()
+        try:
+            effects = self._machine.handle(message)
+        finally:
+            self._busy_since = 0.0
         if self._stop.is_set():  # `close()` was called, perhaps in a `precommit` function: the held version stays
             return False
         stays = True

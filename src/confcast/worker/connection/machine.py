@@ -229,6 +229,7 @@ class Machine:
         held: The version that is committed here.
         slot: The version on trial beside it, as the Slot that was given last; None: there is none.
         kept: What was held before the first version that may still be undone; None: nothing.
+        declined: The committed version that this process has declined, and does not have; 0 for none.
         patches: Whether the next Hello says that patches are taken.
     """
 
@@ -248,6 +249,7 @@ class Machine:
         self.held: Held | None = None
         self.slot: Slot | None = None
         self.kept: Held | None = None
+        self.declined = 0
         self.answers_within = 0.0  # in seconds, by the last Install; 0: not known yet
         self.precommit_timeout = 0.0  # likewise
         self._build = build
@@ -497,7 +499,7 @@ class Machine:
             if old is None:
                 self._settled_version = version
             self._effects.append(Swap(old, self.held))
-        self._shown, self._tried = version, b""
+        self._shown, self._tried, self.declined = version, b"", 0
         if self._until and not keeps:
             self._keep(version, provisional, None)
         if self.slot is not None:
@@ -548,6 +550,7 @@ class Machine:
             self._keep(held.version, seconds, self._undone_to() if seconds else None)
 
     def _answer(self, message: Applied | Declined) -> None:
+        self.declined = message.version if isinstance(message, Declined) else 0
         self._effects.append(Reply(message))
         self._rest(ReplicaState.READY)
 
