@@ -61,7 +61,8 @@ def test_every_flag_is_on_the_command_line():
     flags = {text for action in launching._parser("uvicorn")._actions for text in action.option_strings}
     decided = {"enable_signal_handler", "supervise"}
     told = {each.flag for name, each in declared().items() if name not in decided}
-    assert flags == {"--loader", *canary_flags.further("canary-"), *webhook_flags.FURTHER, *told}
+    further = {*canary_flags.further("canary-"), *webhook_flags.FURTHER}
+    assert flags == {"--loader", "--version-header", *further, *told}
 
 
 def test_each_option_has_its_line_in_the_guide():

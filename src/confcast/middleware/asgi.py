@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
 from confcast import Replica, declared
+from confcast.middleware import version_header as header
 from confcast.middleware.headers import OfScope
 from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all, renewing
 
@@ -39,17 +40,23 @@ class Pin:
         replicas: The replicas to pin; if none is given, all that are declared when a request comes.
         websocket: How long a WebSocket uses one version: for each received `message`, or for the whole `connection`. If
             two `Pin` wrap one application, the inner one decides.
+        version_header: The name of a header of each answer that says the version, such as `X-Config-Version`.
 
     Raises:
         TypeError: One of `replicas` is no Replica.
-        ValueError: `websocket` has another value.
+        ValueError: `websocket` has another value, or `version_header` can't be a header's name.
     """
 
     def __init__(
-        self, app: App, *replicas: Replica[Any], websocket: Literal["message", "connection"] = "message"
+        self,
+        app: App,
+        *replicas: Replica[Any],
+        websocket: Literal["message", "connection"] = "message",
+        version_header: str | None = None,
     ) -> None:
         check(replicas, websocket)
         self.app = app
+        self._serve: App = header.for_asgi(app, header.checked(version_header), replicas)
         self._replicas = replicas
         self._by_message = websocket == "message"
 
@@ -66,7 +73,7 @@ class Pin:
             receive = renewing((pin,), receive)
         pin.__enter__()
         try:
-            await self.app(scope, receive, send)
+            await self._serve(scope, receive, send)
         except BaseException as error:
             pin.failed = is_failure(error)
             raise

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from confcast import Replica, declared
+from confcast.middleware import version_header as header
 from confcast.middleware.headers import OfEnviron
 from confcast.middleware.replicas import RequestPin, check, is_failure, pin_all
 
@@ -31,14 +32,17 @@ class Pin:
     Args:
         app: The application.
         replicas: The replicas to pin; if none is given, all that are declared when a request comes.
+        version_header: The name of a header of each answer that says the version, such as `X-Config-Version`.
 
     Raises:
         TypeError: One of `replicas` is no Replica.
+        ValueError: `version_header` can't be a header's name.
     """
 
-    def __init__(self, app: App, *replicas: Replica[Any]) -> None:
+    def __init__(self, app: App, *replicas: Replica[Any], version_header: str | None = None) -> None:
         check(replicas)
         self.app = app
+        self._serve: App = header.for_wsgi(app, header.checked(version_header), replicas)
         self._replicas = replicas
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -51,7 +55,7 @@ class Pin:
             return start_response(status, *arguments)
 
         try:
-            body = self.app(environ, start)
+            body = self._serve(environ, start)
             if not isinstance(body, WHOLE) and not _is_file(body, environ):
                 return _Body(body, pin)
         except BaseException as error:

@@ -50,7 +50,7 @@ def taken(given: dict[str, Any]) -> EmbeddedOptions:
     return found
 
 
-def _of_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+def of_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     """What an option's text on the command line stands for; it raises ArgumentTypeError."""
 
     def converted(text: str) -> Any:
@@ -64,5 +64,5 @@ def _of_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     return converted
 
 
-_REPEATED = {"probes": _of_text(probe_of_text), "labels": _of_text(label_of_text)}
+_REPEATED = {"probes": of_text(probe_of_text), "labels": of_text(label_of_text)}
 """The options that may be given several times, and what their texts stand for."""

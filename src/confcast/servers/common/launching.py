@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, cast
 
 from confcast import (
     ConfcastError,
@@ -33,6 +33,7 @@ from confcast import (
 )
 from confcast.log_fields import about
 from confcast.master.embedded import EmbeddedManager
+from confcast.middleware.version_header import checked
 from confcast.servers.common.owners import NO_OWNER
 from confcast.wire import option_flags
 from confcast.wire.options import EmbeddedOptions
@@ -44,17 +45,29 @@ CONFIGURATION_REFUSED = 78
 COULD_NOT_START = 3
 
 
+class ServerOptions(EmbeddedOptions, total=False):
+    """The manager's options, and what this server's module does with each request."""
+
+    version_header: str | None
+
+
+def split(options: ServerOptions) -> tuple[EmbeddedOptions, str | None]:
+    """The manager's options, and the name of the version's header. Raises ValueError: no header can have that name."""
+    rest = {name: value for name, value in options.items() if name != "version_header"}
+    return cast("EmbeddedOptions", rest), checked(options.get("version_header"))
+
+
 class Line(NamedTuple):
     """A launcher's command line.
 
     Attributes:
         path: The loader's import path, MODULE:NAME.
-        options: The manager's options.
+        options: The manager's options, and those of the server's module.
         rest: The arguments for the server, in their order.
     """
 
     path: str
-    options: EmbeddedOptions
+    options: ServerOptions
     rest: list[str]
 
     @property
@@ -73,7 +86,7 @@ class Line(NamedTuple):
 
     def find_afresh(self) -> ConfigLoader[Any]:
         """The loader under the code that is on disk now, found by another process. Raises ConfigError."""
-        return EmbeddedManager.find_afresh(self.path, **self.options)
+        return EmbeddedManager.find_afresh(self.path, **split(self.options)[0])
 
     def _found(self, find: Callable[[str], ConfigLoader[Any]]) -> ConfigLoader[Any]:
         try:
@@ -98,7 +111,10 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
         parser.error(str(error))
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
-    return Line(path, options, rest)
+    header = given.get("version_header")
+    return Line(
+        path, ServerOptions(**options) if header is None else ServerOptions(**options, version_header=header), rest
+    )
 
 
 def print_help(server: str) -> None:
@@ -117,6 +133,12 @@ def _parser(server: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--loader", metavar="MODULE:NAME", help="a ConfigLoader, or what gives one when it is called")
     option_flags.add_to(parser)
+    parser.add_argument(
+        "--version-header",
+        metavar="NAME",
+        type=option_flags.of_text(checked),
+        help="a header of each answer that says which version answered, such as X-Config-Version",
+    )
     return parser
 
 
@@ -139,9 +161,9 @@ def require_server(server: str) -> ModuleType:
     return package
 
 
-def check_install(options: Mapping[str, object], instead: str) -> None:
+def check_install(options: Mapping[str, object], instead: str, kind: type = EmbeddedOptions) -> None:
     """Raise TypeError for an option that `install()` does not take. `instead`: what of the server's has their place."""
-    known = EmbeddedOptions.__annotations__
+    known = kind.__annotations__
     for option in sorted(options.keys() - known.keys()):
         if option in declared_options():
             raise TypeError(f"install() takes no {option}: {instead} stand for it")
@@ -162,7 +184,7 @@ class Embedded:
 
     Args:
         loader: Loads the configuration of the first generation.
-        options: The options of each generation's manager.
+        options: The options of each generation's manager, and of this server's module.
         again: Returns the loader of a next generation, under the code of that moment; raises ConfigError. None:
             `loader` is used again, and its schema imported anew by its name.
         supervise: As `ConfigReloadManager` takes it.
@@ -180,11 +202,11 @@ class Embedded:
     def __init__(
         self,
         loader: ConfigLoader[Any],
-        options: EmbeddedOptions,
+        options: ServerOptions,
         again: Callable[[], ConfigLoader[Any]] | None = None,
         supervise: Literal["thread", "caller"] = "thread",
     ) -> None:
-        self._options = options
+        self._options, self._version_header = split(options)
         self._again = again or (lambda: loader)
         self._supervise = supervise
         self.manager, self.worker = self._made(loader)
@@ -198,7 +220,7 @@ class Embedded:
         manager: EmbeddedManager[Any] = EmbeddedManager(
             loader, **self._options, enable_signal_handler=False, supervise=self._supervise
         )
-        return manager, Worker(loader.schema_path, manager.name)
+        return manager, Worker(loader.schema_path, manager.name, self._version_header)
 
 
 def start(server: str, manager: ConfigReloadManager[Any], report: Callable[[str], None] = report) -> None:
@@ -267,10 +289,12 @@ class Worker(NamedTuple):
     Attributes:
         schema: The schema's import path (`ConfigLoader.schema_path`); its module usually declares the replica, too.
         name: The configuration's name.
+        version_header: The name of the header of each answer that says the version; None for none.
     """
 
     schema: str
     name: str
+    version_header: str | None = None
 
     def attach_first(self, timeout: float = 10.0) -> None:
         """Import the schema and attach, before the application is imported, whose modules may read the configuration.

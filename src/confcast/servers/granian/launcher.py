@@ -42,20 +42,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
 from confcast.servers.common import launching
-from confcast.servers.common.launching import Embedded
-from confcast.wire.options import EmbeddedOptions
+from confcast.servers.common.launching import Embedded, ServerOptions
 
 if TYPE_CHECKING:
     from confcast.servers.granian.server import Server
 
 
-def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **server_options: Any) -> None:
+def run(app: str, loader: ConfigLoader[Any], *, manager: ServerOptions | None = None, **server_options: Any) -> None:
     """Serve, and return when a signal has stopped the server. For the main thread only.
 
     Args:
         app: The application as granian takes it: "module:name".
         loader: Loads the configuration.
-        manager: Options of the `ConfigReloadManager`.
+        manager: Options of the `ConfigReloadManager`, and `version_header`, the name of a header of each answer that
+            says the version, such as `X-Config-Version`.
         **server_options: As `granian.Granian` takes them.
 
     Raises:

@@ -23,6 +23,7 @@ from granian.log import logger
 from confcast import BuildError, ConfcastError, Replica, SchemaMismatch
 from confcast.log_fields import about
 from confcast.middleware import asgi, wsgi
+from confcast.middleware import version_header as header
 from confcast.middleware.headers import OfMultidict
 from confcast.middleware.replicas import RequestPin, is_failure, pin_all
 from confcast.servers.common import launching, orphans, signals
@@ -64,7 +65,7 @@ class Boot:
         with _served(self.master):
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
-        return _pinned(app, self.interface, attached) if attached else app
+        return _pinned(app, self.interface, attached, self.worker.version_header) if attached else app
 
 
 def _stop_once() -> None:
@@ -103,10 +104,12 @@ def _once(act: Callable[[], object]) -> Callable[..., None]:
     return handle
 
 
-def _pinned(app: Any, interface: str, replicas: list[Replica[Any]]) -> Any:
+def _pinned(app: Any, interface: str, replicas: list[Replica[Any]], header: str | None) -> Any:
     if interface == "wsgi":
-        return wsgi.Pin(app, *replicas)
-    return RsgiPin(app, *replicas) if interface == "rsgi" else asgi.Pin(Lifespan(app, _leave), *replicas)
+        return wsgi.Pin(app, *replicas, version_header=header)
+    if interface == "rsgi":
+        return RsgiPin(app, *replicas, version_header=header)
+    return asgi.Pin(Lifespan(app, _leave), *replicas, version_header=header)
 
 
 def _leave(why: str) -> NoReturn:
@@ -121,10 +124,15 @@ class RsgiPin:
     Args:
         app: The application: a coroutine function, or an object with `__rsgi__` (and `__rsgi_init__`, `__rsgi_del__`).
         replicas: The replicas to pin.
+        version_header: The name of a header of each answer that says the version.
+
+    Raises:
+        ValueError: `version_header` can't be a header's name.
     """
 
-    def __init__(self, app: Any, *replicas: Replica[Any]) -> None:
+    def __init__(self, app: Any, *replicas: Replica[Any], version_header: str | None = None) -> None:
         self._replicas = replicas
+        self._header = header.checked(version_header)
         self._call = getattr(app, "__rsgi__", app)
         if hasattr(app, "__rsgi_init__"):
             self.__rsgi_init__ = app.__rsgi_init__
@@ -142,12 +150,20 @@ class RsgiPin:
         pin = pin_all(self._replicas, scope, _headers_of)
         pin.__enter__()
         try:
-            return await self._call(scope, _Answering(protocol, pin))
+            answering = _Answering(protocol, pin)
+            return await self._call(scope, answering if self._header is None else _Named(answering, self))
         except BaseException as error:
             pin.failed = is_failure(error)
             raise
         finally:
             pin.__exit__(None, None, None)
+
+    def named(self, headers: Any) -> Any:
+        """These headers of an answer, with the version's."""
+        name = self._header
+        if name is None or header.has(name.lower(), headers):
+            return headers
+        return [*headers, (name, header.value_of(self._replicas))]
 
 
 def _headers_of(scope: Any) -> OfMultidict:
@@ -171,6 +187,32 @@ class _Answering:
         def answer(status: int, *arguments: Any, **options: Any) -> Any:
             self._pin.failed = status >= 500
             return found(status, *arguments, **options)
+
+        return answer
+
+    def __call__(self) -> Any:
+        return self._protocol()
+
+    def __aiter__(self) -> Any:
+        return self._protocol.__aiter__()
+
+
+class _Named:
+    """The protocol of one request, which adds a header to the answer."""
+
+    __slots__ = ("_pin", "_protocol")
+
+    def __init__(self, protocol: _Answering, pin: RsgiPin) -> None:
+        self._protocol = protocol
+        self._pin = pin
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._protocol, name)
+        if not name.startswith("response_"):
+            return found
+
+        def answer(status: int, headers: Any = (), *arguments: Any, **options: Any) -> Any:
+            return found(status, self._pin.named(headers), *arguments, **options)
 
         return answer
 

@@ -66,13 +66,14 @@ from confcast.servers.gunicorn.worker import (
     renew_at_hup,
     take_signals,
 )
-from confcast.wire.options import EmbeddedOptions
 
 _installed: dict[str, _Embedding] = {}
 _started: set[str] = set()
 
 
-def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **options: Unpack[EmbeddedOptions]) -> None:
+def install(
+    namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **options: Unpack[launching.ServerOptions]
+) -> None:
     """Embed a config owner in gunicorn, by one line in its conf file.
 
     Args:
@@ -80,13 +81,15 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
         loader: Loads the configuration. Name the schema by its import path: a class that the conf file has imported
             stays in the master, and no full reload brings its new code.
         **options: As `ConfigReloadManager` takes them, except `enable_signal_handler` and `supervise`: gunicorn's own
-            signals and loop take their place.
+            signals and loop take their place. And `version_header`, the name of a header of each answer that says the
+            version, such as `X-Config-Version`.
 
     Raises:
         TypeError: An option is unknown, or a user's hook can't be called.
+        ValueError: An option can't have this value.
         ConfcastError: This conf file has installed a configuration of the same name already.
     """
-    launching.check_install(options, "gunicorn's own signals and loop")
+    launching.check_install(options, "gunicorn's own signals and loop", launching.ServerOptions)
     embedding = _Embedding(loader, options, ConfFile(namespace.get("__file__")))
     for part in parts(namespace.get("on_starting")):
         other = getattr(part, "__self__", None)
@@ -101,9 +104,9 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
 class _Embedding:
     """One configuration in one gunicorn. Made in the master; forked workers call the methods under "in a worker"."""
 
-    def __init__(self, loader: ConfigLoader[Any], options: EmbeddedOptions, conf: ConfFile) -> None:
+    def __init__(self, loader: ConfigLoader[Any], options: launching.ServerOptions, conf: ConfFile) -> None:
         self._loader = loader
-        self._options = options
+        self._options, self._version_header = launching.split(options)
         self._owners = Generations(self._new_manager())
         self._conf = conf
         self._recycling: Recycling | None = None  # only the first configuration has one, for all of them
@@ -216,6 +219,7 @@ class _Embedding:
         """Start the next owner when gunicorn has run the conf file again, before gunicorn takes over the settings."""
         dirty_workers.check(app.cfg)
         fresh = _installed[self.name]
+        self._version_header = fresh._version_header
         successor = self._successor(server, fresh, app)
         try:
             setup(app)
@@ -282,7 +286,7 @@ class _Embedding:
             renew_at_hup(worker)
             self._recycling.attached(worker)
         if mine:
-            pin(worker, mine)
+            pin(worker, mine, self._version_header)
         else:
             launching.warn_of_no_replica(worker.log, self.name, _installed)
 

@@ -104,30 +104,30 @@ def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
     return mine
 
 
-def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
-    """Have each request see one version. Must be called once the application is loaded."""
+def pin(worker: Any, replicas: list[Replica[Any]], header: str | None = None) -> None:
+    """Have each request see one version, and its answer tell it. Must be called once the application is loaded."""
     attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
     app = getattr(worker, attribute)
     if speaks_asgi(worker):
-        setattr(worker, attribute, asgi.Pin(Lifespan(app, partial(_leave, worker)), *replicas))
+        setattr(worker, attribute, asgi.Pin(Lifespan(app, partial(_leave, worker)), *replicas, version_header=header))
     elif speaks_wsgi(worker):
-        setattr(worker, attribute, wsgi.Pin(app, *replicas))
+        setattr(worker, attribute, wsgi.Pin(app, *replicas, version_header=header))
     elif is_of("aiohttp", worker):
-        setattr(worker, attribute, _pin_aiohttp(app, replicas))
+        setattr(worker, attribute, _pin_aiohttp(app, replicas, header))
     else:
         what = "a tornado application" if is_of("tornado", app) else f"the worker class {type(worker).__qualname__}"
         words = "confcast: the requests of %s are not pinned: each should be served within pin() of its Replica"
         worker.log.warning(words, what, extra=about("requests_not_pinned", what=what))
 
 
-def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
+def _pin_aiohttp(app: Any, replicas: list[Replica[Any]], header: str | None) -> Any:
     """Pin an application, or the one that an asynchronous function makes, by itself or in a runner."""
     if not inspect.iscoroutinefunction(app):
-        return aiohttp.pin(app, *replicas)
+        return aiohttp.pin(app, *replicas, version_header=header)
 
     async def make() -> Any:
         made = await app()
-        aiohttp.pin(made.app if is_of("aiohttp.web_runner", made) else made, *replicas)
+        aiohttp.pin(made.app if is_of("aiohttp.web_runner", made) else made, *replicas, version_header=header)
         return made
 
     return make

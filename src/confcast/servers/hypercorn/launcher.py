@@ -38,20 +38,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfigLoader
 from confcast.servers.common import launching
-from confcast.servers.common.launching import Embedded
-from confcast.wire.options import EmbeddedOptions
+from confcast.servers.common.launching import Embedded, ServerOptions
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
 
-def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **server_options: Any) -> int:
+def run(app: str, loader: ConfigLoader[Any], *, manager: ServerOptions | None = None, **server_options: Any) -> int:
     """Serve, and return when the server has stopped. For the main thread only.
 
     Args:
         app: The application as hypercorn takes it: "module:name", or "wsgi:module:name".
         loader: Loads the configuration.
-        manager: Options of the `ConfigReloadManager`.
+        manager: Options of the `ConfigReloadManager`, and `version_header`, the name of a header of each answer that
+            says the version, such as `X-Config-Version`.
         **server_options: Attributes of `hypercorn.Config`.
 
     Returns:

@@ -60,7 +60,9 @@ class Serve:
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
         config.create_ssl_context = renewal.noting(config.create_ssl_context)
-        config.application_path = _pinned(wrapper.app, attached, is_wsgi=isinstance(wrapper, WSGIWrapper))
+        config.application_path = _pinned(
+            wrapper.app, attached, self.worker.version_header, is_wsgi=isinstance(wrapper, WSGIWrapper)
+        )
         stop = _Stop(shutdown_event)
         signal.signal(signal.SIGTERM, stop.on_term)
         self.serve(config=config, sockets=sockets, shutdown_event=stop)
@@ -88,11 +90,11 @@ class _Stop:
         return self._has_term or bool(self._event.is_set())
 
 
-def _pinned(app: Any, replicas: list[Replica[Any]], *, is_wsgi: bool) -> str:
+def _pinned(app: Any, replicas: list[Replica[Any]], header: str | None, *, is_wsgi: bool) -> str:
     """Pin the application's requests. Returns the import path by which hypercorn finds the application."""
     global application
     pin: Any = wsgi.Pin if is_wsgi else asgi.Pin
-    application = pin(app, *replicas) if replicas else app
+    application = pin(app, *replicas, version_header=header) if replicas else app
     return f"{'wsgi' if is_wsgi else 'asgi'}:{__name__}:application"
 
 

@@ -40,19 +40,19 @@ from typing import Any, NoReturn
 
 from confcast import ConfigLoader
 from confcast.servers.common import launching
-from confcast.servers.common.launching import Embedded
-from confcast.wire.options import EmbeddedOptions
+from confcast.servers.common.launching import Embedded, ServerOptions
 
 _USAGE = 2
 
 
-def run(app: Any, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **config: Any) -> None:
+def run(app: Any, loader: ConfigLoader[Any], *, manager: ServerOptions | None = None, **config: Any) -> None:
     """Serve, and return when a signal has stopped the server. For the main thread only.
 
     Args:
         app: The application as `uvicorn.run` takes it; for several workers "module:name".
         loader: Loads the configuration.
-        manager: Options of the `ConfigReloadManager`.
+        manager: Options of the `ConfigReloadManager`, and `version_header`, the name of a header of each answer that
+            says the version, such as `X-Config-Version`.
         **config: Options as `uvicorn.run` takes them, except `reload`.
 
     Raises:

@@ -85,9 +85,10 @@ class EmbeddedConfig(Config):
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
         if attached and self._wsgi is not None:
-            self._wsgi.pin(attached)
+            self._wsgi.pin(attached, self.worker.version_header)
         elif attached:
-            self.loaded_app = asgi.Pin(Lifespan(self.loaded_app, self._leave), *attached)
+            served = Lifespan(self.loaded_app, self._leave)
+            self.loaded_app = asgi.Pin(served, *attached, version_header=self.worker.version_header)
 
     def certificate(self) -> Certificate | None:
         """The files of the certificate; None if no option names them."""
@@ -137,9 +138,9 @@ class _Wsgi:
     def __init__(self, app: Callable[..., Any]) -> None:
         self._app = app
 
-    def pin(self, replicas: Iterable[Replica[Any]]) -> None:
+    def pin(self, replicas: Iterable[Replica[Any]], header: str | None) -> None:
         """Have each request see one version from now on."""
-        self._app = wsgi.Pin(self._app, *replicas)
+        self._app = wsgi.Pin(self._app, *replicas, version_header=header)
 
     def __call__(self, *arguments: Any) -> Any:
         """Serve a request. Without arguments, call the factory, or raise TypeError, as an application does, if none."""

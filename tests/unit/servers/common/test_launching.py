@@ -68,6 +68,21 @@ def test_a_launcher_names_probes_by_url_or_program() -> None:
     assert line.rest == ["app"]
 
 
+def test_a_launcher_takes_the_name_of_the_version_s_header(capsys: pytest.CaptureFixture[str]) -> None:
+    line = launching.parse("server", ["--loader=a:b", "--version-header", "X-Config-Version", "app"])
+    assert (line.options, line.rest) == ({"version_header": "X-Config-Version"}, ["app"])
+    assert launching.split(line.options) == ({}, "X-Config-Version")
+    with pytest.raises(SystemExit, match="2"):
+        launching.parse("server", ["--loader=a:b", "--version-header", "X Config", "app"])
+    assert "--version-header: version_header='X Config': a header's name is expected" in capsys.readouterr().err
+
+
+def test_install_takes_it_where_there_are_answers() -> None:
+    launching.check_install({"version_header": "X"}, "its loop", launching.ServerOptions)
+    with pytest.raises(TypeError, match=r"install\(\) takes no option 'version_header'"):
+        launching.check_install({"version_header": "X"}, "celery's timer")
+
+
 def test_a_launcher_takes_the_labels_of_its_host() -> None:
     line = launching.parse("server", ["--loader=a:b", "--label", "ring=canary", "--label=zone=eu-1", "app"])
     assert line.options == {"labels": {"ring": "canary", "zone": "eu-1"}}

@@ -31,6 +31,9 @@ class Protocol:
     def response_empty(self, status: int, headers: Any) -> None:
         self.answered.append(status)
 
+    def response_file(self, status: int, headers: Any, file: str) -> None:
+        self.answered.append((status, headers, file))
+
     def response_str(self, status: int, headers: Any, body: str) -> None:
         self.answered.append((status, body))
 
@@ -56,6 +59,23 @@ def test_an_answer_is_counted_by_its_status(settings: Replica[Settings], fake: A
     assert ask(RsgiPin(app, settings)).answered == [(status, "text")]
     tally = settings._snapshot._tally
     assert (tally.answered, tally.failed) == (1, failed)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "sent"),
+    [([("a", "b")], [("a", "b"), ("X-V", "1")]), ([("x-v", "theirs")], [("x-v", "theirs")])],
+)
+def test_an_answer_has_the_header_of_the_version(settings: Replica[Settings], fake: Any, theirs: Any, sent: Any):
+    async def app(scope: Any, protocol: Any) -> None:
+        fake.push(Settings(2))
+        await protocol.client_disconnect()
+        assert await protocol() == b"body"
+        assert [chunk async for chunk in protocol] == [b"chunk"]
+        protocol.response_file(200, theirs, "file")
+
+    assert ask(RsgiPin(app, settings, version_header="X-V")).answered == [(200, sent, "file")]
+    with pytest.raises(ValueError, match="a header's name is expected"):
+        RsgiPin(app, settings, version_header="X V")
 
 
 @pytest.mark.parametrize(("error", "failed"), [(ValueError, 1), (RSGIProtocolClosed, 0), (asyncio.CancelledError, 0)])

@@ -25,7 +25,7 @@ class Worker(SimpleNamespace):
     """A worker's part that attaches these replicas, and records when."""
 
     def __init__(self, *attached: Replica[Any], error: Exception | None = None) -> None:
-        super().__init__(steps=[], attached=list(attached), error=error)
+        super().__init__(steps=[], attached=list(attached), error=error, version_header=None)
 
     def attach_first(self) -> None:
         self.steps.append("first")
