@@ -92,7 +92,10 @@ THIRD_PARTY = {
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},
     "testing": {"pytest"},
-    "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
+    "examples": {
+        *("pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"),
+        "opentelemetry",
+    },
 }
 OPTIONAL = (
     {"yaml", "pydantic_settings", "dotenv", "prometheus_client", "standardwebhooks"}

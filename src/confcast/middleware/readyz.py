@@ -48,12 +48,14 @@ def answer(*replicas: Replica[Any]) -> Answer:
     Args:
         replicas: The replicas; if none is given, all that are declared.
     """
-    return _told([(replica.name, replica._readiness()) for replica in replicas or declared()])
+    every = _uncounted(replicas)
+    return _told([(replica.name, replica._readiness()) for replica in every])
 
 
 async def aanswer(*replicas: Replica[Any]) -> Answer:
     """`answer(*replicas)`, awaited: where the owner is asked, the loop goes on meanwhile."""
-    return _told([(replica.name, await replica._areadiness()) for replica in replicas or declared()])
+    every = _uncounted(replicas)
+    return _told([(replica.name, await replica._areadiness()) for replica in every])
 
 
 def _told(found: list[tuple[str, Any]]) -> Answer:
@@ -95,7 +97,6 @@ class Wsgi:
         """Serve a request."""
         if self.app is not None and environ.get("PATH_INFO") != self._path:
             return self.app(environ, start_response)
-        _count_nothing(self._replicas)
         found = answer(*self._replicas)
         start_response(_STATUS[found.status], _headers(found))
         return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else found.body]
@@ -127,7 +128,6 @@ class Asgi:
         if self.app is not None and (scope["type"] != "http" or not self._is_asked(scope)):
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            _count_nothing(self._replicas)
             found = await aanswer(*self._replicas)
             headers = [(name.lower().encode(), value.encode()) for name, value in _headers(found)]
             await send({"type": "http.response.start", "status": found.status, "headers": headers})
@@ -154,8 +154,10 @@ def _headers(found: Answer) -> list[tuple[str, str]]:
     return [("Content-Type", "application/json"), ("Content-Length", size), ("Cache-Control", "no-store")]
 
 
-def _count_nothing(replicas: tuple[Replica[Any], ...]) -> None:
-    """Within a server's pin: count this request for no version."""
-    for replica in replicas or declared():
+def _uncounted(replicas: tuple[Replica[Any], ...]) -> tuple[Replica[Any], ...]:
+    """These replicas, or all; within a server's pin this request counts for no version."""
+    every = replicas or declared()
+    for replica in every:
         if (pin := replica._pinned.get()) is not None:
             pin.uncount()
+    return every

@@ -80,7 +80,9 @@ def test_so_it_does_in_a_view_of_the_other_kind(ask: Any, path: str, fake: Chang
 
 
 def test_a_probe_is_answered_by_a_worker_without_an_owner(fake: Changing):
-    assert flask_app.app.test_client().get("/health").json == {"version": 1, "connected": False}
+    client = flask_app.app.test_client()
+    assert client.get("/health").json == {"version": 1, "connected": False}
+    assert client.get("/readyz").json == {"ready": True, "version": 1, "reason": ""}
 
 
 def test_a_websockets_message_sees_the_newest(fake: Changing):

@@ -25,6 +25,7 @@ from typing import Any
 from flask import Flask, Response, stream_with_context
 
 from confcast.examples.frameworks.settings import settings
+from confcast.middleware import readyz
 
 app = Flask(__name__)
 
@@ -50,3 +51,10 @@ def lines() -> Response:
 def health() -> dict[str, Any]:
     """Answer a probe with 200: a worker is healthy if it answers, also while its owner is being restarted."""
     return {"version": settings.version, "connected": settings.connected}
+
+
+@app.get("/readyz")
+def ready() -> Response:
+    """Answer a readiness probe: 503 while this worker lacks what is committed, and never for a refused file."""
+    status, body = readyz.answer(settings)
+    return Response(body, status, mimetype="application/json")
