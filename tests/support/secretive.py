@@ -20,13 +20,14 @@ import traceback
 from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import pydantic
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from pydantic import AnyUrl, BaseModel, PostgresDsn, SecretBytes, SecretStr
+from pythonjsonlogger.json import JsonFormatter
 
 from confcast import (
     ConfcastError,
@@ -51,6 +52,14 @@ SENTINEL, NUMBER = "hunter2", 424242
 ROOTS = ("ModelRoot", "DataRoot", "StructRoot")
 
 logging.getLogger("confcast").setLevel(logging.DEBUG)  # in the owner too: a program says nothing that is a secret
+
+
+def log_all() -> None:
+    """Log every line as text, and again with its fields."""
+    logging.basicConfig(level=logging.DEBUG)
+    fields = logging.StreamHandler()
+    fields.setFormatter(JsonFormatter())
+    logging.getLogger().addHandler(fields)
 
 
 class Key(NamedTuple):
@@ -215,7 +224,7 @@ def values(root: str, number: int, **others: Any) -> dict[str, Any]:
 
 def work(pipe: Connection, root: str, address: str) -> None:
     """The worker: it refuses number 13, and writes to its configuration at a command."""
-    logging.basicConfig(level=logging.DEBUG)
+    log_all()
     replica: Replica[Any] = Replica(globals()[root], name="app")
 
     @replica.precommit
@@ -279,6 +288,7 @@ class Show:
         """All of it."""
         self.refusals()
         context = multiprocessing.get_context("spawn")
+        form: Literal["text", "json"] = "json" if self._root == ROOTS[0] else "text"  # its fields hold no secret either
         hook = Webhook(f"http://svc:{SENTINEL}@127.0.0.1:1/{SENTINEL}?token={SENTINEL}", SecretStr(HOOK_SECRET))
         print(hook, [hook], self._hooked())
         with (
@@ -287,6 +297,7 @@ class Show:
                 self._loader,
                 watch=False,
                 vote_timeout=10.0,
+                log_format=form,
                 webhooks=[hook, Webhook(f"{receiver.url}/{SENTINEL}", SecretStr(HOOK_SECRET))],
             ) as manager,
         ):
@@ -519,5 +530,5 @@ def check_loader() -> ConfigLoader[Any]:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.DEBUG)
+    log_all()
     Show(Path(sys.argv[1]), sys.argv[2]).run()

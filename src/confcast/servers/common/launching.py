@@ -111,10 +111,10 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
         parser.error(str(error))
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
-    header = given.get("version_header")
-    return Line(
-        path, ServerOptions(**options) if header is None else ServerOptions(**options, version_header=header), rest
-    )
+    found = ServerOptions(**options)
+    if "version_header" in given:
+        found["version_header"] = given["version_header"]
+    return Line(path, found, rest)
 
 
 def print_help(server: str) -> None:
