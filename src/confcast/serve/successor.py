@@ -18,8 +18,7 @@ from confcast.serve.address_link import AddressRefused
 from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, Serves, TakeOver, connected
 from confcast.texts import printable
 from confcast.wire import processes
-from confcast.wire.files.lasting_address import FORMER
-from confcast.wire.files.owner_dirs import TAKE_OVER, OwnerDir
+from confcast.wire.files.owner_dirs import FORMER, TAKE_OVER, OwnerDir
 
 _log = logging.getLogger("confcast.serve")
 

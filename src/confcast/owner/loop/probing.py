@@ -1,9 +1,8 @@
 """Runs the manager's probes while a version is provisional: beside the loop, each in a thread of its own.
 
 Guaranteed: a probe runs only while a version is provisional, and its answer counts only for the version that was when
-it began. Each run has a deadline, `every`, whatever hangs; a program that misses it is killed with its process group.
-Of what a program says some hundred characters are kept, and the rest is read and dropped. An answer that says no is
-posted to the loop; no answer is logged at the first time in a row, and counted. Without probes there is no thread.
+it began. An answer that says no is posted to the loop; no answer is logged at the first time in a row, and counted.
+Without probes there is no thread. `probe_run.py` has one run of one probe.
 
 Rejected: one thread for all probes (one that hangs would delay the others).
 """
@@ -11,26 +10,18 @@ Rejected: one thread for all probes (one that hangs would delay the others).
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
 
 from confcast.log_fields import about
 from confcast.owner.core.effects import Probed
 from confcast.owner.core.machine import Core, ProposalState
-from confcast.texts import shortened
-from confcast.wire import http_exchange, programs, urls
-from confcast.wire.probes import AnyProbe, Command, Http
+from confcast.wire.probes import AnyProbe
 
 _log = logging.getLogger("confcast.owner")
 
-_MOST_KEPT = 2000
-"""Bytes that are kept of a program's output."""
-
-_LONGEST_LINE = 300
 _UNANSWERED = "probe without an answer"
 
 
@@ -40,13 +31,6 @@ def provisional_version(core: Core) -> int:
         return trial.version
     comes = core.state is ProposalState.RECORDING or (core.state is ProposalState.COMMITTING and not core.is_settled)
     return core.committed.version if core.operator.window is not None and not comes else 0
-
-
-class Answer(NamedTuple):
-    """What a probe's run gave: `no`, why it says no, or `none`, why there is no answer; both empty: it says yes."""
-
-    no: str = ""
-    none: str = ""
 
 
 class Probing:
@@ -108,6 +92,8 @@ class Probing:
 
     def _serve(self, probe: AnyProbe) -> None:
         """Ask one probe, as long as the owner lives."""
+        from confcast.owner.loop.probe_run import asked  # here: most owners have no probe
+
         silent = False
         while (version := self._next()) != 0:
             began = time.monotonic()
@@ -137,40 +123,3 @@ class Probing:
         """Wait until then, or until another version is provisional."""
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, max(0.0, until - time.monotonic()))
-
-
-def asked(probe: AnyProbe, over: Callable[[], bool] = lambda: False) -> Answer:
-    """Ask a probe once, within its `every` seconds; `over`: whether nobody needs the answer any more."""
-    try:
-        return _run(probe, over) if isinstance(probe, Command) else _fetch(probe)
-    except Exception as error:  # whatever a name's resolver, a program's path or a server's answer may be
-        return Answer(none=f"{type(error).__name__}: {shortened(str(error), _LONGEST_LINE)}")
-
-
-# ---- a program
-
-
-def _run(probe: Command, over: Callable[[], bool]) -> Answer:
-    try:
-        ended = programs.run(probe.command, time.monotonic() + probe.every, _MOST_KEPT, merged=True, over=over)
-    except programs.NotStarted as error:
-        return Answer(none=f"it can't be started: {error.strerror}")
-    if ended.status is None:
-        return Answer(none=f"it has not ended within {probe.every:g} s, and was killed")
-    code = os.waitstatus_to_exitcode(ended.status)
-    if code < 0:
-        return Answer(none=f"signal {-code} has ended it")
-    line = next(iter(ended.output.decode(errors="replace").strip().splitlines()), "")  # cut once it is masked
-    return Answer(no=f"exited with status {code}{f': {line}' if line else ''}") if code else Answer()
-
-
-# ---- a URL
-
-
-def _fetch(probe: Http) -> Answer:
-    headers = {"User-Agent": "confcast", **urls.authorization(probe.url)}
-    try:
-        status = http_exchange.status_of(urls.without_user(probe.url), headers, timeout=probe.every)
-    except http_exchange.Unanswered as error:
-        return Answer(none=str(error))
-    return Answer() if 200 <= status < 400 else Answer(no=f"answered with status {status}")

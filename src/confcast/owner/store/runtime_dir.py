@@ -24,8 +24,7 @@ from confcast.owner.store.runtime_lock import LockTaken, RuntimeLock
 from confcast.wire import listener
 from confcast.wire.files import about, goodbye_files, snapshot_file
 from confcast.wire.files.about import About
-from confcast.wire.files.lasting_address import FORMER
-from confcast.wire.files.owner_dirs import HANDOVER, TAKE_OVER
+from confcast.wire.files.owner_dirs import FORMER, HANDOVER, TAKE_OVER
 
 _LOCK, _JOURNAL, _IN_PROGRESS = _IN_STATE_FOLDER = ("lock", "journal", "loading")
 _IN_RUNTIME_DIR = (snapshot_file.FILE, about.FILE, _IN_PROGRESS, HANDOVER, NUMBER, FORMER, TAKE_OVER)

@@ -17,11 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from confcast.wire.files import owner_dirs
-from confcast.wire.files.owner_dirs import OwnerDir
+from confcast.wire.files.owner_dirs import FORMER, OwnerDir
 from confcast.wire.listener import SOCKET
-
-FORMER = "former"
-"""The link in a runtime directory to that of the generation before, while workers of its schema are served there."""
 
 _FOLDER = ".folder"
 _MOST_LINKS = 8

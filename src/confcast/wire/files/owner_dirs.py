@@ -29,6 +29,8 @@ from confcast.wire.listener import FRESH, SOCKET
 
 HANDOVER = "handover"
 """The file in a paused owner's run-time folder that holds a copy of its journal for the next owner."""
+FORMER = "former"
+"""The link in a runtime directory to that of the generation before, while workers of its schema are served there."""
 TAKE_OVER = "serve.sock"
 """The socket in the run-time folder of a `confcast serve` at which another one asks to take over."""
 MOST = 64

@@ -19,7 +19,8 @@ import msgspec
 import pytest
 
 from confcast.owner.core.effects import Probed
-from confcast.owner.loop.probing import Answer, Probing, asked
+from confcast.owner.loop.probe_run import Answer, asked
+from confcast.owner.loop.probing import Probing
 from confcast.probes import Command, Http
 from confcast.wire import programs
 from confcast.wire.options import Options, checked
