@@ -61,8 +61,13 @@ class Admin:
 
     def application(self, origins: list[str]) -> ASGIApp:
         """The ASGI application; `origins`: those that are this server."""
+        handlers = {ProblemError: _problem, HTTPException: _of_starlette, Exception: _fault}
+        return Guard(Starlette(routes=self.routes(), exception_handlers=handlers), origins, self._tokens)
+
+    def routes(self) -> list[Route]:
+        """What is served: the page, and the table."""
         page = PageFiles()
-        routes = [
+        return [
             Route("/", page.index),
             Route("/static/{path:path}", page.static),
             Route("/v1/owners", self._known(self._all_owners)),
@@ -73,9 +78,6 @@ class Admin:
             *(Route(each.path, self._known(partial(self._read, each))) for each in READS),
             *(Route(each.path, self._known(partial(self._change, each)), methods=["POST"]) for each in CHANGES),
         ]
-        handlers = {ProblemError: _problem, HTTPException: _of_starlette, Exception: _fault}
-        app = Starlette(routes=routes, exception_handlers=handlers)
-        return Guard(app, origins, self._tokens)
 
     def _known(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """The handler, for who shows a token."""

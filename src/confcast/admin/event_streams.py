@@ -2,7 +2,7 @@
 
 Guarantees. The number of streams is bounded, in all and of one token. A client that does not take what it was sent
 within `taken` seconds is cut off, and its connection dropped with all that waited in it. A token that was taken away
-loses its streams at the next heartbeat.
+loses its streams when something is to be sent next, a heartbeat at the latest.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class EventStreams:
             self._open[token.name] -= 1
 
     async def _send_all(self, stream: Stream, scope: Scope, send: Send, auth: bytes) -> None:
-        while (what := await stream.next(self._limits.heartbeat)) and self._tokens.whose(auth) is not None:
+        while what := await stream.next(self._limits.heartbeat):
+            self._tokens.refresh()
+            if self._tokens.whose(auth) is None:
+                break
             try:
                 async with asyncio.timeout(self._limits.taken):
                     await send({"type": "http.response.body", "body": what, "more_body": True})
@@ -74,7 +77,7 @@ class _Events(Response):
     """The answer, which goes on until one side ends it."""
 
     def __init__(self, streams: EventStreams, following: Following, token: Token, last: str, request: Request) -> None:
-        super().__init__(media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        super().__init__(media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Connection": "close"})
         self._streams, self._following, self._token, self._last = streams, following, token, last
         self._auth = request.headers["authorization"].encode("latin-1")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from functools import partial
 from typing import Any
 
 from confcast.admin.calls import Calls
@@ -25,8 +26,8 @@ _PAUSE = 0.05
 """Seconds between two answers at the least: twenty a second are as many as a person sees."""
 _AWAY, _LONGEST_AWAY = 0.25, 2.0
 """Seconds between two tries while an owner is gone."""
-_EARLIER_BUILD = 1.0
-"""Seconds between two looks at an owner that tells no news, or has just gone."""
+_EARLIER_BUILD, _ANSWERS_WITHIN = 1.0, 1.0
+"""Seconds between two looks at an owner that tells no news; and that an owner which lives takes for an answer."""
 _REMEMBERED = 100
 """How many events are remembered for clients that come back."""
 
@@ -115,7 +116,10 @@ class Following:
         try:
             self._news = await asyncio.shield(self._asking)  # who listens next waits for the same answer
         except OwnerUnavailable:
-            await asyncio.sleep(_EARLIER_BUILD)
+            answers = partial(owner.client().answers, _ANSWERS_WITHIN)
+            if not await self._calls.do(f"{owner.address} followed", answers):
+                raise
+            await asyncio.sleep(_EARLIER_BUILD)  # it tells no news
 
     async def _look(self, owner: Owner) -> None:
         """Ask for what is new, and tell it."""

@@ -21,10 +21,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         heartbeat: Seconds after which a comment is sent.
         news: Seconds after which an owner that has no news is asked again.
         calls: Questions to one owner at once; further ones are answered 503.
-        answers: Seconds for an owner's answer that needs no load.
         failures: Wrong tokens of one address that are answered 401; further ones are answered 429.
         forgiven: Seconds after which one wrong token of an address is forgotten.
         addresses: Addresses whose failures are remembered.
+        connections: Connections in all, as far as the kernel allows.
         closing: Seconds for an orderly end.
     """
 
@@ -38,10 +38,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 64
     taken: float = 10.0
     heartbeat: float = 15.0
-    news: float = 25.0
+    news: float = 10.0
     calls: int = 8
-    answers: float = 5.0
     failures: int = 10
     forgiven: float = 6.0
     addresses: int = 1000
+    connections: int = 4000
     closing: float = 3.0

@@ -1,8 +1,9 @@
 """Which owners there are, and the client of the one that a request means.
 
 Without options these are the owners of this user that load, as `confcast` lists them; with `--name`, `--address` or
-`--pid`, or a variable of a server's process, it is the one that `confcast` would ask. They are looked for again at most
-once a second, so that an owner of a restarted server is found, and a page that many look at costs no more than one.
+`--pid`, or a variable of a server's process, it is the one that `confcast` would ask; with
+`CONFCAST_RUNTIME_DIR`, those in that place. They are looked for again at most once a second, so that an owner of a
+restarted server is found, and a page that many look at costs no more than one.
 
 An owner's id is its configuration's name where one owner alone has that; else the name and its master's pid, which
 always means it: `app`, `app.4711`.
@@ -153,7 +154,10 @@ class Owners:
 
     def _there(self) -> list[Owner]:
         if not self._which.is_one():
-            return _with_ids([(each.label, each.address, each.master) for each in known_owners.running()])
+            found = known_owners.running()
+            if os.environ.get("CONFCAST_RUNTIME_DIR"):
+                found = owner_dirs.in_named_places(found)
+            return _with_ids([(each.label, each.address, each.master) for each in found])
         place = which_owner.find(*self._which[:1], address=self._which.address, pid=self._which.pid, warns=False)
         there = owner_dirs.parse(Path(place.address).parent)
         return _with_ids([(place.name, place.address, 0 if there is None else there.master)])

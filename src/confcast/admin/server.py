@@ -26,6 +26,10 @@ from confcast.admin.limits import Limits
 from confcast.admin.owners import Owners, Which
 from confcast.admin.tokens import Tokens
 from confcast.errors import ConfcastError
+from confcast.wire.open_files import room_for
+
+_SPARE = 100
+"""Descriptors for what is no connection of a client."""
 
 
 class CanNotStart(ConfcastError):
@@ -114,6 +118,7 @@ async def serve(options: Options, listening: Callable[[str], None], fleet: Ask |
             server_header=False,
             date_header=False,
             proxy_headers=False,
+            limit_concurrency=max(1, room_for(limits.connections + _SPARE) - _SPARE),
             h11_max_incomplete_event_size=limits.head,
             timeout_keep_alive=int(limits.head_within),
             timeout_graceful_shutdown=int(limits.closing),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -30,6 +29,7 @@ from confcast.fleet.gateway.limits import Limits
 from confcast.fleet.gateway.server import GatewayServer
 from confcast.fleet.gateway.topic import Topic
 from confcast.log_fields import about
+from confcast.wire.open_files import room_for
 
 _SPARE = 100  # descriptors for what is no connection of a host
 _OTHERS = 5.0  # seconds for the heads of further keys, once one is there
@@ -213,12 +213,8 @@ def _until_signal(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
 
 def _possible_connections(limits: Limits) -> int:
     """How many connections the kernel gives this process, up to those of the limits. Says what is in the way."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.connections + _SPARE
-    possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft < possible:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
-        soft = possible
+    soft = room_for(wanted)
     if soft < wanted:
         text = "this process may open %d files, so that %d connections are possible: raise it by `ulimit -n %d`"
         _log.warning(text, soft, soft - _SPARE, wanted, extra=about("file_limit_low", limit=soft))

@@ -133,9 +133,17 @@ class OwnerClient(AddressClient):
     def news(self, after: str, seconds: float) -> str:
         """Wait until something has changed that a status shows, for so many seconds at the most.
 
-        `after`: what the call before has returned. Raises OwnerUnavailable, also for an owner of an earlier build.
+        `after`: what the call before has returned. An owner that has ended is not waited for. Raises OwnerUnavailable,
+        also for an owner of an earlier build.
         """
-        return self._answer(News, lambda number: NewsRequest(number, after, seconds), seconds + _LATE).state
+        answer = self.ask(lambda number: NewsRequest(number, after, seconds), seconds + _LATE)
+        if not isinstance(answer, News):
+            raise OwnerUnavailable(f"{self._whom()} has ended, hangs, or tells no news")
+        return answer.state
+
+    def answers(self, seconds: float) -> bool:
+        """Whether an owner answers within so many seconds; it is not waited for."""
+        return self.ask(StatsRequest, seconds) is not None
 
     def check_contents(self, values: Mapping[str, Any], files: dict[str, bytes]) -> ReloadEvent:
         """`check(values=…, files=…)` by a caller who has the contents of the files, and no files."""

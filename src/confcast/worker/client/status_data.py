@@ -19,7 +19,7 @@ from confcast.worker.client.owner_client import OwnerClient
 _IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
 """The totals that are left out, since `last` shows them, also for the first load."""
 
-_CLOCKS = frozenset({"phase_seconds", "waits_for", "waiting_for", "dropped"})
+_CLOCKS = frozenset({"phase_seconds", "phase_since", "waits_for", "waiting_for", "dropped"})
 """What of the data goes on by itself, so that a change of it alone is none."""
 
 
@@ -68,7 +68,14 @@ def without_clocks(data: dict[str, Any]) -> dict[str, Any]:
     """The data without what goes on by itself: times, and the requests that have ended on a version on trial."""
     trial = data.get("trial")
     still = {} if trial is None else {"trial": {**trial, "requests": None}}
-    return {name: value for name, value in (data | still).items() if name not in _CLOCKS}
+    return {name: _still(value) for name, value in (data | still).items() if name not in _CLOCKS}
+
+
+def _still(value: Any) -> Any:
+    """The same, with dates as of a tenth of a second: each answer computes them anew, of another clock."""
+    if isinstance(value, dict):
+        return {name: _still(each) for name, each in value.items()}
+    return round(value, 1) if isinstance(value, float) else value
 
 
 def provisional_parts(stats: dict[str, Any]) -> dict[str, Any]:

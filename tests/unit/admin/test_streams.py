@@ -1,0 +1,54 @@
+"""What waits for one listener is bounded, and a listener knows when something was left out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from confcast.admin.streams import GAP, HEARTBEAT, Stream, frame
+
+
+def taken(stream: Stream, seconds: float = 0.0) -> bytes:
+    return asyncio.run(stream.next(seconds))
+
+
+def test_what_waits_comes_at_once_events_before_the_status() -> None:
+    stream = Stream(8)
+    stream.put_status(b"S1")
+    stream.put_event(b"E1")
+    stream.put_event(b"E2")
+    assert taken(stream, 5.0) == b"E1E2S1"
+
+
+def test_of_statuses_only_the_newest_waits() -> None:
+    stream = Stream(8)
+    for number in range(1000):
+        stream.put_status(b"%d." % number)
+    assert taken(stream, 5.0) == b"999."
+
+
+def test_past_the_bound_events_are_left_out_and_that_is_told() -> None:
+    stream = Stream(3)
+    for number in range(5):
+        stream.put_event(b"%d." % number)
+    assert taken(stream, 5.0) == GAP + b"3.4."
+    stream.put_event(b"5.")
+    assert taken(stream, 5.0) == b"5."
+
+
+def test_without_news_a_heartbeat_comes() -> None:
+    assert taken(Stream(3)) == HEARTBEAT
+    assert HEARTBEAT.startswith(b":")
+
+
+def test_an_end_ends_it_whatever_waits() -> None:
+    stream = Stream(3)
+    stream.put_event(b"E")
+    stream.end()
+    assert taken(stream, 5.0) == b""
+
+
+def test_a_frame_is_an_event_of_one_line_each_whatever_is_in_it() -> None:
+    assert frame("reload", {"text": "a\nb\r\nevent: x"}, "17") == (
+        b'event: reload\nid: 17\ndata: {"text":"a\\nb\\r\\nevent: x"}\n\n'
+    )
+    assert frame("owner", {"state": "gone"}) == b'event: owner\ndata: {"state":"gone"}\n\n'
