@@ -27,7 +27,7 @@ export class App {
     this.now = Date.now() / 1000;
     this.drawing = false;
     this.said = "";
-    this.target = ""; // what has the focus when another view is open: its heading, unless a person asked for more
+    this.target = ""; // the id of what is to have the focus
     this.views = Object.fromEntries(Object.entries(VIEWS).map(([name, module]) => [name, module.create(this)]));
   }
 
@@ -66,7 +66,26 @@ export class App {
     const name = state.owners.find((each) => each.id === state.owner)?.name;
     document.title = state.status ? `${state.status.version} · ${name ?? state.status.name} · confcast` : "confcast";
     this.#announce();
+    this.#aim();
+    this.#uncover();
     this.views[this.view].drawn?.();
+  }
+
+  /** On a phone the link of this view may be scrolled out of sight. */
+  #uncover() {
+    const link = this.root.querySelector("nav [aria-current]");
+    if (link === this.uncovered || !link) return;
+    this.uncovered = link;
+    const nav = link.closest("nav");
+    nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.clientWidth) / 2;
+  }
+
+  /** The focus goes where it was meant to, as soon as that is there. */
+  #aim() {
+    const element = this.target && document.getElementById(this.target);
+    if (!element) return;
+    this.target = "";
+    element.focus({ preventScroll: true });
   }
 
   /** What a screen reader is told of what has changed by itself. */
@@ -85,8 +104,7 @@ export class App {
       const { query } = place();
       this.views[this.view].opened?.(query);
       scrollTo(0, 0);
-      document.getElementById(this.target || "heading")?.focus({ preventScroll: true });
-      this.target = "";
+      this.target ||= "heading";
       this.redraw();
     });
   }
@@ -111,11 +129,9 @@ export class App {
     const typing = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey || !this.model.state.session) return;
     event.preventDefault();
-    if (this.view === "values") document.getElementById("search")?.focus();
-    else {
-      this.target = "search"; // it is there when the view is
-      location.hash = "#values";
-    }
+    this.target = "search";
+    if (this.view === "values") this.redraw();
+    else location.hash = "#values";
   }
 
   /** Clocks: each second while one counts down, and seldom otherwise; never in a tab that nobody sees. */

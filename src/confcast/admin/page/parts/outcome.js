@@ -7,6 +7,8 @@ import { changes, problems } from "./tables.js";
 import { bar, phasesInWords } from "./bars.js";
 import { ago, caller, callerTitle, origin, result, time } from "../format.js";
 
+const SPEAKERS = /\s*\(?\bworker (\d+)(?: and (\d+) more)?(?:, earlier)?\)?$/;
+
 /**
  * @param {import("../app.js").App} app
  * @param {import("../acts.js").Outcome} outcome
@@ -51,11 +53,13 @@ function told({ problem }, event) {
 }
 
 function details(app, event) {
+  const waited = new Set((app.model.state.status?.pending ?? []).map((each) => JSON.stringify(each)));
+  const pending = (event.pending ?? []).filter((each) => !waited.has(JSON.stringify(each))); // the rest is no news
   return [
-    event.problems?.length ? problems(event.problems) : null,
+    event.problems?.length ? problems(event.dry_run ? event.problems.filter((each) => !ofWorkers(each)) : event.problems) : null,
     event.dry_run ? votes(app, event) : null,
     event.changes?.length ? changes(event.changes, "What differs", event.dry_run ? ["runs", "would run"] : ["before", "after"]) : null,
-    event.pending?.length ? [h("h3", null, "Waits for a full reload of the server"), changes(event.pending, "What waits for a restart", ["runs", "waits"])] : null,
+    pending.length ? [h("h3", null, "Waits for a full reload of the server"), changes(pending, "What waits for a restart", ["runs", "waits"])] : null,
     event.evidence?.length ? h("ul", { class: "notes" }, event.evidence.map((each) => h("li", { key: each }, each))) : null,
     event.notes?.length ? h("ul", { class: "notes" }, event.notes.map((each) => h("li", { key: each }, each))) : null,
     event.lagging?.length && !event.dry_run ? h("ul", { class: "notes" }, event.lagging.map((each) => h("li", { key: each.pid }, `worker ${each.pid}: ${each.state}${each.reason ? `, ${each.reason}` : ""}`))) : null,
@@ -68,17 +72,28 @@ function votes(app, event) {
   const workers = app.model.state.status?.workers ?? [];
   if (!workers.length) return h("p", { class: "quiet" }, "No worker is attached: nobody has voted.");
   const asked = event.stage_ms > 0;
-  const refused = event.problems.some((each) => /^worker \d/.test(each.location) || /\(worker \d/.test(each.message));
+  const refused = event.problems.some(ofWorkers);
   return h("ul", { class: "votes", "aria-label": "votes" }, workers.map((worker) => {
-    const [mark, word, why] = vote(worker, event, asked, refused);
+    const [mark, word, why] = vote(worker, event, asked, refused, workers.length);
     return h("li", { key: worker.pid, class: word.startsWith("yes") ? "yes" : word.startsWith("no:") ? "no" : "open", title: why || null }, mark, h("b", null, `worker ${worker.pid}`), h("span", null, word));
   }));
 }
 
-function vote(worker, event, asked, refused) {
-  const named = event.problems.find((each) => new RegExp(`worker ${worker.pid}\\b`).test(`${each.location} ${each.message}`));
+/** Whether it is what workers say against it: `worker 77 and 3 more`, as its place or after its message. */
+function ofWorkers(problem) {
+  return SPEAKERS.test(problem.location) || SPEAKERS.test(problem.message);
+}
+
+/** Whether this worker is among them; of several only one is named, unless they are all that there are. */
+function speaks(problem, pid, count) {
+  const [, first, more = "0"] = SPEAKERS.exec(problem.location) ?? SPEAKERS.exec(problem.message) ?? [];
+  return Number(first) === pid || (first !== undefined && Number(more) + 1 === count);
+}
+
+function vote(worker, event, asked, refused, count) {
+  const named = event.problems.find((each) => speaks(each, worker.pid, count));
   const late = event.lagging.find((each) => each.pid === worker.pid);
-  if (named) return [icon("cross"), `no: ${named.message}`, ""];
+  if (named) return [icon("cross"), `no: ${[named.key, named.message.replace(SPEAKERS, "")].filter(Boolean).join(": ")}`, ""];
   if (late) return [icon("clock"), `no answer${late.reason ? `: ${late.reason}` : ""}`, late.reason];
   if (event.result === "unchanged") return [icon("same"), "nothing to vote on", ""];
   if (refused) return [icon("ring"), "not known", "one no ends the vote"];

@@ -62,6 +62,17 @@ export class VirtualList {
     }, this.how.row(item).map((each, at) => h("span", { role: "gridcell", key: at }, each)));
   }
 
+  /** Have the row of this index in sight, as soon as the list is there. @param {number} index */
+  reveal(index) {
+    if (index < 0) return;
+    this.active = index;
+    requestAnimationFrame(() => {
+      if (!this.element?.isConnected) return;
+      this.#reveal();
+      this.how.changed();
+    });
+  }
+
   #key(event) {
     const page = Math.max(1, Math.floor(this.height / this.rowHeight) - 1);
     const goes = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.items.length - 1 }[event.key];

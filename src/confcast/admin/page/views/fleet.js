@@ -1,11 +1,11 @@
 /** One configuration on many hosts: what the head chooses, and which hosts have what. */
 
-import { h } from "../dom.js";
+import { h, s } from "../dom.js";
 import { heading } from "../frame.js";
 import { button } from "../parts/controls.js";
 import { icon } from "../parts/icons.js";
 import { table } from "../parts/tables.js";
-import { many, time } from "../format.js";
+import { many, span, time } from "../format.js";
 
 const STATES = ["good", "applied", "loading", "held", "partial", "refused", "undone", "fault"];
 const AGAIN = 5e3; // no event of this host's owner tells of the others
@@ -50,8 +50,14 @@ function head({ head: each, fault }) {
 }
 
 function rollout(each) {
-  const text = typeof each === "string" ? each : (each.text ?? each.words ?? Object.entries(each).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", "));
-  return h("p", { class: "prose" }, h("b", null, "Rollout"), `: ${text}`);
+  const counts = [["good", each.good], ["more applied", each.applied - each.good], ["in a part of their workers", each.partial], ["silent", each.silent], ["held", each.held], ["against", each.against]];
+  const width = (number) => Math.round((1000 * number) / Math.max(each.meant, 1));
+  return h("section", { class: "card", key: "rollout", "aria-label": "rollout" },
+    h("h2", null, `Stage ${each.stage} of ${each.stages}: ${each.name}`, h("span", { class: "countdown" }, `${each.good} of ${each.meant}`)),
+    s("svg", { class: "progress", viewBox: "0 0 1000 6", preserveAspectRatio: "none", role: "img", "aria-label": `${each.good} of ${each.meant} hosts are good` },
+      s("rect", { class: "track", width: 1000, height: 6 }), s("rect", { class: "begun", width: width(each.applied), height: 6 }), s("rect", { class: "done", width: width(each.good), height: 6 })),
+    h("p", null, counts.filter(([, number]) => number > 0).map(([word, number]) => `${number} ${word}`).join(", ") || "none has it yet"),
+    h("p", { class: "quiet" }, `It waits for ${each.waits_for}${each.bakes === null ? "" : `; ${span(each.bakes)} of its bake time are left`}.`));
 }
 
 function versions(list) {

@@ -51,7 +51,7 @@ function row(app, view, event, longest) {
       h("span", { class: "step" }, event.version !== event.previous_version ? `${event.previous_version} → ${event.version}` : String(event.version)),
       h("span", { class: "what" }, what(event)),
       bar(event, longest),
-      h("span", { class: "ms", title: phasesInWords(event) }, ms(event.duration_ms)),
+      h("span", { class: "ms", title: phasesInWords(event) }, event.duration_ms ? ms(event.duration_ms) : ""),
       icon("down")),
     open ? details(event) : null);
 }
@@ -65,7 +65,7 @@ function what(event) {
 
 function details(event) {
   return h("div", { class: "event-details" },
-    h("p", { class: "quiet" }, phasesInWords(event), event.who ? ` · ${callerTitle(event.who)}` : null),
+    h("p", { class: "quiet" }, [event.duration_ms ? phasesInWords(event) : "", callerTitle(event.who)].filter(Boolean).join(" · ")),
     event.problems.length ? problems(event.problems) : null,
     event.evidence.length ? h("ul", { class: "notes" }, event.evidence.map((each) => h("li", { key: each }, each))) : null,
     event.changes.length ? changes(event.changes, "What it changed") : null,

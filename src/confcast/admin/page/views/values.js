@@ -57,6 +57,7 @@ class Values {
 
   explain(key) {
     this.explained = { key };
+    this.reveal = true;
     if (this.app.view === "values") remember("values", { key });
     this.app.redraw();
   }
@@ -98,6 +99,8 @@ class Values {
     if (configProblem && !config) return h("div", null, heading("Values"), h("p", null, configProblem.message), problems(configProblem.problems));
     if (!config) return h("div", null, heading("Values"), h("p", { class: "quiet" }, "Asking the owner…"));
     const list = this.#listed(config);
+    if (this.reveal) this.list.reveal(list.findIndex((each) => each.key === this.explained?.key));
+    this.reveal = false;
     const count = list.length === config.values.length ? many(list.length, "key") : `${list.length.toLocaleString("en")} of ${many(config.values.length, "key")}`;
     return h("div", { class: this.explained ? "values explaining" : "values" },
       heading("Values", h("p", { class: "quiet", role: "status" }, count, config.left_out ? `; ${config.left_out} more are left out` : null)),
