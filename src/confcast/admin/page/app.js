@@ -26,6 +26,7 @@ export class App {
     this.root = /** @type {HTMLElement} */ (document.getElementById("app"));
     this.now = Date.now() / 1000;
     this.drawing = false;
+    this.still = false;
     this.said = "";
     this.target = ""; // the id of what is to have the focus
     this.views = Object.fromEntries(Object.entries(VIEWS).map(([name, module]) => [name, module.create(this)]));
@@ -44,8 +45,12 @@ export class App {
     this.#tick();
   }
 
-  /** Draw once, before the next frame, however often it is asked for. */
-  redraw() {
+  /**
+   * Draw once, before the next frame, however often it is asked for.
+   * @param {{still?: boolean}} how `still`: nothing glides, as where a person has opened what pushes the rest down
+   */
+  redraw({ still = false } = {}) {
+    this.still ||= still;
     if (this.drawing) return;
     this.drawing = true;
     requestAnimationFrame(() => {
@@ -62,7 +67,10 @@ export class App {
   #draw() {
     this.now = Date.now() / 1000;
     const { state } = this.model;
-    flip(this.root, () => patch(this.root, [state.session ? frame(this, this.views[this.view], this.view) : this.resumed || !sessionStorage.length ? signIn(this) : h("p", { class: "boot" }, "confcast")]));
+    const draw = () => patch(this.root, [state.session ? frame(this, this.views[this.view], this.view) : this.resumed || !sessionStorage.length ? signIn(this) : h("p", { class: "boot" }, "confcast")]);
+    if (this.still) draw();
+    else flip(this.root, draw);
+    this.still = false;
     const name = state.owners.find((each) => each.id === state.owner)?.name;
     document.title = state.status ? `${state.status.version} · ${name ?? state.status.name} · confcast` : "confcast";
     this.#announce();

@@ -111,10 +111,8 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
         parser.error(str(error))
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
-    found = ServerOptions(**options)
-    if "version_header" in given:
-        found["version_header"] = given["version_header"]
-    return Line(path, found, rest)
+    header = {name: given[name] for name in ("version_header",) if name in given}
+    return Line(path, cast("ServerOptions", {**options, **header}), rest)
 
 
 def print_help(server: str) -> None:

@@ -35,32 +35,33 @@ export function legend() {
     h("li", { key: name, title: words }, s("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, s("rect", { class: name, width: 10, height: 10 })), word)));
 }
 
-const [WIDE, GAP, HIGH] = [9, 4, 72];
+const [GAP, HIGH] = [4, 72];
 
 /**
  * Reloads as columns, the newest at the right; one that was refused has a cross below.
  * @param {any[]} events newest first
  */
-export function columns(events, most, chosen) {
+export function columns(events, most) {
   const list = events.slice(0, most).reverse();
   const longest = Math.max(...list.map((each) => each.duration_ms), 1);
-  const width = list.length * (WIDE + GAP);
+  const wide = list.length > 40 ? 9 : list.length > 20 ? 14 : 22;
+  const width = list.length * (wide + GAP);
   const words = `Durations of the last ${list.length} reloads; the longest took ${ms(longest)}.`;
   return h("figure", { class: "columns", tabindex: "0", "aria-label": "the last reloads" },
     s("svg", { viewBox: `0 0 ${width} ${HIGH + 14}`, width, height: HIGH + 14, role: "img", "aria-label": words },
-      list.map((each, at) => column(each, at * (WIDE + GAP), HIGH / longest, chosen))),
+      list.map((each, at) => column(each, at * (wide + GAP), wide, HIGH / longest))),
     h("figcaption", null, `the last ${list.length}; the longest ${ms(longest)}`));
 }
 
-function column(event, x, scale, chosen) {
+function column(event, x, wide, scale) {
   let top = HIGH;
   const [kind, words] = result(event.result);
   const parts = PHASES.map(([name]) => {
     const height = Math.max(0, event[name]) * scale;
     top -= height;
-    return s("rect", { key: name, class: name, x, y: top, width: WIDE, height });
+    return s("rect", { key: name, class: name, x, y: top, width: wide, height });
   });
-  const under = kind === "bad" || kind === "warn" ? s("path", { class: `mark ${kind}`, d: `M${x + 1.5} ${HIGH + 4}l6 6m0-6l-6 6` }) : s("circle", { class: `mark ${kind}`, cx: x + WIDE / 2, cy: HIGH + 7, r: 1.6 });
-  return s("g", { key: `${event.timestamp}-${event.version}-${event.origin}`, class: event === chosen ? "chosen" : null },
+  const under = kind === "bad" || kind === "warn" ? s("path", { class: `mark ${kind}`, d: `M${x + wide / 2 - 3} ${HIGH + 4}l6 6m0-6l-6 6` }) : s("circle", { class: `mark ${kind}`, cx: x + wide / 2, cy: HIGH + 7, r: 1.6 });
+  return s("g", { key: `${event.timestamp}-${event.version}-${event.origin}` },
     s("title", null, `${words}, ${phasesInWords(event)}`), parts, under);
 }

@@ -43,7 +43,7 @@ function row(app, view, event, longest) {
   const id = idOf(event);
   const [kind, words] = result(event.result);
   const open = view.open.has(id);
-  const toggle = () => { if (!view.open.delete(id)) view.open.add(id); app.redraw(); };
+  const toggle = () => { if (!view.open.delete(id)) view.open.add(id); app.redraw({ still: true }); };
   return h("li", { key: id, class: `event ${kind}`, "data-flip": `event-${id}` },
     h("button", { type: "button", class: "event-line", "aria-expanded": String(open), onclick: toggle },
       h("span", { class: "verdict" }, kindIcon(event.result === "undone" ? "undone" : kind), h("span", null, words)),

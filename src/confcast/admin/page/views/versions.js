@@ -94,7 +94,7 @@ function chosen(app, view, version) {
   const runs = version.version === status?.version;
   const off = app.acts.off || (version.restorable ? "" : "its content is not kept, or is of another schema");
   const choose = (name) => { view.against = name; app.redraw(); };
-  return h("section", { class: "chosen", id: "chosen", key: "chosen", "aria-label": `version ${version.version}` },
+  return h("section", { class: "version-details", id: "chosen", key: "chosen", "aria-label": `version ${version.version}` },
     h("div", { class: "heading" },
       h("h2", null, `Version ${version.version}`),
       button(runs ? "Hold this version" : `Roll back to ${version.version}`, { off, onclick: () => app.acts.rollback(version.version) })),
