@@ -27,12 +27,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 LOGGERS = (
+    "confcast.admin",
     "confcast.fleet",
     "confcast.journal",
     "confcast.loader",
     "confcast.master",
+    "confcast.metrics",
     "confcast.observers",
     "confcast.owner",
+    "confcast.serve",
     "confcast.servers",
     "confcast.watch",
     "confcast.worker",
