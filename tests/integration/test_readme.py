@@ -171,6 +171,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "many_hosts.md",
         "webhooks.md",
         "one_host.md",
+        "serve.md",
     )
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite

@@ -115,7 +115,8 @@ def _await(options: argparse.Namespace) -> _Found:
 
 def _look(options: argparse.Namespace) -> _Found:
     """The version that there is now. Raises OwnerUnavailable if there is none, SeveralOwners, or ConfcastError."""
-    place = which_owner.find(options.name, address=options.address, pid=options.pid, warns=False, words="--{}".format)
+    given = options.address and os.path.abspath(options.address)  # noqa: PTH100 - a link at its end is not resolved
+    place = which_owner.find(options.name, address=given, pid=options.pid, warns=False, words="--{}".format)
     found = OwnerFinder(place.name, place.address).find()  # an old generation's address leads to the next one
     address = place.address if lasting_address.is_lasting(place.address) else found
     there, folder = lasting_address.owner_at(found), lasting_address.folder_of(found)

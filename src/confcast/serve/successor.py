@@ -98,6 +98,8 @@ class Place:
                 text = "%d workers have another schema: the former owner serves them, with the version that they have"
                 _log.info(text, stays, extra=about("workers_stay", workers=moved.workers))
             return
+        if not moved.workers:
+            return
         deadline = time.monotonic() + _COME_WITHIN
         while (missing := {*filter(processes.is_alive, moved.workers)} - {*present()}) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
