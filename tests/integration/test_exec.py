@@ -21,7 +21,8 @@ from tests.support.owners import await_the_next, home_of, kill_the_owner
 from tests.support.settings import write
 from tests.support.waiting import DEADLINE, eventually
 
-JOB = [sys.executable, "-m", "tests.support.one_shot", "7"]
+NAME = f"exec{os.getpid()}"  # owners of other programs on this machine are not found by it
+JOB = [sys.executable, "-m", "tests.support.one_shot", NAME, "7"]
 AFTER_A_LINE = ["sh", "-c", f"echo waiting; read line; {shlex.join(JOB)}; exec {shlex.join(JOB)}"]
 
 
@@ -30,7 +31,7 @@ class Exec:
 
     def __init__(self, *arguments: str, given: bool = True) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "confcast", "exec", *(["--name", "app"] if given else []), *arguments],
+            [sys.executable, "-m", "confcast", "exec", *(["--name", NAME] if given else []), *arguments],
             env={each: value for each, value in os.environ.items() if not each.startswith("CONFCAST_ADDRESS")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -50,6 +51,11 @@ class Exec:
 
 
 Start = Callable[..., Exec]
+
+
+@pytest.fixture
+def manager(start_manager: StartManager) -> Manager:
+    return start_manager(name=NAME)
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def answers(out: str) -> list[dict[str, Any]]:
 def test_a_program_takes_the_place_of_the_command_and_starts_on_the_version(manager: Manager, start: Start) -> None:
     command = start("--", *JOB)
     status, out, error = command.end()
-    variables = ["CONFCAST_ADDRESS_APP"]  # the other one was taken, with its descriptor
+    variables = [f"CONFCAST_ADDRESS_{NAME.upper()}"]  # the other one was taken, with its descriptor
     (found,) = answers(out)
     assert (status, error) == (7, "")
     assert found == {"pid": command.process.pid, "version": 1, "number": 1, "connected": True, "variables": variables}
@@ -95,7 +101,7 @@ def test_jobs_start_on_it_although_the_server_has_gone_before_they_attach(manage
 def test_an_owner_that_answers_or_its_newer_snapshot_comes_first(
     start: Start, start_manager: StartManager, config: Path
 ) -> None:
-    manager = start_manager(supervise="caller")
+    manager = start_manager(name=NAME, supervise="caller")
     command = start("--", *AFTER_A_LINE)
     assert command.line() == "waiting"
     write(config, 2)
@@ -118,7 +124,7 @@ def test_it_waits_for_an_owner_that_starts_meanwhile(start: Start, start_manager
     command = start("--timeout", "60s", "--", *JOB)
     asleep = Path(f"/proc/{command.process.pid}/wchan")
     eventually(lambda: "nanosleep" in asleep.read_text(), "its wait")
-    start_manager()
+    start_manager(name=NAME)
     status, out, _ = command.end()
     assert (status, [each["version"] for each in answers(out)]) == (7, [1])
 
@@ -127,7 +133,7 @@ def test_with_no_version_in_time_the_program_does_not_run(start: Start, tmp_path
     command = start("--timeout", "0.2", "--", "touch", str(tmp_path / "ran"))
     status, out, error = command.end()
     assert (status, out) == (3, "")
-    assert error.startswith("confcast exec: no version came within 0.2 s: no config owner named 'app' runs ")
+    assert error.startswith(f"confcast exec: no version came within 0.2 s: no config owner named {NAME!r} runs ")
     assert not (tmp_path / "ran").exists()
 
 

@@ -56,6 +56,7 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         "strong.password: '**********' -> '**********'",  # `confcast diff`
         "the schema has no such key; did you mean strong.password?",
         "is to be confirmed: else the content of version ",  # `confcast status`, of a window
+        "STATUS=serving version ",  # what systemd is told
         "CONFCAST_SNAPSHOT_APP=",  # what a program of `confcast exec` is given
         "undone: version ",  # `confcast wait`, of its end
         "ReloadResult.UNDONE",

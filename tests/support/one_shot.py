@@ -10,9 +10,9 @@ from confcast import ConfcastError, Replica
 from tests.support.settings import Frozen, Settings
 
 
-def main(status: int, schema: type[Settings] | type[Frozen], timeout: float) -> int:
+def main(name: str, status: int, schema: type[Settings] | type[Frozen], timeout: float) -> int:
     """Attach, and print."""
-    settings = Replica(schema, name="app")
+    settings = Replica(schema, name=name)
     try:
         settings.attach(timeout=timeout)
     except ConfcastError as error:
@@ -26,4 +26,5 @@ def main(status: int, schema: type[Settings] | type[Frozen], timeout: float) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), Frozen if "other" in sys.argv else Settings, 1.0 if "other" in sys.argv else 20.0))
+    its = (Frozen, 1.0) if "other" in sys.argv else (Settings, 20.0)
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), *its))

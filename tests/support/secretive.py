@@ -43,6 +43,7 @@ from confcast import (
 )
 from confcast.cli import main as confcast_command
 from confcast.metrics import Collector
+from confcast.serve import notify, verdict
 from tests.support.leaks import is_running
 from tests.support.receiver import SECRET as HOOK_SECRET
 from tests.support.receiver import receiving
@@ -335,8 +336,9 @@ class Show:
             held = pipe.recv()
             assert SENTINEL in held[1], "the secret itself has to arrive"
             event = manager.reload()
-            print(event, event.changes, event.problems, event.error_message, sep="\n")
+            print(event, event.changes, event.problems, event.error_message, verdict.of_event(event), sep="\n")
             assert bool(event) is (number in (2, 4)), event
+            print(notify.status(verdict.of_status(manager.status(), manager.get_event_history(1)[0])))
             print(manager, manager.snapshot)
 
     def listings(self, manager: ConfigReloadManager[Any]) -> None:

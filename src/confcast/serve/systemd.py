@@ -1,6 +1,6 @@
 """`confcast serve` as a systemd service of `Type=notify` or `notify-reload`: what it says, when, and in which order.
 
-    process begins       STATUS; while the first load runs, EXTEND_TIMEOUT_USEC every few seconds
+    process begins       STATUS; while a first load or a reload lasts, EXTEND_TIMEOUT_USEC every few seconds
     first version        READY=1, MAINPID, STATUS
     HUP                  RELOADING=1 with MONOTONIC_USEC; then READY=1 with the verdict as STATUS
     any other event      STATUS: an edit that is watched, a rollback, a window's end, a death of the owner
@@ -115,6 +115,7 @@ class Systemd(PlugIn):
             if self._since is not None:
                 return True
             self._since = time.monotonic()
+            self._ring()  # the other thread asks for more time while it lasts
             try:
                 threading.Thread(target=self._reload, name="confcast-reload", daemon=True).start()
             except RuntimeError as error:
@@ -183,21 +184,40 @@ class Systemd(PlugIn):
     # ---- the thread
 
     def _run(self) -> None:
-        began = time.monotonic()
+        beat = extend = time.monotonic()  # when each of them was sent last
         while not self._has_ended:
-            every = self._beat_every if self._serves else _EXTEND_EVERY
-            left = began + every - time.monotonic() if every else None
-            is_down = self._told in (verdict.DOWN, verdict.SILENT)
-            rings = self._await_ring(min(_ASK_AGAIN, left or _ASK_AGAIN) if is_down else left)
+            due = self._extends_at(extend)
+            rings = self._await_ring(self._next(beat, due))
             if self._has_ended:
                 break
-            if (rings or is_down) and self._serves:
+            if self._serves and self._since is None and (rings or self._is_down()):
                 self._tell_what_runs()
-            if every and time.monotonic() >= began + every:
-                began = time.monotonic()
-                self._beat(every) if self._serves else self._notifier.send(notify.extend(_EXTEND_BY))
+            now = time.monotonic()
+            if due is not None and now >= due and self._extends_at(extend) == due:
+                extend = now
+                self._notifier.send(notify.extend(_EXTEND_BY))
+            if self._serves and self._beat_every and now >= beat + self._beat_every:
+                beat = now
+                self._beat(self._beat_every)
         if self._watched is not None:
             self._watched.close()
+
+    def _next(self, beat: float, extends_at: float | None) -> float | None:
+        """Seconds until there is something to do without a ring; None: never."""
+        times = [] if extends_at is None else [extends_at]
+        times += [beat + self._beat_every] if self._serves and self._beat_every else []
+        times += [time.monotonic() + _ASK_AGAIN] if self._is_down() else []
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _extends_at(self, last: float) -> float | None:
+        """When more time is to be asked for, while systemd waits for the end of a start or of a reload; else None."""
+        since = self._since
+        if since is None and self._serves:
+            return None
+        return max(last, since or last) + _EXTEND_EVERY
+
+    def _is_down(self) -> bool:
+        return self._told in (verdict.DOWN, verdict.SILENT)
 
     def _await_ring(self, timeout: float | None) -> bool:
         """Wait for an event, or the owner's death; return whether one came."""
@@ -205,7 +225,10 @@ class Systemd(PlugIn):
         poller.register(self._bell_r, select.POLLIN)
         if self._watched is not None:
             poller.register(self._watched.fileno(), select.POLLIN)
-        found = poller.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
+        found = {fd for fd, _ in poller.poll(None if timeout is None else int(timeout * 1000) + 1)}
+        if self._watched is not None and self._watched.fileno() in found:
+            self._watched.close()
+            self._watched = None
         with contextlib.suppress(BlockingIOError):
             os.read(self._bell_r, 4096)
         return bool(found)

@@ -15,3 +15,8 @@ def address_variable(name: str) -> str:
 def is_name(address: str, name: str) -> bool:
     """Whether this address is a configuration's name, any or that of `name`: a control socket's path has a slash."""
     return address == name or "/" not in address
+
+
+def snapshot_variable(name: str) -> str:
+    """The environment variable that says where the version of `name` is that a process inherits (`confcast exec`)."""
+    return address_variable(name).replace("ADDRESS", "SNAPSHOT", 1)

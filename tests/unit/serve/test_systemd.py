@@ -201,7 +201,7 @@ def test_where_a_process_of_another_service_takes_over_this_one_ends(
     assert service.kinds() == ["READY", "STOPPING"]
 
 
-def test_a_start_that_takes_long_asks_for_more_time(
+def test_a_start_and_a_reload_that_take_long_ask_for_more_time(
     make: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_EXTEND_EVERY", 0.01)
@@ -211,9 +211,12 @@ def test_a_start_that_takes_long_asks_for_more_time(
     service.serves()
     service.kinds()
     service.hup()
+    service.systemd.await_kind("RELOADING")
+    service.systemd.await_kind("EXTEND_TIMEOUT_USEC")
     service.manager.may_end.release()
     service.systemd.await_kind("READY")
-    assert service.kinds()[-2:] == ["RELOADING", "READY"], "and no more once it serves"
+    service.plug_in.ends(service.serving)
+    assert service.kinds()[-2:] == ["READY", "STOPPING"], "and no more once it serves"
 
 
 @pytest.mark.parametrize(

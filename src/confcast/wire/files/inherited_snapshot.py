@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from confcast.wire.address import address_variable, is_name
+from confcast.wire.address import address_variable, is_name, snapshot_variable
 from confcast.wire.files.snapshot_file import Saved
 from confcast.wire.messages import MAX_FRAME, PROTOCOL, UNDECODABLE, WithSecrets
 
@@ -48,11 +48,6 @@ class _Place(NamedTuple):
     fd: int
     device: int
     inode: int
-
-
-def snapshot_variable(name: str) -> str:
-    """The environment variable that says where the inherited version of the configuration `name` is."""
-    return address_variable(name).replace("ADDRESS", "SNAPSHOT", 1)
 
 
 def hand_over(name: str, saved: Saved) -> None:

@@ -8,12 +8,13 @@ depend on how the process received it).
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from confcast.config.codec import codec_of, digest
 from confcast.errors import (
@@ -27,8 +28,7 @@ from confcast.errors import (
 )
 from confcast.log_fields import about
 from confcast.texts import printable
-from confcast.wire.files import inherited_snapshot
-from confcast.wire.files.inherited_snapshot import Inherited
+from confcast.wire.address import snapshot_variable
 from confcast.wire.files.snapshot_file import Saved
 from confcast.wire.messages import Answer, Refused, Request, Unhealthy, Working
 from confcast.wire.signal_mask import application_signals
@@ -55,6 +55,9 @@ from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.precommit import path_of, refusals
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.trials import Trial
+
+if TYPE_CHECKING:
+    from confcast.wire.files.inherited_snapshot import Inherited
 
 _log = logging.getLogger("confcast.worker")
 
@@ -412,6 +415,10 @@ class Attachment(Generic[T]):
 
     def _inherited(self) -> tuple[Inherited | None, str]:
         """What `confcast exec` has found for this process; or None, and why it can't be used, if there is something."""
+        if snapshot_variable(self._name) not in os.environ:
+            return None, ""
+        from confcast.wire.files import inherited_snapshot  # imported here: nearly no process needs it
+
         found = inherited_snapshot.take(self._name, self._given)
         if found is None or found.saved.schema == self._codec.fingerprint:
             return found, ""

@@ -22,12 +22,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from confcast.errors import ConfcastError, ProtocolError
 from confcast.log_fields import about
 from confcast.wire.files import goodbye_files, lasting_address, snapshot_file
-from confcast.wire.files.inherited_snapshot import Inherited
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
@@ -65,6 +64,9 @@ from confcast.worker.connection.machine import (
 )
 from confcast.worker.connection.pipe import is_open_and_empty, limit_sending, receive, shut, try_to_send, wait_of
 from confcast.worker.derived.declared import is_waited_for_by
+
+if TYPE_CHECKING:
+    from confcast.wire.files.inherited_snapshot import Inherited
 
 _log = logging.getLogger("confcast.worker")
 
