@@ -16,6 +16,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 
+from confcast.log_fields import about
 from confcast.texts import printable
 
 _log = logging.getLogger("confcast.serve")
@@ -103,7 +104,8 @@ class Notifier:
                 sender.sendall(message)
         except OSError as error:
             if not self._has_failed:
-                _log.warning("systemd can't be told what this service does: %s", error)
+                fields = about("systemd_not_told", error=error)
+                _log.warning("systemd can't be told what this service does: %s", error, extra=fields)
             self._has_failed = True
             return False
         self._has_failed = False
@@ -118,7 +120,8 @@ def take_notifier(environment: MutableMapping[str, str]) -> Notifier | None:
     try:
         return Notifier(address)
     except ValueError as error:
-        _log.warning("systemd can't be told what this service does: %s", error)
+        fields = about("systemd_not_told", error=error)
+        _log.warning("systemd can't be told what this service does: %s", error, extra=fields)
         return None
 
 
@@ -128,6 +131,7 @@ def take_watchdog(environment: MutableMapping[str, str]) -> float:
     if not text or (pid and pid != str(os.getpid())):
         return 0.0
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        _log.warning("WATCHDOG_USEC=%s is no number of microseconds: systemd's watchdog is not served", text)
+        words = "WATCHDOG_USEC=%s is no number of microseconds: systemd's watchdog is not served"
+        _log.warning(words, text, extra=about("watchdog_not_served", value=text))
         return 0.0
     return int(text) / 1_000_000

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.serve import notify, verdict
 from confcast.serve.notify import Notifier
 from confcast.serve.serving import PlugIn
@@ -94,7 +95,8 @@ class Systemd(PlugIn):
         try:
             self._thread.start()
         except RuntimeError as error:
-            _log.warning("systemd is not told of changes: a thread can't be started: %s", error)
+            fields = about("systemd_not_told", error=error)
+            _log.warning("systemd is not told of changes: a thread can't be started: %s", error, extra=fields)
 
     def prepares(self, serving: Serving) -> None:
         """Have owners ring at each event."""
@@ -167,7 +169,7 @@ class Systemd(PlugIn):
         except ConfcastError as error:
             return f"what became of the reload is unknown: {error}"
         except Exception:
-            _log.exception("a reload has failed in confcast")
+            _log.exception("a reload has failed in confcast", extra=about("reload_fault"))
             return verdict.UNKNOWN
 
     def _is_overdue(self) -> bool:

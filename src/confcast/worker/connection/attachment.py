@@ -426,7 +426,8 @@ class Attachment(Generic[T]):
             f"version {found.saved.version}, which `confcast exec` found, is of another schema than "
             f"{self._codec.schema.__qualname__} here: the server and this program run different code"
         )
-        _log.warning("%s; waiting for the config owner", text)
+        fields = about("inherited_version_not_used", name=self._name, version=found.saved.version)
+        _log.warning("%s; waiting for the config owner", text, extra=fields)
         return None, text
 
     # ---- why this process can't be served, in words
