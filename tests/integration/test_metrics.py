@@ -48,7 +48,7 @@ def test_a_roster_is_told_from_any_one_process(
     manager: Manager, scraped: Scraped, start_worker: StartWorker, config: Path
 ) -> None:
     workers = [start_worker(manager) for _ in range(3)]
-    assert scraped("workers", version="1", state="current") == 3
+    eventually(lambda: scraped("workers", version="1", state="current") == 3, "all workers")
     write(config, 2)
     assert manager.reload()
     assert scraped("workers", version="2", state="current") == 3
@@ -191,6 +191,8 @@ def test_without_an_owner_there_is_an_answer_all_the_same(
 def test_a_client_a_replica_and_a_manager_tell_the_same(
     manager: Manager, settings: Replica[Settings], no_other_owners: None
 ) -> None:
+    scraped = Scraped(manager)
+    eventually(lambda: scraped("workers", version="1", state="current") == 1, "this process")
     asked = (manager, settings, Client(address=manager.address), Client(name="app"), Client(pid=os.getpid()))
     told = []
     for each in asked:
@@ -210,7 +212,7 @@ def test_each_forked_process_tells_the_same_and_writes_no_file(
     multiprocess.MultiProcessCollector(registry)
     registry.register(Collector(Client(address=manager.address)))
     labels = {"config": "app", "version": "1", "state": "current"}
-    assert registry.get_sample_value("confcast_workers", labels) == 1
+    eventually(lambda: registry.get_sample_value("confcast_workers", labels) == 1, "the worker")
     child = os.fork()
     if not child:
         os._exit(int(registry.get_sample_value("confcast_workers", labels) or 0))

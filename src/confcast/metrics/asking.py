@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from confcast import Client, ConfigReloadManager, Replica
 from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.log_fields import about
 from confcast.wire.messages import Measured, MetricsRequest
 from confcast.worker.client.owner_client import OwnerClient
 
@@ -111,9 +112,12 @@ class Asking:
     def _is_heard_of(self, trouble: str) -> None:
         """Log the first question without an answer, and the first answer after it."""
         if trouble and not self._is_silent:
-            _log.warning("the config owner of %r gives no metrics: %s", _name(self._client), trouble)
+            name = _name(self._client)
+            said = about("metrics_without_answer", name=name, error=trouble)
+            _log.warning("the config owner of %r gives no metrics: %s", name, trouble, extra=said)
         elif not trouble and self._is_silent:
-            _log.info("the config owner of %r gives metrics again", _name(self._client))
+            name = _name(self._client)
+            _log.info("the config owner of %r gives metrics again", name, extra=about("metrics_answered", name=name))
         self._is_silent = bool(trouble)
 
 

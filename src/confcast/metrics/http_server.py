@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.metrics.address import Address
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class MetricsServer:
         except RuntimeError as error:
             raise ConfcastError(f"the thread that serves metrics can't start: {error}") from None
         self._has_begun.wait(_CLOSES_WITHIN)
-        _log.info("metrics at %s", ", ".join(self.urls))
+        urls = self.urls
+        _log.info("metrics at %s", ", ".join(urls), extra=about("metrics_served", urls=urls))
 
     def close(self) -> None:
         """End all connections, and stop listening. Harmless when called again, or without `start`."""
@@ -213,7 +215,7 @@ class MetricsServer:
         try:
             body = b"".join(self._application(environ, lambda *given: began.extend(given)))
         except Exception:
-            _log.exception("metrics could not be made")
+            _log.exception("metrics could not be made", extra=about("metrics_not_made"))
             return _Refused("500 Internal Server Error", "metrics could not be made: see the log\n").answer
         status, headers = began
         return _Answer(status, tuple(headers), body)

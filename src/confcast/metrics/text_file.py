@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.texts import printable
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ class TextFile:
             self._write()
         except OSError as error:
             if not self._has_failed:
-                _log.warning("%s; it is tried again", unwritable(self._path, error))
+                why, path = unwritable(self._path, error), self._path
+                _log.warning(
+                    "metrics are not written: %s; it is tried again",
+                    why,
+                    extra=about("metrics_not_written", path=path, error=why),
+                )
             self._has_failed = True
         else:
             self._has_failed = False

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.metrics.address import Address, InUse, bind
 from confcast.metrics.text_file import TextFile, unwritable
 from confcast.serve.serving import PlugIn, Serving
@@ -75,7 +76,7 @@ class Metrics(PlugIn):
                 )
                 self._binding.start()
         except (ConfcastError, RuntimeError) as error:  # no thread can be started
-            _log.error("metrics are not served: %s", error)
+            _log.error("metrics are not served: %s", error, extra=about("metrics_not_served", error=error))
 
     def ends(self, serving: Serving) -> None:
         """Stop serving, and remove the file."""
@@ -104,7 +105,11 @@ class Metrics(PlugIn):
                 self._listen(collector)
             except ConfcastError as error:
                 if not is_said:
-                    _log.warning("%s; it is tried again", error)
+                    _log.warning(
+                        "metrics are not served yet: %s; it is tried again",
+                        error,
+                        extra=about("metrics_not_bound", error=error),
+                    )
                 is_said = True
                 self._has_ended.wait(_AGAIN)
             else:

@@ -80,7 +80,7 @@ def test_a_folder_that_is_gone_is_logged_once_and_written_into_again(path: Path,
         eventually(lambda: collector.asked > before + 3, "further tries")
         path.parent.mkdir()
         eventually(path.exists, "the file")
-    assert [each.getMessage().partition(": ")[2] for each in caplog.records] == [
+    assert [each.getMessage().rpartition(": ")[2] for each in caplog.records] == [
         "No such file or directory; it is tried again"
     ]
     assert names(path) == []
