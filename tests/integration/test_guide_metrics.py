@@ -34,7 +34,7 @@ def served(
         place = f"127.0.0.1:{free.getsockname()[1]}"
     serve, asked = (line.replace("127.0.0.1:9150", place).split() for line in commands(PAGE))
     assert (serve[0], serve[-1], asked[:2]) == ("confcast", "&", ["curl", "-s"])
-    made = Served(forkserver, tmp_path, serve[1:-1], tmp_path / "serve.log", {})
+    made = Served(forkserver, tmp_path, serve[1:-1], tmp_path / "serve.log", {}, None)
     try:
         yield made.await_serving(), asked[2]
     finally:
