@@ -18,7 +18,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from confcast.log_fields import about
 from confcast.owner.store.sqlite_file import Ask, Database
@@ -27,6 +29,8 @@ from confcast.wire.messages import ReloadEvent
 from confcast.wire.webhooks import Webhook
 
 _log = logging.getLogger("confcast.owner")
+
+_Kept = TypeVar("_Kept")
 
 MOST, MOST_BYTES = 1000, 4 * 1024 * 1024
 """How much one webhook may owe."""
@@ -266,14 +270,22 @@ def _is_there(ask: Ask) -> bool:
 
 def _told(ask: Ask) -> Told:
     found = ask("SELECT version, held FROM webhook_told").fetchone()
-    return Told() if found is None else Told(*found)
+    return _whole(found, Told) or Told()
 
 
 def _row(ask: Ask, key: str) -> Row:
     columns = ", ".join(Row._fields)
     there = _is_there(ask)
     found = ask(f"SELECT {columns} FROM webhook WHERE key = ?", (key,)).fetchone() if there else None  # noqa: S608
-    return Row() if found is None else Row(*found)
+    return _whole(found, Row) or Row()
+
+
+def _whole(found: Any, kind: type[_Kept]) -> _Kept | None:
+    """What was found, if each value has the type that was written; damage must keep no event from being taken in."""
+    try:
+        return None if found is None else msgspec.convert(found, kind)
+    except msgspec.ValidationError:
+        return None
 
 
 def _put(ask: Ask, key: str, row: Row) -> None:

@@ -264,3 +264,31 @@ def test_what_can_t_be_written_is_an_error_of_the_journal(path: Path) -> None:
     ):
         with pytest.raises(JournalError):
             use()
+
+
+def test_what_is_damaged_counts_as_none_and_keeps_no_event_from_being_taken_in(path: Path) -> None:
+    deliveries = made()
+    with closing(Journal(path, deliveries=deliveries)) as journal:
+        journal.add_event(settled(1))
+        journal.fold()
+        deliveries.failed(ALL.key, 1, "answers with status 500", NOW, NOW)
+        ask = journal._database.ask
+        ask("UPDATE webhook SET due = 'x', failures = x'00', gone = 'never'")
+        ask("UPDATE webhook_told SET version = 'x'")
+        journal.add_event(settled(2))
+        journal.fold()
+        assert deliveries.row(ALL.key) == module.Row()
+        assert versions(take_all(deliveries)) == [2, 1]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_they_are_independent_of_the_history(path: Path, limit: int) -> None:
+    deliveries = made()
+    with closing(Journal(path, history_limit=limit, deliveries=deliveries)) as journal:
+        for number in (1, 2, 3):
+            journal.add_event(settled(number))
+        journal.fold()
+        journal.add_event(settled(4))
+        journal.clear_events()
+        assert journal.events() == []
+        assert versions(take_all(deliveries)) == [1, 2, 3, 4]
