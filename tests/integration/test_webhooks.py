@@ -267,10 +267,10 @@ def test_status_names_each_webhook_that_takes_nothing_or_has_lost_something(
     first, second, third = (line for line in out.splitlines() if line.startswith("webhook"))
     assert code == 0
     assert first.startswith(f"webhook  1, http://127.0.0.1:{gone.server_port}/***: answers with status 410, so it")
-    assert first.endswith("; the server's next start tries it again; 1 messages were dropped")
+    assert first.endswith("; the server's next start tries it again; dropped: 1")
     again = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d"
-    assert re.fullmatch(rf"webhook  2, .*: answers with status 503; 1 wait, tried again at {again}", second)
-    assert third.startswith("webhook  3, http://127.0.0.1:1/***: Connection refused; 2 wait")
+    assert re.fullmatch(rf"webhook  2, .*: answers with status 503; waiting: 1, tried again at {again}", second)
+    assert third.startswith("webhook  3, http://127.0.0.1:1/***: Connection refused; waiting: 2")
     told = json.loads(run("status", *at, "--json")[1])["webhooks"]
     assert [each["delivered"] for each in told] == [1, 1, 0]
 
@@ -298,7 +298,7 @@ def test_gone_ends_it_until_the_server_is_started_again(
     )
     manager.close()
     assert len(receiver.got) == 2
-    assert "it is sent nothing until the server is started again; 1 messages are dropped" in capfd.readouterr().err
+    assert "it is sent nothing until the server is started again; messages dropped: 1" in capfd.readouterr().err
     write(config, 5)
     start(receiver.url, state_dir=tmp_path / "state")
     assert receiver.await_got(3)[2].told["data"]["version"] == 5

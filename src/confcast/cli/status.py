@@ -280,14 +280,14 @@ def _webhooks(found: Iterable[dict[str, Any]]) -> list[str]:
     """The lines for webhooks that take nothing now, or have lost something; none where all is well."""
     lines = []
     for number, each in enumerate(found, 1):
-        lost = f"; {each['dropped']} messages were dropped" if each["dropped"] else ""
+        lost = f"; dropped: {each['dropped']}" if each["dropped"] else ""
         if each["gone"] is not None:
             state = f"{each['error']}, since {when(each['gone'])}; the server's next start tries it again"
         elif each["error"]:
             again = "" if each["next_try"] is None else f", tried again at {when(each['next_try'])}"
-            state = f"{each['error']}; {each['pending']} wait{again}"
+            state = f"{each['error']}; waiting: {each['pending']}{again}"
         else:
-            state = f"takes messages; {each['pending']} wait"
+            state = f"takes messages; waiting: {each['pending']}"
         lines += [f"webhook  {number}, {line(each['url'])}: {line(state)}{lost}"] if each["error"] or lost else []
     return lines
 

@@ -122,7 +122,7 @@ class Webhooks:
             _log.error("what webhooks are owed can't be looked through: %s", error, extra=extra)
         else:
             if lost:
-                text = "%d messages of webhooks that are not named any more are dropped"
+                text = "messages of webhooks that are not named any more are dropped: %d"
                 _log.warning(text, lost, extra=about("webhooks_forgotten", dropped=lost))
         for each in self._webhooks:
             if afresh and each.can_be_read:
@@ -150,7 +150,7 @@ class Webhooks:
         self._deliveries.changed = lambda: None
         with suppress(ConfcastError):
             if last and (lost := sum(map(self._deliveries.owed, self._names))):
-                text = "%d messages of webhooks were not taken, and end with the server (no state_dir)"
+                text = "messages of webhooks that were not taken end with the server, since it has no state_dir: %d"
                 _log.warning(text, lost, extra=about("webhooks_lost", dropped=lost))
         self._done_r.close()
         self._done_w.close()
@@ -223,12 +223,12 @@ class Webhooks:
             if row.failures:
                 pending = self._deliveries.owed(key)
                 extra = about("webhook_takes_again", webhook=name, pending=pending)
-                _log.info("the webhook %s takes messages again; %d wait", name, pending, extra=extra)
+                _log.info("the webhook %s takes messages again; waiting: %d", name, pending, extra=extra)
         elif verdict.gone:
             dropped = self._deliveries.end(key, verdict.failure, now)
             self._dropped.pop(key, None)
             extra = about("webhook_gone", webhook=name, error=verdict.failure, dropped=dropped)
-            text = "the webhook %s %s: it is sent nothing until the server is started again; %d messages are dropped"
+            text = "the webhook %s %s: it is sent nothing until the server is started again; messages dropped: %d"
             _log.warning(text, name, verdict.failure, dropped, extra=extra)
         else:
             rest = rest_after(row.failures, verdict.pause, now, random.random())  # noqa: S311 (no secret)

@@ -164,7 +164,7 @@ def test_one_that_is_back_gets_all_and_that_is_logged(days: Days, log: pytest.Lo
     days.answer = lambda webhook, version: Verdict()
     days.passes(HOUR)
     assert days.deliveries.owed(HOOK.key) == 0
-    assert log.messages[1:] == ["the webhook 1, https://ops.example/*** takes messages again; 4 wait"]
+    assert log.messages[1:] == ["the webhook 1, https://ops.example/*** takes messages again; waiting: 4"]
     assert {version for _, version in days.tries[-5:]} == {1, 2, 3, 4, 5}
 
 
@@ -274,7 +274,9 @@ def test_the_end_is_logged_with_what_is_lost(days: Days, log: pytest.LogCaptureF
     days.turn()
     log.clear()
     days.webhooks.close(last=True)
-    assert log.messages == ["3 messages of webhooks were not taken, and end with the server (no state_dir)"]
+    assert log.messages == [
+        "messages of webhooks that were not taken end with the server, since it has no state_dir: 3"
+    ]
     days.deliveries.use(days.journal._database)
 
 
@@ -288,7 +290,7 @@ def test_at_a_start_what_is_named_no_more_and_what_has_no_tls_is_logged(
     log.clear()
     Days(tmp_path / "journal", Webhook("http://ops.example/hook", SecretStr(SECRET))).close()
     assert log.messages == [
-        "3 messages of webhooks that are not named any more are dropped",
+        "messages of webhooks that are not named any more are dropped: 3",
         "the webhook 1, http://ops.example/*** has no TLS: whoever is on the way reads it",
     ]
 
