@@ -173,6 +173,8 @@ def polling() -> None:
     Http("https://config.example/app", format="xml")  # type: ignore[arg-type]
     Http("https://config.example/app", headers={"X-Team": 5})  # type: ignore[dict-item]
     Command(["bin/settings"], shell=True)  # type: ignore[call-arg]
+    Webhook("https://ops.example/hook", "whsec_")  # type: ignore[arg-type]
+    Webhook("https://ops.example/hook", Path("hook"), on=["seteld"])  # type: ignore[list-item]
 
 
 class Flags(msgspec.Struct, frozen=True):

@@ -10,9 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from confcast import ReloadEvent, ReloadResult, Webhook
 from confcast.config.codec import digest
 from confcast.owner.store.allowed_uids import AllowedUids
+from confcast.owner.store.deliveries import Deliveries
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.recovery import Recovered, recover
 from confcast.owner.store.runtime_dir import RuntimeDir
@@ -21,6 +24,7 @@ from confcast.wire import processes
 from confcast.wire.files import goodbye_files, snapshot_file
 from confcast.wire.master_channel import StartupConfig
 from confcast.wire.options import Options
+from tests.support.receiver import SECRET
 
 SCHEMA = b"s" * 16
 ME = (os.getpid(), processes.started(os.getpid()))
@@ -220,3 +224,36 @@ class TestASnapshotFileThatCanNotBeWritten:
             runtime_dir.save(SCHEMA, 2, digest(b"B"), b"B")
         monkeypatch.undo()
         assert snapshot_file.load(home) is None
+
+
+def test_what_webhooks_are_owed_for_is_not_lost_where_the_journal_moves_at_a_start(tmp_path: Path) -> None:
+    """Its owner was killed before SQLite had the event: the next one takes it in while it moves the journal."""
+    home, state = tmp_path / "home", tmp_path / "state"
+    lock = RuntimeLock(LockHolder(*ME, *ME, "app"))
+    runtime_dir = RuntimeDir(home, state, lock)
+    hook = Webhook("https://ops.example/", SecretStr(SECRET))
+    deliveries = Deliveries((hook,), "app", "web-3")
+    with closing(runtime_dir.listen()):
+        small = home / runtime_dir.journal.name
+        left = Journal(small, deliveries=deliveries)
+        left.add_event(ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=1))
+        killed = {path: path.read_bytes() for path in home.glob(f"{small.name}*")}
+        left.close()
+        for path, content in killed.items():
+            path.write_bytes(content)
+        startup = StartupConfig(
+            options=Options(webhooks=(hook,)),
+            loader=b"",
+            folder=str(home),
+            state_folder=str(state),
+            durable=False,
+            master_pid=ME[0],
+            master_started=ME[1],
+            sys_path=[],
+            working_directory=str(home),
+            restarts=1,
+        )
+        recover(runtime_dir, startup, lambda path=runtime_dir.journal: Journal(path, deliveries=deliveries), SCHEMA, {})
+        with closing(Journal(runtime_dir.journal, deliveries=deliveries)):
+            assert deliveries.owed(hook.key) == 1
+    lock.release()
