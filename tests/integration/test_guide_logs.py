@@ -35,10 +35,32 @@ with settings.override(Settings()):
 """
 
 
+ASK = """\
+import io
+from settings import Settings, settings
+from wsgi import app
+
+def ask(path):
+    begun = []
+    body = app({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda *given: begun.append(given))
+    status, headers = begun[0]
+    return status, dict(headers)["X-Config-Version"], b"".join(body).decode()
+
+with settings.override(Settings()) as fake:
+    fake.push(Settings(greeting="moin"))
+    print(*ask("/"), *ask("/readyz"), sep="\\n")
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("logs")
-    for name, text in {**files(PAGE), "libraries.py": LIBRARIES, "app.toml": "greeting = 'hello'"}.items():
+    for name, text in {
+        **files(PAGE),
+        "libraries.py": LIBRARIES,
+        "ask.py": ASK,
+        "app.toml": "greeting = 'hello'",
+    }.items():
         (made / name).write_text(text, encoding="utf-8")
     return made
 
@@ -53,7 +75,7 @@ def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_owner_s_line_is_the_one_that_the_page_shows(folder: Path) -> None:
-    (shown,) = (each.text for each in snippets(PAGE) if each.text.startswith("{"))
+    (shown,) = (each.text for each in snippets(PAGE) if each.text.startswith('{"timestamp"'))
     lines = [json.loads(line) for line in run("serve.py", folder).stderr.splitlines()]
     (line,) = (line for line in lines if line["config_origin"] == "call")
     names = list(json.loads(shown.replace(", …}", "}")))
@@ -74,3 +96,8 @@ def test_its_libraries_write_fields_and_the_version(folder: Path) -> None:
     assert "sold" in sold
     assert json.loads(by_structlog) == {"level": "info", "config_version": 1, "event": "sold"}
     assert last == "INFO 1 by dictConfig"
+
+
+def test_its_application_says_its_version_and_whether_it_is_ready(folder: Path) -> None:
+    (shown,) = (each.text for each in snippets(PAGE) if each.text.startswith('{"ready"'))
+    assert run("ask.py", folder).stdout.splitlines() == ["200 OK", "2", "moin", "200 OK", "2", shown.strip()]
