@@ -36,6 +36,7 @@ from confcast.admin.problems import ProblemError, unavailable
 from confcast.admin.table import CHANGES, READS, Change, Read
 from confcast.admin.tokens import Token, Tokens
 from confcast.errors import ConfcastError, ConfigError, OwnerUnavailable
+from confcast.log_fields import about
 
 _log = logging.getLogger("confcast.admin")
 
@@ -121,7 +122,13 @@ class Admin:
         done = await self._asked(
             owner.address, lambda: Outcome(owner.client(f"admin token {token.name}"), route.do, body, expect)
         )
-        _log.info("%s: %s: %s", token.name, route.command, done.event.result)
+        _log.info(
+            "%s: %s: %s",
+            token.name,
+            route.command,
+            done.event.result,
+            extra=about("admin_call", token=token.name, command=route.command, result=done.event.result),
+        )
         response: Response = done.response()
         return response
 

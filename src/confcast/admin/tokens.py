@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from confcast.errors import ConfcastError
+from confcast.log_fields import about
 from confcast.texts import printable
 
 MOST = 256
@@ -75,10 +76,17 @@ class Tokens:
                 return
             self._known, self._stamp = _read(self._path)
             self._refused = ""
-            _log.info("%s: read anew: %d tokens", printable(str(self._path)), len(self._known))
+            _log.info(
+                "%s: read anew: %d tokens",
+                printable(str(self._path)),
+                len(self._known),
+                extra=about("tokens_renewed", path=self._path),
+            )
         except (BadTokens, OSError) as error:
             if str(error) != self._refused:
-                _log.error("%s; the tokens of before are in force on", error)
+                _log.error(
+                    "%s; the tokens of before are in force on", error, extra=about("tokens_not_renewed", error=error)
+                )
             self._refused = str(error)
 
     def whose(self, authorization: bytes) -> Token | None:
