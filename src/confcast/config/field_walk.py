@@ -32,7 +32,9 @@ def walk(schema: Any, data: Any, path: KeyPath) -> tuple[SchemaField, list[Any]]
 def _step(annotation: Any, rest: KeyPath, table: Any) -> tuple[SchemaField, int] | None:
     """The field of a class that the rest of a path begins with, and how many parts of the path lead to it."""
     classes = [kind for kind in members(annotation, written=True) if keys_of(kind) is not None]
-    for cls in sorted(classes, key=lambda each: _fit(each, table), reverse=True):
+    if len(classes) > 1:
+        classes.sort(key=lambda each: _fit(each, table), reverse=True)
+    for cls in classes:
         keys = keys_of(cls)
         assert keys is not None
         for name, sought in keys.sought.items():

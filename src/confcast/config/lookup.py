@@ -75,6 +75,7 @@ class Lookup:
     def __init__(self, schema: Any, data: Any) -> None:
         self._schema, self._data = schema, data
         self._forms: dict[Any, _Forms] = {}
+        self._sought: dict[Any, dict[str, list[Sought]]] = {}
         self._texts_only: dict[int, bool] = {}
 
     def find(self, key: str) -> KeyPath:
@@ -114,7 +115,7 @@ class Lookup:
     def _next(self, before: _Found, key: str) -> Iterator[_Found]:
         """Every value that one more part of the key may lead to."""
         start = before.end + (bool(before.path) and key.startswith(".", before.end))
-        sought = list(_sought(before, key, start))
+        sought = list(_sought(before, self._fields_sought(before.types), key, start))
         yield from (each for each in sought if each.data is not _ABSENT)  # the library takes it first
         for part, end in self._parts(before, key, start):
             if key[end : end + 1] in ("", ".", "["):
@@ -134,6 +135,12 @@ class Lookup:
         if self._has_texts_only(table):
             yield from _as_they_are(table, key, start)
         yield from self._in_other_forms(table, inside.types, key, start)
+
+    def _fields_sought(self, types: tuple[Any, ...]) -> dict[str, list[Sought]]:
+        cached = hashable(types)
+        if cached not in self._sought:
+            self._sought[cached] = _fields_sought(types)
+        return self._sought[cached]
 
     def _in_other_forms(
         self, table: dict[Any, Any], types: tuple[Any, ...], key: str, start: int
@@ -162,9 +169,10 @@ class Lookup:
         return self._forms[cached]
 
 
-def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
+def _sought(before: _Found, fields: dict[str, list[Sought]], key: str, start: int) -> Iterator[_Found]:
     """Yield each field that begins at an offset of a key, and that its library finds by other paths or shared keys."""
-    fields = _fields_sought(before.types)
+    if not fields:
+        return
     longest = max(map(len, fields), default=-1)
     ends = itertools.takewhile(lambda end: end - start <= longest, _ends(key, start))
     for name, end in [*_quoted(key, start), *((key[start:end], end) for end in ends)]:

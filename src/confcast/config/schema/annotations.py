@@ -173,6 +173,9 @@ def keys_of(annotation: Any) -> Keys | None:
 
 def _unwrapped(annotation: Any, *, written: bool = False) -> Any:
     """The type inside the outermost wrapping; the type itself if nothing is around it."""
+    if isinstance(annotation, type):  # most are: nothing but a root model is a class, and wraps another one
+        root = getattr(annotation, "__pydantic_root_model__", False)
+        return annotation.__pydantic_fields__["root"].annotation if root else annotation  # type: ignore[attr-defined]
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated and _has_mark(annotation.__metadata__, _JSON if written else _EARLY):
         return Any
@@ -184,8 +187,6 @@ def _unwrapped(annotation: Any, *, written: bool = False) -> Any:
         return value_of(annotation)
     if isinstance(annotation, typing.TypeVar):
         return range_of(annotation)
-    if getattr(annotation, "__pydantic_root_model__", False):
-        return annotation.__pydantic_fields__["root"].annotation
     return annotation
 
 
