@@ -72,6 +72,7 @@ RUN = {
         ("settings.py", "sources.py", "show.py", "test_shop.py"), "test_guide_coming_from.py"
     ),
     "guards.md": dict.fromkeys(("settings.py", "sources.py", "test_guards.py"), "test_guide_guards.py"),
+    "metrics.md": {"web.py": "test_guide_metrics.py"},
     "webhooks.md": dict.fromkeys(("server.py", "receiver.py"), "test_guide_webhooks.py"),
     "secrets.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_secrets.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
@@ -146,7 +147,8 @@ def test_every_snippet_is_run_or_says_why_not(page: Path) -> None:
     name = "confcast/README.md" if page.parent == GUIDE.parent else page.name
     assert sorted(files(page)) == sorted(RUN.get(name, {}))
     assert len([each for each in snippets(page) if each.not_run]) == NOT_RUN.get(name, 0)
-    assert {each.language for each in snippets(page)} <= {"", "python", "toml", "ini", "jsonc", "dotenv", "sh"}
+    known = {"", "python", "toml", "ini", "jsonc", "yaml", "dotenv", "sh"}
+    assert {each.language for each in snippets(page)} <= known
 
 
 def test_what_is_said_to_run_a_snippet_exists() -> None:
@@ -170,6 +172,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "secret_files.md",
         "many_hosts.md",
         "webhooks.md",
+        "metrics.md",
         "one_host.md",
         "serve.md",
     )
