@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.programs import ROOT
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.admin import AdminServer as AdminServer
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,61 +27,6 @@ def chromium() -> str | None:
     except ImportError:
         return None
     return next(filter(None, map(shutil.which, NAMES)), None)
-
-
-class AdminServer:
-    """`confcast admin` as a process; after `kill`, `start` has it listen where it did before.
-
-    Args:
-        folder: For its tokens and what it says.
-        *arguments: Of the command, beside where it listens and its tokens.
-    """
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self._tokens, self._log = folder / "tokens", folder / "admin.log"
-        self._arguments = arguments
-        self._port = 0
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> AdminServer:
-        """Start it, unless it runs, and return when it listens."""
-        if self._process is not None:
-            return self
-        bind = ["--bind", f"127.0.0.1:{self._port}", "--token-file", str(self._tokens)]
-        with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "confcast", "admin", *bind, *self._arguments]
-            self._process = subprocess.Popen(command, stderr=log, stdout=log, cwd=ROOT)
-        self._port = int(eventually(self._listens, "the admin server listens"))
-        return self
-
-    def _listens(self) -> str:
-        assert self._process is not None
-        text = self._log.read_text()
-        assert self._process.poll() is None, text
-        _, found, rest = text.partition("listening on http://127.0.0.1:")
-        return rest.split("\n")[0].strip("/") if found and "\n" in rest else ""
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._port}"
-
-    def token(self, role: str) -> str:
-        """Its `read` or its `write` token."""
-        lines = [line.split() for line in self._tokens.read_text().splitlines() if not line.startswith("#")]
-        return next(words[2] for words in lines if words[1] == role)
-
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """End it; returns when it is gone."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        self._process.wait(DEADLINE)
-        self._process = None
-
-    def close(self) -> None:
-        """End it, if it runs."""
-        if self._process is not None:
-            self.kill(signal.SIGTERM)
 
 
 class Pages:

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from confcast.wire.messages import (
     Check,
     ClearHistory,
+    ConfigRequest,
     Confirm,
     DiffRequest,
     ExplainRequest,
     HistoryRequest,
+    MetricsRequest,
+    NewsRequest,
     Reload,
     Request,
     Resume,
@@ -41,6 +44,9 @@ _VERBS: dict[type, str] = {
     VersionsRequest: "versions",
     ShowRequest: "show",
     SchemaRequest: "schema",
+    ConfigRequest: "configuration",
+    NewsRequest: "news",
+    MetricsRequest: "measured",
 }
 
 
