@@ -16,7 +16,6 @@ LONGEST_TEXT = 90
 # What a text that is all values is about.
 MEANT = {
     "address_lost": "the lasting address can't be put back",
-    "admin_call": "what a token has had done, and what came of it",
     "backlog_low": "the kernel's limit of connections that wait is below the number of hosts",
     "certificate_renewed": "new connections get the renewed TLS certificate",
     "confirm_awaited": "until when the version must be confirmed",

@@ -122,13 +122,8 @@ class Admin:
         done = await self._asked(
             owner.address, lambda: Outcome(owner.client(f"admin token {token.name}"), route.do, body, expect)
         )
-        _log.info(
-            "%s: %s: %s",
-            token.name,
-            route.command,
-            done.event.result,
-            extra=about("admin_call", token=token.name, command=route.command, result=done.event.result),
-        )
+        told = about("admin_change", token=token.name, command=route.command, result=done.event.result)
+        _log.info("asked by token %s: %s: %s", token.name, route.command, done.event.result, extra=told)
         response: Response = done.response()
         return response
 

@@ -52,7 +52,7 @@ class Doors:
         if seconds := self._failures.failed(address):
             text = f"too many wrong tokens from this address: wait {seconds} s"
             return ProblemError(429, "too_many_failures", text, {"Retry-After": str(seconds)})
-        _log.warning("a wrong token from %s", address, extra=about("wrong_token", host=address))
+        _log.warning("a wrong token from %s", address, extra=about("admin_token_wrong", address=address))
         return ProblemError(401, "wrong_token", "this token is not in the file of tokens", _CHALLENGE)
 
 

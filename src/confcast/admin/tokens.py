@@ -76,17 +76,12 @@ class Tokens:
                 return
             self._known, self._stamp = _read(self._path)
             self._refused = ""
-            _log.info(
-                "%s: read anew: %d tokens",
-                printable(str(self._path)),
-                len(self._known),
-                extra=about("tokens_renewed", path=self._path),
-            )
+            told = about("admin_tokens_read", path=self._path, tokens=len(self._known))
+            _log.info("%s: read anew: %d tokens", printable(str(self._path)), len(self._known), extra=told)
         except (BadTokens, OSError) as error:
             if str(error) != self._refused:
-                _log.error(
-                    "%s; the tokens of before are in force on", error, extra=about("tokens_not_renewed", error=error)
-                )
+                told = about("admin_tokens_refused", path=self._path, error=error)
+                _log.error("%s; the tokens of before are in force on", error, extra=told)
             self._refused = str(error)
 
     def whose(self, authorization: bytes) -> Token | None:
