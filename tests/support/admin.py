@@ -159,7 +159,8 @@ class Api:
         """The event stream, for the time of the block; `last`: the id of the last event that is known."""
         with socket.create_connection(("127.0.0.1", self._port), DEADLINE) as connection:
             connection.sendall(self.wish("/v1/events", last))
-            yield Events(connection)
+            with contextlib.closing(Events(connection)) as events:
+                yield events
 
     def wish(self, path: str, last: str = "") -> bytes:
         """A GET as it is sent."""
@@ -184,6 +185,10 @@ class Events:
         self.status = int(self._file.readline().split()[1])
         while self._file.readline().strip():
             pass
+
+    def close(self) -> None:
+        """Read no more."""
+        self._file.close()
 
     def next(self, *kinds: str) -> Event:
         """The next event of one of these kinds; others are passed over. Raises EOFError at the stream's end."""

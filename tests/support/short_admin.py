@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from confcast.admin import server
+from confcast.admin import owners, server
 from confcast.admin.limits import Limits
 from confcast.cli import main
 from confcast.worker.client import verbs
@@ -17,7 +17,7 @@ from confcast.worker.client import verbs
 def run() -> int:
     """LIMITS is a JSON object; its `owner` are the seconds that an owner's answer may take."""
     wanted: dict[str, Any] = json.loads(sys.argv[1])
-    verbs._ANSWER_TIMEOUT = wanted.pop("owner", verbs._ANSWER_TIMEOUT)
+    verbs._ANSWER_TIMEOUT = owners._ANSWERS_WITHIN = wanted.pop("owner", verbs._ANSWER_TIMEOUT)
     limits, serve = Limits(**wanted), server.serve
 
     async def shortly(options: server.Options, *others: Any) -> None:

@@ -60,6 +60,11 @@ class Admin:
         self._doors = Doors(tokens, limits)
         self.streams = EventStreams(owners, calls, tokens, limits)
 
+    def close(self) -> None:
+        """End all streams, and tell all who wait: the process ends."""
+        self.streams.close()
+        self._calls.close()
+
     def application(self, origins: list[str]) -> ASGIApp:
         """The ASGI application; `origins`: those that are this server."""
         handlers = {ProblemError: _problem, HTTPException: _of_starlette, Exception: _fault}

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from confcast.admin.problems import unavailable
 
@@ -32,6 +32,7 @@ class Calls:
     def __init__(self, most: int) -> None:
         self._most = most
         self._running: Counter[str] = Counter()
+        self._waiting: set[asyncio.Future[Any]] = set()
 
     async def do(self, whom: str, function: Callable[[], T]) -> T:
         """What the function returns or raises. A caller that is cancelled does not stop it.
@@ -48,6 +49,8 @@ class Calls:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         self._running[whom] += 1
+        self._waiting.add(done)
+        done.add_done_callback(self._waiting.discard)
 
         def run() -> None:
             try:
@@ -59,6 +62,12 @@ class Calls:
 
         threading.Thread(target=run, name="confcast-admin-call", daemon=True).start()
         return await done
+
+    def close(self) -> None:
+        """Tell all who wait that the process ends."""
+        for done in list(self._waiting):
+            if not done.done():
+                done.set_exception(unavailable("the admin server ends: what was asked for may still happen"))
 
     def _over(
         self, whom: str, done: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None

@@ -114,6 +114,8 @@ class Outcome:
         self.since: list[ReloadEvent] = []
         self.number: int | None = None
         self.event = do(owner, body, expect)
+        if self.event.result is ReloadResult.OWNER_UNAVAILABLE:
+            return
         try:
             self.number = newest_number(owner.get_stats())
             if self.event.result is ReloadResult.CONFLICT and expect is not None:

@@ -8,6 +8,7 @@ loses its streams when something is to be sent next, a heartbeat at the latest.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 
 from starlette.requests import Request
@@ -22,6 +23,9 @@ from confcast.admin.owners import Owners
 from confcast.admin.problems import ProblemError
 from confcast.admin.streams import Stream
 from confcast.admin.tokens import Token, Tokens
+
+_BUFFERED = 32 * 1024
+"""Bytes of a stream that wait for its client to take them."""
 
 
 class EventStreams:
@@ -83,6 +87,7 @@ class _Events(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        _bound(scope[TRANSPORT])
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
         sending = asyncio.create_task(
@@ -97,6 +102,12 @@ class _Events(Response):
             await asyncio.wait([sending, gone])
         if sending.done() and not sending.cancelled() and (error := sending.exception()) is not None:
             raise error
+
+
+def _bound(transport: asyncio.Transport) -> None:
+    """Keep little for a client that does not read, here and in the kernel."""
+    transport.set_write_buffer_limits(high=_BUFFERED)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFERED)
 
 
 async def _gone(receive: Receive) -> None:

@@ -33,6 +33,9 @@ from confcast.worker.client.owner_client import OwnerClient
 _FOR = 1.0
 """Seconds for which what was found is believed."""
 
+_ANSWERS_WITHIN = 5.0
+"""Seconds in which an owner that lives answers what needs no load."""
+
 _LOOKING = ""
 """The owner, in the bound of calls, that stands for looking for owners."""
 
@@ -78,7 +81,9 @@ class Owner(NamedTuple):
 
 
 class ActingClient(OwnerClient):
-    """A client that says in each call for whom it calls.
+    """A client that says in each call for whom it calls, and calls no owner that hangs.
+
+    An owner that is stopped would do what it is asked when it goes on, long after the caller was told that it hangs.
 
     Args:
         address: The path of the control socket.
@@ -89,6 +94,13 @@ class ActingClient(OwnerClient):
     def __init__(self, address: str, name: str, actor: str) -> None:
         super().__init__(address, name)
         self._actor = actor
+
+    def _answers_within(self) -> float:
+        if not self.answers(_ANSWERS_WITHIN):
+            self.check_address()
+            text = f"{self._whom()} did not answer within {_ANSWERS_WITHIN:g} s, so that nothing was asked of it"
+            raise OwnerUnavailable(text)
+        return super()._answers_within()
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         def acting(number: int) -> Request:

@@ -71,7 +71,7 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """End in order."""
         self.should_exit = True
-        self._admin.streams.close()
+        self._admin.close()
         self._ended.set()
 
     async def main_loop(self) -> None:

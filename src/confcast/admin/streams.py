@@ -59,7 +59,10 @@ class Stream:
         self._news.set()
 
     async def next(self, seconds: float) -> bytes:
-        """What is to be sent next, a heartbeat if nothing has come for so long; empty at the end."""
+        """One frame that is to be sent next, a heartbeat if nothing has come for so long; empty at the end.
+
+        It is the one that all streams have: a client that is slow holds no copy of it.
+        """
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -67,9 +70,16 @@ class Stream:
             return HEARTBEAT
         if self.ended:
             return b""
-        self._news.clear()
-        found = [GAP] if self._gap else []
-        found += [*self._events, self._status]
-        self._events.clear()
-        self._status, self._gap = b"", False
-        return b"".join(found)
+        found = self._taken()
+        if not (self._gap or self._events or self._status):
+            self._news.clear()
+        return found
+
+    def _taken(self) -> bytes:
+        if self._gap:
+            self._gap = False
+            return GAP
+        if self._events:
+            return self._events.popleft()
+        found, self._status = self._status, b""
+        return found
