@@ -144,7 +144,7 @@ def test_a_page_has_no_link_that_the_package_index_could_not_follow(page: Path):
     """
     text = page.read_text(encoding="utf-8")
     if page.parent == GUIDE:
-        text = re.sub(r"!\[[^]]+\]\(\w+/\w+\.svg\)", "", text)
+        text = re.sub(r"!\[[^]]+\]\(\w+/\w+\.(svg|png)\)", "", text)
     assert re.findall(r"\]\((?!https://)[^)]*\)", text) == []
 
 
@@ -154,7 +154,7 @@ def test_a_page_shows_the_pictures_that_there_are():
         for page in GUIDE.glob("*.md")
         for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
     }
-    assert shown == {path.relative_to(GUIDE) for path in GUIDE.rglob("*.svg")}
+    assert shown == {path.relative_to(GUIDE) for kind in ("svg", "png") for path in GUIDE.rglob(f"*.{kind}")}
 
 
 def test_the_tables_and_pictures_of_the_page_on_speed_are_of_the_same_run():

@@ -18,7 +18,7 @@ README = ROOT / "README.md"
 GUIDE = ROOT / "src" / "confcast" / "guide"
 PAGES = (README, *sorted(GUIDE.glob("*.md")), ROOT / "src" / "confcast" / "README.md")
 _FENCED = re.compile(
-    r"(?:^<!-- not run: (?P<why>\S.*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^<!-- not run: (?P<why>\S[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _FILE = re.compile(r"(?:#|//) (?P<name>\S+)\n(?P<text>.*)", re.DOTALL)
 

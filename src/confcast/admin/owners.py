@@ -15,7 +15,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,7 +24,7 @@ from confcast.admin.problems import ProblemError, unavailable
 from confcast.errors import OwnerUnavailable
 from confcast.wire import processes
 from confcast.wire.address import address_variable
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address, owner_dirs
 from confcast.wire.messages import Answer, Operation, Reload, Request
 from confcast.worker.client import known_owners, which_owner
 from confcast.worker.client.owner_client import OwnerClient
@@ -127,9 +126,12 @@ class Owners:
 
     def described(self, found: list[Owner]) -> list[dict[str, Any]]:
         """What is known of each of these, for a program; it blocks, for some seconds at the most."""
-        dirs = [owner_dirs.parse(Path(each.address).parent) for each in found]
-        known = {each["address"]: each for each in known_owners.described([each for each in dirs if each])}
-        return [_described(each, known.get(each.address)) for each in found]
+        dirs = [lasting_address.owner_at(each.address) for each in found]
+        known = {each["address"]: each for each in known_owners.described([each for each in dirs if each is not None])}
+        return [
+            _described(each, None if there is None else known.get(there.address))
+            for each, there in zip(found, dirs, strict=True)
+        ]
 
     async def all(self) -> list[Owner]:
         """The owners there are; empty if there are none."""
@@ -171,7 +173,7 @@ class Owners:
                 found = owner_dirs.in_named_places(found)
             return _with_ids([(each.label, each.address, each.master) for each in found])
         place = which_owner.find(*self._which[:1], address=self._which.address, pid=self._which.pid, warns=False)
-        there = owner_dirs.parse(Path(place.address).parent)
+        there = lasting_address.owner_at(place.address)
         return _with_ids([(place.name, place.address, 0 if there is None else there.master)])
 
 

@@ -123,6 +123,7 @@ def test_a_stop_waits_for_what_is_graceful_and_a_refused_start_is_not_repeated()
 
 
 UNITS = ["app.service", "gateway.service", "confcast.service", "confcast-notify-reload.service", "confcast@.service"]
+CLIENTS = ["admin.service"]
 
 
 def unit_here(name: str, folder: Path) -> Path:
@@ -141,7 +142,7 @@ def unit_here(name: str, folder: Path) -> Path:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-@pytest.mark.parametrize("name", [*UNITS, "confcast.socket", "worker.conf"])
+@pytest.mark.parametrize("name", [*UNITS, *CLIENTS, "confcast.socket", "worker.conf"])
 def test_systemd_has_nothing_to_object_to(name: str, tmp_path: Path):
     unit = unit_here(name, tmp_path)
     if name == "confcast.socket":
@@ -172,6 +173,13 @@ def test_one_address_stands_in_all_of_them():
     assert manifests.unit("confcast@.service")["Service"]["ExecStart"] == [
         serving.replace(" serve ", " serve --take-over ")
     ]
+
+
+def test_the_page_is_of_the_owner_s_user_and_asks_the_same_address():
+    page, owner = (manifests.unit(name)["Service"] for name in (*CLIENTS, "confcast.service"))
+    assert " --address /run/app/config.sock " in page["ExecStart"][0]
+    assert (page["User"], page["Group"]) == (owner["User"], owner["Group"])
+    assert " --bind 127.0.0.1:" in page["ExecStart"][0]
 
 
 def test_a_service_that_is_asked_by_a_signal_differs_in_that_alone():

@@ -8,6 +8,8 @@ kubelet has mounted by then: soon after an edit it may say "unchanged". (`deploy
 `app.service`: `systemctl reload app` waits for the outcome and fails if the configuration is refused, or is not applied
 in every worker; `journalctl -u app` has the reason, by file, line and column. The service goes on in any case.
 
+`admin.service`: the admin API and its page, for the owner of `confcast.service` (`guide/admin.md`).
+
 `gateway.service`: a gateway for many hosts (`guide/many_hosts.md`), with a certificate, and tokens of its hosts.
 
 The first two start `gunicorn_conf.py`. Copy the three files, and put your application and loader in place of the
