@@ -43,14 +43,9 @@ class Pages:
 
     def open(self, view: str = "overview", *, role: str = "write", **how: Any) -> Page:
         """A page of somebody who has signed in; `how`: as a browser's context takes it."""
-        from playwright.sync_api import expect
-
         page = self.fresh(**how)
         page.goto(f"{self._server.url}/#{view}")
-        page.get_by_label("Token", exact=True).fill(self._server.token(role))
-        page.get_by_role("button", name="Sign in").click()
-        page.locator("p.live.live").wait_for(state="attached")
-        expect(page).to_have_title(re.compile("·"))  # the owner has answered
+        sign_in(page, self._server.token(role))
         return page
 
     def fresh(self, **how: Any) -> Page:
@@ -91,7 +86,17 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+def sign_in(page: Page, token: str) -> None:
+    """Give the token, and wait until the page is live and the owner has answered."""
+    from playwright.sync_api import expect
+
+    page.get_by_label("Token", exact=True).fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("p.live.live").wait_for(state="attached")
+    expect(page).to_have_title(re.compile("·"))
+
+
 def visit(page: Page, view: str) -> None:
     """Go to another view, by its link."""
     page.get_by_role("navigation", name="Views").get_by_role("link", name=view, exact=False).click()
-    page.locator("#heading").wait_for(state="attached")
+    page.locator(f"main.view-{view.lower()} #heading").wait_for(state="attached")

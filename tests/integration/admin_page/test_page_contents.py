@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from confcast.testing import Application
 from tests.support import bookshop
 from tests.support.admin_page import VIEWS, Pages, visit
+from tests.support.waiting import DEADLINE
 
 KEYS = 5000
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -15,7 +16,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 def test_of_five_thousand_keys_only_those_in_sight_are_in_the_page(pages: Pages, shop: Application):
     shop.change("app.toml", bookshop.with_stock(KEYS))
     page = pages.open("values")
-    expect(page.locator(".heading [role=status]")).to_contain_text("5,0")
+    expect(page.locator(".heading [role=status]")).to_contain_text("5,0", timeout=1000 * DEADLINE)
     rows = page.locator(".grid-body .grid-row")
     assert 0 < rows.count() < 80
     page.get_by_role("grid").press("End")

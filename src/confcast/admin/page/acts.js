@@ -62,7 +62,7 @@ export class Acts {
     }
     this.busy = "";
     this.outcome = outcome;
-    if (path !== "check") for (const what of ["status", "versions", "events"]) model.load(what);
+    if (path !== "check") model.afterChange();
     this.app.redraw();
     this.app.focusOutcome();
     return outcome;

@@ -35,6 +35,10 @@ export class App {
   async start() {
     applyTheme();
     addEventListener("hashchange", () => this.#moved());
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault(); // else the address would name a view that there is none of
+      document.getElementById("main")?.focus();
+    });
     addEventListener("online", () => this.model.stream?.hurry());
     document.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("visibilitychange", () => this.redraw());
@@ -106,15 +110,12 @@ export class App {
     /** @type {HTMLElement} */ (document.getElementById("announcer")).textContent = text;
   }
 
+  /** The view takes what the address says before it is drawn: nothing that is typed there is changed afterwards. */
   #moved() {
+    this.views[this.view].opened?.(place().query);
+    this.target ||= "heading";
+    scrollTo(0, 0);
     this.redraw();
-    requestAnimationFrame(() => {
-      const { query } = place();
-      this.views[this.view].opened?.(query);
-      scrollTo(0, 0);
-      this.target ||= "heading";
-      this.redraw();
-    });
   }
 
   /** Once what is known by now is drawn. */

@@ -16,7 +16,7 @@ export function frame(app, view, name) {
   const { outcome } = app.acts;
   return h("div", { class: "frame", key: "frame" },
     h("header", { class: "rail" },
-      h("p", { class: "brand" }, h("a", { href: "#overview" }, "confcast")),
+      h("p", { class: "brand" }, h("a", { href: to("overview") }, "confcast")),
       owners(app),
       nav(app, name),
       foot(app)),
@@ -32,9 +32,12 @@ export function heading(text, more = null) {
 }
 
 function owners(app) {
-  const { owners: list, owner } = app.model.state;
+  const { owner } = app.model.state;
+  const list = [...app.model.state.owners];
+  if (list.length === 1 && list[0].id !== owner) return button(`Show ${list[0].name}`, { small: true, onclick: () => app.model.choose(list[0].id) });
   if (list.length < 2) return list.length ? h("p", { class: "owner", title: list[0].address }, list[0].name) : null;
   const named = (each) => (list.filter((other) => other.name === each.name).length > 1 ? `${each.name} · ${each.pid}` : each.name);
+  if (!list.some((each) => each.id === owner)) list.unshift({ id: owner, name: `${owner} (gone)`, pid: 0 });
   return h("div", { class: "owner" }, choice("Owner", "owner", list.map((each) => [each.id, named(each)]), owner, (id) => app.model.choose(id)));
 }
 
@@ -67,5 +70,6 @@ function foot(app) {
 function nobody(app) {
   return h("section", { class: "nobody" }, heading("No owner runs here"),
     h("p", null, "Start a server with confcast, or ", h("code", null, "confcast serve"), ", as the user of this admin server."),
+    h("p", { class: "wrong", role: "alert" }, app.model.state.signInProblem),
     button("Look again", { kind: "primary", onclick: () => app.model.look() }));
 }

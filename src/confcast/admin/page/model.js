@@ -8,6 +8,7 @@ import { Stream } from "./stream.js";
 
 const KEPT = 200; // reloads in the timeline
 const KEY = "confcast-token";
+const CONFIG_PAUSE = 500;
 
 const EMPTY = {
   status: null,
@@ -15,6 +16,7 @@ const EMPTY = {
   versions: null,
   config: null, // {version, values, left_out}
   configProblem: null,
+  configIsOld: false, // the sources, an override or the version have changed since
   fleet: null,
   live: { state: "connecting", since: 0, retryAt: 0 },
   gone: null, // since when the owner does not answer, in seconds since 1970
@@ -25,7 +27,7 @@ export class Model {
   constructor(changed) {
     this.changed = changed;
     this.state = { session: null, owners: [], owner: "", signInProblem: "", ...EMPTY };
-    this.listeners = new Set();
+    this.asked = new Map(); // what is being asked for; true: it is to be asked for once more
   }
 
   get mayWrite() {
@@ -74,9 +76,10 @@ export class Model {
     this.stream = new Stream(this.api, {
       event: (type, data) => this.#event(type, data),
       live: () => this.#live(),
+      missing: () => this.#missing(),
       lost: (retryAt) => this.#lost(retryAt),
     }).start();
-    await Promise.all([this.load("status"), this.load("events"), this.load("versions"), this.load("fleet")]);
+    await Promise.all([this.load("events"), this.load("versions"), this.load("fleet")]);
   }
 
   async #owners() {
@@ -100,9 +103,21 @@ export class Model {
    * @param {"status" | "events" | "versions" | "fleet" | "config"} what
    */
   async load(what) {
-    const owner = this.state.owner;
+    if (this.asked.has(what)) {
+      this.asked.set(what, true); // what is asked for by now may be older than what has happened
+      return;
+    }
+    this.asked.set(what, false);
+    await this.#load(what);
+    const again = this.asked.get(what);
+    this.asked.delete(what);
+    if (again && this.api) await this.load(what);
+  }
+
+  async #load(what) {
+    const { owner } = this.state;
     try {
-      const found = await this.#asked(what);
+      const found = await this.#answer(what);
       if (owner === this.state.owner) this.#set(found);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
@@ -111,12 +126,33 @@ export class Model {
     }
   }
 
-  async #asked(what) {
+  /** What a change by this page may have changed. The status comes by the stream, unless that is lost. */
+  afterChange() {
+    for (const what of this.state.live.state === "live" ? ["versions"] : ["status", "versions", "events"]) this.load(what);
+  }
+
+  async #answer(what) {
     if (what === "status") return { status: await this.api.get("status"), gone: null };
-    if (what === "events") return { events: (await this.api.get("history", { limit: KEPT })).events };
+    if (what === "events") return { events: together(await this.api.get("history", { limit: KEPT }), this.state.events) };
     if (what === "versions") return { versions: (await this.api.get("versions")).versions };
     if (what === "fleet") return { fleet: (await this.api.get("fleet")).fleet };
+    this.#set({ configIsOld: false });
     return { config: await this.api.get("config"), configProblem: null };
+  }
+
+  /**
+   * For a view that shows all keys: have them, and have them again when they are old. An owner needs a moment for it, so
+   * it is asked once at a time, and not for each of many changes.
+   */
+  async wantConfig() {
+    const { status, config, configProblem, configIsOld } = this.state;
+    if (this.asksConfig || !status || ((config || configProblem) && !configIsOld)) return;
+    this.asksConfig = true;
+    await this.load("config");
+    setTimeout(() => {
+      this.asksConfig = false;
+      this.changed(); // the view asks again if it is open, and they are old by now
+    }, CONFIG_PAUSE);
   }
 
   #event(type, data) {
@@ -133,21 +169,28 @@ export class Model {
     const settled = before && (before.provisional !== status.provisional || before.phase !== status.phase);
     if (moved || (settled && status.phase === "idle")) this.load("versions");
     if (type === "hello" && before) this.load("events"); // what came while the stream was lost
-    if (this.state.config && differs(before, status)) this.load("config");
+    if (differs(before, status)) this.#set({ configIsOld: true });
   }
 
   #reloaded(event) {
-    const events = this.state.events ?? [];
-    const same = (each) => each.timestamp === event.timestamp && each.version === event.version && each.result === event.result && each.origin === event.origin;
-    if (!events.some(same)) this.#set({ events: [event, ...events].sort((a, b) => b.timestamp - a.timestamp).slice(0, KEPT) });
-    for (const listener of this.listeners) listener(event);
+    this.#set({ events: together({ events: [event] }, this.state.events) });
   }
 
   #owner(state) {
     if (state === "gone") this.#set({ gone: this.state.gone ?? Date.now() / 1000 });
     else {
       this.#set({ gone: null });
-      for (const what of ["status", "events", "versions"]) this.load(what);
+      for (const what of ["events", "versions"]) this.load(what);
+    }
+  }
+
+  /** The owner has ended for good, as with a server that has another one now: no other is shown in its place unasked. */
+  async #missing() {
+    this.#set({ gone: this.state.gone ?? Date.now() / 1000 });
+    try {
+      this.#set({ owners: (await this.api.get("owners")).owners });
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
     }
   }
 
@@ -164,6 +207,13 @@ export class Model {
     Object.assign(this.state, more);
     this.changed();
   }
+}
+
+/** Both lists as one, the newest first: an answer may be older than what the stream has told meanwhile. */
+function together({ events }, known) {
+  const id = (each) => `${each.timestamp} ${each.version} ${each.result} ${each.origin}`;
+  const all = new Map([...(known ?? []), ...events].map((each) => [id(each), each]));
+  return [...all.values()].sort((a, b) => b.timestamp - a.timestamp).slice(0, KEPT);
 }
 
 /** Whether values or their origins may be others than before. */

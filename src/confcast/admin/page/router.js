@@ -6,10 +6,10 @@ export function place() {
   return { view: view || "overview", query: Object.fromEntries(new URLSearchParams(query)) };
 }
 
-/** An address within the page. */
+/** An address within the page. It begins with `./`, since a link that begins with `#` is taken for one that skips something. */
 export function to(view, query = {}) {
   const text = new URLSearchParams(query).toString();
-  return text ? `#${view}?${text}` : `#${view}`;
+  return text ? `./#${view}?${text}` : `./#${view}`;
 }
 
 /** Replace what stands after the `?`, without a step in the browser's history. */

@@ -39,7 +39,7 @@ export function parser(told) {
 export class Stream {
   /**
    * @param {import("./api.js").Api} api
-   * @param {{event: (type: string, data: any) => void, live: () => void, lost: (retryAt: number) => void}} listener
+   * @param {{event: (type: string, data: any) => void, live: () => void, missing: () => void, lost: (retryAt: number) => void}} listener
    */
   constructor(api, listener) {
     this.api = api;
@@ -90,6 +90,7 @@ export class Stream {
       const headers = this.api.headers({ Accept: "text/event-stream", ...more });
       const response = await fetch(this.api.url("events"), { headers, cache: "no-store", signal: this.abort.signal });
       if (response.status === 401) this.api.refused(null);
+      if (response.status === 404) this.listener.missing();
       if (!response.ok || !response.body) return response.status === 401;
       const parse = parser((event) => this.#told(event));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -7,6 +7,7 @@ import { changes, problems } from "./tables.js";
 import { bar, phasesInWords } from "./bars.js";
 import { ago, caller, callerTitle, origin, result, time } from "../format.js";
 
+const ALLOWS = /--allow ['"]?([\w:.,<>"-]+)/g;
 const SPEAKERS = /\s*\(?\bworker (\d+)(?: and (\d+) more)?(?:, earlier)?\)?$/;
 
 /**
@@ -101,9 +102,14 @@ function vote(worker, event, asked, refused, count) {
   return [icon("check"), "yes", ""];
 }
 
+/** The guards that refuse a change, by the names that allow them. */
+export function guardsOf(event) {
+  if (event?.result !== "guarded") return [];
+  return [...new Set(event.problems.flatMap((each) => [...each.message.matchAll(ALLOWS)].map((found) => found[1].replace(/['"`.,]+$/, ""))))];
+}
+
 function guarded(app, event) {
-  if (event?.result !== "guarded") return null;
-  const names = [...new Set(event.problems.flatMap((each) => [...`${each.message}`.matchAll(/--allow ['"]?([\w:.,<>"-]+)/g)].map((found) => found[1].replace(/['"`.,]+$/, ""))))];
+  const names = guardsOf(event);
   if (!names.length || event.dry_run) return null;
   return h("div", { class: "row" }, button(`Allow ${names.join(", ")}, and do it`, { kind: "danger", off: app.acts.off, onclick: () => app.acts.allowing(names) }));
 }

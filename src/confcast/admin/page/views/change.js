@@ -8,7 +8,7 @@
 import { h } from "../dom.js";
 import { heading } from "../frame.js";
 import { button, choice, field, panel, tabs } from "../parts/controls.js";
-import { outcomePanel } from "../parts/outcome.js";
+import { guardsOf, outcomePanel } from "../parts/outcome.js";
 import { kindIcon } from "../parts/icons.js";
 import { seconds, whole } from "../format.js";
 import { place } from "../router.js";
@@ -43,11 +43,7 @@ class Change {
   }
 
   drawn() {
-    const { config, configProblem, status } = this.app.model.state;
-    if (status && !config && !configProblem && !this.asked) {
-      this.asked = true;
-      this.app.model.load("config");
-    }
+    this.app.model.wantConfig();
   }
 
   again() {
@@ -74,14 +70,17 @@ class Change {
   async #try() {
     const tried = { body: this.body, seen: this.app.model.newest };
     const outcome = await this.app.acts.run("Try", "check", tried.body, { where: "change" });
-    this.tried = outcome.event && ["success", "partial", "on_trial", "guarded"].includes(outcome.event.result) ? tried : null;
+    const event = outcome.event ?? outcome.problem?.event;
+    const allow = guardsOf(event);
+    const may = allow.length || (event && ["success", "partial", "on_trial"].includes(event.result));
+    this.tried = may ? { ...tried, allow } : null;
     this.app.redraw();
   }
 
   async #apply() {
     const { reason, ttl, confirm } = this.how;
-    const { body, seen } = this.tried;
-    const more = { ...(reason ? { reason } : {}), ...(ttl ? { ttl: seconds(ttl) } : {}), ...(confirm ? { confirm_within: seconds(confirm) } : {}) };
+    const { body, seen, allow } = this.tried;
+    const more = { ...(allow.length ? { allow } : {}), ...(reason ? { reason } : {}), ...(ttl ? { ttl: seconds(ttl) } : {}), ...(confirm ? { confirm_within: seconds(confirm) } : {}) };
     const outcome = await this.app.acts.run("Apply", "set", { ...body, ...more }, { seen, where: "change" });
     if (outcome.event && outcome.problem === null) {
       this.rows = [{ id: 1, key: "", value: "" }];
@@ -148,6 +147,7 @@ class Change {
         h("p", { class: "prose" }, "No file of the host is written from here. Put the text there; if files are watched it is loaded at once, else by ", button("Load the sources", { small: true, off: this.app.acts.off, onclick: () => this.app.acts.reload() }), "."));
     }
     const { newest } = this.app.model;
+    const { allow } = this.tried;
     return h("form", { class: "next", key: "next", onsubmit: (event) => { event.preventDefault(); if (!this.app.acts.off) this.#apply(); } },
       h("h2", null, "Apply it"),
       newest !== this.tried.seen ? h("p", { class: "state-line warn", role: "status" }, kindIcon("warn"), `It was tried on version ${this.tried.seen}; meanwhile version ${newest} runs.`) : null,
@@ -155,7 +155,7 @@ class Change {
         field("Why", { id: "reason", maxlength: "500", value: this.how.reason, oninput: (event) => { this.how.reason = event.target.value; }, placeholder: "it stands in the history" }),
         choice("It ends", "ttl", TTL, this.how.ttl, (value) => { this.how.ttl = value; }),
         choice("Undone unless confirmed within", "confirm-within", CONFIRM, this.how.confirm, (value) => { this.how.confirm = value; })),
-      h("div", { class: "row" }, button(this.app.acts.busy === "Apply" ? "Applying…" : "Apply in every worker", { kind: "primary", submit: true, off: this.app.acts.off, onclick: () => {} })));
+      h("div", { class: "row" }, button(this.app.acts.busy === "Apply" ? "Applying…" : allow.length ? `Allow ${allow.join(", ")}, and apply` : "Apply in every worker", { kind: allow.length ? "danger" : "primary", submit: true, off: this.app.acts.off, onclick: () => {} })));
   }
 }
 

@@ -41,11 +41,7 @@ class Values {
   }
 
   drawn() {
-    const { config, configProblem, status } = this.app.model.state;
-    if (status && !config && !configProblem && this.asked !== status) {
-      this.asked = status;
-      this.app.model.load("config");
-    }
+    this.app.model.wantConfig();
     if (this.explained && this.asks !== this.question()) this.#ask();
   }
 
