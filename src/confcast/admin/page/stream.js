@@ -30,8 +30,10 @@ export function parser(told) {
     }
   };
   return (piece) => {
-    const lines = (rest + piece).split(/\r\n|\n|\r/);
-    rest = lines.pop() ?? "";
+    const text = rest + piece;
+    const cut = text.endsWith("\r") ? text.length - 1 : text.length; // the other half of it may come next
+    const lines = text.slice(0, cut).split(/\r\n|\n|\r/);
+    rest = lines.pop() + text.slice(cut);
     lines.forEach(line);
   };
 }
