@@ -43,6 +43,7 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         "KeyError: \"********** became ['**********'",  # an observer's, in the worker's log
         "SystemExit: exit with **********",  # a validator's, in the owner's log
         "was changed in place in this process: login.user ('u' became 'written')",  # the worker's log
+        "the configuration is refused, nothing is served: ",  # the log of `confcast serve`
         "call: refused (validation_failed)",  # the owner's log
         '"config_event": "observer_raised"',  # fields, in the worker's log
         *(['"config_event":"reload_problem"', '"config_keys":["'] if root == ROOTS[0] else ["confcast app: call: "]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -15,10 +16,12 @@ import pytest
 
 from confcast import Client, OwnerUnavailable, Replica, SchemaMismatch
 from confcast.cli import main
+from confcast.serve import address_link
 from confcast.serve.address_link import AddressLink, AddressRefused
 from confcast.wire.address import address_variable
 from confcast.wire.files import lasting_address
 from confcast.wire.listener import MAX_PATH
+from tests.support.forking import holds_in_child
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.programs import ROOT
@@ -144,6 +147,7 @@ def test_a_first_load_that_is_refused_ends_it_with_every_problem(serve: Serves) 
     said = refused.said()
     assert "app.toml:1:10: number" in said
     assert "app.toml:3" in said
+    assert "nothing is served: \n" in said, "a line each"
     assert not os.path.lexists(serve.address)
 
     (serve.folder / "served_loader.py").write_text("import nothing_of_this_name\n")
@@ -217,3 +221,57 @@ def test_of_two_that_begin_at_once_one_gets_the_address(runtime_folder: Path) ->
     assert lasting_address.folder_of(str(link.path)) == other.parent
     link.give_back(str(other))
     assert not link.path.is_symlink()
+
+
+def test_the_lock_on_the_folder_is_not_waited_for_without_end(
+    runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address_link, "_LOCKED_WITHIN", 0.02)
+    fd = os.open(runtime_folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with pytest.raises(AddressRefused, match="another process holds a lock on"):
+            AddressLink(runtime_folder / "c.sock").take("/nowhere/control.sock")
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--vote-timeout", "-1"], "a number of seconds above 0 is expected"),
+        (["--on-start-error", "last_good"], "needs state_dir"),
+        (["--group", "no-such-group-here"], "there is no such group"),
+        (["--address", ""], "is no path of a file"),
+    ],
+)
+def test_a_command_line_that_can_t_be_meant_is_usage(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--loader", "served_loader:loader", *arguments])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_worker_that_has_forked_stays_with_the_owner_of_its_code(serve: Serves, tmp_path: Path) -> None:
+    """As a prefork pool of celery's does: the child of old code attaches after the take-over by another schema."""
+    first = serve()
+    settings = Replica(Settings, name="app").attach(str(serve.address))
+    try:
+        (tmp_path / "newer.py").write_text(NEWER)
+        serve.write_loader("newer:Settings")
+        second = serve("--take-over")
+        write(serve.folder / "app.toml", 2)
+
+        def is_served_by_the_old_one() -> bool:
+            settings.attach(str(serve.address))
+            eventually(lambda: settings.connected, "the owner of this code")
+            return settings.latest.number == 1 and len(settings.workers()) == 2
+
+        assert holds_in_child(is_served_by_the_old_one)
+        assert settings.connected
+        assert second.end() == 0
+    finally:
+        settings.close()
+    assert first.status() == 0

@@ -47,7 +47,7 @@ from confcast.serve import notify, verdict
 from tests.support.leaks import is_running
 from tests.support.receiver import SECRET as HOOK_SECRET
 from tests.support.receiver import receiving
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 SENTINEL, NUMBER = "hunter2", 424242
 ROOTS = ("ModelRoot", "DataRoot", "StructRoot")
@@ -282,6 +282,10 @@ class Show:
             else:
                 raise AssertionError(others)
             assert confcast_command(["check", "--loader", "tests.support.secretive:check_loader", "--json"]) == 1
+        self.write(1, login_user="nobody")
+        os.environ["SERVED"] = json.dumps([str(self._path), self._root])
+        serve = [sys.executable, "-m", "confcast", "serve", "--loader", "tests.support.secretive:served", "--json"]
+        assert subprocess.run(serve, check=False, timeout=DEADLINE).returncode == 1
         self.write(1)
         print(repr(self._loader), self._loader.load(), self._loader._read().layers)
 
@@ -524,6 +528,12 @@ def wrong() -> list[dict[str, Any]]:
         {"plain_names": ["shown", {"x": SENTINEL}]},
         {"plain_tokens": {SENTINEL: SENTINEL}},
     ]
+
+
+def served() -> ConfigLoader[Any]:
+    """What `confcast serve` loads: a process of its own finds it, which has other arguments."""
+    path, root = json.loads(os.environ["SERVED"])
+    return ConfigLoader(f"{__name__}:{root}", path, Sealed(str(Path(path).with_suffix(".sealed"))))
 
 
 def check_loader() -> ConfigLoader[Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from confcast.cli import metrics_flags
 from confcast.cli.arguments import module_and_name
 from confcast.cli.report import ExitCode, Report
+from confcast.errors import ConfigError
 from confcast.log_fields import about
 from confcast.wire import option_flags
 
@@ -69,12 +70,14 @@ def run(options: argparse.Namespace) -> Report:
     given = vars(options)
     from confcast.serve.address_link import AddressRefused  # imported here, as below: the help needs none of it
     from confcast.serve.permissions import let_in
+    from confcast.wire.options import checked
 
     try:
         manager_options = option_flags.taken(given)
         _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
+        checked(manager_options)
         who = let_in(options.user, options.group, options.mode)
-    except ValueError as error:
+    except (ValueError, ConfigError) as error:
         options.usage_error(str(error))
     except AddressRefused as error:
         _log.error("nothing is served: %s", error, extra=about("serve_refused", problems=[str(error)]))

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import SOCKET, check_length
 
+_LOCKED_WITHIN, _PAUSE = 5.0, 0.01
+"""Seconds to wait for the lock, which others hold for some system calls only, and between two tries."""
 _KINDS = ((stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"))
 
 
@@ -127,10 +130,24 @@ class AddressLink:
         except OSError as error:
             raise self._no_folder(error) from None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._lock(fd)
             yield
         finally:
             os.close(fd)
+
+    def _lock(self, fd: int) -> None:
+        deadline = time.monotonic() + _LOCKED_WITHIN
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AddressRefused(
+                        f"--address {self._shown}: another process holds a lock on {self.path.parent}"
+                    ) from None
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _check_folder(self) -> None:
         try:

@@ -37,7 +37,7 @@ from confcast.serve.former import Former
 from confcast.serve.passed_socket import PassedSocket
 from confcast.serve.permissions import LetIn, check_way, of_socket
 from confcast.serve.successor import Place, Superseded, place_of
-from confcast.texts import printable
+from confcast.texts import Lines, printable
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import TAKE_OVER, OwnerDir
 from confcast.wire.options import EmbeddedOptions, checked
@@ -181,7 +181,8 @@ class Serving:
 
     def _refuse(self, status: int, what: str, why: str, problems: Sequence[Problem] = ()) -> int:
         fields = about("serve_refused", error=what, problems=[*map(str, problems)] or [why])
-        _log.error("%s: %s%s", what, "\n" * bool(problems), why, extra=fields)
+        shown = Lines(f"\n{why}") if len(problems) > 1 else why
+        _log.error("%s: %s", what, shown, extra=fields)
         self.refusal = {"error": f"{what}: {why}", "problems": problems}
         return status
 
