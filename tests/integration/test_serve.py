@@ -59,6 +59,15 @@ def test_processes_attach_at_the_address_and_it_is_removed_at_the_end(
     assert main(["serve", "--loader", "served_loader:loader", "--address", str(serve.address)]) == 1
     assert f"is served by process {first.pid}" in capsys.readouterr().err
 
+    serve.address.unlink()  # by a cleaner of folders
+    serve.address.touch()
+    os.kill(first.pid, signal.SIGHUP)
+    first.await_said("is a file, which `confcast serve` did not make")
+    serve.address.unlink()
+    os.kill(first.pid, signal.SIGHUP)
+    first.await_said("does again")
+    assert client.get_stats()["version"] == 2
+
     assert first.end() == 0
     assert not is_running(owner)
     assert not serve.address.is_symlink()
@@ -162,21 +171,6 @@ def test_a_signal_ends_it_while_it_starts(serve: Serves, gate: Gate) -> None:
     assert not os.path.lexists(serve.address)
 
 
-def test_the_address_is_put_back_by_a_hup_after_a_cleaner_has_removed_it(serve: Serves) -> None:
-    first = serve()
-    serve.address.unlink()
-    os.kill(first.pid, signal.SIGHUP)
-    first.await_said("does again")
-    assert Client(address=serve.address).get_stats()["version"] == 1
-    serve.address.unlink()
-    serve.address.touch()
-    os.kill(first.pid, signal.SIGHUP)
-    first.await_said("is a file, which `confcast serve` did not make")
-    assert first.end() == 0
-    assert serve.address.is_file(), "what it did not make it does not remove"
-    serve.address.unlink()
-
-
 def refusal_of(path: Path) -> str:
     with pytest.raises(AddressRefused) as refused:
         AddressLink(path).owner()
@@ -254,6 +248,7 @@ def test_a_command_line_that_can_t_be_meant_is_usage(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_forked_stays_with_the_owner_of_its_code(serve: Serves, tmp_path: Path) -> None:
     """As a prefork pool of celery's does: the child of old code attaches after the take-over by another schema."""
     first = serve()

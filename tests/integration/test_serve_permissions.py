@@ -107,6 +107,7 @@ def test_a_note_of_another_user_about_this_process_is_not_believed(tmp_path: Pat
     assert goodbye_files.read(tmp_path, "left", shared=True) == set()
 
 
+@pytest.mark.slow
 @as_root
 def test_another_user_that_is_named_attaches(serve: Serves) -> None:
     serve("--user", str(ONE))

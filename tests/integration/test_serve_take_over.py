@@ -18,8 +18,9 @@ from confcast.wire.files import lasting_address
 from confcast.wire.files.owner_dirs import TAKE_OVER
 from tests.support.beside import Beside, start
 from tests.support.gate import Gate
-from tests.support.served import Served, Serves
+from tests.support.served import Serves
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
 from tests.support.workers import Worker
 
@@ -138,7 +139,7 @@ def test_of_two_at_once_one_wins_and_a_killed_one_changes_nothing(
     assert worker.ask("read") == (2, 2, True)
 
 
-@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize("state", [True, slow(False)])
 def test_the_old_one_is_killed_while_the_next_one_loads(
     serve: Serves, attached: Callable[[], Worker], gate: Gate, tmp_path: Path, state: bool
 ) -> None:
@@ -160,11 +161,6 @@ def test_the_old_one_is_killed_while_the_next_one_loads(
 # ---- a successor that the test plays, so that it ends exactly there
 
 
-@pytest.fixture
-def first(serve: Serves) -> Served:
-    return serve()
-
-
 @contextlib.contextmanager
 def asking(serve: Serves, within: float = DEADLINE, protocol: int = PROTOCOL) -> Iterator[Pipe]:
     folder = lasting_address.folder_of(str(serve.address))
@@ -182,24 +178,31 @@ def fake(runtime_folder: Path) -> Iterator[Path]:
     folder.rmdir()
 
 
-def test_a_successor_that_dies_after_the_address_was_moved_gives_it_back(
-    serve: Serves, first: Served, attached: Callable[[], Worker], fake: Path
+def test_a_successor_that_dies_or_takes_too_long_gives_the_address_back_and_one_that_noted_it_has_it(
+    serve: Serves, attached: Callable[[], Worker], fake: Path
 ) -> None:
-    worker = attached()
+    first, worker = serve(), attached()
+    with asking(serve, protocol=PROTOCOL + 1) as pipe:
+        answer = pipe.receive(DEADLINE)
+        assert isinstance(answer, Refused)
+        assert "another version of confcast" in answer.reason
+
+    with asking(serve, within=0.05) as pipe:
+        assert isinstance(pipe.receive(DEADLINE), Paused)
+        assert pipe.receive(DEADLINE) is None
+    first.await_said("goes on as before")
+
     with asking(serve) as pipe:
         assert isinstance(pipe.receive(DEADLINE), Paused)
         pipe.send(ServesIn(str(fake)))
         assert pipe.receive(DEADLINE) == Moved([worker.pid], follow=False)
         assert lasting_address.folder_of(str(serve.address)) == fake
-    first.await_said("goes on as before")
+    eventually(lambda: first.said().count("goes on as before") == 2, "the former goes on")
     assert master(serve.address) == first.pid
     write(serve.folder / "app.toml", 2)
     assert worker.ask("reload") == "success"
+    worker.end()
 
-
-def test_a_successor_that_is_stopped_once_it_serves_has_taken_over(
-    serve: Serves, first: Served, fake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     with asking(serve) as pipe:
         assert isinstance(pipe.receive(DEADLINE), Paused)
         pipe.send(ServesIn(str(fake)))
@@ -211,15 +214,9 @@ def test_a_successor_that_is_stopped_once_it_serves_has_taken_over(
     serve.address.unlink()
 
 
-def test_a_successor_that_takes_too_long_or_speaks_another_way_is_let_go(serve: Serves, first: Served) -> None:
-    with asking(serve, within=0.05) as pipe:
-        assert isinstance(pipe.receive(DEADLINE), Paused)
-        assert pipe.receive(DEADLINE) is None
-    first.await_said("goes on as before")
-    with asking(serve, protocol=PROTOCOL + 1) as pipe:
-        answer = pipe.receive(DEADLINE)
-        assert isinstance(answer, Refused)
-        assert "another version of confcast" in answer.reason
+@pytest.mark.slow
+def test_a_former_that_is_ended_in_the_midst_ends(serve: Serves) -> None:
+    first = serve()
     with asking(serve) as pipe:
         assert isinstance(pipe.receive(DEADLINE), Paused)
         os.kill(first.pid, signal.SIGTERM)
