@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.support import manifests, user_manager
 from tests.support.settings import write
-from tests.support.user_manager import UserManager, here
+from tests.support.user_manager import RUNTIME, UserManager, here
 
 pytestmark = [
     pytest.mark.slow,
@@ -19,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(bool(user_manager.why_not()), reason=user_manager.why_not() or "-"),
 ]
 
+ROOT = Path(__file__).parents[2]
 LOADER = """
 import os
 from confcast import ConfigLoader
@@ -36,15 +38,16 @@ class Host:
         write(self.config, 1)
         (manager.folder / "settings.py").write_text(LOADER)
 
-    def install(self, name: str, replaced: dict[str, str] | None = None) -> None:
+    def install(self, name: str, replaced: dict[str, str] | None = None, into: str = "") -> None:
         """One unit of the examples; `replaced`: lines that begin with a key have this value."""
         text = here((manifests.FOLDER / name).read_text(), self.manager.folder)
-        more = f"Environment=PYTHONPATH={Path(__file__).parents[2]}\nStandardError=append:{self.manager.log}\n"
+        more = f"Environment=PYTHONPATH={ROOT}\nStandardError=append:{self.manager.log}\n"
         text = text.replace("[Service]\n", f"[Service]\n{more}")
         for key, value in (replaced or {}).items():
             text, count = re.subn(rf"(?m)^{key}=.*$", f"{key}={value}", text)
             assert count == 1, key
-        (self.manager.units / name).write_text(text)
+        (self.manager.units / into).mkdir(exist_ok=True)
+        (self.manager.units / into / name).write_text(text)
         self.manager.systemctl("daemon-reload")
 
     def owner(self, unit: str) -> int:
@@ -52,6 +55,12 @@ class Host:
         main = self.manager.show(unit)["MainPID"]
         (owner,) = self.manager.run("pgrep", "-P", main).stdout.split()
         return int(owner)
+
+    def confcast(self, *words: str) -> str:
+        """What a command says, where the manager is."""
+        done = self.manager.run("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "confcast", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def kill(self, number: int, pid: int) -> None:
         assert self.manager.run("kill", f"-{number}", str(pid)).returncode == 0
@@ -114,6 +123,29 @@ def test_a_start_that_is_refused_fails_and_is_not_tried_again(host: Host) -> Non
     host.manager.systemctl("start", "confcast", status=1)
     shown = host.manager.await_state("confcast", "failed")
     assert (shown["NRestarts"], shown["Result"]) == ("0", "exit-code")
+
+
+def test_systemd_listens_and_starts_the_service_for_the_first_who_asks(host: Host) -> None:
+    manager = host.manager
+    for name in ("confcast.service", "confcast.socket"):
+        host.install(name)
+    host.install("socket.conf", into="confcast.service.d")
+    manager.systemctl("start", "confcast.socket")
+    assert manager.show("confcast")["ActiveState"] == "inactive"
+    address = f"{RUNTIME}/app/config.sock"
+    assert host.confcast("exec", "--address", address, "--", "printenv", "CONFCAST_ADDRESS_APP") == f"{address}\n"
+    first = manager.await_state("confcast", "active", "serving version 1; ")
+
+    write(host.config, 2)
+    manager.systemctl("reload", "confcast")
+    manager.systemctl("restart", "confcast")
+    second = manager.await_state("confcast", "active", "serving version 2; start at ")
+    assert second["MainPID"] != first["MainPID"]
+    assert "version  2 of 'app'" in host.confcast("status", "--address", address)
+
+    manager.systemctl("stop", "confcast.service")
+    assert host.confcast("exec", "--address", address, "--", "echo", "again") == "again\n"
+    manager.await_state("confcast", "active", "serving version 2; ")
 
 
 def test_one_service_takes_the_place_of_another_and_one_that_is_refused_does_not(host: Host) -> None:

@@ -147,6 +147,8 @@ def test_systemd_has_nothing_to_object_to(name: str, tmp_path: Path):
     unit = unit_here(name, tmp_path)
     if name == "confcast.socket":
         unit_here("confcast.service", tmp_path)
+        (tmp_path / "confcast.service.d").mkdir()
+        (tmp_path / "confcast.service.d" / "socket.conf").write_text(unit_here("socket.conf", tmp_path).read_text())
     if name == "worker.conf":
         unit = tmp_path / "worker.service"
         unit.write_text(f"[Service]\nExecStart={tmp_path}/bin/gunicorn\n")
@@ -208,5 +210,9 @@ def test_the_package_carries_what_is_no_module():
     root = Path(__file__).parents[3]
     wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": ["src/confcast"]}
-    files = ["deploy/kubernetes.yaml", "deploy/app.service", "deploy/gateway.service", "frameworks/app.toml"]
+    files = [
+        "deploy/kubernetes.yaml",
+        "frameworks/app.toml",
+        *(f"deploy/{name}" for name in (*UNITS, "confcast.socket")),
+    ]
     assert all((root / "src/confcast/examples" / name).is_file() for name in files)
