@@ -74,7 +74,8 @@ def take(name: str, address: str) -> Inherited | None:
     if place is None or not _is_there(place):
         return None
     try:
-        found = msgspec.msgpack.decode(os.pread(place.fd, _MOST, 0), type=Inherited)  # the offset is shared by all
+        body = os.pread(place.fd, min(os.fstat(place.fd).st_size, _MOST), 0)  # not read(): all share the offset
+        found = msgspec.msgpack.decode(body, type=Inherited)
     except (OSError, *UNDECODABLE):
         return None
     finally:
