@@ -9,29 +9,33 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from confcast import ConfigLoader
+from confcast.master.embedded import EmbeddedManager
 from confcast.wire.files import snapshot_file
-from tests.support.fixtures import Manager, StartManager
+from tests.support.one_shot import SCHEMA, Plain
 from tests.support.owners import await_the_next, home_of, kill_the_owner
-from tests.support.settings import write
 from tests.support.waiting import DEADLINE, eventually
 
 NAME = f"exec{os.getpid()}"  # owners of other programs on this machine are not found by it
-JOB = [sys.executable, "-m", "tests.support.one_shot", NAME, "7"]
+SERVED = f"{NAME}s"
+JOB, SERVED_JOB = ([sys.executable, "-m", "tests.support.one_shot", name, "7"] for name in (NAME, SERVED))
 AFTER_A_LINE = ["sh", "-c", f"echo waiting; read line; {shlex.join(JOB)}; exec {shlex.join(JOB)}"]
 
 
 class Exec:
     """One `confcast exec`, or what it has become."""
 
-    def __init__(self, *arguments: str, given: bool = True) -> None:
+    def __init__(self, *arguments: str, at: str | None = None) -> None:
+        which = ["--name", NAME] if at is None else ["--address", at] if at else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "confcast", "exec", *(["--name", NAME] if given else []), *arguments],
+            [sys.executable, "-m", "confcast", "exec", *which, *arguments],
             env={each: value for each, value in os.environ.items() if not each.startswith("CONFCAST_ADDRESS")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,16 +57,56 @@ class Exec:
 Start = Callable[..., Exec]
 
 
+Manager = EmbeddedManager[Plain]
+StartManager = Callable[..., Manager]
+
+
+def put(config: Path, number: int) -> None:
+    """Put a number into the file."""
+    fresh = config.with_name("fresh.toml")
+    fresh.write_text(f"number = {number}\n")
+    fresh.replace(config)
+
+
+def managed(config: Path, **options: Any) -> Manager:
+    """A manager that is not started. Whoever restarts its owners is the test."""
+    usual = {"name": NAME, "watch": False, "probation": 0, "supervise": "caller"}
+    return EmbeddedManager(ConfigLoader(SCHEMA, config), **{**usual, **options})
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    put(tmp_path / "app.toml", 1)
+    return tmp_path / "app.toml"
+
+
+@pytest.fixture
+def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]:
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(managed(config, **options))
+
+
 @pytest.fixture
 def manager(start_manager: StartManager) -> Manager:
-    return start_manager(name=NAME)
+    return start_manager()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an owner that no test of this file changes."""
+    config = tmp_path_factory.mktemp("served") / "app.toml"
+    put(config, 1)
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONFCAST_RUNTIME_DIR", folder)
+        with managed(config, name=SERVED) as manager:
+            yield manager.address
 
 
 @pytest.fixture
 def start(nothing_is_left: None) -> Iterator[Start]:
     started: list[Exec] = []
 
-    def make(*arguments: str, **options: bool) -> Exec:
+    def make(*arguments: str, **options: str) -> Exec:
         started.append(Exec(*arguments, **options))
         return started[-1]
 
@@ -77,10 +121,10 @@ def answers(out: str) -> list[dict[str, Any]]:
     return [json.loads(each) for each in out.splitlines() if each.startswith("{")]
 
 
-def test_a_program_takes_the_place_of_the_command_and_starts_on_the_version(manager: Manager, start: Start) -> None:
-    command = start("--", *JOB)
+def test_a_program_takes_the_place_of_the_command_and_starts_on_the_version(served: str, start: Start) -> None:
+    command = start("--", *SERVED_JOB, at=served)
     status, out, error = command.end()
-    variables = [f"CONFCAST_ADDRESS_{NAME.upper()}"]  # the other one was taken, with its descriptor
+    variables = [f"CONFCAST_ADDRESS_{SERVED.upper()}"]  # the other one was taken, with its descriptor
     (found,) = answers(out)
     assert (status, error) == (7, "")
     assert found == {"pid": command.process.pid, "version": 1, "number": 1, "connected": True, "variables": variables}
@@ -101,10 +145,10 @@ def test_jobs_start_on_it_although_the_server_has_gone_before_they_attach(manage
 def test_an_owner_that_answers_or_its_newer_snapshot_comes_first(
     start: Start, start_manager: StartManager, config: Path
 ) -> None:
-    manager = start_manager(name=NAME, supervise="caller")
+    manager = start_manager()
     command = start("--", *AFTER_A_LINE)
     assert command.line() == "waiting"
-    write(config, 2)
+    put(config, 2)
     assert manager.reload()
     dead = kill_the_owner(manager)
 
@@ -124,7 +168,7 @@ def test_it_waits_for_an_owner_that_starts_meanwhile(start: Start, start_manager
     command = start("--timeout", "60s", "--", *JOB)
     asleep = Path(f"/proc/{command.process.pid}/wchan")
     eventually(lambda: "nanosleep" in asleep.read_text(), "its wait")
-    start_manager(name=NAME)
+    start_manager()
     status, out, _ = command.end()
     assert (status, [each["version"] for each in answers(out)]) == (7, [1])
 
@@ -140,7 +184,7 @@ def test_with_no_version_in_time_the_program_does_not_run(start: Start, tmp_path
 def test_where_two_owners_could_be_meant_nothing_is_waited_for(start: Start, start_manager: StartManager) -> None:
     for name in ("web", "jobs"):
         start_manager(name=name)
-    status, _, error = start("--timeout", "10m", "--", *JOB, given=False).end()
+    status, _, error = start("--timeout", "10m", "--", *JOB, at="").end()
     assert status == 3
     assert "2 config owners run for this user; choose one by --name, --pid or --address:" in error
 
@@ -164,7 +208,7 @@ def test_a_program_with_another_schema_is_told_so_with_an_owner_and_without(mana
 
     status, out, error = command.end("\n")
     (refused,) = answers(out)
-    why = "version 1, which `confcast exec` found, is of another schema than Frozen here: "
+    why = "version 1, which `confcast exec` found, is of another schema than Other here: "
     assert status == 7
     assert refused["error"] == "OwnerUnavailable"
     assert f"; {why}the server and this program run different code" in refused["text"]
@@ -173,7 +217,7 @@ def test_a_program_with_another_schema_is_told_so_with_an_owner_and_without(mana
 
 @pytest.mark.parametrize("kind", ["absent", "by path", "not executable", "folder", "no first line", "no interpreter"])
 def test_a_program_that_can_t_be_started_has_the_status_that_shells_give(
-    kind: str, manager: Manager, start: Start, tmp_path: Path
+    kind: str, served: str, start: Start, tmp_path: Path
 ) -> None:
     path = tmp_path / "job"
     lines = {"not executable": "#!/bin/sh\n", "no first line": "echo ran\n", "no interpreter": "#!/no/such/program\n"}
@@ -190,19 +234,21 @@ def test_a_program_that_can_t_be_started_has_the_status_that_shells_give(
         "no first line": (126, f"{path} can't be executed: it is no program: a script begins with a line such as"),
         "no interpreter": (127, f"{path} is not there, or the interpreter that its first line names is not\n"),
     }
-    status, out, error = start("--", "no-such-program" if kind == "absent" else str(path)).end()
+    status, out, error = start("--", "no-such-program" if kind == "absent" else str(path), at=served).end()
     assert (status, out) == (expected[kind][0], "")
     assert error.startswith(f"confcast exec: {expected[kind][1]}")
 
 
-def test_signals_are_the_program_s_own(manager: Manager, start: Start) -> None:
+def test_signals_are_the_program_s_own(served: str, start: Start) -> None:
     """Python ignores SIGPIPE and SIGXFSZ, which a program inherits."""
-    command = start("--", "sh", "-c", "echo $$; sh -c 'kill -PIPE $$; echo ignored'; kill -XFSZ $$; echo ignored")
+    command = start(
+        "--", "sh", "-c", "echo $$; sh -c 'kill -PIPE $$; echo ignored'; kill -XFSZ $$; echo ignored", at=served
+    )
     status, out, _ = command.end()
     assert status == -signal.SIGXFSZ
     assert out.splitlines() == [str(command.process.pid)]
 
-    command = start("--", "sh", "-c", "trap 'exit 9' TERM; echo ready; read line")
+    command = start("--", "sh", "-c", "trap 'exit 9' TERM; echo ready; read line", at=served)
     assert command.line() == "ready"
     command.process.send_signal(signal.SIGTERM)
     assert eventually(command.process.poll, "its end") == 9
@@ -213,6 +259,6 @@ def test_what_it_needs_is_said_of_a_line_without_a_program(start: Start) -> None
     assert [each.end()[0] for each in (missing, unmarked)] == [2, 2]
 
 
-def test_all_behind_the_first_dashes_is_the_program_s(manager: Manager, start: Start) -> None:
-    status, out, _ = start("--", "printf", "%s ", "--json", "--", "-x").end()
+def test_all_behind_the_first_dashes_is_the_program_s(served: str, start: Start) -> None:
+    status, out, _ = start("--", "printf", "%s ", "--json", "--", "-x", at=served).end()
     assert (status, out) == (0, "--json -- -x ")
