@@ -90,7 +90,7 @@ def test_a_body_has_what_the_history_has() -> None:
         1,
         changes=[Change("pool.size", 10, 20), Change("names", ["a"], None)],
         lagging=[WorkerStatus(7, 1, "late", "no answer")],
-        who=Who(1000, 4711, "confcast reload"),
+        who=Who(1000, 4711, "confcast admin", "deploy"),
         reason="more room",
         problems=[Problem("a", "b", "app.toml:1:1", "the line of the file")],
     )
@@ -101,7 +101,7 @@ def test_a_body_has_what_the_history_has() -> None:
     assert data["changes"][0] == {"key": "pool.size", "old": 10, "new": 20, "note": ""}
     assert data["changes"][1]["old"] == ["a"]
     assert data["lagging"][0]["pid"] == 7
-    assert data["who"] == {"uid": 1000, "pid": 4711, "command": "confcast reload"}
+    assert data["who"] == {"uid": 1000, "pid": 4711, "command": "confcast admin", "actor": "deploy"}
     assert data["problems"] == [{"key": "a", "message": "b", "location": "app.toml:1:1"}]
     assert set(data) == {*ReloadEvent.__struct_fields__, "name", "host", "cut"} - {"dry_run"}
 
