@@ -33,7 +33,8 @@ def measure(rounds: int) -> list[Row]:
     config = MCPConfig()
     with one.override(config), two.override(config):
         reads = _reads(4 * rounds, one, Slot(config))
-        return reads + [row for several in ([one], [one, two]) for row in _requests(2 * rounds, several)]
+        requests = [row for several in ([one], [one, two]) for row in _requests(2 * rounds, several)]
+        return reads + requests + _headers(2 * rounds, one)
 
 
 def _reads(rounds: int, settings: Any, slot: Slot) -> list[Row]:
@@ -71,9 +72,27 @@ def _requests(rounds: int, replicas: list[Any]) -> list[Row]:
     return rows
 
 
+def _headers(rounds: int, settings: Any) -> list[Row]:
+    """What the version's header adds to a pinned request. Its peer adds a fixed one, in the same place."""
+    from confcast.middleware import asgi, wsgi
+
+    def naming(wanted: str | None) -> list[Any]:
+        named = {"version_header": wanted}
+        return [wsgi.Pin(_beginning, settings, **named), asgi.Pin(_asgi_beginning, settings, **named)]
+
+    fixed = [wsgi.Pin(_Fixed(_beginning), settings), asgi.Pin(_fixed_asgi, settings)]
+    rows = []
+    kinds = zip(("WSGI", "ASGI"), (_call, _drive), naming(None), naming("X-Config-Version"), fixed, strict=True)
+    for name, serve, *apps in kinds:
+        off, on, peer = alternate(rounds, [statement("serve(app)", serve=serve, app=app) for app in apps])
+        what = f"{name}: the header of the version adds (ns); peer: a header that is always the same"
+        rows.append(against_peer(what, on - off, peer - off))
+    return rows
+
+
 def _call(app: Callable[..., Iterable[bytes]]) -> None:
     """One WSGI request, as PEP 3333 demands."""
-    body = app({}, None)
+    body = app({}, _start)
     for _ in body:
         pass
     close = getattr(body, "close", None)
@@ -84,9 +103,47 @@ def _call(app: Callable[..., Iterable[bytes]]) -> None:
 def _drive(app: Callable[..., Any]) -> None:
     """One ASGI request, which waits for nothing."""
     try:
-        app({"type": "http"}, None, None).send(None)
+        app({"type": "http"}, None, _send).send(None)
     except StopIteration:
         return
+
+
+def _start(status: str, headers: list[tuple[str, str]]) -> None:
+    """A server's."""
+
+
+async def _send(message: Any) -> None:
+    """A server's."""
+
+
+def _beginning(environ: object, start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "0")])
+    return []
+
+
+async def _asgi_beginning(scope: object, receive: object, send: Callable[[Any], Any]) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+class _Fixed:
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    def __call__(self, environ: object, start_response: Callable[..., Any]) -> Any:
+        def start(status: str, headers: list[tuple[str, str]]) -> Any:
+            return start_response(status, [*headers, ("X-Config-Version", "1")])
+
+        return self._app(environ, start)
+
+
+async def _fixed_asgi(scope: object, receive: object, send: Callable[[Any], Any]) -> None:
+    async def named(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"x-config-version", b"1")]}
+        await send(message)
+
+    await _asgi_beginning(scope, receive, named)
 
 
 def _whole(environ: object, start_response: object) -> list[bytes]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, AnyStr
 
 from confcast import Replica, declared
 
@@ -58,9 +58,13 @@ def value_of(replicas: Replicas) -> str:
     return ", ".join(f"{replica.name}={replica.version}" for replica in replicas)
 
 
-def has(name: str, headers: Iterable[tuple[Any, Any]]) -> bool:
+def has(name: AnyStr, headers: Iterable[tuple[AnyStr, Any]]) -> bool:
     """Whether there is a header of this name, in lower case, among pairs of texts, or of bytes."""
-    return any((key if isinstance(key, str) else key.decode("latin-1")).lower() == name for key, _ in headers)
+    size = len(name)  # written out, since each request pays: most names are of another length
+    for key, _ in headers:  # noqa: SIM110
+        if len(key) == size and key.lower() == name:
+            return True
+    return False
 
 
 def for_wsgi(app: Callable[..., Any], name: str | None, replicas: Replicas) -> Callable[..., Any]:
@@ -84,13 +88,13 @@ def for_asgi(app: Callable[..., Awaitable[None]], name: str | None, replicas: Re
     """This ASGI application, whose answers to HTTP requests have the header; called within the pin."""
     if name is None:
         return app
-    lower, raw = name.lower(), name.lower().encode("ascii")
+    raw = name.lower().encode("ascii")
 
     async def answer(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
         async def send_with_version(message: Any) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))  # a copy: an application may send one object many times
-                if not has(lower, headers) and (value := value_of(replicas)):
+                if not has(raw, headers) and (value := value_of(replicas)):
                     message = {**message, "headers": [*headers, (raw, value.encode("latin-1", "replace"))]}
             await send(message)
 
