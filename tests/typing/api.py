@@ -75,6 +75,9 @@ from confcast import (
 )
 from confcast.logging import ConfigVersionFilter, config_version, follow, stamp_records
 from confcast.metrics import Collector
+from confcast.middleware import aiohttp as aiohttp_middleware
+from confcast.middleware import asgi, readyz, wsgi
+from confcast.servers import celery, gunicorn, uvicorn
 from confcast.testing import Application
 
 
@@ -734,6 +737,25 @@ def scraped(manager: ConfigReloadManager[Settings], client: Client) -> None:
     Collector("app")  # type: ignore[arg-type]
     Collector(timeout="2")  # type: ignore[arg-type]
     Collector(client, 2.0)  # type: ignore[call-arg]
+
+
+# ---- which version answered, and whether a worker is ready
+
+
+async def served(app: Any, namespace: dict[str, Any], loader: ConfigLoader[Settings]) -> None:
+    wsgi.Pin(readyz.Wsgi(app, settings, path="/ready"), settings, version_header="X-Config-Version")
+    asgi.Pin(readyz.Asgi(None, settings), settings, websocket="connection", version_header=None)
+    aiohttp_middleware.pin(app, settings, version_header="X-Config-Version")
+    gunicorn.install(namespace, loader, version_header="X-Config-Version", log_format="json")
+    uvicorn.run("app:app", loader, manager={"version_header": "X-Config-Version"}, workers=2)
+    status, body = readyz.answer(settings)
+    assert_type(status, int)
+    assert_type(body, bytes)
+    assert_type((await readyz.aanswer(settings)).status, int)
+    wsgi.Pin(app, settings, version_headr="X")  # type: ignore[call-arg]
+    asgi.Pin(app, settings, version_header=b"x")  # type: ignore[arg-type]
+    readyz.Wsgi(app, "app")  # type: ignore[arg-type]
+    celery.install(app, loader, version_header="X")  # type: ignore[call-arg]
 
 
 # ---- errors
