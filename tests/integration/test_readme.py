@@ -77,7 +77,7 @@ RUN = {
     "secrets.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_secrets.py"),
     "http_and_commands.md": dict.fromkeys(("settings.py", "sources.py"), "test_guide_http_and_commands.py"),
     "logs.md": dict.fromkeys(
-        ("json_logs.py", "log_config.py", "serve.py", "settings.py", "versioned.py"), "test_guide_logs.py"
+        ("json_logs.py", "log_config.py", "serve.py", "settings.py", "versioned.py", "wsgi.py"), "test_guide_logs.py"
     ),
     "many_hosts.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_many_hosts.py"),
     "one_host.md": dict.fromkeys(("web.py", "follower.py"), "test_guide_one_host.py"),
