@@ -5,17 +5,20 @@ A wakeup is a switch that a thread has made by itself, by the kernel's account: 
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import select
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.server import PATIENCE
+from benchmarks.server import NAME, PATIENCE
 
 KEYS = 5000
 _ROUTES = KEYS // 5
@@ -89,6 +92,46 @@ def _next_line(process: subprocess.Popen[bytes]) -> str:
     if not select.select([process.stderr], [], [], PATIENCE)[0]:
         raise TimeoutError(f"{process.args!r} said nothing for {PATIENCE:g} s")
     return process.stderr.readline().decode().strip()
+
+
+@contextmanager
+def forked(count: int) -> Iterator[None]:
+    """So many workers, forked from this process, which imports nothing for them; it must have no threads yet."""
+    fork = multiprocessing.get_context("fork")
+    pipes = [fork.Pipe() for _ in range(count)]
+    crew = [fork.Process(target=_work, args=(pipes, each)) for each in range(count)]
+    try:
+        for worker in crew:
+            worker.start()
+        for mine, its in pipes:
+            its.close()
+            if not mine.poll(PATIENCE):
+                raise TimeoutError(f"a worker said nothing for {PATIENCE:g} s")
+            mine.recv()
+        yield
+    finally:
+        for mine, _ in pipes:
+            mine.close()
+        for worker in crew:
+            worker.join(PATIENCE)
+            worker.kill()
+
+
+def _work(pipes: list[tuple[Connection, Connection]], number: int) -> None:
+    """A worker's whole life: attach, say so, and end with its pipe."""
+    from confcast import Replica
+    from confcast.examples.leindex.schema import MCPConfig
+
+    mine = pipes[number][1]
+    for ours, its in pipes:
+        ours.close()
+        if its is not mine:
+            its.close()
+    settings = Replica(MCPConfig, name=NAME).attach(timeout=PATIENCE)
+    mine.send("ready")
+    with contextlib.suppress(EOFError):
+        mine.recv()
+    settings.close()
 
 
 def wakeups(pids: list[int], seconds: float) -> list[float]:

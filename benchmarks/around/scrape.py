@@ -5,13 +5,18 @@ The owner's CPU is the kernel's account over many scrapes, less what it takes wh
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 
 from benchmarks.around import Extent
+from benchmarks.around.running import forked
 from benchmarks.fleet.running import used_ms
 from benchmarks.rows import Row, against_limit, against_peer
-from benchmarks.server import served
+from benchmarks.server import manager
 
 _SCRAPES = 100
 _WARM = 20
@@ -24,7 +29,10 @@ def measure(extent: Extent) -> list[Row]:
 
     from confcast.metrics import Collector
 
-    with served(extent.workers) as (server, document, _):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
+        server, document = stack.enter_context(manager(folder, supervise="caller"))
+        stack.enter_context(forked(extent.workers))
         document.turn()
         if not server.reload():
             raise RuntimeError("a reload failed, so there is nothing to measure")
@@ -43,11 +51,11 @@ def measure(extent: Extent) -> list[Row]:
     ]
 
 
-def _of_one(pid: int, scrape: object) -> tuple[float, float, float]:
+def _of_one(pid: int, scrape: Callable[[], object]) -> tuple[float, float, float]:
     """Milliseconds of a scrape: the owner's CPU, this process's, and what passes."""
     began, owner, mine = time.perf_counter(), used_ms([pid]), time.process_time()
     for _ in range(_SCRAPES):
-        scrape()  # type: ignore[operator]
+        scrape()
     passed, owner_used = time.perf_counter() - began, used_ms([pid]) - owner
     mine_used = (time.process_time() - mine) * 1000
     idle = used_ms([pid])

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from benchmarks.around import Extent
 from benchmarks.around.page import with_keys
-from benchmarks.around.running import KEYS, Admin, admin
+from benchmarks.around.running import KEYS, Admin, admin, forked
 from benchmarks.rows import Row, against_peer
-from benchmarks.server import PATIENCE, served
+from benchmarks.server import PATIENCE, manager
 
 _LINKED = re.compile(r'(?:from |import\(|href=|src=)"([^"#]+\.(?:js|css|svg))"')
 
@@ -25,7 +25,8 @@ def measure(extent: Extent) -> list[Row]:
     """Kibibytes."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-        server, document, _ = stack.enter_context(served(extent.workers))
+        server, document = stack.enter_context(manager(folder, supervise="caller"))
+        stack.enter_context(forked(extent.workers))
         ours = stack.enter_context(admin(server.address, folder))
         found = {
             f"a scrape of {extent.workers} workers": len(_scraped(server)),
