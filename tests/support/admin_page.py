@@ -35,22 +35,22 @@ class Pages:
     `faults` must be empty at a test's end: what a page has logged, raised, or asked of another host.
     """
 
-    def __init__(self, browser: Browser, server: AdminServer) -> None:
-        self._browser, self._server = browser, server
-        self.faults: list[str] = []
+    def __init__(self, browser: Browser, server: AdminServer, faults: list[str] | None = None) -> None:
+        self.browser, self.server = browser, server
+        self.faults: list[str] = [] if faults is None else faults
         self.answers: list[Any] = []
         self._contexts: list[Any] = []
 
     def open(self, view: str = "overview", *, role: str = "write", **how: Any) -> Page:
         """A page of somebody who has signed in; `how`: as a browser's context takes it."""
         page = self.fresh(**how)
-        page.goto(f"{self._server.url}/#{view}")
-        sign_in(page, self._server.token(role))
+        page.goto(f"{self.server.url}/#{view}")
+        sign_in(page, self.server.token(role))
         return page
 
     def fresh(self, **how: Any) -> Page:
         """A page that has shown nothing yet."""
-        context = self._browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **how})
+        context = self.browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **how})
         context.set_default_timeout(1000 * DEADLINE)
         self._contexts.append(context)
         page: Page = context.new_page()
@@ -71,7 +71,7 @@ class Pages:
             self.faults.append(f"{message.type}: {message.text}")
 
     def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self._server.url, "data:")):
+        if not request.url.startswith((self.server.url, "data:")):
             self.faults.append(f"asked: {request.url}")
 
 

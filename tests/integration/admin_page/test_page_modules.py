@@ -11,8 +11,7 @@ from tests.support.admin_page import AdminServer, Pages
 
 LISTS = 60
 STREAM = (
-    'event: hello\ndata: {"a": 1}\n\n: a comment\n\n'
-     "id: 7\r\nevent: reload\r\ndata: one\r\ndata: two\r\n\r\ndata: half"
+    'event: hello\ndata: {"a": 1}\n\n: a comment\n\nid: 7\r\nevent: reload\r\ndata: one\r\ndata: two\r\n\r\ndata: half'
 )
 
 _PATCHED = """async (lists) => {
@@ -24,7 +23,7 @@ _PATCHED = """async (lists) => {
     patch(parent, list.map((name) => (name === null ? null : h("p", { key: name }, name))));
     found.push([...parent.children].map((each) => each.textContent));
     for (const each of parent.children) {
-      if (kept.has(each.textContent) && kept.get(each.textContent) !== each) throw new Error(`another ${each.textContent}`);
+      if ((kept.get(each.textContent) ?? each) !== each) throw new Error(`another ${each.textContent}`);
     }
     kept.clear();
     for (const each of parent.children) kept.set(each.textContent, each);
@@ -34,7 +33,7 @@ _PATCHED = """async (lists) => {
 _KEEPS = """async () => {
   const { h, patch } = await import("/static/dom.js");
   const parent = document.body.appendChild(document.createElement("div"));
-  const drawn = (more, text) => patch(parent, [more ? h("p", null, "a notice") : null, h("input", { value: text }), "text"]);
+  const drawn = (more, value) => patch(parent, [more ? h("p", null, "a notice") : null, h("input", { value }), "text"]);
   drawn(false, "before");
   parent.querySelector("input").focus();
   drawn(true, "after");

@@ -80,7 +80,7 @@ export class App {
     this.#announce();
     this.#aim();
     this.#uncover();
-    this.views[this.view].drawn?.();
+    if (state.session) this.views[this.view].drawn?.();
   }
 
   /** On a phone the link of this view may be scrolled out of sight. */

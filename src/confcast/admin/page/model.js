@@ -108,9 +108,13 @@ export class Model {
       return;
     }
     this.asked.set(what, false);
-    await this.#load(what);
-    const again = this.asked.get(what);
-    this.asked.delete(what);
+    let again;
+    try {
+      await this.#load(what);
+    } finally {
+      again = this.asked.get(what);
+      this.asked.delete(what);
+    }
     if (again && this.api) await this.load(what);
   }
 

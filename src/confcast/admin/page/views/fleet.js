@@ -15,7 +15,7 @@ const KINDS = [["lagging", "has not answered yet"], ["stale", "has missed a repo
 export function create(app) {
   let asked = 0;
   const look = () => {
-    if (app.view !== "fleet" || document.hidden || Date.now() - asked < AGAIN) return;
+    if (app.view !== "fleet" || !app.model.api || document.hidden || Date.now() - asked < AGAIN) return;
     asked = Date.now();
     app.model.load("fleet");
     setTimeout(look, AGAIN + 50);
