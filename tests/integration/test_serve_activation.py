@@ -48,6 +48,7 @@ def test_who_connects_while_nothing_serves_waits_and_workers_come_back_after_a_r
         worker.tell("attach", address)  # in the backlog, while nothing serves
         first = serve(address=None, passed=listening)
         assert worker.answer() == 1
+        assert worker.ask("await_log", "", 0) == [], "that none serves yet is no trouble"
         folder = lasting_address.runtime_dir_of(address)
         assert folder is not None
         assert folder.is_dir()

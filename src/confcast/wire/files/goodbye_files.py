@@ -59,6 +59,11 @@ def make_folder(runtime: Path, uid: int = -1, gid: int = -1, *, shared: bool = F
                 os.fchmod(fd, _SHARED)
 
 
+def has_folder(runtime: Path) -> bool:
+    """Whether there is a folder for notes."""
+    return (runtime / FOLDER).is_dir()
+
+
 def write(runtime: Path, kind: Kind) -> None:
     """Write a note that this process has left, or is here. Raises OSError."""
     (runtime / FOLDER / _name(kind)).touch(mode=0o600)

@@ -179,6 +179,14 @@ class Link:
     def _folder(self) -> Path:
         return lasting_address.folder_of(self.address)
 
+    def _noted_in(self) -> Path | None:
+        """The folder for notes; None before one was made: at a lasting address no owner may have run yet."""
+        if not self.address:
+            return None
+        folder = self._folder
+        made = goodbye_files.has_folder(folder) or (folder / snapshot_file.FILE).exists()
+        return folder if made or not lasting_address.is_lasting(self.address) else None
+
     def start(self) -> None:
         """Begin to connect. Raises ConfcastError when no thread can be started."""
         if self.address:
@@ -229,9 +237,10 @@ class Link:
     def _write_goodbye(self) -> None:
         """Write a Goodbye that no owner has received for the next owner, and send it to one that listens by now."""
         try:
-            if not self.address or not Path(self.address).is_socket():
+            folder = self._noted_in()
+            if folder is None or not Path(self.address).is_socket():
                 return  # no owner has run there, or none ever will
-            goodbye_files.write(self._folder, "left")
+            goodbye_files.write(folder, "left")
         except OSError as error:
             _log.warning(
                 "the next config owner will wait for this process, which has left: %s",
@@ -498,7 +507,7 @@ class Link:
         """
         if not self._fallback.is_due or self._stop.is_set():
             return
-        self._fallback.begin(self._folder if self.address else None)
+        self._fallback.begin(self._noted_in())
         if connection is None:
             fresh = self._connect(self._owner.find()) if self.address else None
         elif is_open_and_empty(connection):
