@@ -77,7 +77,10 @@ class PlugIn:
         """The first version is committed, and the address leads to its owner."""
 
     def reload(self, serving: Serving) -> bool:
-        """A HUP has come. Returns whether this plug-in has asked for the reload, so that nothing else need."""
+        """A HUP has come. Returns whether this plug-in has asked for the reload, so that nothing else need.
+
+        After `superseded` nothing is reloaded here any more.
+        """
         return False
 
     def superseded(self, serving: Serving) -> None:
@@ -338,6 +341,8 @@ class Serving:
         if self._lingers:
             text = "superseded: nothing is loaded here any more; ask the process that has taken over (%d)"
             _log.warning(text, self.successor, extra=about("reload_while_superseded", pid=self.successor))
+            for plug_in in self._plug_ins:
+                plug_in.reload(self)
             return
         self._put_back_the_address(self.manager)
         asked = [plug_in.reload(self) for plug_in in self._plug_ins]  # each is told

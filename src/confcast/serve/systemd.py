@@ -6,7 +6,7 @@
     any other event      STATUS: an edit that is watched, a rollback, a window's end, a death of the owner
     each half of the watchdog's time    WATCHDOG=1
     process ends         STOPPING=1
-    another takes over   MAINPID of that one, if it runs in the same service; else STOPPING=1
+    another takes over   MAINPID of that one, if it runs in the same service, and nothing more from here; else STATUS
 
 Guarantees. READY=1 follows every RELOADING=1, also if the load is refused or hangs, the owner dies, or a thread can't
 be started: until then `systemctl reload` would wait. It comes after a load that began after the last HUP, so that a
@@ -79,6 +79,7 @@ class Systemd(PlugIn):
         self._thread = threading.Thread(target=self._run, name="confcast-systemd", daemon=True)
         self._serving: Serving | None = None
         self._serves = self._has_ended = False
+        self._serves_on = True  # until another process has taken over
         self._told = ""
         self._watched: Death | None = None
         self._owner = _OwnerSeen()
@@ -112,8 +113,13 @@ class Systemd(PlugIn):
     def reload(self, serving: Serving) -> bool:
         """Tell that a reload begins, and have a thread wait for its end."""
         with self._sending:
+            if self._has_ended:
+                return False
             self._asked += 1
             self._notifier.send(notify.reloading(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000, "reloading"))
+            if serving.successor:
+                self._ready_again(self._told)
+                return False
             if self._since is not None:
                 return True
             self._since = time.monotonic()
@@ -126,14 +132,23 @@ class Systemd(PlugIn):
         return True
 
     def superseded(self, serving: Serving) -> None:
-        """Tell which process is the main one from now on; or that this service ends, if that is another service's."""
-        text = f"process {serving.successor} has taken over"
-        is_ours = _services_of(serving.successor) == _services_of(os.getpid())
-        self._end(notify.main_pid(serving.successor, text) if is_ours else notify.stopping(text))
+        """Tell which process is the main one from now on; or, if that is another service's, what this one still does.
+
+        STOPPING comes only when this process ends: systemd would kill it some seconds later, and its last workers'
+        owner with it.
+        """
+        text = f"process {serving.successor} has taken over; this one ends when no worker needs it"
+        if _services_of(serving.successor) == _services_of(os.getpid()):
+            self._end(notify.main_pid(serving.successor, text))
+            return
+        with self._sending:
+            self._serves_on = False
+            self._tell(text)
 
     def ends(self, serving: Serving) -> None:
         """Tell that it ends, or why nothing was served; nothing is told after that."""
-        self._end(notify.stopping(str(serving.refusal.get("error") or "ending")))
+        over = f"process {serving.successor} has taken over" if serving.successor else "ending"
+        self._end(notify.stopping(str(serving.refusal.get("error") or over)))
 
     def _end(self, last: bytes) -> None:
         with self._sending:
@@ -244,7 +259,7 @@ class Systemd(PlugIn):
             with contextlib.suppress(OSError):  # it has died since; the next owner's first event rings
                 self._watched = Death(self._manager.owner_pid)
         with self._sending:
-            if not self._has_ended and self._since is None:  # a reload's READY has a text of its own
+            if self._serves_on and not self._has_ended and self._since is None:  # a reload's READY has its own text
                 self._tell(text or (verdict.SILENT if self._manager.owner_lives() else verdict.DOWN))
 
     def _standing(self) -> str:

@@ -59,7 +59,7 @@ class Serving:
         self.manager = Manager()
         self.refusal: dict[str, object] = {}
         self.is_stuck = False
-        self.successor = os.getppid()
+        self.successor = 0
 
     def post(self, happening: Callable[[], object]) -> None:
         if not self.is_stuck:
@@ -191,14 +191,22 @@ def test_nothing_is_told_after_the_end(service: Service) -> None:
     assert service.kinds() == ["READY", "RELOADING", "STOPPING"]
 
 
-def test_where_a_process_of_another_service_takes_over_this_one_ends(
+def test_where_a_process_of_another_service_takes_over_this_one_goes_on_until_it_ends(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_services_of", str)
+    service.serving.successor = os.getppid()
     service.plug_in.superseded(service.serving)
-    assert service.systemd.await_state("stop") == f"process {os.getppid()} has taken over"
+    text = f"process {os.getppid()} has taken over"
+    assert service.systemd.await_status(text) == f"{text}; this one ends when no worker needs it"
+    os.write(service.manager.bell, b"\0")  # an event of its last workers
+    service.systemd.unit.reload(lambda pid, number: service.hup())
+    assert service.systemd.await_state("running").startswith(text), "systemd may have sent the HUP, and waits"
+    assert service.manager.reloads == 0
+    service.plug_in._beat(0.01)
+    assert service.kinds() == ["READY", "RELOADING", "READY", "WATCHDOG"], "the last workers are served on"
     service.plug_in.ends(service.serving)
-    assert service.kinds() == ["READY", "STOPPING"]
+    assert service.systemd.await_state("stop") == text
 
 
 def test_a_start_and_a_reload_that_take_long_ask_for_more_time(
