@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from tests.support import manifests, user_manager
 from tests.support.settings import write
 from tests.support.user_manager import RUNTIME, UserManager, here
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +28,17 @@ ROOT = Path(__file__).parents[2]
 LOADER = """
 import os
 from confcast import ConfigLoader
-loader = ConfigLoader("tests.support.settings:Settings", os.environ["CONFIGURATION_DIRECTORY"] + "/app.toml")
+loader = ConfigLoader("tests.support.settings:SCHEMA", os.environ["CONFIGURATION_DIRECTORY"] + "/app.toml")
+"""
+
+
+WORKER = """
+import sys
+from confcast import Replica
+from tests.support.settings import Settings
+Replica(Settings, name="app").attach()
+print("attached", flush=True)
+sys.stdin.read()
 """
 
 
@@ -36,7 +50,11 @@ class Host:
         self.config = manager.folder / "config" / "app" / "app.toml"
         self.config.parent.mkdir()
         write(self.config, 1)
-        (manager.folder / "settings.py").write_text(LOADER)
+        self.use("Settings")
+
+    def use(self, schema: str) -> None:
+        """Have the code that is started from now on have this schema."""
+        (self.manager.folder / "settings.py").write_text(LOADER.replace("SCHEMA", schema))
 
     def install(self, name: str, replaced: dict[str, str] | None = None, into: str = "") -> None:
         """One unit of the examples; `replaced`: lines that begin with a key have this value."""
@@ -58,9 +76,23 @@ class Host:
 
     def confcast(self, *words: str) -> str:
         """What a command says, where the manager is."""
-        done = self.manager.run("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "confcast", *words)
+        variables = (f"PYTHONPATH={ROOT}", f"CONFCAST_RUNTIME_DIR={RUNTIME}/app")
+        done = self.manager.run("env", *variables, sys.executable, "-m", "confcast", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A process that is attached in the block."""
+        python = ["env", f"PYTHONPATH={ROOT}", f"CONFCAST_ADDRESS_APP={RUNTIME}/app/config.sock", sys.executable]
+        command = self.manager.inside(*python, "-c", WORKER)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"attached\n"
+            yield
+            process.stdin.close()
+            assert process.wait(DEADLINE) == 0
 
     def kill(self, number: int, pid: int) -> None:
         assert self.manager.run("kill", f"-{number}", str(pid)).returncode == 0
@@ -167,3 +199,21 @@ def test_one_service_takes_the_place_of_another_and_one_that_is_refused_does_not
     write(host.config, 3)
     manager.systemctl("reload", "confcast@2")
     manager.await_state("confcast@2", "active", "serving version 3; ")
+
+
+def test_a_service_whose_workers_have_the_former_schema_ends_after_the_last_of_them(host: Host) -> None:
+    host.install("confcast@.service", {"TimeoutStopSec": "1", "WatchdogSec": "2"})
+    manager = host.manager
+    manager.systemctl("start", "confcast@1")
+    with host.worker():
+        host.use("Frozen")
+        host.config.write_text("number = 2\n")
+        manager.systemctl("start", "confcast@2")
+        manager.await_state("confcast@2", "active", "serving version 2; ")
+        manager.await_state("confcast@1", "active", "has taken over; this one ends when no worker needs it")
+        assert " 1  current\n" in host.confcast("status", "--pid", manager.show("confcast@1")["MainPID"])
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() > began + 4, "a time after which systemd would have killed it")
+        assert manager.show("confcast@1")["ActiveState"] == "active"
+    ended = manager.await_state("confcast@1", "inactive")
+    assert ended["Result"] == "success"

@@ -83,11 +83,14 @@ class UserManager:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command where the manager is."""
-        (first,) = children_of(self._pid())
-        spaces = ["nsenter", f"--target={first}", "--mount", "--pid", "--cgroup"]
         return subprocess.run(
-            [*spaces, *command], env=self.variables, capture_output=True, text=True, timeout=4 * DEADLINE
+            self.inside(*command), env=self.variables, capture_output=True, text=True, timeout=4 * DEADLINE
         )
+
+    def inside(self, *command: str) -> list[str]:
+        """What runs a command where the manager is."""
+        (first,) = children_of(self._pid())
+        return ["nsenter", f"--target={first}", "--mount", "--pid", "--cgroup", *command]
 
     def systemctl(self, *words: str, status: int = 0) -> None:
         """A command of systemctl's, which ends with this exit status."""
