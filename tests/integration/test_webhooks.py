@@ -25,6 +25,7 @@ from tests.support.owners import await_the_next, kill_the_owner
 from tests.support.quick_webhooks import SCHEMA, Quick
 from tests.support.receiver import SECRET, Got, Receiver, receiving
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 StartQuick = Callable[..., Manager]
@@ -158,9 +159,9 @@ def _change_in_each_way(manager: Manager, config: Path) -> None:
     ("answer", "why"),
     [
         (500, "answers with status 500"),
-        ("close", "it closed the connection without an answer"),
-        ("half", "what answers there does not speak HTTP as it should"),
-        ("drip", "no whole answer within 1 s"),
+        slow("close", "it closed the connection without an answer"),
+        slow("half", "what answers there does not speak HTTP as it should"),
+        slow("drip", "no whole answer within 1 s"),
         ("hang", "no whole answer within 1 s"),
     ],
 )
