@@ -46,7 +46,8 @@ class JsonLines(logging.Formatter):
             "config_name": self._name,
         }
         for name, value in record.__dict__.items():
-            if name not in _STANDARD:
+            # The schema's module may stamp records (confcast.logging): no replica has a version in this process.
+            if name not in _STANDARD and (name, value) != ("config_version", 0):
                 line.setdefault(name, value)
         if trace := record.exc_text or (self.formatException(record.exc_info) if record.exc_info else ""):
             line["exception"] = trace

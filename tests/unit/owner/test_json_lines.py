@@ -76,6 +76,12 @@ def test_a_field_of_a_library_replaces_none_of_ours():
     assert (found["level"], found["message"], found["config_name"]) == ("warning", "kept", "app")
 
 
+def test_a_version_that_nothing_has_here_is_left_out():
+    """`stamp_records()` in the schema's module, which the owner imports, too."""
+    assert "config_version" not in line("stamped", config_version=0)
+    assert line("of a version", config_version=1)["config_version"] == 1
+
+
 def test_python_s_warnings_are_lines_too(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
