@@ -64,6 +64,8 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         'confcast_reloads_total{config="app",origin="set",result="success"}',
         "webhooks: 1, http://127.0.0.1:1/***: ",  # a start with a secret's file that has none
         "the webhook 1, http://127.0.0.1:1/*** does not take a message",
+        "Event(kind='reload', ",  # of the admin API's stream
+        "'changed_in': ",  # of its list of all keys
         '{"type":"confcast.settled","timestamp":',  # what is posted
     ):
         assert told in said.replace("\\'", "'"), f"{told!r} is missing, so this proves nothing:\n{said}"

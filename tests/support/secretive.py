@@ -41,9 +41,11 @@ from confcast import (
     UrlSecret,
     Webhook,
 )
+from confcast.admin.table import READS
 from confcast.cli import main as confcast_command
 from confcast.metrics import Collector
 from confcast.serve import notify, verdict
+from tests.support.admin import AdminServer
 from tests.support.leaks import is_running
 from tests.support.receiver import SECRET as HOOK_SECRET
 from tests.support.receiver import receiving
@@ -354,6 +356,7 @@ class Show:
         becomes = [sys.executable, "-m", "confcast", "exec", "--address", manager.address, "--"]
         print(subprocess.run([*becomes, "sh", "-c", "env; cat /proc/$$/cmdline"], check=True, capture_output=True))
         self.questions(manager)
+        self.api(manager)
         for command in ([], ["--json"]):
             assert confcast_command(command) == 0
         _kill(manager.owner_pid)
@@ -377,6 +380,33 @@ class Show:
         registry, collector = CollectorRegistry(), Collector(manager)
         registry.register(collector)
         print(generate_latest(registry).decode(), generate_openmetrics(registry).decode(), collector.readings())
+
+    def api(self, manager: ConfigReloadManager[Any]) -> None:
+        """All that the admin API answers and sends, and its process says; also of bodies that are refused."""
+        server = AdminServer(self._path.parent, "--address", manager.address).start()
+        reader, writer = server.client("read"), server.client("write")
+        secret = {"strong.password": f"{SENTINEL}-api", "login.pins": [f"{SENTINEL}-api"]}
+        with reader.events() as events:
+            print(events.next("hello"))
+            for path in (*(each.path.removeprefix("/v1/") for each in READS), "owners", "session", "openapi.json"):
+                print(reader.get(path), reader.get(f"{path}?key=login&prefix=strong&q={SENTINEL}&a=1&b=running"))
+            for key in ("login", "login.password", "strong.dsn", "plain.names", "plain.tokens", "plain.x"):
+                print(reader.get(f"explain?key={key}"), reader.get(f"config?prefix={key}"))
+            print(reader.get("config?q=strong"), reader.get("diff?a=1&b=running"))
+            wrong_ones = [{**secret, "strong.code": f"{SENTINEL}-no"}, {"strong": SENTINEL}, {"x.y": SENTINEL}]
+            for values_ in (secret, *wrong_ones):
+                print(writer.post("check", {"values": values_}), writer.post("set", {"values": values_}, 4711))
+            content = {self._path.name: json.dumps({"number": "x", "login": {"password": SENTINEL}})}
+            print(writer.post("check", {"files": content}), writer.post("check", {"files": {"x": f"{SENTINEL}"}}))
+            print(writer.ask("POST", "/v1/set", f'{{"values": {{"a": "{SENTINEL}"'.encode(), if_match="*"))
+            print(writer.post("set", {"value": SENTINEL, "values": SENTINEL}, "*"))
+            body = {"values": secret, "reason": f"to {SENTINEL}-api"}
+            print(writer.post("set", body, "*"), events.next("reload"), events.next("status"))
+            print(writer.post("set", {"values": wrong_ones[0]}, "*"), events.next("reload"))
+            print(writer.post("rollback", {"reason": f"not {SENTINEL}-api"}, "*"), reader.get("config"))
+            print(writer.post("resume", {}, "*"), reader.get("history"), reader.get("status"))
+        server.close()
+        print(server.said)
 
     def operations(self, manager: ConfigReloadManager[Any]) -> None:
         """Tried, set, gone back to, held and resumed, by the verbs and by the command."""
