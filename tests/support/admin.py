@@ -49,7 +49,7 @@ class AdminServer:
         assert self._process is not None
         text = self._log.read_text()
         assert self._process.poll() is None, text
-        _, found, rest = text.partition("listening on http://127.0.0.1:")
+        _, found, rest = text.partition("://127.0.0.1:")
         return rest.split("\n")[0].strip("/") if found and "\n" in rest else ""
 
     @property

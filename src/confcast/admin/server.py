@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from confcast.admin.app import Admin
 from confcast.admin.calls import Calls
@@ -26,8 +29,11 @@ from confcast.admin.limits import Limits
 from confcast.admin.owners import Owners, Which
 from confcast.admin.tokens import Tokens
 from confcast.errors import ConfcastError
+from confcast.fleet.gateway.doors import Tls, address
+from confcast.fleet.gateway.errors import DoorError
 from confcast.wire.open_files import room_for
 
+_BACKLOG = 1024
 _SPARE = 100
 """Descriptors for what is no connection of a client."""
 
@@ -63,9 +69,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class _Server(uvicorn.Server):
     """A server that waits for its end, and does not look for it."""
 
-    def __init__(self, config: uvicorn.Config, admin: Admin) -> None:
+    def __init__(self, config: uvicorn.Config, admin: Admin, limits: Limits) -> None:
         super().__init__(config)
-        self._admin = admin
+        self._admin, self._within = admin, limits.head_within
         self._ended = asyncio.Event()
 
     def end(self) -> None:
@@ -73,6 +79,22 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         self._admin.close()
         self._ended.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; but a client that does not end its handshake is not waited for for a minute."""
+        connection: Any = self.config.http_protocol_class
+        make = partial(
+            connection,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        how: dict[str, Any] = {"ssl": self.config.ssl, "backlog": _BACKLOG}
+        if self.config.ssl is not None:
+            how["ssl_handshake_timeout"] = self._within
+        loop = asyncio.get_running_loop()
+        self.servers = [await loop.create_server(make, sock=each, **how) for each in sockets or ()]
+        self.started = True
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
@@ -101,72 +123,92 @@ async def serve(options: Options, listening: Callable[[str], None], fleet: Ask |
     Raises:
         CanNotStart, BadTokens: It can't be started like this.
     """
-    limits = options.limits
+    limits, tls = options.limits, _tls(options)
+    tokens, calls = Tokens(options.token_file), Calls(limits.calls)
     with _listener(options) as listener:
         host, port = listener.getsockname()[:2]
-        scheme = "https" if options.tls_cert else "http"
-        tokens, calls = Tokens(options.token_file), Calls(limits.calls)
+        scheme = "http" if tls is None else "https"
         admin = Admin(Owners(options.which, calls), calls, tokens, limits, fleet)
         app = admin.application(_origins(scheme, host, port, options.hosts))
-        config = uvicorn.Config(
-            app,
-            http=protocol(Waiting(limits)),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            limit_concurrency=max(1, room_for(limits.connections + _SPARE) - _SPARE),
-            h11_max_incomplete_event_size=limits.head,
-            timeout_keep_alive=int(limits.head_within),
-            timeout_graceful_shutdown=int(limits.closing),
-            ssl_certfile=options.tls_cert or None,
-            ssl_keyfile=options.tls_key or options.tls_cert or None,
-        )
-        server = _Server(config, admin)
+        config = _config(app if tls is None else _renewing(app, tls), limits)
+        config.load()
+        config.ssl = None if tls is None else tls.context
+        server = _Server(config, admin, limits)
         listening(f"{scheme}://{_in_url(host)}:{port}")
         await server.serve(sockets=[listener])
 
 
+def _config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=protocol(Waiting(limits)),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=max(1, room_for(limits.connections + _SPARE) - _SPARE),
+        h11_max_incomplete_event_size=limits.head,
+        timeout_keep_alive=max(1, int(limits.head_within)),
+        timeout_graceful_shutdown=max(1, int(limits.closing)),
+    )
+
+
+def _tls(options: Options) -> Tls | None:
+    """The certificate; None for plain HTTP. Raises CanNotStart."""
+    if not options.tls_cert:
+        return None
+    try:
+        return Tls(options.tls_cert, options.tls_key, "")
+    except DoorError as error:
+        raise CanNotStart(f"--tls-cert {error}") from error
+
+
+def _renewing(app: ASGIApp, tls: Tls) -> ASGIApp:
+    """The application; a renewed certificate is shown to the connections after the next request."""
+
+    async def renewing(scope: Scope, receive: Receive, send: Send) -> None:
+        tls.refresh()
+        await app(scope, receive, send)
+
+    return renewing
+
+
 def _listener(options: Options) -> socket.socket:
-    host, port = _address(options.bind)
-    if not _is_loopback(host) and not options.tls_cert and not options.behind_proxy:
+    """The socket, bound. Raises CanNotStart."""
+    try:
+        where = address(options.bind, "--bind")
+    except DoorError as error:
+        raise CanNotStart(str(error)) from error
+    if not where.is_loopback and not options.tls_cert and not options.behind_proxy:
         raise CanNotStart(
-            f"--bind {options.bind}: tokens would travel in clear text: give --tls-cert, or --behind-proxy if a proxy "
-            "does TLS, or bind to 127.0.0.1"
+            f"--bind {where}: tokens would travel in clear text: give --tls-cert, or --behind-proxy if a proxy does "
+            "TLS, or bind to 127.0.0.1"
         )
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(found[0], socket.SOCK_STREAM)
     except OSError as error:
-        raise CanNotStart(f"--bind {options.bind}: {error.strerror or error}") from error
+        raise CanNotStart(f"--bind {where}: {error.strerror or error}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(found[4])
-        listener.listen(1024)
+        listener.listen(_BACKLOG)
+        if ip_address(listener.getsockname()[0].partition("%")[0]).is_unspecified and not options.hosts:
+            raise CanNotStart(f"--bind {where}: say by --allow-host which names its clients call it by")
     except OSError as error:
         listener.close()
-        raise CanNotStart(f"--bind {options.bind}: {error.strerror}") from error
+        raise CanNotStart(f"--bind {where}: {error.strerror}") from error
+    except CanNotStart:
+        listener.close()
+        raise
     return listener
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise CanNotStart(f"--bind {text}: HOST:PORT is expected, such as 127.0.0.1:9151 or [::1]:9151")
-    return host, int(port)
-
-
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return ip_address(host.partition("%")[0]).is_loopback
 
 
 def _in_url(host: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import http.client
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +18,10 @@ from confcast.admin.openapi import document
 from confcast.admin.table import CHANGES, READS
 from confcast.cli import main as confcast_command
 from tests.integration.admin.conftest import Site
+from tests.support import certificates
 from tests.support.admin import AdminServer, Answer
 from tests.support.settings import write
+from tests.support.waiting import DEADLINE, eventually
 
 QUERIES = {"/v1/explain": "?key=limits.high", "/v1/diff": "?a=running&b=sources", "/v1/history": "?limit=5"}
 PATHS = [*(each.path for each in READS), "/v1/owners", "/v1/session", "/v1/fleet", "/v1/openapi.json"]
@@ -161,8 +166,6 @@ def test_owners_are_listed_and_of_several_one_has_to_be_chosen(
     assert server.client().get("owners").data == {"owners": []}
     first, second = start_manager(name="first"), start_manager(name="second")
     eventually_there = server.client()
-    from tests.support.waiting import eventually
-
     eventually(lambda: len(eventually_there.get("owners").data["owners"]) == 2, "both are found")
     listed = {each["id"]: each for each in eventually_there.get("owners").data["owners"]}
     assert {id_: each["address"] for id_, each in listed.items()} == {"first": first.address, "second": second.address}
@@ -174,3 +177,20 @@ def test_owners_are_listed_and_of_several_one_has_to_be_chosen(
     assert server.client(owner="second").get("status").data["address"] == second.address
     by_pid = f"first.{listed['first']['pid']}"
     assert server.client(owner=by_pid).get("status").data["address"] == first.address
+
+
+def test_over_tls_a_renewed_certificate_is_shown(
+    start_admin: Callable[..., AdminServer], site: Site, tmp_path: Path
+) -> None:
+    authority = certificates.Authority(tmp_path)
+    files = ("--tls-cert", str(authority.certfile), "--tls-key", str(authority.keyfile))
+    server = start_admin("--address", site.manager.address, *files)
+    assert "listening on https://127.0.0.1:" in server.said
+    assert certificates.served(server.port) == "first"
+    authority.issue("second")
+    context = certificates.trusting()
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=DEADLINE, context=context)
+    with contextlib.closing(connection):
+        connection.request("GET", "/v1/session", None, {"authorization": f"Bearer {server.token('read')}"})
+        assert connection.getresponse().status == 200
+    assert certificates.served(server.port) == "second"

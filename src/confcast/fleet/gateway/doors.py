@@ -46,12 +46,12 @@ class Address(NamedTuple):
             return False
 
 
-def address(text: str) -> Address:
-    """The address of `127.0.0.1:9180` or `[::1]:9180`. Raises DoorError."""
+def address(text: str, option: str = "--listen") -> Address:
+    """The address of `127.0.0.1:9180` or `[::1]:9180`; `option`: who has given it. Raises DoorError."""
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise DoorError(f"--listen {text}: HOST:PORT is expected, such as 127.0.0.1:9180 or [::]:9180")
+        raise DoorError(f"{option} {text}: HOST:PORT is expected, such as 127.0.0.1:9180 or [::]:9180")
     return Address(host, int(port))
 
 
