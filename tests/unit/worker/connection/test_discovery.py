@@ -13,6 +13,7 @@ from confcast.errors import ConfcastError
 from confcast.wire import processes
 from confcast.wire.files import about, owner_dirs
 from confcast.wire.files.about import About
+from confcast.wire.files.lasting_address import FORMER
 from confcast.wire.files.owner_dirs import HANDOVER
 from confcast.worker.connection import discovery
 from confcast.worker.connection.discovery import OwnerFinder
@@ -230,3 +231,65 @@ def test_an_address_that_this_user_may_not_look_at_is_still_the_one(
     assert here.find() == here.address
     assert here.trouble() == ""
     here.refuse(here.address)
+
+
+# ---- a lasting address
+
+
+@pytest.fixture
+def lasting(make: Make, tmp_path: Path) -> Callable[[str], str]:
+    """Has the lasting address lead to this control socket; gives the address."""
+
+    def lead_to(address: str) -> str:
+        (link := tmp_path / "c.sock").unlink(missing_ok=True)
+        link.symlink_to(address)
+        return str(link)
+
+    return lead_to
+
+
+def test_a_lasting_address_is_followed_wherever_it_leads_and_nothing_else_is(
+    make: Make, lasting: Callable[[str], str]
+) -> None:
+    given = lasting(old := make())
+    where = attached(old, given)
+    make()  # loads the same in the same place, and is another serve's
+    new = make(loads="File /etc/other.toml", where="/elsewhere")
+    assert where.find() == old
+    gone(old)
+    assert where.find() == old, "it may come again there"
+    assert where.trouble() == f"no config owner serves at {given}: `confcast serve --address {given}` starts one"
+    lasting(new)
+    assert where.find() == new
+    assert where.is_another(new)
+    where.move(new)
+    assert not where.is_another(new)
+
+
+def test_what_refuses_there_is_passed_over_for_the_generation_before_while_that_is_there(
+    make: Make, lasting: Callable[[str], str]
+) -> None:
+    oldest, old, new = make(), make(), make()
+    for former, following in ((oldest, old), (old, new)):
+        (Path(following).parent / FORMER).symlink_to(Path(former).parent)
+    where = OwnerFinder("app", lasting(new))
+    assert where.find() == new
+    assert where.has_another(new)
+    where.refuse(new)
+    assert where.find() == old
+    where.refuse(old)
+    assert where.find() == oldest
+    where.move(oldest)
+    where.refuse(oldest)
+    assert not where.has_another(oldest)
+    newest = make()
+    gone(oldest)
+    assert where.find() == oldest, "the last that has served, until the address leads elsewhere"
+    lasting(newest)
+    assert where.find() == newest
+
+
+def test_an_owner_of_no_lasting_address_has_no_other(make: Make) -> None:
+    where = attached(here := make())
+    make()
+    assert not where.has_another(here)
