@@ -20,6 +20,7 @@ NO_COMMANDS = {
     "example_file",
     "following",
     "listing",
+    "metrics_flags",
     "overview",
     "owners",
     "program",
