@@ -28,6 +28,8 @@ _AWAY, _LONGEST_AWAY = 0.25, 2.0
 """Seconds between two tries while an owner is gone."""
 _EARLIER_BUILD, _ANSWERS_WITHIN = 1.0, 1.0
 """Seconds between two looks at an owner that tells no news; and that an owner which lives takes for an answer."""
+_LOOKS = 6
+"""How often an owner may say that it has no news before it is looked at all the same."""
 _REMEMBERED = 100
 """How many events are remembered for clients that come back."""
 
@@ -99,14 +101,16 @@ class Following:
                 await self._look(owner)
                 away = _AWAY
                 self._known.set()
-                await self._changed(owner)
+                for _ in range(_LOOKS):
+                    if await self._changed(owner):
+                        break
             except (ConfcastError, ProblemError):
                 self._gone()
                 await asyncio.sleep(away)
                 away = min(2 * away, _LONGEST_AWAY)
 
-    async def _changed(self, owner: Owner) -> None:
-        """Wait until something has changed in the owner; one of an earlier build is looked at each second."""
+    async def _changed(self, owner: Owner) -> bool:
+        """Wait until something has changed in the owner; whether it has. One of an earlier build is looked at."""
         await asyncio.sleep(_PAUSE)
         if self._asking is None or self._asking.done() or self._asked != owner.address:
             self._asked, known, seconds = owner.address, self._news, self._limits.news
@@ -114,12 +118,14 @@ class Following:
             self._asking = asyncio.create_task(ask)
             self._asking.add_done_callback(_heard)
         try:
-            self._news = await asyncio.shield(self._asking)  # who listens next waits for the same answer
+            before, self._news = self._news, await asyncio.shield(self._asking)  # who listens next waits for the same
         except OwnerUnavailable:
             answers = partial(owner.client().answers, _ANSWERS_WITHIN)
             if not await self._calls.do(f"{owner.address} followed", answers):
                 raise
             await asyncio.sleep(_EARLIER_BUILD)  # it tells no news
+            return True
+        return self._news != before
 
     async def _look(self, owner: Owner) -> None:
         """Ask for what is new, and tell it."""
