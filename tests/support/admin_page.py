@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from confcast.admin.answers import as_json
+from confcast.cli.fleet import status
+from confcast.fleet import reports
+from confcast.fleet.engines.engine import Stored
+from confcast.fleet.head import Head, Rollout, encode
+from confcast.fleet.reports import Report
 from tests.support.admin import AdminServer as AdminServer
 from tests.support.waiting import DEADLINE
 
@@ -100,3 +107,17 @@ def visit(page: Page, view: str) -> None:
     """Go to another view, by its link."""
     page.get_by_role("navigation", name="Views").get_by_role("link", name=view, exact=False).click()
     page.locator(f"main.view-{view.lower()} #heading").wait_for(state="attached")
+
+
+def fleet_state() -> Any:
+    """What `confcast fleet status --json` says of a rollout to three of five hosts."""
+    old, new = "a" * 64, "b" * 64
+    rings = ("ring=canary",)
+    rollout, why = Rollout(("100%",), rings=rings), "another index"
+    head = Head(old, new, rings=rings, salt="s", rev=3, at=1.8e9, by="deploy", why=why, rollout=rollout)
+    said = [("good", ""), ("applied", ""), ("refused", "no index of this name")]
+    canary = {"ring": "canary"}
+    hosts = [Report(f"h{at}", new, "s", said[at][0], f"shop-{at}", canary, said[at][1]) for at in range(3)]
+    hosts += [Report(f"h{at}", old, "r", "good", f"shop-{at}") for at in (3, 4)]
+    found = status.report("bookshop", encode(head), [Stored(reports.encode(each), 1.0) for each in hosts]).data
+    return json.loads(as_json(found))

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from confcast import ConfigLoader
-from confcast.admin.answers import as_json
-from confcast.cli.fleet import status
-from confcast.fleet import reports
-from confcast.fleet.engines.engine import Stored
-from confcast.fleet.head import Head, Rollout, encode
-from confcast.fleet.reports import Report
 from confcast.master.embedded import EmbeddedManager
 from confcast.testing import Application
 from tests.support import bookshop
-from tests.support.admin_page import VIEWS, AdminServer, Pages, sign_in, visit
+from tests.support.admin_page import VIEWS, AdminServer, Pages, fleet_state, sign_in, visit
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE
 
@@ -310,7 +302,7 @@ def test_one_of_several_owners_is_chosen(pages: Pages, shop: Application, tmp_pa
 
 def test_a_fleet_is_shown_with_its_rollout_and_who_speaks_against_it(pages: Pages):
     page = pages.fresh()
-    page.route("**/v1/fleet*", lambda route: route.fulfill(json={"fleet": fleet()}))
+    page.route("**/v1/fleet*", lambda route: route.fulfill(json={"fleet": fleet_state()}))
     page.goto(f"{pages.server.url}/#fleet")
     sign_in(page, pages.server.token("read"))
     card = page.get_by_role("region", name="rollout")
@@ -319,17 +311,3 @@ def test_a_fleet_is_shown_with_its_rollout_and_who_speaks_against_it(pages: Page
     expect(page.get_by_role("table", name="Versions by hosts")).to_contain_text("stable")
     expect(page.get_by_role("table", name="Hosts that refuse")).to_contain_text("no index of this name")
     expect(page.locator("main")).to_contain_text(re.compile("Head .*by deploy.*another index"))
-
-
-def fleet() -> Any:
-    """What `confcast fleet status --json` says of a rollout to three of five hosts."""
-    old, new = "a" * 64, "b" * 64
-    rings = ("ring=canary",)
-    rollout, why = Rollout(("100%",), rings=rings), "another index"
-    head = Head(old, new, rings=rings, salt="s", rev=3, at=1.8e9, by="deploy", why=why, rollout=rollout)
-    said = [("good", ""), ("applied", ""), ("refused", "no index of this name")]
-    canary = {"ring": "canary"}
-    hosts = [Report(f"h{at}", new, "s", said[at][0], f"shop-{at}", canary, said[at][1]) for at in range(3)]
-    hosts += [Report(f"h{at}", old, "r", "good", f"shop-{at}") for at in (3, 4)]
-    found = status.report("bookshop", encode(head), [Stored(reports.encode(each), 1.0) for each in hosts]).data
-    return json.loads(as_json(found))

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from confcast.testing import Application
 from tests.support import bookshop
-from tests.support.admin_page import VIEWS, AdminServer, Pages, sign_in, visit
+from tests.support.admin_page import VIEWS, AdminServer, Pages, fleet_state, sign_in, visit
 
 LOOKS = [("dark", 1440), ("light", 390)]
 OTHER_LOOKS = [pytest.param(*each, marks=pytest.mark.slow) for each in (("light", 1440), ("dark", 390))]
@@ -40,16 +40,17 @@ def busy(shop: Application) -> None:
 def test_axe_finds_nothing_in_any_view(pages: Pages, shop: Application, server: AdminServer, theme: Any, width: int):
     busy(shop)
     page = pages.fresh(color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    page.route("**/v1/fleet*", lambda route: route.fulfill(json={"fleet": fleet_state()}))
     page.goto(server.url)
     page.get_by_label("Token", exact=True).wait_for()
     found = {"sign in": complaints(page)}
     sign_in(page, server.token("write"))
-    for view in VIEWS:
+    for view in (*VIEWS, "fleet"):
         visit(page, view.capitalize())
         opened(page, view)
         found[view] = complaints(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{view} is wider than the window"
-    page.get_by_role("button", name="Confirm: keep it").click()
+    page.get_by_role("button", name="Confirm", exact=True).click()
     page.get_by_role("dialog").wait_for()
     found["dialog"] = complaints(page)
     assert {view: each for view, each in found.items() if each} == {}

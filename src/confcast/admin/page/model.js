@@ -53,8 +53,9 @@ export class Model {
       const session = await new Api(token, () => {}).get("session");
       this.api = api;
       sessionStorage.setItem(KEY, token);
+      const { owners } = await api.get("owners");
       this.#set({ session, signInProblem: "" });
-      await this.#owners();
+      await this.#found(owners);
     } catch (problem) {
       if (problem.status === 401) sessionStorage.removeItem(KEY);
       this.#set({ signInProblem: refusal(problem) });
@@ -82,8 +83,7 @@ export class Model {
     await Promise.all([this.load("events"), this.load("versions"), this.load("fleet")]);
   }
 
-  async #owners() {
-    const { owners } = await this.api.get("owners");
+  async #found(owners) {
     this.#set({ owners });
     const former = owners.find((each) => each.id === this.state.owner);
     if (owners.length) await this.choose((former ?? owners[0]).id);
@@ -92,7 +92,7 @@ export class Model {
   /** Look again which owners there are, as when there was none. */
   async look() {
     try {
-      await this.#owners();
+      await this.#found((await this.api.get("owners")).owners);
     } catch (problem) {
       this.#set({ signInProblem: refusal(problem) });
     }
@@ -149,8 +149,8 @@ export class Model {
    * it is asked once at a time, and not for each of many changes.
    */
   async wantConfig() {
-    const { status, config, configProblem, configIsOld } = this.state;
-    if (this.asksConfig || !status || ((config || configProblem) && !configIsOld)) return;
+    const { owner, config, configProblem, configIsOld } = this.state;
+    if (this.asksConfig || !owner || ((config || configProblem) && !configIsOld)) return;
     this.asksConfig = true;
     await this.load("config");
     setTimeout(() => {
@@ -173,7 +173,7 @@ export class Model {
     const settled = before && (before.provisional !== status.provisional || before.phase !== status.phase);
     if (moved || (settled && status.phase === "idle")) this.load("versions");
     if (type === "hello" && before) this.load("events"); // what came while the stream was lost
-    if (differs(before, status)) this.#set({ configIsOld: true });
+    if (before && differs(before, status)) this.#set({ configIsOld: true });
   }
 
   #reloaded(event) {

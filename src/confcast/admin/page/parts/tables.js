@@ -9,8 +9,8 @@ import { shown } from "../format.js";
  * @param {string[]} columns
  * @param {{key: string, cells: any[], class?: string}[]} rows
  */
-export function table(caption, columns, rows, more = "") {
-  return h("table", { class: `table ${more}` },
+export function table(caption, columns, rows) {
+  return h("table", { class: "table" },
     h("caption", { class: "unseen" }, caption),
     h("thead", null, h("tr", null, columns.map((each) => h("th", { scope: "col", key: each }, each || h("span", { class: "unseen" }, "Actions"))))),
     h("tbody", null, rows.map((row) =>

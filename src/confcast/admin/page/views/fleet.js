@@ -65,5 +65,5 @@ function versions(list) {
   return table("Versions by hosts", ["version", "is", "hosts", ...there], list.map((each) => ({
     key: each.digest || "none",
     cells: [h("code", null, each.digest.slice(0, 8) || "none yet"), each.is || "–", String(each.hosts), ...there.map((state) => String(each[state]))],
-  })), "numbers");
+  })));
 }
