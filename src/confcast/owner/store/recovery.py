@@ -38,6 +38,9 @@ from confcast.wire.master_channel import StartupConfig
 
 _log = logging.getLogger("confcast.owner")
 
+_RELEASED_WITHIN = 2.0
+"""Seconds for which a next generation waits for the state folder of a former owner that has left it no journal."""
+
 _LOST = "a new one is begun: kept versions, history and totals are lost, and versions are counted on from the clock"
 
 
@@ -121,12 +124,27 @@ def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig, open_journal
     small = runtime_dir.folder / runtime_dir.journal.name
     if startup.former and not startup.restarts:
         handover.take_over(Path(startup.former), small)
+        if runtime_dir.awaited is not None and not small.exists():
+            _await_state_folder(runtime_dir)
     if runtime_dir.awaited is not None and startup.paused:
         handover.take_over(runtime_dir.folder, small)
     if runtime_dir.state_folder != runtime_dir.folder and small.exists():
         with contextlib.closing(open_journal(small)) as journal:
             handover.move_journal(journal, runtime_dir.journal)
         handover.delete_journal(small)
+
+
+def _await_state_folder(runtime_dir: RuntimeDir) -> None:
+    """The former owner has left no copy: it is exiting, as its master was killed, and releases its journal itself.
+
+    If it goes on all the same (on a full disk it could write no copy), this owner begins a journal of its own.
+    """
+    deadline = time.monotonic() + _RELEASED_WITHIN
+    while time.monotonic() < deadline:
+        with runtime_dir.moving() as free:
+            if free:
+                return
+        time.sleep(_RELEASED_WITHIN / 100)
 
 
 def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -256,4 +257,36 @@ def test_what_webhooks_are_owed_for_is_not_lost_where_the_journal_moves_at_a_sta
         recover(runtime_dir, startup, lambda path=runtime_dir.journal: Journal(path, deliveries=deliveries), SCHEMA, {})
         with closing(Journal(runtime_dir.journal, deliveries=deliveries)):
             assert deliveries.owed(hook.key) == 1
+    lock.release()
+
+
+def test_a_former_owner_that_exits_without_leaving_a_copy_leaves_its_journal(tmp_path: Path) -> None:
+    """Its master was killed in the midst of a take-over, and it has removed its folder."""
+    state = tmp_path / "state"
+    former_lock = RuntimeLock(LockHolder(*ME, *ME, "app"))
+    former = RuntimeDir(tmp_path / "former", state, former_lock)
+    lock = RuntimeLock(LockHolder(*ME, *ME, "app"), follows=True)
+    following = RuntimeDir(tmp_path / "next", state, lock)
+    with closing(former.listen()), closing(following.listen()):
+        journal(former, row(7, b"seven"))
+        startup = StartupConfig(
+            options=Options(),
+            loader=b"",
+            folder=str(following.folder),
+            state_folder=str(state),
+            durable=True,
+            master_pid=ME[0],
+            master_started=ME[1],
+            sys_path=[],
+            working_directory=str(tmp_path),
+            former=str(former.folder),
+        )
+        assert following.journal == tmp_path / "next" / "journal"
+        release = threading.Timer(0.05, former_lock.release)
+        release.start()
+        found = recover(following, startup, lambda: Journal(following.journal), SCHEMA, {})
+        release.join()
+        assert following.journal == state / "journal"
+        assert found.row is not None
+        assert found.row.version == 7
     lock.release()
