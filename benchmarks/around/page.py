@@ -46,7 +46,7 @@ _FOUND = """() => ({
 
 
 def measure(extent: Extent) -> list[Row]:
-    """The medians over the rounds. A task's time is what passes: where the machine is busy, one of many is long by that."""
+    """The medians over the rounds. A task's time is what passes, so on a busy machine one of many is long."""
     if not (program := shutil.which("chromium")):
         print("there is no chromium: the page's rows are left out", file=sys.stderr)
         return []
