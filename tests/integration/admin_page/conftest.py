@@ -14,7 +14,7 @@ from confcast.wire.files import owner_dirs
 from tests.support import admin_page, bookshop
 from tests.support.admin_page import AdminServer, Pages
 from tests.support.leaks import assert_nothing_left, belongings
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,9 @@ def server(shop: Application, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="package")
 def _browser(nothing_is_left_of_all: None) -> Iterator[Any]:
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=1000 * DEADLINE)
     with admin_page.browser() as running:
         yield running
 

@@ -68,7 +68,7 @@ def test_what_has_the_focus_keeps_it_when_something_comes_above_it(page: Any):
     assert page.evaluate(_KEEPS) == [True, "last", 2]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_a_stream_is_read_in_whatever_pieces_it_comes(page: Any, size: int):
+def test_a_stream_is_read_in_whatever_pieces_it_comes(page: Any):
     whole = [["hello", None, '{"a": 1}'], ["reload", "7", "one\ntwo"]]
-    assert page.evaluate(_PARSED, [STREAM, size]) == whole
+    for size in (1, 2, 3, 7, 1000):
+        assert page.evaluate(_PARSED, [STREAM, size]) == whole, f"pieces of {size}"
