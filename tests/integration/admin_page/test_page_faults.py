@@ -31,6 +31,28 @@ def test_an_owner_that_is_killed_is_said_to_be_gone_and_then_is_back(pages: Page
     expect(page.locator(".hero .number")).to_have_text(f"Version {event.version}")
 
 
+def test_an_owner_that_is_killed_in_the_middle_of_a_change_leaves_it_unknown(pages: Pages, shop: Application):
+    page = pages.open("change")
+    page.get_by_label("Key", exact=True).fill("mail.batch")
+    page.get_by_label("Value", exact=True).fill("25")
+    page.get_by_role("button", name="Try it").click()
+    worker = shop.start_worker()
+    os.kill(worker.pid, signal.SIGSTOP)  # so that its vote is waited for
+    try:
+        page.get_by_role("button", name="Apply in every worker").click()
+        expect(page.get_by_role("button", name="Applying…: another change is under way")).to_be_disabled()
+        eventually(lambda: shop.manager.status().phase == "staging", "the vote has begun")
+        dead = kill_the_owner(shop.manager)
+        expect(page.locator("#outcome")).to_contain_text("unknown")
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+        worker.kill()
+    await_the_next(shop.manager, dead)
+    expect(page.locator(".notice.bad")).to_have_count(0)
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator("#outcome h2")).to_have_text("It would be applied: every worker voted yes")
+
+
 def test_an_admin_server_that_is_killed_leaves_the_page_not_live_until_it_is_back(
     pages: Pages, shop: Application, server: AdminServer
 ):

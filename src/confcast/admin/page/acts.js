@@ -55,7 +55,7 @@ export class Acts {
     /** @type {Outcome} */
     const outcome = { where, act, path, body, seen, event: null, problem: null };
     try {
-      outcome.event = (await model.api.post(path, body, path === "check" ? null : seen)).event;
+      outcome.event = (await model.api.post(path, body, path === "check" ? null : seen, model.state.status?.answers_within ?? 0)).event;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       outcome.problem = problem;

@@ -1,6 +1,6 @@
 /** Questions to the server, each with the token and the owner that is chosen. An answer that is no success is a Problem. */
 
-const DEADLINE = 90e3; // a change may wait for its votes
+const DEADLINE = 30; // seconds
 
 /** A refusal as the server words it (RFC 9457), or what kept an answer from coming. */
 export class Problem extends Error {
@@ -48,22 +48,24 @@ export class Api {
    * @param {string} path
    * @param {Record<string, any>} body
    * @param {number | null} seen the version that the person has seen; null where none is asked for
+   * @param {number} within seconds that the owner may take
    */
-  async post(path, body, seen = null) {
+  async post(path, body, seen = null, within = 0) {
     const match = seen === null ? {} : { "If-Match": `"${seen}"` };
     return this.#asked(this.url(path), {
       method: "POST",
       headers: this.headers({ "Content-Type": "application/json", ...match }),
       body: JSON.stringify(body),
-    });
+    }, DEADLINE + within);
   }
 
-  async #asked(url, options) {
+  async #asked(url, options, within = DEADLINE) {
     let response;
     try {
-      response = await fetch(url, { ...options, cache: "no-store", redirect: "error", signal: AbortSignal.timeout(DEADLINE) });
-    } catch {
-      throw new Problem({ title: "no answer", detail: "The admin server does not answer: it has ended, or the connection is lost." });
+      response = await fetch(url, { ...options, cache: "no-store", redirect: "error", signal: AbortSignal.timeout(1000 * within) });
+    } catch (error) {
+      const late = error.name === "TimeoutError" ? `There was no answer within ${within} s.` : "The admin server does not answer: it has ended, or the connection is lost.";
+      throw new Problem({ title: "no answer", detail: options.method ? `${late} What became of it is unknown: the timeline will say.` : late });
     }
     if (response.ok) return response.json();
     const problem = new Problem({ ...(await parsed(response)), status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0 });
