@@ -99,7 +99,6 @@ FAST = {"maxSize": 9, "byName": {"a": {"size": 1}, "b": {}}}
     [
         (Everything, CONTENT),
         (Everything, ODD),
-        (Everything, SWITCHED),
         (Everything, LITTLE),
         (Fast, FAST),
         (Fast, {"maxSize": 1}),
