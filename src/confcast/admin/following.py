@@ -55,6 +55,7 @@ class Following:
         self._newest: ReloadEvent | None = None
         self._is_gone = False
         self._news, self._asked = "", ""
+        self._last: Owner | None = None
         self._asking: asyncio.Task[str] | None = None
 
     async def join(self, last: str) -> Stream:
@@ -97,7 +98,7 @@ class Following:
         away = _AWAY
         while True:
             try:
-                owner = await self._owners.find(self._id)
+                owner = await self._find()
                 await self._look(owner)
                 away = _AWAY
                 self._known.set()
@@ -108,6 +109,16 @@ class Following:
                 self._gone()
                 await asyncio.sleep(away)
                 away = min(2 * away, _LONGEST_AWAY)
+
+    async def _find(self) -> Owner:
+        """The owner; the same one, if another has come by now that is called as it is. Raises ProblemError."""
+        try:
+            self._last = await self._owners.find(self._id)
+        except ProblemError:
+            if self._last is None:
+                raise
+            self._last = await self._owners.find(f"{self._last.name}.{self._last.master}")
+        return self._last
 
     async def _changed(self, owner: Owner) -> bool:
         """Wait until something has changed in the owner; whether it has. One of an earlier build is looked at."""

@@ -145,6 +145,9 @@ class Owners:
             found = [each for each in self._found if wanted in (each.id, f"{each.name}.{each.master}")]
             if len(found) == 1:
                 return found[0]
+            if any(each.name == wanted for each in self._found):
+                text = f"several config owners are called {wanted!r} by now: say which one is meant, by ?owner=ID"
+                raise ProblemError(409, "several_owners", text, owners=self._ids())
             raise ProblemError(404, "no_such_owner", "no config owner has this id", owners=self._ids())
         if len(self._found) == 1:
             return self._found[0]

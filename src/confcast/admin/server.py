@@ -112,20 +112,20 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def serve(options: Options, listening: Callable[[str], None], fleet: Ask | None = None) -> None:
+async def serve(options: Options, listening: Callable[[str, bool], None], fleet: Ask | None = None) -> None:
     """Serve until TERM or INT.
 
     Args:
         options: What it is started with.
-        listening: Called with the URL once clients can connect.
+        listening: Called with the URL once clients can connect, and with whether the file of tokens was made.
         fleet: Asks for the fleet's state; None where there is no fleet.
 
     Raises:
         CanNotStart, BadTokens: It can't be started like this.
     """
     limits, tls = options.limits, _tls(options)
-    tokens, calls = Tokens(options.token_file), Calls(limits.calls)
     with _listener(options) as listener:
+        tokens, calls = Tokens(options.token_file), Calls(limits.calls)
         host, port = listener.getsockname()[:2]
         scheme = "http" if tls is None else "https"
         admin = Admin(Owners(options.which, calls), calls, tokens, limits, fleet)
@@ -134,7 +134,7 @@ async def serve(options: Options, listening: Callable[[str], None], fleet: Ask |
         config.load()
         config.ssl = None if tls is None else tls.context
         server = _Server(config, admin, limits)
-        listening(f"{scheme}://{_in_url(host)}:{port}")
+        listening(f"{scheme}://{_in_url(host)}:{port}", tokens.made)
         await server.serve(sockets=[listener])
 
 

@@ -103,9 +103,15 @@ class Tokens:
 
 
 def default_path() -> Path:
-    """Where the file is unless it is said: in `$XDG_STATE_HOME/confcast`, else in `~/.local/state/confcast`."""
+    """Where the file is unless it is said: in `$XDG_STATE_HOME/confcast`, else in `~/.local/state/confcast`.
+
+    Raises BadTokens: this user has no home.
+    """
     given = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    try:
+        base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError as error:  # this user has no home
+        raise BadTokens("this user has no folder for the file of tokens: give it by --token-file") from error
     return base / "confcast" / "admin-tokens"
 
 

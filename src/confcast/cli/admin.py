@@ -62,7 +62,10 @@ def run(options: argparse.Namespace) -> Report:
         if (error.name or "").startswith("confcast"):
             raise
         options.usage_error(f"{error.name} is not installed: pip install 'confcast[admin]'")
-    path = Path(options.token_file) if options.token_file else default_path()
+    try:
+        path = Path(options.token_file) if options.token_file else default_path()
+    except BadTokens as error:
+        options.usage_error(line(error))
     start = server.Options(
         bind=options.bind,
         which=Which(options.name, options.address, options.pid),
@@ -73,11 +76,12 @@ def run(options: argparse.Namespace) -> Report:
         behind_proxy=options.behind_proxy,
     )
     logging.getLogger("confcast.admin").setLevel(logging.INFO)
-    made = not path.exists()
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each request that is none: strangers' logs
 
-    def listening(url: str) -> None:
+    def listening(url: str, made: bool) -> None:
         print(f"listening on {url}", file=sys.stderr, flush=True)
-        print(f"its tokens {'were made' if made else 'are'} in {line(path)}", file=sys.stderr, flush=True)
+        where = f"its tokens {'were made' if made else 'are'} in {line(path)}"
+        print(f"{where}: paste one of them into the page", file=sys.stderr, flush=True)
 
     try:
         patient_loops.run(server.serve(start, listening, _fleet(options)))
@@ -88,9 +92,12 @@ def run(options: argparse.Namespace) -> Report:
 
 def _fleet(options: argparse.Namespace) -> Callable[[], Awaitable[dict[str, Any]]] | None:
     """What asks for the fleet's state; None where options and environment name no fleet. Exits with 2 for a bad one."""
-    url, key = options.fleet_url or os.environ.get(engine_options.URL), options.fleet_key
+    url = options.fleet_url or os.environ.get(engine_options.URL)
+    key = options.fleet_key or os.environ.get(engine_options.KEY)
     if not url and not key:
         return None
+    if not url or not key:
+        options.usage_error("a fleet is meant by its URL and its key: give --fleet-url and --fleet-key")
     files = {name: getattr(options, f"fleet_{name}") for name in _FILES}
     which = argparse.Namespace(url=url, key=key, usage_error=options.usage_error, **files)
     engine_options.access_of(which)

@@ -6,10 +6,13 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,3 +248,24 @@ def test_it_ends_in_time_with_open_streams_and_a_caller_of_an_owner_that_hangs(
             events.next("never")
     assert "Traceback" not in server.said
     assert server.said.splitlines()[-1] == "ended"
+
+
+# ---- nothing happens
+
+
+def switches(pid: int) -> int:
+    """How often the threads of a process have been woken, or have given up the processor."""
+    texts = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(number) for text in texts for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
+
+
+@pytest.mark.slow
+def test_nothing_wakes_up_while_nothing_changes_though_a_page_is_open(site: Site) -> None:
+    watched, pause = {"admin": site.server.pid, "owner": site.manager.owner_pid}, 15.0
+    with site.api("read").events() as events:
+        events.next("hello")
+        threading.Event().wait(2.0)  # until the first looks are over
+        before = {name: switches(pid) for name, pid in watched.items()}
+        threading.Event().wait(pause)
+        each_second = {name: (switches(pid) - before[name]) / pause for name, pid in watched.items()}
+    assert max(each_second.values()) < 1.5, each_second

@@ -17,7 +17,7 @@ from tests.support.certificates import Authority
 def refused(tmp_path: Path, **options: Any) -> str:
     start = Options(**{"bind": "127.0.0.1:0", "token_file": tmp_path / "tokens", **options})
     with pytest.raises(CanNotStart) as found:
-        asyncio.run(server.serve(start, lambda url: pytest.fail("it listens")))
+        asyncio.run(server.serve(start, lambda url, made: pytest.fail("it listens")))
     return str(found.value)
 
 
