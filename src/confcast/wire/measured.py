@@ -36,11 +36,12 @@ class EventCounts(msgspec.Struct, frozen=True, array_like=True):
         bounds: The bounds that `durations` were counted with; of others than today's, none are kept.
         results: How many events there were, by origin, then by result.
         durations: By phase; of events in which that phase took place.
-        last: When the newest load began, in seconds since 1970; 0.0: none did. A load that only found a version held, a
-            call that expected another version, and a version that is on trial say neither that it went well nor that
-            it did not.
+        last: When the newest load of the sources began, in seconds since 1970; 0.0: none did. A load that only found a
+            version held, a call that expected another version, and a version that is on trial say neither that it went
+            well nor that it did not. What a person has set, or gone back to, is no load.
         last_good: When the newest one began that was applied, or found nothing to change; 0.0: none was.
-        good: Whether the newest one was.
+        good: Whether the newest one was, and has not been undone since.
+        loaded: The newest version that a load has made, committed or on trial; an undo of it is of that load.
     """
 
     bounds: tuple[float, ...] = BOUNDS
@@ -49,6 +50,7 @@ class EventCounts(msgspec.Struct, frozen=True, array_like=True):
     last: float = 0.0
     last_good: float = 0.0
     good: bool = False
+    loaded: int = 0
 
 
 class OwnerProcess(msgspec.Struct, frozen=True, array_like=True):

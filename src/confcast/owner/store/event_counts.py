@@ -16,15 +16,12 @@ from collections.abc import Iterable
 import msgspec
 
 from confcast.owner.store.sqlite_file import Ask
+from confcast.wire.load_events import is_load
 from confcast.wire.measured import BOUNDS, PHASES, EventCounts, Histogram
 from confcast.wire.messages import UNDECODABLE, ReloadEvent, ReloadResult
 
 # Made when first used: a journal of an earlier confcast has no such table, and is opened as it is.
 _TABLE = "CREATE TABLE IF NOT EXISTS event_counts(one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL)"
-
-_NO_VERDICT = frozenset({ReloadResult.CONFLICT, ReloadResult.HELD, ReloadResult.ON_TRIAL})
-_NO_LOAD = frozenset({"late", "reissue"})
-"""Origins of events that tell of no load: of a worker that declines late, and of a number that is given anew."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(EventCounts).decode
@@ -39,12 +36,23 @@ def _after(counts: EventCounts, event: ReloadEvent) -> EventCounts:
     of_origin = counts.results.get(event.origin, {})
     result = event.result.value
     results = {**counts.results, event.origin: {**of_origin, result: of_origin.get(result, 0) + 1}}
-    counts = msgspec.structs.replace(counts, results=results, durations=_durations(counts.durations, event))
-    if event.result in _NO_VERDICT or event.origin in _NO_LOAD:
+    judged = _judged(counts, event)
+    return msgspec.structs.replace(judged, results=results, durations=_durations(counts.durations, event))
+
+
+def _judged(counts: EventCounts, event: ReloadEvent) -> EventCounts:
+    """The counts with what this event says of the newest load, which what a person sets or goes back to says not."""
+    load, is_new = is_load(event), event.version != event.previous_version
+    if load and event.result is ReloadResult.ON_TRIAL:
+        return msgspec.structs.replace(counts, loaded=event.version)
+    undone = event.result is ReloadResult.UNDONE and event.previous_version == counts.loaded
+    confirmed = event.origin == "confirm" and bool(event) and is_new and event.version == counts.loaded
+    if not (load or undone or confirmed) or event.result is ReloadResult.HELD:
         return counts
     good = bool(event)
     last_good = event.timestamp if good else counts.last_good
-    return msgspec.structs.replace(counts, last=event.timestamp, last_good=last_good, good=good)
+    loaded = event.version if good and is_new else counts.loaded
+    return msgspec.structs.replace(counts, last=event.timestamp, last_good=last_good, good=good, loaded=loaded)
 
 
 def _durations(known: dict[str, Histogram], event: ReloadEvent) -> dict[str, Histogram]:

@@ -23,6 +23,11 @@ def event(result: ReloadResult, origin: str = "watch", at: float = 0.0, **ms: fl
     return ReloadEvent(timestamp=1700000000.0 + at, result=result, origin=origin, **ms)
 
 
+def version(result: ReloadResult, origin: str, number: int, before: int | None = None) -> ReloadEvent:
+    previous = number - 1 if before is None else before
+    return ReloadEvent(timestamp=1700000000.0, result=result, origin=origin, version=number, previous_version=previous)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     (tmp_path / "home").mkdir()
@@ -68,9 +73,11 @@ def test_a_phase_that_did_not_take_place_is_not_counted() -> None:
     ("last", "good", "when"),
     [
         (event(R.UNCHANGED, at=9), True, 9),
-        (event(R.PARTIAL, "rollback", at=9), True, 9),
+        (event(R.PARTIAL, "command", at=9), True, 9),
+        (event(R.PARTIAL, "rollback", at=9), True, 1),
+        (event(R.VALIDATION_FAILED, "set", at=9), True, 1),
+        (event(R.REJECTED, "expiry", at=9), True, 1),
         (event(R.IO_ERROR, at=9), False, 9),
-        (event(R.UNDONE, "undo", at=9), False, 9),
         (event(R.HELD, at=9), True, 1),
         (event(R.CONFLICT, "call", at=9), True, 1),
         (event(R.ON_TRIAL, "call", at=9), True, 1),
@@ -83,6 +90,34 @@ def test_the_last_reload_was_good_or_not_unless_it_says_neither(last: ReloadEven
     counts = counted([event(R.SUCCESS, "start", at=1), last], EventCounts())
     assert (counts.good, counts.last) == (good, 1700000000.0 + when)
     assert counts.last_good == 1700000000.0 + (when if good else 1)
+
+
+def test_a_value_that_is_set_hides_no_refused_load():
+    refused = event(R.VALIDATION_FAILED, at=1)
+    counts = counted([refused, version(R.SUCCESS, "set", 2), version(R.SUCCESS, "rollback", 3)], EventCounts())
+    assert not counts.good
+    assert (counts.last, counts.last_good) == (refused.timestamp, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("between", "undone", "good"),
+    [
+        ([], 2, False),
+        ([version(R.UNCHANGED, "watch", 2, before=2)], 2, False),
+        ([version(R.SUCCESS, "set", 3), version(R.UNCHANGED, "watch", 3, before=3)], 3, True),
+        ([version(R.ON_TRIAL, "watch", 3)], 3, False),
+        ([version(R.ON_TRIAL, "set", 3)], 3, True),
+    ],
+)
+def test_an_undo_is_of_a_load_if_that_has_made_the_version(between: list[ReloadEvent], undone: int, good: bool):
+    undo = version(R.UNDONE, "undo", undone + 1, before=undone)
+    assert counted([version(R.SUCCESS, "watch", 2), *between, undo], EventCounts()).good is good
+
+
+def test_a_trial_of_a_load_that_is_confirmed_was_applied():
+    refused, tried = version(R.REJECTED, "watch", 1, before=1), version(R.ON_TRIAL, "watch", 2)
+    assert counted([refused, tried, version(R.SUCCESS, "confirm", 2)], EventCounts()).good
+    assert not counted([refused, version(R.ON_TRIAL, "set", 2), version(R.SUCCESS, "confirm", 2)], EventCounts()).good
 
 
 # ---- how it is kept
