@@ -348,6 +348,18 @@ def test_what_is_owed_outlives_a_stop_where_the_journal_does(
     assert sorted(each.type for each in receiver.got[before:])[:2] == ["refused", "settled"]
 
 
+def test_a_stop_says_what_was_not_sent_also_of_what_it_comes_right_after(
+    start: StartQuick, receiver: Receiver, config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    receiver.answer = 500
+    manager = start(receiver.url)
+    receiver.await_got(1)
+    write(config, 2)
+    assert manager.reload()
+    manager.close()
+    assert "end with the server, since it has no state_dir: 2" in capfd.readouterr().err
+
+
 def test_the_next_generation_delivers_what_the_one_before_owed_and_that_one_nothing_more(
     start: StartQuick, receiver: Receiver, config: Path
 ) -> None:

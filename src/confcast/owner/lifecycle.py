@@ -218,6 +218,7 @@ class Lifecycle:
             self._watcher.close()
             self._move_before_exit()
             if self._webhooks is not None:
+                self._loop.fold()  # or what is owed for the last events would not be counted
                 state = self._runtime_dir.state_folder
                 self._webhooks.close(last=self._is_last() and state == self._runtime_dir.folder)
             self._loop.close()

@@ -228,6 +228,18 @@ class EventLoop:
         self._journal = moved or self._journal
         return 0.0 if moved is not None else _RETRY_AFTER
 
+    def fold(self) -> float:
+        """Take into SQLite what the journal has appended; the seconds until the next try, or 0."""
+        try:
+            if self._journal.in_place():  # else the next load makes it anew, and what waits is as lost as the history
+                self._journal.fold()
+        except ConfcastError as error:
+            self._failures["fold"] += 1
+            loop_log.journal_behind(error)
+            return _JOURNAL_RETRY_AFTER
+        self._will_fold = False
+        return 0.0
+
     def hand_over(self, *, on: bool) -> None:
         """A next generation takes over: a window ends before this owner is idle. Or, not `on`: it was called off."""
         self._inputs.append(fx.HandsOver(on))
@@ -423,22 +435,10 @@ class EventLoop:
         self._try("history", lambda: self._journal.add_event(event))
         if not self._will_fold:
             self._will_fold = True
-            self._idle_tasks.add(self._fold, time.monotonic() + _FOLD_AFTER)
+            self._idle_tasks.add(self.fold, time.monotonic() + _FOLD_AFTER)
         if self._outcomes is not None:
             self._outcomes.on_event(effect, self.core)
         self._on_event(event)
-
-    def _fold(self) -> float:
-        """Take into SQLite what the journal has appended; the seconds until the next try, or 0."""
-        try:
-            if self._journal.in_place():  # else the next load makes it anew, and what waits is as lost as the history
-                self._journal.fold()
-        except ConfcastError as error:
-            self._failures["fold"] += 1
-            loop_log.journal_behind(error)
-            return _JOURNAL_RETRY_AFTER
-        self._will_fold = False
-        return 0.0
 
     def _reply(self, pipe: int, message: ToOwner) -> None:
         if isinstance(message, QUESTIONS):

@@ -218,7 +218,7 @@ class Webhooks:
         key, name = webhook.key, self._names[webhook.key]
         row, now = self._deliveries.row(key), self._date()
         if not verdict.failure:
-            self._deliveries.delivered(key, owed.number)
+            self._deliveries.delivered(key, owed)
             self._dropping.discard(key)
             if row.failures:
                 pending = self._deliveries.owed(key)
@@ -232,7 +232,7 @@ class Webhooks:
             _log.warning(text, name, verdict.failure, dropped, extra=extra)
         else:
             rest = rest_after(row.failures, verdict.pause, now, random.random())  # noqa: S311 (no secret)
-            self._deliveries.failed(key, owed.number, verdict.failure, *rest)
+            self._deliveries.failed(key, owed, verdict.failure, *rest)
             if not row.failures:
                 text = "the webhook %s does not take a message: %s; it is tried again, for %d days at the most"
                 extra = about("webhook_not_taken", webhook=name, error=verdict.failure)

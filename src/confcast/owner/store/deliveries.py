@@ -58,6 +58,9 @@ _DROP = """DELETE FROM webhook_message WHERE key = ? AND number NOT IN (
 """Keeps the newest that are not too many, and not too large together."""
 
 
+_THIS = "number = ? AND id = ?"  # a journal that is made anew under a try gives its numbers to other messages
+
+
 class Row(NamedTuple):
     """What is known of one webhook.
 
@@ -202,18 +205,19 @@ class Deliveries:
             self._dropped(ask, key, count)
         return count
 
-    def delivered(self, key: str, number: int) -> None:
+    def delivered(self, key: str, owed: Delivery) -> None:
         """A message was taken: nothing waits any more."""
         with self._written() as ask:
-            ask("DELETE FROM webhook_message WHERE number = ?", (number,))
+            ask(f"DELETE FROM webhook_message WHERE {_THIS}", (owed.number, owed.id))  # noqa: S608 (our own text)
             row = _row(ask, key)
             row = row._replace(delivered=row.delivered + 1, failures=0, due=0.0, due_fresh=0.0, error="")
             _put(ask, key, row)
 
-    def failed(self, key: str, number: int, why: str, due: float, due_fresh: float) -> None:
+    def failed(self, key: str, owed: Delivery, why: str, due: float, due_fresh: float) -> None:
         """A message was not taken: it is tried again."""
         with self._written() as ask:
-            ask("UPDATE webhook_message SET attempts = attempts + 1 WHERE number = ?", (number,))
+            text = f"UPDATE webhook_message SET attempts = attempts + 1 WHERE {_THIS}"  # noqa: S608 (our own text)
+            ask(text, (owed.number, owed.id))
             row = _row(ask, key)
             counts = {"failed": row.failed + 1, "failures": row.failures + 1}
             _put(ask, key, row._replace(**counts, due=due, due_fresh=due_fresh, error=why))

@@ -169,7 +169,7 @@ def test_a_deleted_ahead_file_is_made_anew_and_the_history_stays(
 def test_a_journal_that_was_deleted_is_not_folded_into_where_nobody_finds_it(not_yet: None, shell: Shell) -> None:
     shell.turns(*load(b"A"))
     shell.runtime_dir.journal.unlink()
-    shell.owner._fold()
+    shell.owner.fold()
     assert ahead(shell).stat().st_size > 0
     shell.turns(*load(b"B", 2))
     assert shell.events[-1].result is ReloadResult.SUCCESS

@@ -43,11 +43,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
+def owed(deliveries: Deliveries) -> Delivery:
+    found = deliveries.next(ALL.key)
+    assert found is not None
+    return found
+
+
 def take_all(deliveries: Deliveries, webhook: Webhook = ALL) -> list[Delivery]:
     found = []
     while (owed := deliveries.next(webhook.key)) is not None:
         found.append(owed)
-        deliveries.delivered(webhook.key, owed.number)
+        deliveries.delivered(webhook.key, owed)
     return found
 
 
@@ -117,6 +123,22 @@ def test_the_next_generation_has_the_same_messages_under_the_same_ids(path: Path
     assert len(ids) == 2
 
 
+def test_a_journal_that_is_made_anew_under_a_try_keeps_the_message_that_has_its_number(path: Path) -> None:
+    deliveries = made()
+    with closing(Journal(path, deliveries=deliveries)) as journal:
+        journal.add_event(settled(1))
+        journal.fold()
+        tried = owed(deliveries)
+    path.unlink()
+    with closing(Journal(path, deliveries=deliveries)) as journal:
+        journal.add_event(settled(2))
+        journal.fold()
+        deliveries.delivered(ALL.key, tried)
+        deliveries.failed(ALL.key, tried, "answers with status 500", NOW, NOW)
+        assert owed(deliveries).attempts == 0
+        assert versions(take_all(deliveries)) == [2]
+
+
 def test_it_moves_with_the_journal(path: Path, tmp_path: Path) -> None:
     with closing(Journal(path, deliveries=made())) as journal:
         journal.add_event(settled(1))
@@ -132,7 +154,7 @@ def test_what_failed_waits_behind_what_was_not_tried(path: Path) -> None:
         journal.fold()
         first = deliveries.next(ALL.key)
         assert first is not None
-        deliveries.failed(ALL.key, first.number, "answers with status 500", NOW + 5, NOW + 3)
+        deliveries.failed(ALL.key, first, "answers with status 500", NOW + 5, NOW + 3)
         row = deliveries.row(ALL.key)
         assert (row.failures, row.failed, row.due, row.due_fresh) == (1, 1, NOW + 5, NOW + 3)
         (told,) = [each for each in journal.totals()["webhooks"] if each["error"]]
@@ -271,7 +293,7 @@ def test_what_is_damaged_counts_as_none_and_keeps_no_event_from_being_taken_in(p
     with closing(Journal(path, deliveries=deliveries)) as journal:
         journal.add_event(settled(1))
         journal.fold()
-        deliveries.failed(ALL.key, 1, "answers with status 500", NOW, NOW)
+        deliveries.failed(ALL.key, owed(deliveries), "answers with status 500", NOW, NOW)
         ask = journal._database.ask
         ask("UPDATE webhook SET due = 'x', failures = x'00', gone = 'never'")
         ask("UPDATE webhook_told SET version = 'x'")
