@@ -68,8 +68,11 @@ class Collector:
         """What is known of each owner now."""
         if len(self._owners) == 1:
             return [self._owners[0].reading()]
-        with ThreadPoolExecutor(len(self._owners), "confcast-metrics") as threads:  # one that is silent delays no other
-            return list(threads.map(Asking.reading, self._owners))
+        try:  # one that is silent delays no other
+            with ThreadPoolExecutor(len(self._owners), "confcast-metrics") as threads:
+                return list(threads.map(Asking.reading, self._owners))
+        except RuntimeError:  # no thread can be started, or the interpreter ends
+            return [each.reading() for each in self._owners]
 
 
 def _clients(given: Asked | Iterable[Asked] | None) -> list[Asked]:

@@ -1,17 +1,20 @@
 """Metrics as a text file, for node_exporter's textfile collector.
 
-Guarantees. The file is replaced by a rename, so that a reader finds all of it, the former or the next. It is written
-anew every some seconds also where nothing has changed: by its age, which node_exporter exports, one sees that the
-writer has died. It is removed at the end, if it is still the one that was written, so that no number of a process that
-has ended is taken for one of today. A disk that is full, or a folder that is gone, is logged once, and tried again.
+Guarantees. The file is replaced by a rename, so that a reader finds all of it, the former or the next, also while a
+process takes over from another that still writes. It is written anew every some seconds also where nothing has changed:
+by its age, which node_exporter exports, one sees that the writer has died. It is removed at the end, if it is still the
+one that was written, so that no number of a process that has ended is taken for one of today. A disk that is full, or a
+folder that is gone, is logged once, and tried again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("confcast.metrics")
 
 _CLOSES_WITHIN = 5.0
+_WRITTEN_WITHIN = 60.0
+"""Seconds after which a half written file is one of a writer that was killed."""
 
 
 class TextFile:
@@ -50,6 +55,7 @@ class TextFile:
 
     def start(self) -> None:
         """Write the file, and begin to write it anew. Raises ConfcastError where no thread can be started."""
+        self._remove_leftovers()
         self._try()
         try:
             self._thread.start()
@@ -64,6 +70,12 @@ class TextFile:
         with contextlib.suppress(OSError):
             if _identity(self._path.stat()) == self._written:
                 self._path.unlink()
+
+    def _remove_leftovers(self) -> None:
+        with contextlib.suppress(OSError):
+            for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.*.new"):
+                if time.time() - left.stat().st_mtime > _WRITTEN_WITHIN:
+                    left.unlink()
 
     def _run(self) -> None:
         while not self._ends.wait(self._every):
@@ -88,7 +100,7 @@ class TextFile:
         from prometheus_client import generate_latest
 
         content = generate_latest(self._registry)
-        fresh = self._path.with_name(f".{self._path.name}.new")
+        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}.new")  # another process may write its own now
         fresh.unlink(missing_ok=True)  # of a writer that was killed
         try:
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:

@@ -266,6 +266,8 @@ def _words(error: Exception, timeout: float) -> str:
         return f"TLS fails: {(getattr(error, 'reason', '') or type(error).__name__).replace('_', ' ').lower()}"
     if isinstance(error, socket.gaierror):
         return f"its name is not found: {error.strerror}"
+    if isinstance(error, UnicodeError):  # of the codec for names, as where a part of one is empty or too long
+        return "its name is none that a host can have"
     if isinstance(error, http.client.RemoteDisconnected):
         return "it closed the connection without an answer"
     if isinstance(error, http.client.IncompleteRead):

@@ -126,7 +126,7 @@ class Webhook(_Fields, frozen=True):
         """Whether what is sent can be read on its way: it leaves the machine without TLS."""
         parts = urlsplit(self.url)
         host = parts.hostname or ""
-        return parts.scheme == "http" and not (host in ("localhost", "::1") or host.startswith("127."))
+        return parts.scheme == "http" and not (host in ("localhost", "::1") or _is_loopback(host))
 
     def secrets(self) -> list[str]:
         """The secrets that sign now. Reads the file, if there is one.
@@ -140,6 +140,10 @@ class Webhook(_Fields, frozen=True):
 
     def __repr__(self) -> str:
         return f"Webhook({self.shown!r}, on={self.on!r})"
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") and host.replace(".", "").isdecimal()
 
 
 def secrets_in(text: str, where: str) -> list[str]:

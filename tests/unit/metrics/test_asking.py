@@ -137,6 +137,15 @@ def test_several_owners_are_asked_at_the_same_time() -> None:
     assert [each.is_up for each in collector.readings()] == [True, True]
 
 
+def test_where_no_thread_can_be_started_they_are_asked_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    collector = Collector([Asked(answer), Asked(answer, "other")])
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert [each.is_up for each in collector.readings()] == [True, True]
+
+
 def test_nothing_is_asked_before_a_scrape() -> None:
     from prometheus_client import CollectorRegistry
 

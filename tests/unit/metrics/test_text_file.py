@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -44,7 +45,6 @@ def names(path: Path) -> list[str]:
 
 
 def test_it_is_there_at_once_written_anew_and_removed_at_the_end(path: Path) -> None:
-    path.with_name(".shop.prom.new").write_text("of a writer that was killed")
     with closing(writer(path, every=SHORT)) as file:
         file.start()
         assert path.read_text().startswith("# HELP asked How often")
@@ -68,6 +68,32 @@ def test_the_end_leaves_the_file_of_another_writer(path: Path) -> None:
             former.close()
             assert names(path) == ["shop.prom"]
     assert names(path) == []
+
+
+def test_two_writers_disturb_each_other_in_nothing(path: Path, monkeypatch: Any, caplog: Any) -> None:
+    """As while a process takes over from another one; the second writes while the first is about to rename."""
+    change_mode = os.fchmod
+
+    def writes_meanwhile(descriptor: int, mode: int) -> None:
+        change_mode(descriptor, mode)
+        monkeypatch.undo()
+        monkeypatch.setattr(os, "getpid", lambda: 4711)
+        other.start()
+
+    with closing(writer(path, every=LONG)) as former, closing(writer(path, every=LONG)) as other:
+        monkeypatch.setattr(os, "fchmod", writes_meanwhile)
+        former.start()
+        assert (names(path), caplog.messages) == (["shop.prom"], [])
+
+
+def test_what_writers_that_were_killed_have_left_is_removed(path: Path) -> None:
+    left, under_way = path.with_name(".shop.prom.4711.new"), path.with_name(".shop.prom.4712.new")
+    for each in (left, under_way):
+        each.write_text("half a li")
+    os.utime(left, (0, 0))
+    with closing(writer(path, every=LONG)) as file:
+        file.start()
+        assert sorted(names(path)) == [".shop.prom.4712.new", "shop.prom"]
 
 
 def test_a_folder_that_is_gone_is_logged_once_and_written_into_again(path: Path, caplog: Any) -> None:

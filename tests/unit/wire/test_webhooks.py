@@ -121,6 +121,7 @@ def test_a_secret_may_lack_its_prefix_and_its_padding() -> None:
 @pytest.mark.parametrize(
     ("url", "can_be_read"),
     [
+        ("http://127.ops.example/hook", True),
         ("https://ops.example", False),
         ("http://ops.example", True),
         ("http://127.0.0.1:8000", False),

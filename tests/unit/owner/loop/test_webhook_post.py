@@ -37,6 +37,12 @@ def test_the_public_vector_of_the_convention(secret: str, monkeypatch: pytest.Mo
     time.tzset()
 
 
+@pytest.mark.parametrize("host", ["a..b.example", f"{'a' * 70}.example"])
+def test_a_host_that_can_have_no_such_name_is_told_so(host: str) -> None:
+    verdict = deliver(Webhook(f"http://{host}/hunter2", SecretStr(SECRET)), OWED)
+    assert verdict == Verdict("its name is none that a host can have")
+
+
 def test_each_secret_signs_and_each_receiver_accepts_it() -> None:
     old, new = VECTOR_KEY, SECRET
     signed = signatures(
