@@ -37,12 +37,30 @@ def add_to(commands: Any) -> None:
         "Everything that it does, other commands do on the host. Needs `pip install confcast[admin]`.",
     )
     owners.add_to(parser)
-    parser.add_argument("--bind", default=_BIND, metavar="HOST:PORT", help=f"where (default: {_BIND})")
-    parser.add_argument("--token-file", default="", metavar="FILE", help="its tokens; made if it is not there")
-    parser.add_argument("--allow-host", action="append", default=[], metavar="HOST[:PORT]", help="another name of it")
-    parser.add_argument("--tls-cert", default="", metavar="FILE", help="its certificate")
-    parser.add_argument("--tls-key", default="", metavar="FILE", help="its key, unless it is in --tls-cert")
-    parser.add_argument("--behind-proxy", action="store_true", help="a proxy does TLS")
+    parser.add_argument("--bind", default=_BIND, metavar="HOST:PORT", help=f"where it listens (default: {_BIND})")
+    parser.add_argument(
+        "--token-file",
+        default="",
+        metavar="FILE",
+        help="who may ask: in each line a name, a role and a token; it is made if it is not there (default: "
+        "confcast/admin-tokens in the user's state folder)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="another name of this server, such as a proxy's; may be given several times",
+    )
+    parser.add_argument(
+        "--tls-cert", default="", metavar="FILE", help="this server's certificate: it speaks HTTPS then"
+    )
+    parser.add_argument(
+        "--tls-key", default="", metavar="FILE", help="the certificate's key, unless it is in --tls-cert"
+    )
+    parser.add_argument(
+        "--behind-proxy", action="store_true", help="listen on a network without TLS, which a proxy does"
+    )
     fleet = parser.add_argument_group("the fleet that the page shows, if there is one")
     fleet.add_argument("--fleet-url", default="", metavar="URL", help=f"its engine (default: ${engine_options.URL})")
     fleet.add_argument("--fleet-key", default="", metavar="KEY", help=f"its key (default: ${engine_options.KEY})")

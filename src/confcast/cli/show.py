@@ -24,8 +24,8 @@ def add_to(commands: Any) -> None:
         "show",
         help="print what runs: everything, a table, or the value of one key alone",
         description="Prints the configuration that runs, secrets masked. With the key of one value it prints that "
-        "value alone: a text as it is, anything else as JSON. Changes nothing, and reads no source: `explain` says "
-        "where a value comes from, and --origins where each does. Exits with 1 when there is no such key.",
+        "value alone: a text as it is, anything else as JSON. Changes nothing. `explain` says where one value comes "
+        "from, and --origins where each does: these two read the sources. Exits with 1 when there is no such key.",
     )
     parser.add_argument("key", nargs="?", default="", metavar="KEY", help="dotted; of a value, or of a table")
     parser.add_argument("--origins", action="store_true", help="with where each value comes from; reads the sources")
