@@ -6,11 +6,12 @@ Without options these are the owners of this user that load, as `confcast` lists
 restarted server is found, and a page that many look at costs no more than one.
 
 An owner's id is its configuration's name where one owner alone has that; else the name and its master's pid, which
-always means it: `app`, `app.4711`.
+means it, too, where it is alone: `app`, `app.4711`. A master with several of one name has eight digits for each.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import Counter
@@ -181,11 +182,16 @@ class Owners:
 
 
 def _with_ids(found: list[tuple[str, str, int]]) -> list[Owner]:
-    names = Counter(name for name, _, _ in found)
-    return [
-        Owner(name if names[name] == 1 else f"{name}.{master}", name, address, master)
-        for name, address, master in found
-    ]
+    names, both = Counter(name for name, _, _ in found), Counter((name, master) for name, _, master in found)
+
+    def id_of(name: str, address: str, master: int) -> str:
+        if names[name] == 1:
+            return name
+        if both[name, master] == 1:
+            return f"{name}.{master}"
+        return f"{name}.{master}.{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+
+    return [Owner(id_of(*each), *each) for each in found]
 
 
 def _described(owner: Owner, known: dict[str, Any] | None) -> dict[str, Any]:
