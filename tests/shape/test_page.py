@@ -13,7 +13,7 @@ PAGE = SRC / "confcast" / "admin" / "page"
 FILES = sorted(path for path in PAGE.rglob("*") if path.is_file())
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 MOST_LINES = 400
-LARGEST = 160 * 1024  # all of it, as it lies there: a page without a build step is read as it was written
+LARGEST = 192 * 1024  # all of it, as it lies there: a page without a build step is read as it was written
 _IMPORT = re.compile(r'^import .*? from "(\./[^"]+|\.\./[^"]+)";$', re.MULTILINE)
 _STATIC = re.compile(r'"/static/([^"]+)"')
 _MARKUP = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser")
