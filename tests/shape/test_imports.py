@@ -88,7 +88,7 @@ THIRD_PARTY = {
     "fleet": {"asyncpg", "nats", "aiohttp"},
     "owner": {"watchfiles", "standardwebhooks"},
     "metrics": {"prometheus_client"},
-    "admin": {"starlette", "uvicorn", "anyio"},
+    "admin": {"starlette", "uvicorn", "anyio", "h11"},
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},
     "testing": {"pytest"},

@@ -68,7 +68,9 @@ class Admin:
     def application(self, origins: list[str]) -> ASGIApp:
         """The ASGI application; `origins`: those that are this server."""
         handlers = {ProblemError: _problem, HTTPException: _of_starlette, Exception: _fault}
-        return Guard(Starlette(routes=self.routes(), exception_handlers=handlers), origins, self._tokens)
+        app = Starlette(routes=self.routes(), exception_handlers=handlers)
+        app.router.redirect_slashes = False  # /v1/set/ is no path: a redirect would be an answer that nothing describes
+        return Guard(app, origins, self._tokens)
 
     def routes(self) -> list[Route]:
         """What is served: the page, and the table."""
@@ -121,7 +123,7 @@ class Admin:
         if not token.may_write:
             text = f"the token {token.name!r} may read only: a change wants one with the role write"
             raise ProblemError(403, "read_only", text)
-        expect = expected(request.headers.get("if-match")) if route.changes else None
+        expect = expected(request.headers.getlist("if-match")) if route.changes else None
         body = await bodies.read(request, route.body, self._limits)
         owner = await self._owners.find(request.query_params.get("owner"))
         done = await self._asked(
@@ -153,9 +155,9 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _of_starlette(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {404: "there is no such path", 405: "this path has another method"}
-    text = words.get(error.status_code, error.detail)
-    return ProblemError(error.status_code, "not_found", text, dict(error.headers or {})).response()
+    words = {404: ("not_found", "there is no such path"), 405: ("method", "this path has another method")}
+    result, text = words.get(error.status_code, ("request", error.detail))
+    return ProblemError(error.status_code, result, text, dict(error.headers or {})).response()
 
 
 async def _fault(request: Request, error: Exception) -> Response:

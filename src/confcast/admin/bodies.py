@@ -66,6 +66,8 @@ def _too_long(limits: Limits) -> ProblemError:
 
 def _without_values(error: Exception) -> str:
     """What msgspec says, without the words that it quotes: a value may be a secret."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     if isinstance(error, msgspec.ValidationError):
         text = str(error)
         return text if "Invalid enum value" not in text else "a value is none of those that are possible"

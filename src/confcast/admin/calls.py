@@ -1,7 +1,8 @@
 """Asks owners in threads: the clients of owners block, and an owner that is stopped lets its callers wait.
 
 Guarantees. The loop never waits for an owner. One owner has a bounded number of threads, so that one which hangs holds
-up no other; whoever comes past the bound is told at once. A thread that waits does not keep the process from ending.
+up no other. Whoever comes past the bound waits for its turn, in the order of coming, for a bounded time: after a change
+many pages ask at once, and each is answered. A thread that waits does not keep the process from ending.
 
 Rejected: a pool (idle threads for questions that come a few times a minute; to start one takes some 60 µs),
 `asyncio.to_thread` (one pool for all owners, whose threads are joined at the end), and a second client without threads
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -27,11 +28,13 @@ class Calls:
 
     Args:
         most: How many for one owner.
+        turn_within: Seconds that a further one waits for its turn.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, turn_within: float) -> None:
+        self._most, self._turn_within = most, turn_within
         self._running: Counter[str] = Counter()
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._waiting: set[asyncio.Future[Any]] = set()
 
     async def do(self, whom: str, function: Callable[[], T]) -> T:
@@ -42,15 +45,11 @@ class Calls:
             function: It may block, for a bounded time.
 
         Raises:
-            ProblemError: Too many wait for this owner already.
+            ProblemError: Too many wait for this owner already, or the kernel gives no further thread.
         """
-        if self._running[whom] >= self._most:
-            raise unavailable(f"{self._most} other requests wait for this config owner: it hangs, or try again")
+        await self._turn(whom)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        self._running[whom] += 1
-        self._waiting.add(done)
-        done.add_done_callback(self._waiting.discard)
+        done = self._future(loop)
 
         def run() -> None:
             try:
@@ -60,8 +59,52 @@ class Calls:
             else:
                 _tell(loop, partial(self._over, whom, done, result=result))
 
-        threading.Thread(target=run, name="confcast-admin-call", daemon=True).start()
-        return await done
+        try:
+            threading.Thread(target=run, name="confcast-admin-call", daemon=True).start()
+        except RuntimeError as error:
+            self._free(whom)
+            done.cancel()
+            raise unavailable(f"this process can't ask: {error}") from None
+        result: T = await done
+        return result
+
+    def _future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+        """What somebody waits for, until the process ends."""
+        found: asyncio.Future[Any] = loop.create_future()
+        self._waiting.add(found)
+        found.add_done_callback(self._waiting.discard)
+        return found
+
+    async def _turn(self, whom: str) -> None:
+        """Return with a place among those that run. Raises ProblemError."""
+        if self._running[whom] < self._most:
+            self._running[whom] += 1
+            return
+        turn = self._future(asyncio.get_running_loop())
+        self._queues.setdefault(whom, deque()).append(turn)
+        try:
+            async with asyncio.timeout(self._turn_within):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._free(whom)  # the place was given just when nobody waited any more
+            if not isinstance(error, TimeoutError):
+                raise
+            text = f"{self._most} other requests wait for this config owner: it hangs, or try again"
+            raise unavailable(text) from None
+
+    def _free(self, whom: str) -> None:
+        """Give a place to who waits longest; those who have gone are passed over."""
+        queue = self._queues.get(whom, ())
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._queues.pop(whom, None)
+        self._running[whom] -= 1
+        if not self._running[whom]:
+            del self._running[whom]
 
     def close(self) -> None:
         """Tell all who wait that the process ends."""
@@ -72,9 +115,7 @@ class Calls:
     def _over(
         self, whom: str, done: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None
     ) -> None:
-        self._running[whom] -= 1
-        if not self._running[whom]:
-            del self._running[whom]
+        self._free(whom)
         if done.done():  # the caller has gone
             return
         if error is not None:

@@ -41,14 +41,15 @@ _STATUSES = {
 }
 
 
-def expected(if_match: str | None) -> int | None:
-    """The version that `If-Match` names; None for `*`. Raises ProblemError."""
-    if if_match is None:
+def expected(if_match: list[str]) -> int | None:
+    """The version that `If-Match` names; None for `*`. `if_match`: each one's value. Raises ProblemError."""
+    if not if_match:
         text = 'say which version you have seen: If-Match: "12", as the ETag of any answer has it; * for whichever runs'
         raise ProblemError(428, "if_match", text)
-    if if_match.strip() == "*":
+    given = ", ".join(if_match).strip()
+    if given == "*":
         return None
-    if (found := _ETAG.fullmatch(if_match.strip())) is None:
+    if (found := _ETAG.fullmatch(given)) is None:
         raise ProblemError(400, "if_match", 'If-Match: one version is expected, as "12", or *')
     return int(found[1])
 

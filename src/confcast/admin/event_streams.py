@@ -37,10 +37,12 @@ class EventStreams:
         self._open: Counter[str] = Counter()
 
     async def open(self, request: Request, token: Token) -> Response:
-        """A stream for one client. Raises ProblemError."""
+        """A stream for one client; for HEAD, what it begins with. Raises ProblemError."""
         if self._open.total() >= self._limits.streams or self._open[token.name] >= self._limits.streams_of_token:
             raise ProblemError(503, "too_many_streams", "too many event streams are open", {"Retry-After": "10"})
         owner = await self._owners.find(request.query_params.get("owner"))
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         if owner.id not in self._following:
             self._following[owner.id] = Following(owner.id, self._owners, self._calls, self._limits)
         last = request.headers.get("last-event-id", "")

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from confcast.admin.connections import CROWDED
 from confcast.admin.problems import ProblemError
 from confcast.admin.tokens import Tokens
 
@@ -27,7 +28,7 @@ CSP = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 
-_ALWAYS = (
+ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -35,6 +36,8 @@ _ALWAYS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"content-security-policy", CSP.encode()),
 )
+"""What every answer has."""
+
 _NO_STORE = (b"cache-control", b"no-store")
 _TOKEN_NAMES = frozenset({b"token", b"access_token", b"api_key", b"apikey", b"key_token", b"authorization", b"bearer"})
 _OWN_SITE = (b"same-origin", b"none")
@@ -66,7 +69,7 @@ class Guard:
                 headers = [(name.lower(), value) for name, value in message["headers"]]
                 given = {name for name, _ in headers}
                 now = (b"date", formatdate(usegmt=True).encode())
-                added = [each for each in (*_ALWAYS, _NO_STORE, now) if each[0] not in given]
+                added = [each for each in (*ALWAYS, _NO_STORE, now) if each[0] not in given]
                 message = {**message, "headers": [*headers, *added]}
             await send(message)
 
@@ -79,6 +82,9 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         """Raise ProblemError unless the request is for this server, and from a place that may ask it."""
+        if scope.get(CROWDED):
+            text = "too many connections are open: try again"
+            raise ProblemError(503, "too_many_connections", text, {"Retry-After": "1", "Connection": "close"})
         if scope["method"] not in METHODS:
             raise ProblemError(405, "method", f"{', '.join(METHODS)} are served", {"Allow": ", ".join(METHODS)})
         hosts = _values(scope, b"host")

@@ -20,7 +20,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         taken: Seconds for a stream's client to take what it was sent.
         heartbeat: Seconds after which a comment is sent.
         news: Seconds after which an owner that has no news is asked again.
-        calls: Questions to one owner at once; further ones are answered 503.
+        calls: Questions to one owner at once.
+        turn_within: Seconds that a further question waits for its turn; then it is answered 503.
         failures: Wrong tokens of one address that are answered 401; further ones are answered 429.
         forgiven: Seconds after which one wrong token of an address is forgotten.
         addresses: Addresses whose failures are remembered.
@@ -40,6 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: float = 15.0
     news: float = 10.0
     calls: int = 8
+    turn_within: float = 3.0
     failures: int = 10
     forgiven: float = 6.0
     addresses: int = 1000

@@ -25,6 +25,7 @@ from confcast.admin.app import Admin
 from confcast.admin.calls import Calls
 from confcast.admin.connections import Waiting, protocol
 from confcast.admin.fleet_state import Ask
+from confcast.admin.guard import ALWAYS
 from confcast.admin.limits import Limits
 from confcast.admin.owners import Owners, Which
 from confcast.admin.tokens import Tokens
@@ -125,7 +126,7 @@ async def serve(options: Options, listening: Callable[[str, bool], None], fleet:
     """
     limits, tls = options.limits, _tls(options)
     with _listener(options) as listener:
-        tokens, calls = Tokens(options.token_file), Calls(limits.calls)
+        tokens, calls = Tokens(options.token_file), Calls(limits.calls, limits.turn_within)
         host, port = listener.getsockname()[:2]
         scheme = "http" if tls is None else "https"
         admin = Admin(Owners(options.which, calls), calls, tokens, limits, fleet)
@@ -141,15 +142,15 @@ async def serve(options: Options, listening: Callable[[str, bool], None], fleet:
 def _config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=protocol(Waiting(limits)),
+        http=protocol(Waiting(limits), max(1, room_for(limits.connections + _SPARE) - _SPARE), ALWAYS),
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # a warning for each request that is none would let strangers fill the log
         access_log=False,
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=max(1, room_for(limits.connections + _SPARE) - _SPARE),
         h11_max_incomplete_event_size=limits.head,
         timeout_keep_alive=max(1, int(limits.head_within)),
         timeout_graceful_shutdown=max(1, int(limits.closing)),

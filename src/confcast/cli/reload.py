@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> Report:
     """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     from confcast.wire import canary_flags
 
-    if options.force and not options.reason:
+    if options.force and not options.reason.strip():
         options.usage_error("--force wants a --reason, for the one who asks later why a hold was passed")
     try:
         canary = canary_flags.taken(vars(options))

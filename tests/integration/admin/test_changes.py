@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_the_second_of_two_gets_the_conflict_and_what_the_first_has_changed(site
     assert site.manager.current.limits.high == 50
 
 
+def test_of_twenty_at_once_one_is_done_and_all_others_are_told_by_whom(site: Site) -> None:
+    seen = site.manager.version
+
+    def change(number: int) -> Answer:
+        body = {"values": {"limits.high": 50 + number}, "reason": f"writer {number}"}
+        return site.api().post("set", body, seen)
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(change, range(20)))
+    [winner] = [number for number, each in enumerate(answers) if each.status == 200]
+    others = [each for each in answers if each.status != 200]
+    assert {each.status for each in others} == {412}
+    assert {each.data["since"][0]["reason"] for each in others} == {f"writer {winner}"}
+    assert site.manager.version == seen + 1
+
+
 @pytest.mark.parametrize("verb", ALL)
 def test_no_change_without_a_version_that_was_seen(site: Site, verb: str) -> None:
     before = site.manager.version
@@ -141,6 +158,7 @@ def test_arguments_that_no_owner_takes_are_refused_in_words(site: Site) -> None:
     api = site.api()
     for verb, body, words in (
         ("reload", {"force": True}, "wants a reason"),
+        ("reload", {"force": True, "reason": " \t"}, "wants a reason"),
         ("reload", {"confirm_within": 1e12}, "ten years"),
         ("set", {"values": {"limits.high": 1}, "ttl": 1e12}, "ten years"),
         ("reload", {"canary": {"size": "many"}}, "many"),

@@ -68,14 +68,23 @@ def test_the_tag_is_the_number_that_a_next_change_is_compared_with() -> None:
 
 @pytest.mark.parametrize(("given", "number"), [('"12"', 12), (' "12" ', 12), ("*", None)])
 def test_a_version_or_any_is_expected(given: str, number: int | None) -> None:
-    assert expected(given) == number
+    assert expected([given]) == number
 
 
 @pytest.mark.parametrize(
     ("given", "status"),
-    [(None, 428), ("12", 400), ('W/"12"', 400), ('"12", "13"', 400), ('"x"', 400), ('"0"', 400), ("", 400)],
+    [
+        ([], 428),
+        (["12"], 400),
+        (['W/"12"'], 400),
+        (['"12", "13"'], 400),
+        (['"12"', "*"], 400),  # two headers: whichever counted, the other one would have been meant as well
+        (['"x"'], 400),
+        (['"0"'], 400),
+        ([""], 400),
+    ],
 )
-def test_anything_else_is_refused_in_words(given: str | None, status: int) -> None:
+def test_anything_else_is_refused_in_words(given: list[str], status: int) -> None:
     with pytest.raises(ProblemError, match="12") as refused:
         expected(given)
     assert refused.value.status == status

@@ -26,7 +26,7 @@ def test_it_is_valid() -> None:
 
 
 def test_it_has_each_route_and_no_other(tmp_path: Path) -> None:
-    calls = Calls(1)
+    calls = Calls(1, 1.0)
     admin = Admin(Owners(Which(), calls), calls, Tokens(tmp_path / "tokens"), Limits())
     served = {
         (each.path, method)

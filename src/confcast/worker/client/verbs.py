@@ -129,7 +129,7 @@ class Verbs(ABC):
         """
         arguments.check_wait(wait_observers)
         window, guards = arguments.window(confirm_within), arguments.guards(allow)
-        if force and not reason:
+        if force and not reason.strip():
             raise ValueError("force=True wants a reason: it is for the one who asks later why a hold was passed")
         how = Reload(0, "call", wait_observers, reason, force, expect, window, guards, arguments.canary(canary))
         seconds = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
