@@ -21,7 +21,7 @@ from pathlib import Path
 from confcast.errors import ConfcastError
 from confcast.master import folders
 from confcast.texts import printable
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address, owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import SOCKET, check_length
 
@@ -93,11 +93,8 @@ class AddressLink:
             present = self.owner()
             if present is not None and present.path not in (instead_of, Path(control_socket).parent):
                 raise self.is_taken(present)
-            fresh = self.path.with_name(f".{self.path.name}.new")
             try:
-                fresh.unlink(missing_ok=True)
-                fresh.symlink_to(control_socket)
-                fresh.rename(self.path)
+                lasting_address.lead(self.path, control_socket)
             except OSError as error:
                 raise AddressRefused(f"--address {self._shown} can't be written: {error.strerror}") from None
 

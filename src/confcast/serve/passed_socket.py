@@ -49,11 +49,8 @@ class PassedSocket:
 
     def lead_to(self, folder: Path) -> None:
         """Have the link beside the socket lead to this runtime directory. If it can't be made, that is logged."""
-        fresh = self._link.with_name(f".{self._link.name}.new")
         try:
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(folder)
-            fresh.rename(self._link)
+            lasting_address.lead(self._link, folder)
         except OSError as error:
             text = (
                 "no link %s can be made (%s): a process that starts while no owner answers waits for one, and finds no "

@@ -93,18 +93,17 @@ class Pipe:
     def receive(self, within: float) -> Message | None:
         """The next message; None at the pipe's end. Raises TimeoutError, ProtocolError."""
         deadline = time.monotonic() + within
-        received: list[bytes] = []
-        while not received:
+
+        def read(most: int) -> bytes:
             self._connection.settimeout(max(0.001, deadline - time.monotonic()))
             try:
-                data = self._connection.recv(self._deframer.missing)
+                return self._connection.recv(most)
             except ConnectionResetError:
-                data = b""
-            if not data:
-                return None
-            received = self._deframer.feed(data)
+                return b""
+
+        body = self._deframer.next_body(read)
         try:
-            return _decoder.decode(received[0])
+            return None if body is None else _decoder.decode(body)
         except UNDECODABLE as error:
             raise ProtocolError(f"not a message of a take-over: {error}") from None
 

@@ -9,6 +9,7 @@ frame, and one half-sent frame would hold up the owner's loop).
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from confcast.errors import ProtocolError
 from confcast.wire.messages import MAX_FRAME
@@ -46,6 +47,20 @@ class Deframer:
             return _LENGTH.size - len(self._buffer)
         (length,) = _LENGTH.unpack_from(self._buffer)
         return _LENGTH.size + int(length) - len(self._buffer)
+
+    def next_body(self, read: Callable[[int], bytes]) -> bytes | None:
+        """The next body of a stream that is read up to that body's end and no further; None at the stream's end.
+
+        Args:
+            read: Reads at most so many bytes, as `socket.recv` does; what it raises passes through.
+
+        Raises:
+            ProtocolError: As `feed` does.
+        """
+        while data := read(self.missing):
+            if bodies := self.feed(data):
+                return bodies[0]
+        return None
 
     def feed(self, data: bytes) -> list[bytes]:
         """The bodies that this chunk completes. Raises ProtocolError for a negative length, or one over the limit."""

@@ -112,14 +112,9 @@ class MasterChannel:
 
         Reads no further than the end of that message, so that a selector that watches the socket reports the next.
         """
-        received: list[bytes] = []
-        while not received:
-            data = self.connection.recv(self._deframer.missing)
-            if not data:
-                return None
-            received = self._deframer.feed(data)
+        body = self._deframer.next_body(self.connection.recv)
         try:
-            return _decoder.decode(received[0])
+            return None if body is None else _decoder.decode(body)
         except UNDECODABLE as error:
             raise ProtocolError(f"not a message of the master's channel: {error}") from None
 

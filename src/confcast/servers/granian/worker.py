@@ -150,16 +150,15 @@ class RsgiPin:
         pin = pin_all(self._replicas, scope, _headers_of)
         pin.__enter__()
         try:
-            answering = _Answering(protocol, pin)
-            return await self._call(scope, answering if self._header is None else _Named(answering, self))
+            answering = _Answering(protocol, pin) if self._header is None else _Named(protocol, pin, self._named)
+            return await self._call(scope, answering)
         except BaseException as error:
             pin.failed = is_failure(error)
             raise
         finally:
             pin.__exit__(None, None, None)
 
-    def named(self, headers: Any) -> Any:
-        """These headers of an answer, with the version's."""
+    def _named(self, headers: Any) -> Any:
         name = self._header
         if name is None or header.has(name.lower(), headers):
             return headers
@@ -181,12 +180,12 @@ class _Answering:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._protocol, name)
-        if not name.startswith("response_"):
-            return found
+        return self._answer(found) if name.startswith("response_") else found
 
+    def _answer(self, respond: Any) -> Any:
         def answer(status: int, *arguments: Any, **options: Any) -> Any:
             self._pin.failed = status >= 500
-            return found(status, *arguments, **options)
+            return respond(status, *arguments, **options)
 
         return answer
 
@@ -197,30 +196,21 @@ class _Answering:
         return self._protocol.__aiter__()
 
 
-class _Named:
-    """The protocol of one request, which adds a header to the answer."""
+class _Named(_Answering):
+    """The same, which adds a header to the answer."""
 
-    __slots__ = ("_pin", "_protocol")
+    __slots__ = ("_named",)
 
-    def __init__(self, protocol: _Answering, pin: RsgiPin) -> None:
-        self._protocol = protocol
-        self._pin = pin
+    def __init__(self, protocol: Any, pin: RequestPin, named: Callable[[Any], Any]) -> None:
+        super().__init__(protocol, pin)
+        self._named = named
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._protocol, name)
-        if not name.startswith("response_"):
-            return found
-
+    def _answer(self, respond: Any) -> Any:
         def answer(status: int, headers: Any = (), *arguments: Any, **options: Any) -> Any:
-            return found(status, self._pin.named(headers), *arguments, **options)
+            self._pin.failed = status >= 500
+            return respond(status, self._named(headers), *arguments, **options)
 
         return answer
-
-    def __call__(self) -> Any:
-        return self._protocol()
-
-    def __aiter__(self) -> Any:
-        return self._protocol.__aiter__()
 
 
 @contextmanager

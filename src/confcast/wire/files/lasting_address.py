@@ -30,6 +30,14 @@ def folder_link(address: str) -> str:
     return address + _FOLDER
 
 
+def lead(link: Path, target: str | Path) -> None:
+    """Have a link lead to this target from now on: who follows it meanwhile finds the former. Raises OSError."""
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.rename(link)
+
+
 def is_lasting(address: str) -> bool:
     """Whether this is no control socket in a runtime directory, but a path that may lead to one."""
     return owner_dirs.parse(Path(address).parent) is None

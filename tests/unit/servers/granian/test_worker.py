@@ -71,9 +71,11 @@ def test_an_answer_has_the_header_of_the_version(settings: Replica[Settings], fa
         await protocol.client_disconnect()
         assert await protocol() == b"body"
         assert [chunk async for chunk in protocol] == [b"chunk"]
-        protocol.response_file(200, theirs, "file")
+        protocol.response_file(500, theirs, "file")
 
-    assert ask(RsgiPin(app, settings, version_header="X-V")).answered == [(200, sent, "file")]
+    tally = settings._snapshot._tally
+    assert ask(RsgiPin(app, settings, version_header="X-V")).answered == [(500, sent, "file")]
+    assert (tally.answered, tally.failed) == (1, 1)
     with pytest.raises(ValueError, match="a header's name is expected"):
         RsgiPin(app, settings, version_header="X V")
 

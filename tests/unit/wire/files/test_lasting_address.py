@@ -73,3 +73,12 @@ def test_former_generations_are_found_one_by_one_and_a_circle_ends(tmp_path: Pat
     (folders[1] / FORMER).unlink()
     (folders[1] / FORMER).symlink_to("/etc")
     assert list(lasting_address.formers(folders[2])) == [folders[1]]
+
+
+def test_a_link_is_replaced_whatever_lies_beside_it(tmp_path: Path) -> None:
+    link = tmp_path / "c.sock"
+    (tmp_path / ".c.sock.new").symlink_to("what a killed process has left")
+    for target in ("former", "next"):
+        lasting_address.lead(link, target)
+        assert link.readlink() == Path(target)
+    assert list(tmp_path.iterdir()) == [link]
