@@ -32,6 +32,7 @@ def add_to(commands: Any) -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
         "admin",
+        usage="confcast admin [options]",
         help="serve the admin API and its page",
         description="Serves a JSON API and a page for the config owners of this user, as a client of theirs. "
         "With --name, --address or --pid, or in a server's process, it is for that one alone. Everything that it does, other "

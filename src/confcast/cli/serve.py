@@ -28,6 +28,7 @@ def add_to(commands: Any) -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
         "serve",
+        usage="confcast serve --loader MODULE:NAME [options]",  # all of them above an error would hide it
         help="run a config owner without a server, for all processes of a host that attach to it",
         description="Runs a config owner in the foreground, until TERM or Ctrl-C; HUP reloads. Processes attach by "
         "CONFCAST_ADDRESS_<NAME>=PATH, or by the name. Exits with 1 when the first load, or the address, is refused.",

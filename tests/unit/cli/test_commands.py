@@ -47,6 +47,17 @@ def test_each_command_is_helped_and_prints_json(command, capsys):
     assert "--json" in told
 
 
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_an_error_is_seen_below_the_usage(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--no-such-option"])
+    *usage, error = capsys.readouterr().err.splitlines()
+    assert caught.value.code == 2
+    assert error.startswith(f"confcast {command}: error: ")
+    assert len(usage) <= 10, "all options of a command that has so many are in its help"
+
+
 def test_the_help_lists_each_command(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
