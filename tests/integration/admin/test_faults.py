@@ -215,7 +215,7 @@ def test_an_owner_that_hangs_is_told_in_time_and_holds_up_no_other(
                 reads = [pool.submit(api.get, path) for path in ["status", "workers", "history"] * 3]
                 for _ in range(20):
                     assert server.client(owner="works").get("status").status == 200
-                assert time.monotonic() - began < 1.0, "none of them had waited for the one that hangs"
+                assert time.monotonic() - began < 10.0, "none had waited its second for the one that hangs"
                 answers = [each.result() for each in reads]
                 change = pool.submit(api.post, "set", {"values": {"limits.high": 50}}, "*").result()
             assert {each.status for each in answers} == {503}
