@@ -18,6 +18,7 @@ from benchmarks.plots.page import replaced
 from confcast import ReloadResult
 from confcast.cli.report import ExitCode
 from confcast.owner.store import sqlite_file
+from confcast.serve import succession
 from confcast.wire.messages import PROTOCOL
 from tests.shape.source import ROOT
 
@@ -213,6 +214,7 @@ def test_the_tables_of_results_and_exit_codes_are_whole():
 def test_the_promise_of_compatibility_has_the_numbers_of_now():
     page = (GUIDE / "compatibility.md").read_text(encoding="utf-8")
     assert f"a number, {PROTOCOL} now" in page
+    assert f"| the messages of a take-over | a number, {succession.PROTOCOL} now" in page
     assert f"a layout number, {sqlite_file._LAYOUT} now" in page
 
 
