@@ -11,7 +11,6 @@ receives one could sign what another one takes for ours).
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -31,11 +30,6 @@ WebhookEvent = Literal["settled", "refused", "undone", "held"]
 EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 
 _MOST = 8
-_LEAST_KEY, _LONGEST_KEY = 24, 64
-_MOST_SECRETS = 4
-_LARGEST_FILE = 4096
-_PREFIX = "whsec_"
-_EXPECTED = f"'{_PREFIX}' and {_LEAST_KEY} to {_LONGEST_KEY} random bytes in base64 are expected"
 
 
 class _Fields(WithSecrets, frozen=True, kw_only=True):
@@ -91,14 +85,18 @@ class Webhook(_Fields, frozen=True):
         if self.secret is not None:
             self._take(self.secret)
         if not (self.secret_text or self.secret_file):
-            raise ValueError(f"secret: {_EXPECTED}")
+            from confcast.wire.webhook_secrets import EXPECTED  # here: each manager and owner imports this file
+
+            raise ValueError(f"secret: {EXPECTED}")
         self._set("on", _events(self.on))
 
     def _take(self, secret: Any) -> None:
         """Keep what a message can carry of a secret."""
         reveal = getattr(secret, "get_secret_value", None)
         if callable(reveal) and isinstance(text := reveal(), str):
-            secrets_in(text, "secret")
+            from confcast.wire.webhook_secrets import of_text
+
+            of_text(text, "secret")
             self._set("secret_text", text)
         elif isinstance(secret, os.PathLike):
             self._set("secret_file", str(Path(secret).absolute()))
@@ -134,9 +132,11 @@ class Webhook(_Fields, frozen=True):
         Raises:
             ValueError: There is none, or one is none; the text names the file and shows nothing of it.
         """
+        from confcast.wire.webhook_secrets import of_file, of_text
+
         if not self.secret_file:
-            return secrets_in(self.secret_text, "secret")
-        return secrets_in(_content(self.secret_file), self.secret_file)
+            return of_text(self.secret_text, "secret")
+        return of_file(self.secret_file)
 
     def __repr__(self) -> str:
         return f"Webhook({self.shown!r}, on={self.on!r})"
@@ -144,47 +144,6 @@ class Webhook(_Fields, frozen=True):
 
 def _is_loopback(host: str) -> bool:
     return host.startswith("127.") and host.replace(".", "").isdecimal()
-
-
-def secrets_in(text: str, where: str) -> list[str]:
-    """The secrets in a text, one on each line. Raises ValueError, which begins with `where` and shows nothing else."""
-    found = [line.strip() for line in text.splitlines() if line.strip()]
-    if not found:
-        raise ValueError(f"{where}: it is empty; {_EXPECTED}")
-    if len(found) > _MOST_SECRETS:
-        raise ValueError(f"{where}: at most {_MOST_SECRETS} secrets are expected, one on each line")
-    if not all(map(_is_secret, found)):
-        raise ValueError(f"{where}: {_EXPECTED}, on each line")
-    return found
-
-
-def _is_secret(text: str) -> bool:
-    """Strict, since the library that signs skips what is no base64, and signs with what is left."""
-    import base64
-    import binascii
-
-    encoded = text.removeprefix(_PREFIX).rstrip("=")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return _LEAST_KEY <= len(key) <= _LONGEST_KEY
-
-
-def _content(path: str) -> str:
-    """The content of a secret's file. Raises ValueError, without the content."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe or a device would hang, or never end
-                raise ValueError(f"{path}: it is no regular file")
-            return os.read(descriptor, _LARGEST_FILE).decode("ascii")
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise ValueError(f"{path}: it can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: {_EXPECTED}") from None
 
 
 def _events(given: Any) -> tuple[WebhookEvent, ...]:

@@ -13,7 +13,8 @@ from pydantic import SecretBytes, SecretStr
 
 from confcast import Webhook
 from confcast.wire.options import Options, checked
-from confcast.wire.webhooks import EVENTS, secrets_in
+from confcast.wire.webhook_secrets import of_text
+from confcast.wire.webhooks import EVENTS
 from tests.support.receiver import SECRET
 
 URL = "https://ada:hunter2@ops.example:8443/hunter2?token=hunter2#hunter2"
@@ -115,7 +116,7 @@ def test_a_file_is_read_each_time_and_its_faults_are_told_without_its_content(tm
 
 def test_a_secret_may_lack_its_prefix_and_its_padding() -> None:
     bare = SECRET.removeprefix("whsec_")
-    assert secrets_in(f"{bare}\n{bare.rstrip('=')}", "x") == [bare, bare.rstrip("=")]
+    assert of_text(f"{bare}\n{bare.rstrip('=')}", "x") == [bare, bare.rstrip("=")]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ from confcast.owner.loop.questions import QUESTIONS, Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import contents_past_guards, restored
 from confcast.owner.loop.waiting_clients import WaitingClients
-from confcast.owner.store import handover, journal_moves
+from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
@@ -54,6 +54,7 @@ from confcast.wire.messages import NewsRequest, Outcome, Query, ReloadEvent, ToO
 
 if TYPE_CHECKING:
     from confcast.owner.loop.outcomes import Outcomes
+    from confcast.owner.store.journal_moves import Move
 
 
 _ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES, NewsRequest})  # the core never sees these messages
@@ -212,13 +213,19 @@ class EventLoop:
         Returns:
             Seconds until the next try; 0 when none is needed.
         """
-        return self._move("the journal can't move into the state folder yet", journal_moves.into_state_folder)
+        if self._runtime_dir.awaited is None:
+            return 0.0
+        from confcast.owner.store.journal_moves import into_state_folder  # most owners move nothing
+
+        return self._move("the journal can't move into the state folder yet", into_state_folder)
 
     def leave_state_folder(self) -> float:
         """Release the state folder for the next generation, for good. Returns the seconds until the next try, or 0."""
-        return self._move("the state folder can't be released yet", journal_moves.out_of_state_folder)
+        from confcast.owner.store.journal_moves import out_of_state_folder
 
-    def _move(self, trouble: str, move: journal_moves.Move) -> float:
+        return self._move("the state folder can't be released yet", out_of_state_folder)
+
+    def _move(self, trouble: str, move: Move) -> float:
         try:
             moved = move(self._runtime_dir, self._journal, self._open_journal)
         except (ConfcastError, OSError) as error:
