@@ -26,6 +26,8 @@ def into_state_folder(runtime_dir: RuntimeDir, journal: Journal, open_journal: C
 
     Raises ConfcastError, OSError; then nothing has changed.
     """
+    if runtime_dir.awaited is None:
+        return journal
     small = runtime_dir.journal
     with runtime_dir.moving() as free:
         if not free:
