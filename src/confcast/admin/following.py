@@ -1,13 +1,17 @@
 """Follows one owner while somebody listens: what has changed is told to all streams.
 
 Guarantees. Nobody is asked while nobody listens. However many listen, an owner is asked once. An owner that is gone is
-told once, and looked for until it is back; also one of a restarted server, which has another address.
+told once, and looked for until it is back; also one of a restarted server, which has another address. A client that
+comes back while the owner is gone has what it missed once the owner is back. Whatever goes wrong in here is logged, told
+as an owner that is gone, and tried again: no stream looks live that is not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -19,8 +23,11 @@ from confcast.admin.reads import Query
 from confcast.admin.reads import status as ask_status
 from confcast.admin.streams import GAP, Stream, frame
 from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.log_fields import about
 from confcast.wire.messages import ReloadEvent
 from confcast.worker.client import status_data
+
+_log = logging.getLogger("confcast.admin")
 
 _PAUSE = 0.05
 """Seconds between two answers at the least: twenty a second are as many as a person sees."""
@@ -47,6 +54,8 @@ class Following:
     def __init__(self, id_: str, owners: Owners, calls: Calls, limits: Limits) -> None:
         self._id, self._owners, self._calls, self._limits = id_, owners, calls, limits
         self._streams: set[Stream] = set()
+        self._resume: dict[Stream, str] = {}  # those that came while the owner was gone, and what they have
+        self._tells_no_news = ""
         self._task: asyncio.Task[None] | None = None
         self._known = asyncio.Event()
         self._status: dict[str, Any] | None = None
@@ -75,6 +84,7 @@ class Following:
     def leave(self, stream: Stream) -> None:
         """The stream has ended. After the last one nothing is asked any more."""
         self._streams.discard(stream)
+        self._resume.pop(stream, None)
         if not self._streams and self._task is not None:
             self._task.cancel()
             self._task = None
@@ -87,9 +97,17 @@ class Following:
             each.end()
 
     def _begin(self, stream: Stream, last: str) -> None:
-        stream.put_event(self._hello if not self._is_gone else frame("owner", {"state": "gone"}))
-        if not last:
+        if self._is_gone:
+            stream.put_event(frame("owner", {"state": "gone"}))
+            if last:
+                self._resume[stream] = last
             return
+        stream.put_event(self._hello)
+        if last:
+            self._tell_later(stream, last)
+
+    def _tell_later(self, stream: Stream, last: str) -> None:
+        """Tell what came after the event with this id; a gap if it is not remembered."""
         later = list(itertools.dropwhile(lambda each: each[0] != last, self._events))
         for each in [encoded for _, encoded in later[1:]] if later else [GAP]:
             stream.put_event(each)
@@ -106,9 +124,16 @@ class Following:
                     if await self._changed(owner):
                         break
             except (ConfcastError, ProblemError):
-                self._gone()
-                await asyncio.sleep(away)
-                away = min(2 * away, _LONGEST_AWAY)
+                away = await self._gone_for(away)
+            except Exception:
+                _log.exception("%s can't be followed", self._id, extra=about("admin_following_failed", owner=self._id))
+                away = await self._gone_for(away)
+
+    async def _gone_for(self, seconds: float) -> float:
+        """Tell that the owner is gone, and wait; returns for how long the next time."""
+        self._gone()
+        await asyncio.sleep(seconds)
+        return min(2 * seconds, _LONGEST_AWAY)
 
     async def _find(self) -> Owner:
         """The owner; the same one, if another has come by now that is called as it is. Raises ProblemError."""
@@ -123,6 +148,10 @@ class Following:
     async def _changed(self, owner: Owner) -> bool:
         """Wait until something has changed in the owner; whether it has. One of an earlier build is looked at."""
         await asyncio.sleep(_PAUSE)
+        process = f"{owner.address} {(self._status or {}).get('owner_pid')}"
+        if process == self._tells_no_news:  # it would count each question as malformed
+            await asyncio.sleep(_EARLIER_BUILD)
+            return True
         if self._asking is None or self._asking.done() or self._asked != owner.address:
             self._asked, known, seconds = owner.address, self._news, self._limits.news
             ask = self._calls.do(f"{owner.address} news", lambda: owner.client().news(known, seconds))
@@ -134,7 +163,7 @@ class Following:
             answers = partial(owner.client().answers, _ANSWERS_WITHIN)
             if not await self._calls.do(f"{owner.address} followed", answers):
                 raise
-            await asyncio.sleep(_EARLIER_BUILD)  # it tells no news
+            self._tells_no_news = process
             return True
         return self._news != before
 
@@ -153,19 +182,25 @@ class Following:
         if self._is_gone:
             self._is_gone = False
             self._tell(frame("owner", {"state": "back"}))
-        self._take_events(events)
+        waited, self._resume = self._resume, {}
+        self._take_events(events, but=waited)
+        for stream, last in waited.items():
+            self._tell_later(stream, last)
         self._take_status(data)
 
-    def _take_events(self, events: list[ReloadEvent]) -> None:
-        """Tell those that are new; events come with the newest first. The first ones are remembered, and not told."""
+    def _take_events(self, events: list[ReloadEvent], but: Collection[Stream] = ()) -> None:
+        """Tell those that are new, but to these streams; the first ones are remembered, and not told.
+
+        `events`: the newest first.
+        """
         if not events:
             return
         new = list(itertools.takewhile(lambda each: each != self._newest, events))
         for each in reversed(new):
             id_ = event_id(each)
             self._events.append((id_, frame("reload", each, id_)))
-            if self._newest is not None:
-                self._tell(self._events[-1][1])
+            if self._status is not None:
+                self._tell(self._events[-1][1], but)
         del self._events[:-_REMEMBERED]
         self._newest = events[0]
 
@@ -188,9 +223,10 @@ class Following:
                 self._tell(frame("owner", {"state": "gone"}))
         self._known.set()
 
-    def _tell(self, encoded: bytes) -> None:
+    def _tell(self, encoded: bytes, but: Collection[Stream] = ()) -> None:
         for each in self._streams:
-            each.put_event(encoded)
+            if each not in but:
+                each.put_event(encoded)
 
 
 def event_id(event: ReloadEvent) -> str:

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from confcast.errors import Problem
+from confcast.admin.problems import ProblemError
+from confcast.errors import OwnerUnavailable, Problem
 from confcast.wire.messages import (
     Change,
     Explanation,
@@ -24,6 +25,9 @@ from confcast.wire.messages import (
 )
 from confcast.worker.client import status_data
 from confcast.worker.client.owner_client import OwnerClient
+
+_ANSWERS_WITHIN = 1.0
+"""Seconds in which an owner that lives answers what every build knows."""
 
 _Limit = Annotated[int, Meta(ge=1, le=100_000, description="no more than so many")]
 
@@ -161,7 +165,15 @@ def explain(owner: OwnerClient, query: ExplainQuery) -> tuple[Explanation, int]:
 def config(owner: OwnerClient, query: ConfigQuery) -> tuple[ConfigAnswer, int]:
     """What runs."""
     number = _number(owner)
-    found = owner.configuration(query.prefix, query.q)
+    try:
+        found = owner.configuration(query.prefix, query.q)
+    except OwnerUnavailable:
+        if not owner.answers(_ANSWERS_WITHIN):
+            raise
+        text = (
+            "the config owner is of an earlier build of confcast, and does not know this question: restart its server"
+        )
+        raise ProblemError(501, "earlier_build", text) from None
     return ConfigAnswer(found.version, list(found.values), found.left_out, list(found.problems)), number
 
 

@@ -16,7 +16,7 @@ class Known(Owners):
     """Owners that need not be looked for."""
 
     def __init__(self, *found: tuple[str, str, int]) -> None:
-        super().__init__(Which(), Calls(8))
+        super().__init__(Which(), Calls(8, 1.0))
         self.found, self.looks = list(found), 0
 
     def _there(self) -> list[Owner]:
