@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from confcast import Environment
+from confcast.config.codec import Codec
 from confcast.config.sources.layer import Layer
 from confcast.wire import processes
 from confcast.wire.files import about
@@ -40,6 +41,7 @@ def test_an_owner_writes_who_started_it_where_and_what_it_loads(
         sources=[f"File {config}", "Environment(APP_)", "Tokened"],
         working_directory=str(Path.cwd()),
         command=processes.command(os.getpid()),
+        fingerprint=Codec(settings.Settings).fingerprint,
     )
     manager = start_manager(config, Environment("APP_"), Tokened("secret"))
     folder = Path(manager.address).parent

@@ -4,7 +4,7 @@
     Route("/readyz", readyz.Asgi(None, settings))    # mounted by a framework: answers every path
     status, body = readyz.answer(settings)           # in a view of any other
 
-    {"ready": false, "version": 12, "reason": "version 13 is committed, and was declined here; `confcast status` …"}
+    {"ready": false, "reason": "version 13 is committed, and was declined here; `confcast status` …", "version": 12}
 
 A refused file takes no readiness, since nobody has that version; nor does the death of the config owner, and the reason
 says so then. A probe counts as no request of a version: a 503 here is no evidence against it. What is asked is one
