@@ -22,7 +22,7 @@ AT_REST = {
     *(fx.RecordState, fx.NoteState),  # their fields have secrets
     fx.Exit,  # the log has the reason anyway
 }
-BY_THE_EVENT_LOOP = {*get_args(ms.Answer), *get_args(ms.Query), *get_args(ms.Question)}
+BY_THE_EVENT_LOOP = {*get_args(ms.Answer), *get_args(ms.Query), *get_args(ms.Question), ms.NewsRequest}
 
 
 def reload_(owner: Owner) -> None:

@@ -1,4 +1,4 @@
-"""One owner with two workers, and one admin server, for all tests of the API in a process."""
+"""One owner with two workers, and one admin server, for all tests of a file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def nothing_is_left(runtime_folder: Path) -> None:
     """Looked at once, when what the tests share has ended: an owner that a test kills is followed by another."""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def _nothing_is_left_of_all(forkserver: multiprocessing.context.BaseContext) -> Iterator[None]:
     """No process, thread or descriptor of these tests outlives them."""
     with tempfile.TemporaryDirectory(prefix="cc-") as folder:
@@ -46,7 +46,7 @@ def _nothing_is_left_of_all(forkserver: multiprocessing.context.BaseContext) -> 
         assert_nothing_left(before, Path(folder))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def _site(
     tmp_path_factory: pytest.TempPathFactory,
     forkserver: multiprocessing.context.BaseContext,

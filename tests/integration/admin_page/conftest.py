@@ -1,4 +1,4 @@
-"""One Chromium, one shop with three workers and one admin server for all tests of the page in a process."""
+"""One Chromium, one shop with three workers and one admin server for all tests of a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nothing_is_left() -> None:
     """Looked at once, when what the tests share has ended: an owner that a test kills is followed by another."""
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def nothing_is_left_of_all() -> Iterator[None]:
     """No process, thread or descriptor of these tests outlives them."""
     if admin_page.chromium() is None:
@@ -33,7 +33,7 @@ def nothing_is_left_of_all() -> Iterator[None]:
         assert_nothing_left(before, Path(folder))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shop(nothing_is_left_of_all: None) -> Iterator[Application]:
     """The shop. Nobody restarts its owner but a test."""
     how: dict[str, Any] = {"workers": 3, "probation": 0, "supervise": "caller", "vote_timeout": 10.0}
@@ -41,7 +41,7 @@ def shop(nothing_is_left_of_all: None) -> Iterator[Application]:
         yield app
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(shop: Application, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminServer]:
     """The admin server of the shop's owner, whichever that is."""
     place = owner_dirs.parse(Path(shop.manager.address).parent)
@@ -52,7 +52,7 @@ def server(shop: Application, tmp_path_factory: pytest.TempPathFactory) -> Itera
     found.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def _browser(nothing_is_left_of_all: None) -> Iterator[Any]:
     from playwright.sync_api import expect
 
