@@ -246,6 +246,23 @@ def test_of_five_thousand_keys_only_those_in_sight_are_in_the_page(pages: Pages,
     expect(page.locator(".explain h2")).to_have_text("stock.shelf-0500.full")
 
 
+def test_a_value_that_comes_shortened_is_not_what_another_one_begins_with(pages: Pages, shop: Application):
+    shop.manager.set({"banner.text": "long " * 100})
+    page = pages.open("values")
+    page.get_by_role("searchbox").fill("banner.text")
+    page.get_by_role("row").filter(has_text="banner.text").click()
+    page.get_by_role("link", name="Try another value").click()
+    expect(page.get_by_label("Key", exact=True)).to_have_value("banner.text")
+    expect(page.get_by_label("Value", exact=True)).to_have_value("")
+
+
+def test_a_row_says_for_which_token_its_value_was_set(pages: Pages, server: AdminServer):
+    assert server.client().post("set", {"values": {"banner.text": "tonight"}}, "*").status == 200
+    page = pages.open("values")
+    row = page.get_by_role("row").filter(has_text="banner.text")
+    expect(row.get_by_role("gridcell").last).to_have_text("set by admin token admin")
+
+
 def test_a_value_is_never_read_as_markup(pages: Pages, shop: Application):
     page = pages.open("overview")
     shop.manager.set({"banner.text": HOSTILE, f'limits."{HOSTILE}"': "1"}, reason=HOSTILE)

@@ -61,6 +61,17 @@ export function short(value, most = LONGEST) {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
+/** Whether a value comes shortened from the owner, with an ellipsis at the end of a text or list: to edit that would lose the rest. */
+export function isShortened(value) {
+  return whole(value ?? null).includes("…\"");
+}
+
+/** Where a value comes from, in a row: of one that is set by hand, for which token. */
+export function source(text) {
+  const found = /^set by .*, for (admin token [\w.@-]+)\), \d{4}-/.exec(text);
+  return found ? `set by ${found[1]}` : text;
+}
+
 /** A value as an element; none is said in words, so that it is no empty place. */
 export function shown(value, absent = "none") {
   if (value === null || value === undefined) return h("span", { class: "absent" }, absent);

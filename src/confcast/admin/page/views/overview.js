@@ -88,7 +88,7 @@ function lately(app) {
       const [kind, words] = result(each.result);
       return h("li", { key: `${each.timestamp}-${each.version}-${each.origin}`, class: kind, "data-flip": `lately-${each.timestamp}-${each.origin}` },
         kindIcon(kind), time(each.timestamp), h("span", { class: "what" }, words, h("span", { class: "quiet" }, ` · ${origin(each.origin)}`)),
-        bar(each, longest), h("span", { class: "ms", title: phasesInWords(each) }, each.duration_ms ? ms(each.duration_ms) : ""));
+        each.duration_ms ? [bar(each, longest), h("span", { class: "ms", title: phasesInWords(each) }, ms(each.duration_ms))] : null);
     })));
 }
 

@@ -7,7 +7,7 @@ import { button, linkButton } from "../parts/controls.js";
 import { problems } from "../parts/tables.js";
 import { icon } from "../parts/icons.js";
 import { VirtualList } from "../parts/virtual_list.js";
-import { clock, many, short, shown, whole } from "../format.js";
+import { clock, isShortened, many, short, shown, source, whole } from "../format.js";
 import { place, remember, to } from "../router.js";
 
 const FILTERS = [
@@ -135,7 +135,7 @@ class Values {
       h("div", { class: "heading" }, h("h2", null, h("code", null, key)), button("Close", { small: true, kind: "plain", onclick: () => this.close() })),
       found ? explanation(found) : problem ? this.#unexplained(key, problem) : h("p", { class: "quiet" }, "Asking the owner…"),
       found && !found.shadowed?.some((each) => each.value === "**********") && found.value !== "**********"
-        ? h("div", { class: "row" }, linkButton("Try another value", to("change", { key, value: typeof found.value === "string" ? found.value : whole(found.value) }))) : null);
+        ? h("div", { class: "row" }, linkButton("Try another value", to("change", { key, ...(isShortened(found.value) ? {} : { value: typeof found.value === "string" ? found.value : whole(found.value) }) }))) : null);
   }
 }
 
@@ -166,7 +166,7 @@ function cells(each) {
   return [
     h("code", { title: each.key }, at ? h("span", { class: "section" }, each.key.slice(0, at)) : null, each.key.slice(at)),
     [h("code", { class: each.secret ? "masked" : each.origin === "default" ? "usual" : "given", title: each.secret ? "a secret" : short(each.value) }, each.secret && typeof each.value === "string" ? each.value : short(each.value, 120)), waits ? h("span", { class: "note" }, `waits: ${short(each.pending, 40)}`) : null],
-    h("span", { class: each.origin === "default" ? "from usual" : "from", title: each.origin }, each.origin),
+    h("span", { class: each.origin === "default" ? "from usual" : "from", title: each.origin }, source(each.origin)),
   ];
 }
 
