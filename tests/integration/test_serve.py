@@ -39,6 +39,19 @@ class Settings(BaseModel):
 """
 
 
+def test_each_line_is_an_object_where_json_is_asked_for(serve: Serves) -> None:
+    served = serve("--owner-log-format", "json")
+    served.end()
+    lines = [json.loads(line) for line in served.said().splitlines()]
+    assert {each["config_event"] for each in lines} == {"reload_applied", "serving"}
+    assert {each["config_name"] for each in lines} == {"app"}
+
+    write(serve.folder / "app.toml", -1)
+    refused = serve.start("--owner-log-format", "json")
+    assert refused.status() == 1
+    assert [json.loads(line)["config_event"] for line in refused.said().splitlines()] == ["serve_refused"]
+
+
 def test_processes_attach_at_the_address_and_it_is_removed_at_the_end(
     serve: Serves, attached: Callable[[], Worker], capsys: pytest.CaptureFixture[str]
 ) -> None:

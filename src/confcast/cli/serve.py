@@ -22,6 +22,7 @@ _log = logging.getLogger("confcast.serve")
 
 if TYPE_CHECKING:
     from confcast.serve.serving import PlugIn
+    from confcast.wire.options import EmbeddedOptions
 
 
 def add_to(commands: Any) -> None:
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> Report:
 
     try:
         manager_options = option_flags.taken(given)
-        _log_to_standard_error(manager_options.get("log_level", "info"), manager_options.get("name", "app"))
+        _log_to_standard_error(manager_options)
         checked(manager_options)
         who = let_in(options.user, options.group, options.mode)
     except (ValueError, ConfigError) as error:
@@ -108,10 +109,19 @@ def _plug_ins() -> list[PlugIn]:
     return found
 
 
-def _log_to_standard_error(level: str, name: str) -> None:
-    """Have this process write lines as its owner does, from the same severity on."""
+def _log_to_standard_error(options: EmbeddedOptions) -> None:
+    """Have this process write lines as its owner does, from the same severity on, and in the same format."""
+    level, name = options.get("log_level", "info").upper(), options.get("name", "app")
+    if options.get("log_format") == "json":
+        from confcast import json_lines
+
+        handler = logging.StreamHandler()
+        handler.setFormatter(json_lines.JsonLines(name))
+        logging.basicConfig(level=level, handlers=[handler], force=True)
+        json_lines.of_warnings()
+        return
     form = f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name.replace('%', '%%')}: %(message)s"
-    logging.basicConfig(level=level.upper(), format=form, force=True)
+    logging.basicConfig(level=level, format=form, force=True)
 
 
 def _path(text: str) -> str:

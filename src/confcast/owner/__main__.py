@@ -120,7 +120,7 @@ def _begin_to_log(startup: StartupConfig) -> None:
     lowest = startup.options.log_level.upper()
     handler = StandardError(startup.log)
     if startup.options.log_format == "json":
-        from confcast.owner import json_lines  # imported here: text is the usual format
+        from confcast import json_lines  # imported here: text is the usual format
 
         handler.setFormatter(json_lines.JsonLines(startup.options.name))
         json_lines.of_warnings()

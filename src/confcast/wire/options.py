@@ -263,8 +263,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ] = "info"
     log_format: Annotated[
         LogFormat,
-        "How the lines of the owner's process are written. `text`: for people; `json`: one JSON object a line, with "
-        "the fields of guide/logs.md, since no logging configuration of the application runs in that process.",
+        "How the lines of the owner's process, and of its `confcast serve`, are written. `text`: for people; `json`: "
+        "one JSON object a line, with the fields of guide/logs.md, since no logging configuration of the application "
+        "runs there.",
         _Flag("--owner-log-format"),
     ] = "text"
     executable: Annotated[

@@ -1,4 +1,4 @@
-"""The owner's log as JSON, one object a line (`log_format="json"`): a collector reads it where nobody can configure it.
+"""An owner's log as JSON, and that of its `confcast serve`, one object a line: for a collector (`log_format="json"`).
 
     {"timestamp": "2026-11-29T12:03:07.512Z", "level": "info", "logger": "confcast.owner", "pid": 4711, "message":
      "watch: success, version 2 in 4.1 ms: greeting", "config_name": "app", "config_event": "reload_applied", …}

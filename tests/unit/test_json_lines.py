@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from confcast import json_lines
+from confcast.json_lines import JsonLines
 from confcast.log_fields import about
-from confcast.owner import json_lines
-from confcast.owner.json_lines import JsonLines
 from confcast.texts import Lines
 
 
