@@ -71,7 +71,13 @@ class Asking:
         is_up = self._asked_now()
         answer, came = self._newest or (None, 0.0)
         age = max(0.0, time.monotonic() - came) if answer is not None and not is_up else 0.0
-        return Reading(_name(self._client) if answer is None else answer.name, answer, is_up, age)
+        return Reading(self._name, answer, is_up, age)
+
+    @property
+    def _name(self) -> str:
+        """The configuration's name: the one that its owner has told, as a client may know only the address."""
+        newest = self._newest
+        return _name(self._client) if newest is None else newest[0].name
 
     def _after_fork(self) -> None:
         self._pid = os.getpid()
@@ -100,7 +106,7 @@ class Asking:
             answer = _owner(self._client)._ask(MetricsRequest, self._timeout)
         except Exception as error:
             known = isinstance(error, (ConfcastError, OSError))
-            self._is_heard_of(str(error) if known else f"{type(error).__name__}: {error}")
+            self._is_heard_of(_first_line(error) if known else f"{type(error).__name__}: {error}")
             return False
         if not isinstance(answer, Measured):
             self._is_heard_of(f"it has not answered within {self._timeout:g} s, or is of an earlier build")
@@ -112,17 +118,22 @@ class Asking:
     def _is_heard_of(self, trouble: str) -> None:
         """Log the first question without an answer, and the first answer after it."""
         if trouble and not self._is_silent:
-            name = _name(self._client)
+            name = self._name
             said = about("metrics_without_answer", name=name, error=trouble)
             _log.warning("the config owner of %r gives no metrics: %s", name, trouble, extra=said)
         elif not trouble and self._is_silent:
-            name = _name(self._client)
+            name = self._name
             _log.info("the config owner of %r gives metrics again", name, extra=about("metrics_answered", name=name))
         self._is_silent = bool(trouble)
 
 
 def _name(client: Asked) -> str:
     return client._name if isinstance(client, Client) else client.name
+
+
+def _first_line(error: Exception) -> str:
+    """Why there is no owner; further lines have the commands of all that runs on the machine, which is not for a log."""
+    return str(error).partition("\n")[0].removesuffix(". What runs here:")
 
 
 def _owner(client: Asked) -> OwnerClient:

@@ -60,9 +60,13 @@ def test_an_answer_is_as_of_now() -> None:
         (raising(OwnerUnavailable("no config owner listens")), "no config owner listens"),
         (raising(NotAttached("replica 'shop' is not attached")), "replica 'shop' is not attached"),
         (raising(ConnectionResetError(104, "reset")), "[Errno 104] reset"),
+        (
+            raising(OwnerUnavailable("no owner named 'shop'. What runs here:\n  'till', process 4711")),
+            "no owner named 'shop'",
+        ),
         (raising(KeyError("a bug")), "KeyError: 'a bug'"),
     ],
-    ids=["silent", "another answer", "no owner", "not attached", "reset", "a bug"],
+    ids=["silent", "another answer", "no owner", "not attached", "reset", "others run", "a bug"],
 )
 def test_a_question_without_an_answer_leaves_the_last_one_and_is_logged_once(
     answers: Callable[[], Any], why: str, caplog: Any
@@ -84,6 +88,15 @@ def test_a_question_without_an_answer_leaves_the_last_one_and_is_logged_once(
         "the config owner of 'shop' gives metrics again",
         silent,
     ]
+
+
+def test_an_owner_that_is_known_by_its_address_is_logged_by_the_name_that_it_has_told(caplog: Any) -> None:
+    client = Asked(answer, "app")
+    asking = Asking(client, LONG)
+    assert asking.reading().is_up
+    client.answers = raising(OwnerUnavailable("it is gone"))
+    asking.reading()
+    assert caplog.messages == ["the config owner of 'shop' gives no metrics: it is gone"]
 
 
 def test_scrapes_at_the_same_time_share_a_question() -> None:
