@@ -132,7 +132,7 @@ def _name(client: Asked) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """Why there is no owner; further lines have the commands of all that runs on the machine, which is not for a log."""
+    """Why there is no owner; further lines have the commands of all that runs here, which is not for a log."""
     return str(error).partition("\n")[0].removesuffix(". What runs here:")
 
 
