@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from confcast import ConfigLoader
+from confcast.cli import main
 from confcast.master.embedded import EmbeddedManager
 from confcast.wire.files import snapshot_file
+from confcast.wire.files.owner_dirs import OwnerDir
 from tests.support.one_shot import SCHEMA, Plain
 from tests.support.owners import await_the_next, home_of, kill_the_owner
 from tests.support.waiting import DEADLINE, eventually
@@ -252,6 +254,16 @@ def test_signals_are_the_program_s_own(served: str, start: Start) -> None:
     assert command.line() == "ready"
     command.process.send_signal(signal.SIGTERM)
     assert eventually(command.process.poll, "its end") == 9
+
+
+def test_root_is_told_of_another_user_s_owner_before_the_program_starts(
+    served: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(OwnerDir, "user", lambda self: 1234)
+    monkeypatch.setattr("confcast.cli.exec._become", lambda program: pytest.fail("attach() in it would be refused"))
+    assert main(["exec", "--address", served, "--", "true"]) == 3
+    assert "not attach to it: start this process as the server's user (uid 1234)" in capsys.readouterr().err
 
 
 def test_what_it_needs_is_said_of_a_line_without_a_program(start: Start) -> None:

@@ -31,7 +31,7 @@ from confcast.wire.files.snapshot_file import Saved
 from confcast.worker.client import which_owner
 from confcast.worker.client.owner_client import OwnerClient
 from confcast.worker.client.which_owner import SeveralOwners
-from confcast.worker.connection.discovery import OwnerFinder
+from confcast.worker.connection.discovery import OwnerFinder, refuse_root
 
 _TIMEOUT = 30.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
@@ -118,6 +118,7 @@ def _look(options: argparse.Namespace) -> _Found:
     given = options.address and os.path.abspath(options.address)  # noqa: PTH100 - a link at its end is not resolved
     place = which_owner.find(options.name, address=given, pid=options.pid, warns=False, words="--{}".format)
     found = OwnerFinder(place.name, place.address).find()  # an old generation's address leads to the next one
+    refuse_root(found)  # the program could not attach
     address = place.address if lasting_address.is_lasting(place.address) else found
     there, folder = lasting_address.owner_at(found), lasting_address.folder_of(found)
     written = about.load(folder)

@@ -55,7 +55,8 @@ def remove(folder: Path) -> None:
 def load(folder: Path) -> Saved | None:
     """Read the file in this folder; None if none can be read. The caller checks schema and digest."""
     try:
-        with (folder / FILE).open("rb") as file:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe there would hold up its reader
+        with open(os.open(folder / FILE, flags), "rb") as file:  # noqa: PTH123 - a descriptor
             saved = msgspec.msgpack.decode(file.read(MAX_FRAME), type=Saved)
     except (OSError, *UNDECODABLE):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import stat
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_no_prefix_of_it_is_taken_for_a_version(tmp_path: Path) -> None:
 def test_there_may_be_none(tmp_path: Path) -> None:
     assert load(tmp_path) is None
     assert load(tmp_path / "missing") is None
+
+
+def test_a_pipe_or_a_link_in_its_place_holds_nobody_up_and_is_none(tmp_path: Path) -> None:
+    """Root reads it for `confcast exec` in a folder where another user may put anything."""
+    os.mkfifo(tmp_path / FILE)
+    assert load(tmp_path) is None
+
+    (tmp_path / FILE).unlink()
+    there = tmp_path / "there"
+    there.mkdir()
+    save(there, b"schema", 1, b"digest", b"payload")
+    (tmp_path / FILE).symlink_to(there / FILE)
+    assert load(there) is not None
+    assert load(tmp_path) is None
 
 
 def test_another_protocol_s_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
