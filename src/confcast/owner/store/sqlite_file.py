@@ -185,11 +185,15 @@ class Database:
     def _replacing(self, path: Path) -> Iterator[sqlite3.Connection]:
         """A connection to a new file, renamed to this path after the block: a kill leaves the old file or the new."""
         new = path.with_name(path.name + ".new")
-        for leftover in (new, *companions(new)):
-            leftover.unlink(missing_ok=True)
+        _remove(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-            yield connection
+        try:
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                yield connection
+        except BaseException:
+            with suppress(OSError):
+                _remove(new)  # half a file would keep a full disk full
+            raise
         for leftover in companions(path):
             leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the new one
         new.replace(path)
@@ -263,6 +267,11 @@ def tells_of_damage(error: Exception) -> bool:
 def companions(path: Path) -> list[Path]:
     """The files that belong to a journal at this path."""
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal", AHEAD)]
+
+
+def _remove(path: Path) -> None:
+    for leftover in (path, *companions(path)):
+        leftover.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path) -> None:

@@ -490,6 +490,19 @@ def test_a_copy_has_what_waits_and_nothing_of_a_former_one_at_its_path(path: Pat
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["home", "stale", "there"]
 
 
+def test_a_copy_that_fails_leaves_nothing(path: Path, tmp_path: Path) -> None:
+    """On a full disk, half a file would keep it full."""
+    with closing(Journal(path)) as journal:
+        reload(journal, 1)
+
+        def full(ask: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with pytest.raises(OSError, match="No space left"):
+            journal._database.copy_to(tmp_path / "there", full)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["home"]
+
+
 def test_a_journal_is_handed_over_with_what_waits_and_nothing_that_an_older_one_left_is_added(
     path: Path, tmp_path: Path
 ) -> None:
