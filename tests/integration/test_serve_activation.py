@@ -122,7 +122,9 @@ def test_of_several_sockets_the_one_with_the_name_is_taken(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
-def test_what_no_owner_can_accept_on_is_refused_in_words(first_at: Callable[..., None], tmp_path: Path) -> None:
+def test_what_no_owner_can_accept_on_is_refused_in_words(
+    first_at: Callable[..., None], tmp_path: Path, runtime_folder: Path
+) -> None:
     def refusal() -> str:
         with pytest.raises(AddressRefused) as raised:
             passed_socket.passed("app", variables())
@@ -139,6 +141,12 @@ def test_what_no_owner_can_accept_on_is_refused_in_words(first_at: Callable[...,
         abstract.listen()
         first_at(abstract)
         assert "has no path" in refusal()
+    with socket.socket(socket.AF_UNIX) as removed:
+        removed.bind(str(runtime_folder / "b.sock"))
+        removed.listen()
+        (runtime_folder / "b.sock").unlink()
+        first_at(removed)
+        assert "has lost its path" in refusal()
     with (tmp_path / "file").open("w") as file:
         os.dup2(file.fileno(), 200)
         assert "is no socket" in refusal()

@@ -128,4 +128,6 @@ def _checked(descriptor: int) -> PassedSocket:
         path = opened.getsockname()
     if not isinstance(path, str) or not path.startswith("/"):
         raise AddressRefused(f"{what} has no path: ListenStream=/run/NAME/config.sock is expected")
+    if not Path(path).is_socket():
+        raise AddressRefused(f"{what} has lost its path {printable(path)}, so nobody can connect: restart its .socket")
     return PassedSocket(descriptor, Path(path))
