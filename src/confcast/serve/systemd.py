@@ -54,6 +54,8 @@ _STARTS_WITHIN = 30.0
 """Seconds for which an owner that was started again may import the schema's module, before it has to answer."""
 _ASK_AGAIN = 5.0
 """Seconds between two questions to an owner that does not answer."""
+_ENDS_WITHIN = 1.0
+"""Seconds for the thread's end; nothing is told by it any more in any case."""
 _SLACK = 5.0
 """Seconds after the deadline of a reload at which READY=1 is sent, though another one has begun meanwhile."""
 
@@ -157,7 +159,7 @@ class Systemd(PlugIn):
             self._has_ended = True
         self._ring()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_ENDS_WITHIN)  # it may be asking an owner that hangs, or wait for the main thread
 
     def close(self) -> None:
         """Close the pipe, once no owner and no reload is left that could ring. The process's end does it, too."""
@@ -280,7 +282,9 @@ class Systemd(PlugIn):
         serving.post(taken.set)
         end = time.monotonic() + within
         if self._owner.is_well(self._manager, within) and taken.wait(max(0.0, end - time.monotonic())):
-            self._notifier.send(notify.WATCHDOG)
+            with self._sending:
+                if not self._has_ended:
+                    self._notifier.send(notify.WATCHDOG)
 
     def _tell(self, text: str) -> None:
         if text != self._told:

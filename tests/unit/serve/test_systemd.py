@@ -265,3 +265,23 @@ def test_a_plug_in_says_nothing_by_itself() -> None:
     for each in (base.starts, base.prepares, base.serves, base.ends):
         each(None)
     assert base.reload(None) is False
+
+
+def test_the_end_waits_for_no_owner_that_hangs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question to it takes as long as half of the watchdog's time."""
+    monkeypatch.setattr(module, "_ENDS_WITHIN", 0.01)
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hangs(within: float) -> bool:
+        asked.set()
+        return may_answer.wait(DEADLINE)
+
+    monkeypatch.setattr(service.manager, "owner_answers", hangs)
+    service.plug_in._beat_every = 0.001
+    os.write(service.manager.bell, b"\0")
+    assert asked.wait(DEADLINE)
+    service.plug_in.ends(service.serving)
+    assert not may_answer.is_set()
+    may_answer.set()
+    eventually(lambda: not _of_ours(), "the end of its threads")
+    assert service.kinds() == ["READY", "STOPPING"]
