@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from confcast.serve.address_link import AddressLink, AddressRefused
 from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, Serves, TakeOver
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.about import load
-from confcast.wire.files.owner_dirs import TAKE_OVER
+from confcast.wire.files.owner_dirs import HANDOVER, TAKE_OVER
 from confcast.wire.listener import SOCKET, peer_of
 from confcast.wire.signal_mask import block_signals
 
@@ -32,6 +33,10 @@ _ASKS_WITHIN = 10.0
 _LONGEST_TURN = 600.0
 _NOTED_WITHIN = 5.0
 """Seconds for the last message of a successor that serves already: one that is stopped just then has taken over."""
+_AGAIN = 0.5
+"""Seconds after which a successor is accepted again, where no descriptor was left."""
+_COPIED_WITHIN = 5.0
+"""Seconds within which an owner that has died in its pause is replaced by one that leaves a copy of its journal."""
 _ENDS_WITHIN = 10.0
 """Seconds for what this process ends before the successor begins it."""
 
@@ -106,22 +111,29 @@ class Former:
         while not self._closed:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._begin(self._hear, connection)
+            except OSError as error:
+                if not self._closed:  # no descriptor is left; who connects waits
+                    _not_heard(error)
+                    time.sleep(_AGAIN)
+                continue
+            try:
+                self._begin(self._hear, connection)
+            except RuntimeError as error:  # no thread can be started
+                _not_heard(error)
+                connection.close()
 
     def _hear(self, connection: socket.socket) -> None:
         block_signals(self._starter)
         with connection:
             pipe = Pipe(connection)
             try:
-                if peer_of(connection).uid not in (os.geteuid(), 0):
+                if peer_of(connection).uid != os.geteuid():
                     return
                 ask = pipe.receive(_ASKS_WITHIN)
                 if isinstance(ask, TakeOver):
                     self._answer(pipe, ask, peer_of(connection).pid)
             except (OSError, ConfcastError) as error:
-                _log.debug("a successor was not heard: %s", error, extra=about("successor_lost", error=error))
+                _not_heard(error)
 
     def _answer(self, pipe: Pipe, ask: TakeOver, pid: int) -> None:
         if not self._turn.acquire(blocking=False):
@@ -146,7 +158,7 @@ class Former:
         _log.info(text, pid, extra=about("take_over_begun", pid=pid))
         successor: Path | None = None
         try:
-            self._manager.pause()
+            self._pause()
             pipe.send(Paused(str(self._folder), str(self._link.path) if self._link is not None else ""))
             serves = pipe.receive(min(ask.within, _LONGEST_TURN))
             if isinstance(serves, Serves):
@@ -158,10 +170,30 @@ class Former:
         except ConfcastError as error:  # the owner is not idle in time, or is gone
             with contextlib.suppress(OSError):
                 pipe.send(Refused(f"its owner can't be paused: {error}"))
-        except OSError as error:  # TimeoutError among them
-            _log.debug("the successor was not heard: %s", error, extra=about("successor_lost", error=error))
+        except TimeoutError:
+            with contextlib.suppress(OSError):
+                pipe.send(Refused(f"it has waited for {ask.within:g} s"))
+        except OSError as error:
+            _not_heard(error)
         if not self._superseded and not self._closed:
             self._go_on(successor, pid)
+
+    def _pause(self) -> None:
+        """Pause the owner, so that it leaves a copy of its journal: what is held or set by hand must not be lost.
+
+        An owner that dies meanwhile is replaced by one that is asked again. Raises AddressRefused, ConfcastError.
+        """
+        deadline = time.monotonic() + _COPIED_WITHIN
+        while True:
+            asked = self._manager.owner_pid
+            self._manager.pause()
+            if (self._folder / HANDOVER).exists():
+                return
+            if self._manager.owner_pid == asked and self._manager.owner_lives():
+                raise AddressRefused("its owner could not write a copy of its journal; its log says why")
+            if self._closed or time.monotonic() > deadline:
+                raise AddressRefused("its owner is down: end that process, and start this one anew")
+            time.sleep(_AGAIN)
 
     def _move(self, pipe: Pipe, successor: Path, pid: int) -> None:
         if owner_dirs.parse(successor) is None:
@@ -191,6 +223,10 @@ class Former:
             self._manager.unpause()
         text = "process %d has not taken over: this one goes on as before"
         _log.warning(text, pid, extra=about("take_over_called_off", pid=pid))
+
+
+def _not_heard(error: Exception) -> None:
+    _log.debug("a successor was not heard: %s", error, extra=about("successor_lost", error=error))
 
 
 def _fingerprint(folder: Path) -> bytes:

@@ -204,9 +204,19 @@ class Serving:
             self._take_over(present)
         for plug_in in self._plug_ins:
             plug_in.serves(self)
-        version = self.manager.get_stats()["version"]
-        fields = about("serving", name=self._name, version=version, address=self.address)
-        _log.info("serving version %d of %r at %s", version, self._name, printable(self.address), extra=fields)
+        self._log_that_it_serves(self.manager)
+
+    def _log_that_it_serves(self, manager: EmbeddedManager[Any]) -> None:
+        """Log which version is served, and where. An owner that does not answer just now is no reason to end."""
+        where = printable(self.address)
+        try:
+            version = manager.get_stats()["version"]
+        except OwnerUnavailable as error:
+            fields = about("serving", name=self._name, address=self.address, error=error)
+            _log.warning("serving %r at %s; now %s", self._name, where, error, extra=fields)
+        else:
+            fields = about("serving", name=self._name, version=version, address=self.address)
+            _log.info("serving version %d of %r at %s", version, self._name, where, extra=fields)
 
     def _take_address(self) -> None:
         """The lasting address, as it is given or passed. Raises AddressRefused: it can't be used."""
