@@ -16,6 +16,8 @@ from confcast.wire.measured import BOUNDS, Histogram
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
+_MISSING = "prometheus-client is not installed: pip install 'confcast[metrics]'"
+
 
 class Collector:
     """Gives `prometheus_client` the numbers of a config owner and of its whole roster, from any one process.
@@ -49,8 +51,10 @@ class Collector:
         *,
         timeout: float = 2.0,
     ) -> None:
-        import prometheus_client  # noqa: F401 - so that it is missed here, and not at the first scrape
-
+        try:
+            import prometheus_client  # noqa: F401 - so that it is missed here, and not at the first scrape
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(_MISSING, name=error.name) from None
         if not isinstance(timeout, (int, float)) or not 0 < timeout < math.inf:
             raise ValueError(f"timeout={timeout!r}: a number of seconds above 0 is expected")
         self._owners = [Asking(each, timeout) for each in _clients(client)]

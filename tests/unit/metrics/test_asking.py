@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -213,3 +214,9 @@ def test_an_override_of_a_unit_test_has_no_numbers(settings: Replica[Settings], 
     (reading,) = Collector(settings).readings()
     assert reading == ("unit", None, False, 0.0)
     assert time.monotonic() - began < DEADLINE
+
+
+def test_a_collector_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'confcast\[metrics\]'"):
+        Collector()
