@@ -123,6 +123,7 @@ def print_help(server: str) -> None:
 def _parser(server: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m confcast.servers.{server}",
+        usage=f"%(prog)s --loader MODULE:NAME [options] APPLICATION [{server}'s own arguments]",
         description=f"{server} with a config owner: HUP reloads the configuration in every worker, and replaces none.",
         epilog=f"Every other argument is {server}'s own.",
         allow_abbrev=False,
