@@ -2,8 +2,8 @@
 
 Guarantees. Nobody is asked while nobody listens. However many listen, an owner is asked once. An owner that is gone is
 told once, and looked for until it is back; also one of a restarted server, which has another address. A client that
-comes back while the owner is gone has what it missed once the owner is back. Whatever goes wrong in here is logged, told
-as an owner that is gone, and tried again: no stream looks live that is not.
+comes back while the owner is gone has what it missed once the owner is back. Whatever goes wrong in here is logged,
+told as an owner that is gone, and tried again: no stream looks live that is not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How an owner is followed: also one of an earlier build, one that is gone when a client comes back, and faults in here."""
+"""How an owner is followed: one of an earlier build, one that is gone when a client comes back, and faults in here."""
 
 from __future__ import annotations
 
