@@ -182,9 +182,10 @@ class Events:
 
     def __init__(self, connection: socket.socket) -> None:
         self._file, self._end = connection.makefile("rb"), 0.0
-        self.status = int(self._file.readline().split()[1])
+        self.status = int((self._file.readline() or b"HTTP/1.1 0").split()[1])
         while self._file.readline().strip():
             pass
+        assert self.status == 200, self._file.read(1000)
 
     def close(self) -> None:
         """Read no more."""

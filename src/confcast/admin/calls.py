@@ -1,8 +1,8 @@
 """Asks owners in threads: the clients of owners block, and an owner that is stopped lets its callers wait.
 
 Guarantees. The loop never waits for an owner. One owner has a bounded number of threads, so that one which hangs holds
-up no other. Whoever comes past the bound waits for its turn, in the order of coming, for a bounded time: after a change
-many pages ask at once, and each is answered. A thread that waits does not keep the process from ending.
+up no other; whoever comes beside them waits for a turn, for a bounded time, and past a bound is told at once. A thread
+that waits does not keep the process from ending.
 
 Rejected: a pool (idle threads for questions that come a few times a minute; to start one takes some 60 µs),
 `asyncio.to_thread` (one pool for all owners, whose threads are joined at the end), and a second client without threads
@@ -13,14 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from confcast.admin.problems import unavailable
+from confcast.admin.problems import ProblemError, unavailable
 
 T = TypeVar("T")
+
+
+class _Lane:
+    """The calls of one owner: how many run, and who waits for a turn."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.queue: deque[asyncio.Future[None]] = deque()
 
 
 class Calls:
@@ -28,14 +36,14 @@ class Calls:
 
     Args:
         most: How many for one owner.
-        turn_within: Seconds that a further one waits for its turn.
+        waiting: How many more may wait for a turn.
+        patience: Seconds that each of these waits.
     """
 
-    def __init__(self, most: int, turn_within: float) -> None:
-        self._most, self._turn_within = most, turn_within
-        self._running: Counter[str] = Counter()
-        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
-        self._waiting: set[asyncio.Future[Any]] = set()
+    def __init__(self, most: int, waiting: int = 64, patience: float = 5.0) -> None:
+        self._most, self._waiting, self._patience = most, waiting, patience
+        self._lanes: dict[str, _Lane] = {}
+        self._pending: set[asyncio.Future[Any]] = set()
 
     async def do(self, whom: str, function: Callable[[], T]) -> T:
         """What the function returns or raises. A caller that is cancelled does not stop it.
@@ -49,7 +57,7 @@ class Calls:
         """
         await self._turn(whom)
         loop = asyncio.get_running_loop()
-        done = self._future(loop)
+        done: asyncio.Future[T] = self._promise()
 
         def run() -> None:
             try:
@@ -62,60 +70,63 @@ class Calls:
         try:
             threading.Thread(target=run, name="confcast-admin-call", daemon=True).start()
         except RuntimeError as error:
-            self._free(whom)
+            self._leave(whom)
             done.cancel()
             raise unavailable(f"this process can't ask: {error}") from None
-        result: T = await done
-        return result
-
-    def _future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
-        """What somebody waits for, until the process ends."""
-        found: asyncio.Future[Any] = loop.create_future()
-        self._waiting.add(found)
-        found.add_done_callback(self._waiting.discard)
-        return found
-
-    async def _turn(self, whom: str) -> None:
-        """Return with a place among those that run. Raises ProblemError."""
-        if self._running[whom] < self._most:
-            self._running[whom] += 1
-            return
-        turn = self._future(asyncio.get_running_loop())
-        self._queues.setdefault(whom, deque()).append(turn)
-        try:
-            async with asyncio.timeout(self._turn_within):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._free(whom)  # the place was given just when nobody waited any more
-            if not isinstance(error, TimeoutError):
-                raise
-            text = f"{self._most} other requests wait for this config owner: it hangs, or try again"
-            raise unavailable(text) from None
-
-    def _free(self, whom: str) -> None:
-        """Give a place to who waits longest; those who have gone are passed over."""
-        queue = self._queues.get(whom, ())
-        while queue:
-            turn = queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._queues.pop(whom, None)
-        self._running[whom] -= 1
-        if not self._running[whom]:
-            del self._running[whom]
+        return await done
 
     def close(self) -> None:
         """Tell all who wait that the process ends."""
-        for done in list(self._waiting):
-            if not done.done():
-                done.set_exception(unavailable("the admin server ends: what was asked for may still happen"))
+        for each in list(self._pending):
+            if not each.done():
+                each.set_exception(unavailable("the admin server ends: what was asked for may still happen"))
+
+    def _promise(self) -> asyncio.Future[Any]:
+        made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending.add(made)
+        made.add_done_callback(self._pending.discard)
+        return made
+
+    async def _turn(self, whom: str) -> None:
+        """Wait for a turn. Raises ProblemError."""
+        lane = self._lanes.setdefault(whom, _Lane())
+        if lane.running < self._most:
+            lane.running += 1
+            return
+        if len(lane.queue) >= self._waiting:
+            raise self._crowded()
+        turn = self._promise()
+        lane.queue.append(turn)
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn
+        except BaseException as error:
+            if turn in lane.queue:
+                lane.queue.remove(turn)
+            elif not turn.cancelled() and turn.exception() is None:  # it came in the moment of the end of the wait
+                self._leave(whom)
+            if isinstance(error, TimeoutError):
+                raise self._crowded() from None
+            raise
+
+    def _crowded(self) -> ProblemError:
+        return unavailable(f"{self._most} other requests wait for this config owner: it hangs, or try again")
+
+    def _leave(self, whom: str) -> None:
+        """Give the turn to whoever waits for it."""
+        lane = self._lanes[whom]
+        while lane.queue:
+            if not (turn := lane.queue.popleft()).done():
+                turn.set_result(None)
+                return
+        lane.running -= 1
+        if not lane.running:
+            del self._lanes[whom]
 
     def _over(
         self, whom: str, done: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None
     ) -> None:
-        self._free(whom)
+        self._leave(whom)
         if done.done():  # the caller has gone
             return
         if error is not None:

@@ -8,6 +8,7 @@ loses its streams when something is to be sent next, a heartbeat at the latest.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import Counter
 
@@ -109,7 +110,8 @@ class _Events(Response):
 def _bound(transport: asyncio.Transport) -> None:
     """Keep little for a client that does not read, here and in the kernel."""
     transport.set_write_buffer_limits(high=_BUFFERED)
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFERED)
+    with contextlib.suppress(OSError):  # it has gone already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFERED)
 
 
 async def _gone(receive: Receive) -> None:

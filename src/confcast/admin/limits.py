@@ -33,7 +33,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     body_within: float = 10.0
     head_within: float = 10.0
     head: int = 16 * 1024
-    waiting: int = 256
+    waiting: int = 1024
     streams: int = 1200
     streams_of_token: int = 1100
     kept: int = 64

@@ -11,6 +11,7 @@ means it, too, where it is alone: `app`, `app.4711`. A master with several of on
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
@@ -124,6 +125,7 @@ class Owners:
         self._found: list[Owner] = []
         self._error: OwnerUnavailable | None = None
         self._until = 0.0
+        self._one = asyncio.Lock()
 
     def described(self, found: list[Owner]) -> list[dict[str, Any]]:
         """What is known of each of these, for a program; it blocks, for some seconds at the most."""
@@ -161,14 +163,15 @@ class Owners:
         return [each.id for each in self._found]
 
     async def _look(self) -> None:
-        if time.monotonic() < self._until:
-            return
-        try:
-            found = await self._calls.do(_LOOKING, self._there)
-            self._found, self._error = found, None
-        except OwnerUnavailable as error:
-            self._found, self._error = [], error
-        self._until = time.monotonic() + _FOR
+        async with self._one:  # of many who come at once, one looks, and the others wait for it
+            if time.monotonic() < self._until:
+                return
+            try:
+                found = await self._calls.do(_LOOKING, self._there)
+                self._found, self._error = found, None
+            except OwnerUnavailable as error:
+                self._found, self._error = [], error
+            self._until = time.monotonic() + _FOR
 
     def _there(self) -> list[Owner]:
         if not self._which.is_one():

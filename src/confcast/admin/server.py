@@ -126,7 +126,7 @@ async def serve(options: Options, listening: Callable[[str, bool], None], fleet:
     """
     limits, tls = options.limits, _tls(options)
     with _listener(options) as listener:
-        tokens, calls = Tokens(options.token_file), Calls(limits.calls, limits.turn_within)
+        tokens, calls = Tokens(options.token_file), Calls(limits.calls, patience=limits.turn_within)
         host, port = listener.getsockname()[:2]
         scheme = "http" if tls is None else "https"
         admin = Admin(Owners(options.which, calls), calls, tokens, limits, fleet)

@@ -34,9 +34,9 @@ def add_to(commands: Any) -> None:
         "admin",
         usage="confcast admin [options]",
         help="serve the admin API and its page",
-        description="Serves a JSON API and a page for the config owners of this user, as a client of theirs. "
-        "With --name, --address or --pid, or in a server's process, it is for that one alone. Everything that it does, "
-        "other commands do on the host. Needs `pip install confcast[admin]`.",
+        description="Serves a JSON API and a page for the config owners of this user, as a client of theirs; with "
+        "--name, --address or --pid, or in a server's process, for one alone. Everything that it does, other commands "
+        "do on the host. Needs `pip install confcast[admin]`.",
     )
     owners.add_to(parser)
     parser.add_argument("--bind", default=_BIND, metavar="HOST:PORT", help=f"where it listens (default: {_BIND})")

@@ -113,7 +113,7 @@ def test_all_that_runs_has_its_origin_and_can_be_searched(site: Site, capsys: py
         ("history?limt=1", 400, "query", "unknown field `limt`"),
         ("status?owner=nobody", 404, "no_such_owner", "no config owner has this id"),
         ("stat", 404, "not_found", "no such path"),
-        ("set", 405, "not_found", "another method"),
+        ("set", 405, "method", "another method"),
     ],
 )
 def test_what_can_t_be_answered_is_a_problem_in_words(

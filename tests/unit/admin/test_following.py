@@ -56,7 +56,7 @@ class Found(Owners):
     """Finds the one owner by the ids that a test says."""
 
     def __init__(self, client: Client) -> None:
-        super().__init__(Which(), Calls(8, 1.0))
+        super().__init__(Which(), Calls(8))
         self.client, self.ids, self.address = client, {"app"}, "/a"
 
     async def find(self, wanted: str | None) -> Owner:
@@ -107,7 +107,7 @@ def run(test: Callable[[Client, Found, Following], Coroutine[Any, Any, None]]) -
     async def main() -> None:
         client = Client()
         owners = Found(client)
-        following = Following("app", owners, Calls(8, 1.0), Limits(news=0.01))
+        following = Following("app", owners, Calls(8), Limits(news=0.01))
         await test(client, owners, following)
 
     asyncio.run(main())

@@ -73,7 +73,7 @@ def followed(owner: Owner, run: Callable[[Following], Awaitable[None]]) -> None:
     async def within() -> None:
         found: Any = owner
         async with asyncio.timeout(20.0):
-            await run(Following("app", found, Calls(8, 1.0), Limits()))
+            await run(Following("app", found, Calls(8), Limits()))
 
     asyncio.run(within())
 

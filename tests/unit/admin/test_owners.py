@@ -16,7 +16,7 @@ class Known(Owners):
     """Owners that need not be looked for."""
 
     def __init__(self, *found: tuple[str, str, int]) -> None:
-        super().__init__(Which(), Calls(8, 1.0))
+        super().__init__(Which(), Calls(8))
         self.found, self.looks = list(found), 0
 
     def _there(self) -> list[Owner]:
@@ -68,8 +68,13 @@ def test_without_any_it_says_what_there_is() -> None:
 
 def test_they_are_looked_for_once_for_all_who_ask_within_a_moment() -> None:
     owners = Known(("app", "/a", 7))
-    for _ in range(10):
-        find(owners, "app")
+
+    async def at_once() -> None:
+        found = await asyncio.gather(*(owners.find("app") for _ in range(100)))
+        assert {each.address for each in found} == {"/a"}
+
+    asyncio.run(at_once())
+    find(owners, "app")
     assert owners.looks == 1
 
 
