@@ -187,11 +187,59 @@ def _special() -> Document:
     return {**found, "/v1/events": {"get": stream}, "/v1/openapi.json": {"get": own}}
 
 
+def _header(text: str, kind: str = "string") -> Document:
+    return {"description": text, "schema": {"type": kind}}
+
+
+_TAG = {"ETag": _header('The version on trial, else the one that runs: "12". Give it back as If-Match.')}
+_TAG_IF_KNOWN = {"ETag": _header("The same, where it is known.")}
+_AFTER = {"Retry-After": _header("Seconds after which to try again.", "integer")}
+_ALLOW = {"Allow": _header("The methods that are served.")}
+_CHALLENGE = {"WWW-Authenticate": _header("Bearer: a token is expected.")}
+
+_OF_ALL: dict[int, tuple[str, Document]] = {
+    400: ("The request is not what it has to be, or has a token in its URL", {}),
+    401: ("No token, or a wrong one", _CHALLENGE),
+    403: ("Another Host, or a page of another origin", {}),
+    405: ("Another method", _ALLOW),
+    429: ("Too many wrong tokens from this address", _AFTER),
+    503: ("Nobody answers now; or too many connections are open", _AFTER),
+}
+_OF_AN_OWNER: dict[int, tuple[str, Document]] = {
+    404: ("No owner has this id", {}),
+    409: ("Several owners run, and none was chosen", {}),
+    422: ("The owner refuses the question, or its arguments", {}),
+    501: ("The owner is of an earlier build, and does not know the question", {}),
+    502: ("The owner has failed", {}),
+    503: ("No owner answers, nothing was asked of it; or too many connections or streams", _AFTER),
+}
+_OF_A_TRY: dict[int, tuple[str, Document]] = {
+    403: ("A token that may only read; another Host; or a page of another origin", {}),
+    408: ("The body was not there in time", {}),
+    409: ("Held, or undone; or several owners run, and none was chosen", _TAG_IF_KNOWN),
+    413: ("The body is too long", {}),
+    415: ("The body is not application/json", {}),
+    422: ("Refused: by the schema, a guard or a worker, with places, keys and reasons", _TAG_IF_KNOWN),
+    504: ("The owner was asked, and did not answer in time: what became of it is unknown", {}),
+}
+_OF_A_CHANGE: dict[int, tuple[str, Document]] = {
+    412: ("Another version runs than the one that was seen: who changed what meanwhile", _TAG_IF_KNOWN),
+    428: ("No If-Match", {}),
+}
+
+
 def _get(
     path: str, text: str, schema: Document, given: list[Document] | None = None, kind: str = "application/json"
 ) -> Document:
+    asks = _OWNER in (given or [])
+    tag = _TAG if asks and kind == "application/json" else {}
+    problems_ = _OF_ALL | (_OF_AN_OWNER if asks else {})
     operation = {"operationId": _id("get", path), "summary": text.partition(". ")[0].rstrip("."), "description": text}
-    return {**operation, "parameters": given or [], "responses": _responses({"200": _answer(text, schema, kind)})}
+    return {
+        **operation,
+        "parameters": given or [],
+        "responses": _responses({"200": _answer(text, schema, kind, tag)}, problems_),
+    }
 
 
 def _read(route: Read) -> Document:
@@ -205,25 +253,31 @@ def _changes() -> Document:
 
 
 def _change(route: Change) -> Document:
-    responses = {"200": _answer("What came of it", _of(EventAnswer))}
+    responses = {"200": _answer("What came of it", _of(EventAnswer), headers=_TAG_IF_KNOWN)}
     if route.changes:
-        responses["202"] = _answer("It is on trial", _of(EventAnswer))
+        responses["202"] = _answer("It is on trial", _of(EventAnswer), headers=_TAG_IF_KNOWN)
+    problems_ = _OF_ALL | _OF_AN_OWNER | _OF_A_TRY | (_OF_A_CHANGE if route.changes else {})
     return {
         "operationId": _id("post", route.path),
         "summary": route.summary,
         "description": f"{route.summary}. On the host: `confcast {route.command}`.",
         "parameters": [_OWNER, *([_IF_MATCH] if route.changes else [])],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _of(route.body)}}},
-        "responses": _responses(responses),
+        "responses": _responses(responses, problems_),
     }
 
 
-def _responses(good: Document) -> Document:
-    return {**good, "default": _answer("A problem, in words", _of(ProblemAnswer), problems.JSON)}
+def _responses(good: Document, bad: dict[int, tuple[str, Document]]) -> Document:
+    told = {
+        str(status): _answer(text, _of(ProblemAnswer), problems.JSON, headers)
+        for status, (text, headers) in sorted(bad.items())
+    }
+    return {**good, **told, "default": _answer("A fault of confcast's", _of(ProblemAnswer), problems.JSON)}
 
 
-def _answer(text: str, schema: Document, kind: str = "application/json") -> Document:
-    return {"description": text, "content": {kind: {"schema": schema}}}
+def _answer(text: str, schema: Document, kind: str = "application/json", headers: Document | None = None) -> Document:
+    found: Document = {"description": text, "content": {kind: {"schema": schema}}}
+    return found | ({"headers": headers} if headers else {})
 
 
 def _parameters(query: type[reads.Query]) -> list[Document]:

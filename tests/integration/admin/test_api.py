@@ -35,8 +35,12 @@ def described() -> dict[str, Any]:
 def is_as_described(path: str, answer: Answer, method: str = "get") -> None:
     """Whether an answer is what the document says of it."""
     responses = described()["paths"][path][method]["responses"]
-    found = responses.get(str(answer.status), responses["default"])["content"]
-    [(kind, media)] = found.items()
+    assert str(answer.status) in responses, "each status is described"
+    found = responses[str(answer.status)]
+    told = {name.lower() for name in found.get("headers", ())}
+    assert told >= {"etag", "retry-after", "www-authenticate", "allow"} & answer.headers.keys()
+    assert "known" in str(found.get("headers")) or told <= answer.headers.keys()
+    [(kind, media)] = found["content"].items()
     assert answer.headers["content-type"] == kind
     schema = {**media["schema"], "components": described()["components"]}
     errors = [f"{each.json_path}: {each.message}" for each in Draft202012Validator(schema).iter_errors(answer.data)]

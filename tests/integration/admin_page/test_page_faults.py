@@ -20,7 +20,7 @@ def test_an_owner_that_is_killed_is_said_to_be_gone_and_then_is_back(pages: Page
     page = pages.open("overview")
     dead = kill_the_owner(shop.manager)
     notice = page.locator(".notice.bad")
-    expect(notice).to_contain_text(re.compile(r"The owner is gone since \d+:\d\d:\d\d"))
+    expect(notice).to_contain_text(re.compile(r"The owner does not answer since \d+:\d\d:\d\d"))
     expect(notice).to_contain_text("Workers serve version")
     expect(page.get_by_role("button", name="Roll back: the owner does not answer")).to_be_disabled()
     expect(page.locator("#announcer")).to_have_text("The owner does not answer.")

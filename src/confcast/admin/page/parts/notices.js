@@ -36,7 +36,8 @@ function lost(app, live) {
 
 function ownerGone(status, since) {
   const version = status ? `version ${status.version}` : "what they have";
-  return notice("gone", "bad", ["The owner is gone since ", time(since)], `Workers serve ${version} from their own copies. Nothing can be changed until there is an owner again; its server starts one by itself.`);
+  const which = status ? `process ${status.owner_pid}` : "the process";
+  return notice("gone", "bad", ["The owner does not answer since ", time(since)], `Workers serve ${version} from their own copies. Nothing can be changed meanwhile. If it has ended, its server starts another one by itself; if ${which} lives, it hangs: look at it on the host.`);
 }
 
 function provisional(app, status) {
