@@ -58,7 +58,14 @@ def taken(options: dict[str, Any]) -> list[Webhook]:
         raise ValueError("--webhook-on EVENTS is expected once for all, or once for each --webhook URL")
     each_on = [_events(text) for text in events] or [list(EVENTS)]
     each_on *= len(found) if len(each_on) == 1 else 1
-    return [Webhook(url, Path(file), on=on) for url, file, on in zip(found, files, each_on, strict=False)]
+    return [_made(*each) for each in zip(range(1, len(found) + 1), found, files, each_on, strict=False)]
+
+
+def _made(number: int, url: str, file: str, on: list[WebhookEvent]) -> Webhook:
+    try:
+        return Webhook(url, Path(file), on=on)
+    except ValueError as error:
+        raise ValueError(f"--webhook {number}: {error}") from None  # its URL may be secret
 
 
 def _events(text: str) -> list[WebhookEvent]:

@@ -81,7 +81,9 @@ class Webhook(_Fields, frozen=True):
 
     def __post_init__(self) -> None:
         if not urls.is_http(self.url):
-            raise ValueError("url: a URL that begins with https:// or http:// is expected, without blanks")
+            raise ValueError(
+                "url: a URL that begins with https:// or http:// is expected, without blanks, and a port below 65536"
+            )
         if self.secret is not None:
             self._take(self.secret)
         if not (self.secret_text or self.secret_file):

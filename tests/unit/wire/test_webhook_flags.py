@@ -34,11 +34,17 @@ def test_each_url_has_the_file_in_its_place() -> None:
         (["--webhook", A, A_FILE, B_FILE], "there are 2 for 1"),
         (["--webhook-on", "held"], "--webhook-on EVENTS is expected once for all, or once for each"),
         (["--webhook", A, A_FILE, "--webhook-on", "helt"], "--webhook-on: 'helt' is no event"),
-        (["--webhook", "ops.example", A_FILE], "url: a URL that begins with https:// or http:// is expected"),
+        (
+            ["--webhook", A, A_FILE, "--webhook", "ops.example", B_FILE],
+            "--webhook 2: url: a URL that begins with https",
+        ),
+        (["--webhook", "http://h:99999/hunter2", A_FILE], "without blanks, and a port below 65536"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as found:
         taken(*words)
     assert found.value.code == 2
-    assert why in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert why in said
+    assert "hunter2" not in said
