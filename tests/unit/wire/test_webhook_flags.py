@@ -36,7 +36,7 @@ def test_each_url_has_the_file_in_its_place() -> None:
         (["--webhook", A, A_FILE, "--webhook-on", "helt"], "--webhook-on: 'helt' is no event"),
         (
             ["--webhook", A, A_FILE, "--webhook", "ops.example", B_FILE],
-            "--webhook 2: url: a URL that begins with https",
+            "--webhook 2: url: a URL that begins with",
         ),
         (["--webhook", "http://h:99999/hunter2", A_FILE], "without blanks, and a port below 65536"),
     ],
