@@ -143,9 +143,8 @@ class Serving:
 
     def run(self) -> int:
         """Serve until a signal ends it, and return the exit status. Everything that is refused is logged."""
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
         try:
+            _import_from_here()
             with self._signals():
                 self._start()
                 self._starts = False
@@ -411,6 +410,16 @@ class Serving:
             raise _Ended
         else:
             self.post(self.end)
+
+
+def _import_from_here() -> None:
+    """Have modules of the current directory be found. Raises ConfcastError: there is none."""
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:
+        raise ConfcastError("the working directory was deleted: start in one that is there") from None
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 class _Ended(BaseException):

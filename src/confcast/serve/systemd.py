@@ -35,7 +35,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confcast.errors import ConfcastError
+from confcast.errors import ConfcastError, NotAttached
 from confcast.log_fields import about
 from confcast.serve import notify, verdict
 from confcast.serve.notify import Notifier
@@ -203,6 +203,12 @@ class Systemd(PlugIn):
     # ---- the thread
 
     def _run(self) -> None:
+        with contextlib.suppress(NotAttached):  # the manager was closed while its owner was asked: all is told
+            self._tell_until_the_end()
+        if self._watched is not None:
+            self._watched.close()
+
+    def _tell_until_the_end(self) -> None:
         beat = extend = time.monotonic()  # when each of them was sent last
         while not self._has_ended:
             due = self._extends_at(extend)
@@ -218,8 +224,6 @@ class Systemd(PlugIn):
             if self._serves and self._beat_every and now >= beat + self._beat_every:
                 beat = now
                 self._beat(self._beat_every)
-        if self._watched is not None:
-            self._watched.close()
 
     def _next(self, beat: float, extends_at: float | None) -> float | None:
         """Seconds until there is something to do without a ring; None: never."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from confcast.errors import ConfcastError
+from confcast.errors import ConfcastError, NotAttached
 from confcast.serve import systemd as module
 from confcast.serve.notify import Notifier
 from confcast.serve.serving import PlugIn
@@ -274,7 +274,8 @@ def test_the_end_waits_for_no_owner_that_hangs(service: Service, monkeypatch: py
 
     def hangs(within: float) -> bool:
         asked.set()
-        return may_answer.wait(DEADLINE)
+        assert may_answer.wait(DEADLINE)
+        raise NotAttached("the manager is closed by now")
 
     monkeypatch.setattr(service.manager, "owner_answers", hangs)
     service.plug_in._beat_every = 0.001

@@ -215,42 +215,45 @@ def listening(folder: Path) -> Iterator[tuple[Former, Manager]]:
     listens.close()
 
 
-def ask(folder: Path, within: float = DEADLINE) -> object:
-    """What a successor is answered first, which gives up then."""
-    with connected(f"{folder}/{TAKE_OVER}", DEADLINE) as pipe:
-        try:
-            pipe.send(TakeOver(PROTOCOL, within))
-            return pipe.receive(DEADLINE)
-        except OSError:
-            return None
+def ask(listens: Former) -> object:
+    """What a successor is answered first, which gives up then; once the former has gone on."""
+    answer = None
+    with (
+        connected(f"{listens._folder}/{TAKE_OVER}", DEADLINE) as pipe,
+        contextlib.suppress(OSError),  # it was closed before it was read
+    ):
+        pipe.send(TakeOver(PROTOCOL, DEADLINE))
+        answer = pipe.receive(DEADLINE)
+    eventually(lambda: not listens._turn.locked(), "the end of its turn")
+    return answer
 
 
 def test_an_owner_that_can_t_leave_a_copy_of_its_journal_gives_no_place_away(
-    listening: tuple[Former, Manager], folder: Path
+    listening: tuple[Former, Manager],
 ) -> None:
     """A successor without it would follow the sources again, whatever is held or set by hand."""
-    _, manager = listening
+    listens, manager = listening
     manager.copies_from = 9
-    answer = ask(folder)
+    answer = ask(listens)
     assert isinstance(answer, Refused)
     assert "could not write a copy of its journal" in answer.reason
-    eventually(lambda: manager.unpauses == 1, "the former goes on")
+    assert manager.unpauses == 1, "the former goes on"
 
 
 def test_an_owner_that_dies_in_its_pause_is_replaced_by_one_that_is_asked_again(
     listening: tuple[Former, Manager], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(former_module, "_AGAIN", 0.001)
-    _, manager = listening
+    listens, manager = listening
     manager.copies_from, manager.dies_in = 1, 0
-    assert ask(folder) == Paused(str(folder), "")
+    assert ask(listens) == Paused(str(folder), "")
     assert manager.pauses == 2
 
-    eventually(lambda: manager.unpauses == 1, "the former goes on")
+    assert manager.unpauses == 1, "the former goes on"
     (folder / HANDOVER).unlink()
     manager.copies_from, manager.lives = 9999, False
     monkeypatch.setattr(former_module, "_COPIED_WITHIN", 0.01)
-    assert ask(folder) == Refused("its owner is down: end that process, and start this one anew")
+    assert ask(listens) == Refused("its owner is down: end that process, and start this one anew")
 
 
 def test_a_successor_that_takes_too_long_is_told_so(listening: tuple[Former, Manager], folder: Path) -> None:
@@ -261,7 +264,7 @@ def test_a_successor_that_takes_too_long_is_told_so(listening: tuple[Former, Man
 
 
 def test_it_goes_on_listening_where_no_descriptor_or_thread_was_left(
-    listening: tuple[Former, Manager], folder: Path, monkeypatch: pytest.MonkeyPatch
+    listening: tuple[Former, Manager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listens, _ = listening
     monkeypatch.setattr(former_module, "_AGAIN", 0.001)
@@ -273,8 +276,8 @@ def test_it_goes_on_listening_where_no_descriptor_or_thread_was_left(
         begins(run, *arguments)
 
     monkeypatch.setattr(listens, "_begin", begin)
-    assert ask(folder) is None
-    assert isinstance(ask(folder), Paused)
+    assert ask(listens) is None
+    assert isinstance(ask(listens), Paused)
 
     class Listener:
         """Accepts nothing once."""
@@ -292,12 +295,12 @@ def test_it_goes_on_listening_where_no_descriptor_or_thread_was_left(
             return getattr(self.real, name)
 
     monkeypatch.setattr(listens, "_listener", fails := Listener(listens._listener))
-    assert isinstance(ask(folder), Paused)  # the accept that was under way
+    assert isinstance(ask(listens), Paused)  # the accept that was under way
     assert fails.failed.wait(DEADLINE)
-    assert isinstance(ask(folder), Paused)
+    assert isinstance(ask(listens), Paused)
 
 
-# ---- what serves, and an owner that does not answer
+# ---- the process that serves, where its owner or its folder is missing
 
 
 def test_it_serves_though_its_owner_does_not_answer_at_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -313,3 +316,14 @@ def test_it_serves_though_its_owner_does_not_answer_at_once(caplog: pytest.LogCa
     with caplog.at_level("INFO", serving._log.name):
         begun._log_that_it_serves(silent)
     assert "serving 'app' at /run/app/control.sock; now the config owner did not answer within 5 s" in caplog.text
+
+
+def test_a_working_directory_that_was_deleted_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Serving("sources:loader", {}).run() == serving.NO_OWNER
+    assert "the working directory was deleted: start in one that is there" in caplog.text
