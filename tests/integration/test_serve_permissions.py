@@ -160,7 +160,7 @@ def test_a_way_that_is_closed_to_them_is_named(tmp_path: Path, monkeypatch: pyte
 
 
 @as_root
-def test_a_passed_sockets_own_mode_says_who_is_let_in(tmp_path: Path) -> None:
+def test_a_passed_sockets_own_mode_says_who_is_let_in(tmp_path: Path, runtime_folder: Path) -> None:
     (path := tmp_path / "s").touch(0o600)
     assert of_socket(path).is_nobody_else
     os.chown(path, 0, GROUP)
@@ -169,3 +169,26 @@ def test_a_passed_sockets_own_mode_says_who_is_let_in(tmp_path: Path) -> None:
     os.chown(path, ONE, GROUP)
     path.chmod(0o600)
     assert of_socket(path) == LetIn(ONE, GROUP, False)
+
+    path = as_others_see_it(runtime_folder)
+    os.chown(path, ONE, GROUP)
+    assert as_user(STRANGER, STRANGER, [], lambda: words_of(path).startswith(f"another user (uid {ONE})"))
+    os.chown(path, 0, GROUP)
+    path.chmod(0o666)
+    assert as_user(STRANGER, STRANGER, [], lambda: words_of(path).startswith(f"another group (gid {GROUP})"))
+    assert as_user(ONE, ONE, [GROUP], lambda: of_socket(path) == LetIn(-1, GROUP, True))
+    path.unlink()
+
+
+def as_others_see_it(folder: Path) -> Path:
+    """A file in this folder, which everybody may enter."""
+    folder.chmod(0o755)
+    (path := folder / "s").touch(0o600)
+    return path
+
+
+def words_of(path: Path) -> str:
+    """Why this user can't let in whom the socket is for: only root gives files to others."""
+    with pytest.raises(AddressRefused, match="SocketUser=") as raised:
+        of_socket(path)
+    return str(raised.value).partition(" is for ")[2]

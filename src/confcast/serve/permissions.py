@@ -69,10 +69,19 @@ def let_in(user: str | None, group: str | None, mode: str | None) -> LetIn:
 
 
 def of_socket(path: Path) -> LetIn:
-    """Who may connect to a socket that is passed to this process, by the socket's user, group and mode."""
+    """Who may connect to a socket that is passed to this process, by the socket's user, group and mode.
+
+    Raises AddressRefused: this process may not let them in.
+    """
     status = path.stat()
     uid = -1 if status.st_uid in (os.geteuid(), 0) else status.st_uid
     shared = bool(status.st_mode & stat.S_IWGRP) and status.st_gid != os.getegid()
+    if os.geteuid() != 0 and (uid >= 0 or (shared and status.st_gid not in os.getgroups())):
+        whose = f"user (uid {uid})" if uid >= 0 else f"group (gid {status.st_gid})"
+        raise AddressRefused(
+            f"the socket {path} is for another {whose}, which this user (uid {os.geteuid()}) can't let in: have "
+            "SocketUser= be this service's User=, and SocketGroup= a group of it, or give SocketMode=0600"
+        )
     return LetIn(uid, status.st_gid, shared) if uid >= 0 or shared else LetIn()
 
 
