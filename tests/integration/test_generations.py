@@ -20,7 +20,7 @@ from tests.support.settings import SCHEMA, write
 from tests.support.stopping import stop
 from tests.support.waiting import eventually, history_of, in_thread
 
-WORDS = "another config owner loads for this server since its full reload or upgrade"
+WORDS = "another config owner loads in place of this one, since a full reload"
 
 
 def successor(manager: Manager, config: Path, **options: object) -> Manager:

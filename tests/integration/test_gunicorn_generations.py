@@ -23,7 +23,7 @@ from tests.support.leaks import is_running
 from tests.support.receiver import SECRET, receiving
 from tests.support.waiting import eventually, in_thread
 
-WORDS = "another config owner loads for this server since its full reload or upgrade"
+WORDS = "another config owner loads in place of this one, since a full reload"
 
 
 def answered(event: ReloadEvent) -> list[ReloadEvent]:

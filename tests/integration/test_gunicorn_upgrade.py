@@ -75,7 +75,7 @@ def test_it_is_backed_out_as_gunicorns_documentation_says(make: Make):
     eventually(lambda: not any(map(is_running, old)), "the end of the old workers")
 
     server.signal(signal.SIGHUP)
-    server.await_log("signal: another config owner loads for this server")
+    server.await_log("signal: another config owner loads in place of this one")
     server.await_log("Booting worker", 6)
     os.kill(new, signal.SIGTERM)
     server.await_log("the new master is gone")
@@ -106,7 +106,7 @@ def test_the_old_owner_refuses_to_load_in_words_while_there_are_two_masters(make
 
     server.signal(signal.SIGHUP)
 
-    server.await_log("signal: another config owner loads for this server since its full reload or upgrade")
+    server.await_log("signal: another config owner loads in place of this one, since a full reload")
 
 
 def test_a_state_folder_goes_to_the_new_owner_when_the_old_one_has_left(make: Make):

@@ -33,8 +33,8 @@ NUMBER = f"{HANDOVER}.number"
 _log = logging.getLogger("confcast.owner")
 
 PAUSED = (
-    "another config owner loads for this server since its full reload or upgrade; what this one serves keeps the "
-    "version that it has until its last worker is replaced"
+    "another config owner loads in place of this one, since a full reload, an upgrade or a take-over; what this one "
+    "serves keeps the version that it has until its last worker is replaced"
 )
 """Why a paused owner loads nothing."""
 
