@@ -48,6 +48,7 @@ def test_an_owner_that_is_killed_in_the_middle_of_a_change_leaves_it_unknown(pag
         os.kill(worker.pid, signal.SIGCONT)
         worker.kill()
     await_the_next(shop.manager, dead)
+    assert shop.manager.status().version, "it serves: the page asks once only"
     expect(page.locator(".notice.bad")).to_have_count(0)
     page.get_by_role("button", name="Try it").click()
     expect(page.locator("#outcome h2")).to_have_text("It would be applied: every worker voted yes")

@@ -28,6 +28,7 @@ export function outcomePanel(app, outcome, more = null) {
 
 /** @returns {[kind: string, title: string]} */
 function headline({ problem, act }, event) {
+  if (!event && problem.status === 503) return ["bad", "No config owner answered"];
   if (!event) return ["bad", problem.title || "no answer"];
   const version = `version ${event.version}`;
   const [kind, words] = result(event.result);
