@@ -1,4 +1,4 @@
-"""A program under tools that enter its children by every door that is known: with `instrument_owner`, and without.
+"""A program under tools that enter its children in every way that is known: with `instrument_owner`, and without.
 
 The tools are fakes, each a few lines, which leave a mark in what they enter. Real ones are in tests/surroundings.
 """

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp
 import confcast
 from confcast.admin import bodies
 from confcast.admin.answers import answer
+from confcast.admin.authentication import Authentication
 from confcast.admin.calls import Calls
 from confcast.admin.changes import Outcome, expected
-from confcast.admin.doors import Doors
 from confcast.admin.event_streams import EventStreams
 from confcast.admin.fleet_state import Ask, FleetState
 from confcast.admin.guard import Guard
@@ -57,7 +57,7 @@ class Admin:
     def __init__(self, owners: Owners, calls: Calls, tokens: Tokens, limits: Limits, fleet: Ask | None = None) -> None:
         self._fleet_state = FleetState(fleet)
         self._owners, self._calls, self._tokens, self._limits = owners, calls, tokens, limits
-        self._doors = Doors(tokens, limits)
+        self._authentication = Authentication(tokens, limits)
         self.streams = EventStreams(owners, calls, tokens, limits)
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Admin:
         """The handler, for who shows a token."""
 
         async def known(request: Request) -> Response:
-            return await handler(request, self._doors.token_of(request))
+            return await handler(request, self._authentication.token_of(request))
 
         return known
 

@@ -34,7 +34,7 @@ def started(command: Command, arguments: list[str], **how: Any) -> subprocess.Po
     if command.instrument:
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, **how)  # noqa: S603 - our program, our arguments
     frozen = command.path is None  # such a program could not be given back what is left out
-    environment = dict(os.environ) if frozen else surroundings.without_doors(os.environ)
+    environment = dict(os.environ) if frozen else surroundings.without_tools(os.environ)
     return untouched_popen()(words, stdin=subprocess.DEVNULL, env=environment, **how)
 
 

@@ -1,7 +1,7 @@
 """What the program runs under, and how an owner starts without it (`instrument_owner=False`).
 
-Agents, tracers, profilers and debuggers enter a child process by a few doors. This table has each, the tools that use
-it, and how an owner's start shuts it:
+Agents, tracers, profilers and debuggers enter a child process in a few ways. This table has each, the tools that use
+it, and how an owner's start prevents it:
 
     a sitecustomize.py in a folder of PYTHONPATH    OpenTelemetry, ddtrace,      left out of PYTHONPATH
                                                     New Relic, Elastic APM
@@ -43,12 +43,12 @@ _PRELOADED = ("scalene", "datadog")
 
 
 def hidden(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of this environment that open a door, with the values that an owner gets back."""
-    kept = without_doors(environment)
+    """The variables of this environment that let a tool in, with the values that an owner gets back."""
+    kept = without_tools(environment)
     return {name: value for name, value in environment.items() if kept.get(name) != value}
 
 
-def without_doors(environment: Mapping[str, str]) -> dict[str, str]:
+def without_tools(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment with which an owner's interpreter starts."""
     found = {name: value for name, value in environment.items() if name not in _READ_BY_PTH}
     _leave_out(_runs_code_at_start, found, "PYTHONPATH", os.pathsep)
@@ -64,10 +64,10 @@ def own_program() -> str | None:
     return next((each for each in (sys.executable or "", *beside) if os.path.realpath(each) == running), None)
 
 
-def _leave_out(is_a_door: Callable[[str], bool], environment: dict[str, str], name: str, separator: str) -> None:
-    """Leave the doors out of a variable that is a list. One without any stays as it is, whatever its form."""
+def _leave_out(is_a_tool_s: Callable[[str], bool], environment: dict[str, str], name: str, separator: str) -> None:
+    """Leave the tools out of a variable that is a list. One without any stays as it is, whatever its form."""
     entries = [each for each in re.split(separator, environment.get(name, "")) if each]
-    kept = [each for each in entries if not is_a_door(each)]
+    kept = [each for each in entries if not is_a_tool_s(each)]
     if len(kept) < len(entries):
         environment[name] = ":".join(kept)
         if not kept:

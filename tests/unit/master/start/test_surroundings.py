@@ -31,7 +31,7 @@ def test_an_environment_without_tools_is_kept_as_it_is(tmp_path: Path) -> None:
         "COVERAGE_FILE": "",
     }
 
-    assert surroundings.without_doors(environment) == environment
+    assert surroundings.without_tools(environment) == environment
     assert surroundings.hidden(environment) == {}
 
 
@@ -40,7 +40,7 @@ def test_a_folder_that_runs_code_at_the_start_is_left_out_of_the_path_and_the_ot
 ) -> None:
     environment = {"PYTHONPATH": f"{tmp_path}:{agent}:/srv/with space"}
 
-    assert surroundings.without_doors(environment) == {"PYTHONPATH": f"{tmp_path}:/srv/with space"}
+    assert surroundings.without_tools(environment) == {"PYTHONPATH": f"{tmp_path}:/srv/with space"}
     assert surroundings.hidden(environment) == environment
 
 
@@ -49,14 +49,14 @@ def test_a_zip_file_and_the_user_s_customization_run_code_at_the_start_as_well(t
     with zipfile.ZipFile(packed, "w") as file:
         file.writestr("usercustomize.py", "")
 
-    assert surroundings.without_doors({"PYTHONPATH": str(packed)}) == {}
+    assert surroundings.without_tools({"PYTHONPATH": str(packed)}) == {}
 
 
 @pytest.mark.parametrize("name", surroundings._READ_BY_PTH)
 def test_a_variable_that_a_pth_file_looks_for_is_hidden(name: str) -> None:
     environment = {name: "yes", "HOME": "/srv"}
 
-    assert surroundings.without_doors(environment) == {"HOME": "/srv"}
+    assert surroundings.without_tools(environment) == {"HOME": "/srv"}
     assert surroundings.hidden(environment) == {name: "yes"}
 
 
@@ -64,7 +64,7 @@ def test_only_a_tool_s_preloaded_libraries_are_left_out() -> None:
     datadog = "/opt/datadog-packages/datadog-apm-inject/stable/inject/launcher.preload.so"
     environment = {"LD_PRELOAD": f"/venv/site-packages/scalene/libscalene.so:/usr/lib/libjemalloc.so.2 {datadog}"}
 
-    assert surroundings.without_doors(environment) == {"LD_PRELOAD": "/usr/lib/libjemalloc.so.2"}
+    assert surroundings.without_tools(environment) == {"LD_PRELOAD": "/usr/lib/libjemalloc.so.2"}
 
 
 def test_the_interpreter_is_the_one_that_runs_whatever_its_name_is_said_to_be(

@@ -25,7 +25,7 @@ _log = logging.getLogger("confcast.admin")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="confcast"'}
 
 
-class Doors:
+class Authentication:
     """Lets requests in.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confcast.admin.doors import Failures
+from confcast.admin.authentication import Failures
 
 
 class Clock:
