@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -47,6 +48,7 @@ class Line(NamedTuple):
     text: str
 
 
+@functools.cache
 def lines() -> list[Line]:
     """All of them, but those of the examples."""
     return [line for file in files() if not str(file).startswith("examples/") for line in _lines(file)]

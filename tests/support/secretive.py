@@ -304,6 +304,7 @@ class Show:
                 self._loader,
                 watch=False,
                 vote_timeout=10.0,
+                probation=1.0,
                 log_format=form,
                 webhooks=[hook, Webhook(f"{receiver.url}/{SENTINEL}", SecretStr(HOOK_SECRET))],
             ) as manager,

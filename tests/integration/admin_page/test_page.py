@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Error, Page, Response, expect
 
 from confcast import ConfigLoader
 from confcast.master.embedded import EmbeddedManager
@@ -91,6 +92,7 @@ def test_a_worker_that_votes_no_is_named_with_its_reason(pages: Pages, shop: App
     expect(page.get_by_role("button", name="Apply in every worker")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_value_that_is_not_valid_is_refused_before_any_vote(pages: Pages):
     page = pages.open("change")
     fill_in(page, "database.pool", "99")
@@ -99,6 +101,7 @@ def test_a_value_that_is_not_valid_is_refused_before_any_vote(pages: Pages):
     expect(page.locator(".votes .open")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_whole_file_is_tried_and_no_file_is_written(pages: Pages, shop: Application):
     page = pages.open("change")
     page.get_by_role("tab", name="A whole file").click()
@@ -144,6 +147,7 @@ def test_the_second_of_two_people_gets_the_conflict_in_words(pages: Pages, shop:
     assert shop.values("limits.api") == [90] * 3
 
 
+@pytest.mark.slow
 def test_a_guard_is_named_and_can_be_allowed(pages: Pages, shop: Application):
     page = pages.open("overview")
     shop.path("app.toml").write_text(re.sub(r"(?s)\[limits\].*?\n\n", "", bookshop.TEXT))
@@ -155,6 +159,7 @@ def test_a_guard_is_named_and_can_be_allowed(pages: Pages, shop: Application):
     assert shop.values("limits") == [{}] * 3
 
 
+@pytest.mark.slow
 def test_a_trial_is_shown_with_what_it_waits_for_and_confirmed(pages: Pages, shop: Application):
     page = pages.open("overview")
     shop.path("app.toml").write_text(bookshop.TEXT.replace("results = 30", "results = 36"))
@@ -173,6 +178,7 @@ def test_a_trial_is_shown_with_what_it_waits_for_and_confirmed(pages: Pages, sho
     assert shop.values("search.results") == [36] * 3
 
 
+@pytest.mark.slow
 def test_what_is_to_be_confirmed_counts_down_and_is_taken_back(pages: Pages, shop: Application):
     page = pages.open("change")
     fill_in(page, "mail.batch", "10")
@@ -246,6 +252,7 @@ def test_of_five_thousand_keys_only_those_in_sight_are_in_the_page(pages: Pages,
     expect(page.locator(".explain h2")).to_have_text("stock.shelf-0500.full")
 
 
+@pytest.mark.slow
 def test_a_value_that_comes_shortened_is_not_what_another_one_begins_with(pages: Pages, shop: Application):
     shop.manager.set({"banner.text": "long " * 100})
     page = pages.open("values")
@@ -256,6 +263,7 @@ def test_a_value_that_comes_shortened_is_not_what_another_one_begins_with(pages:
     expect(page.get_by_label("Value", exact=True)).to_have_value("")
 
 
+@pytest.mark.slow
 def test_a_row_says_for_which_token_its_value_was_set(pages: Pages, server: AdminServer):
     assert server.client().post("set", {"values": {"banner.text": "tonight"}}, "*").status == 200
     page = pages.open("values")
@@ -285,16 +293,26 @@ def test_no_secret_is_in_the_page_or_comes_to_it(pages: Pages, shop: Application
             expect(page.get_by_role("link", name="Try another value")).to_have_count(0)
         said.append(page.content())
     asked = [each for each in pages.answers if "/v1/" in each.url and "/events" not in each.url and each.ok]
-    said += [each.text() for each in asked]
-    assert len(asked) > 8
+    bodies = [text for each in asked if (text := body_of(each))]
+    assert len(bodies) > 8
+    said += bodies
     assert "**********" in "".join(said)
     for secret in (*bookshop.SECRETS, "battery-staple"):
         assert not [text for text in said if secret in text]
 
 
+def body_of(answer: Response) -> str:
+    """What came with it; "" if the page has gone on without it, so that the browser keeps it no more."""
+    try:
+        return answer.text()
+    except Error:
+        return ""
+
+
 # ---- several owners, and many hosts
 
 
+@pytest.mark.slow
 def test_one_of_several_owners_is_chosen(pages: Pages, shop: Application, tmp_path: Path):
     config = tmp_path / "till.toml"
     write(config, 7)
@@ -316,6 +334,7 @@ def test_one_of_several_owners_is_chosen(pages: Pages, shop: Application, tmp_pa
             everybody.close()
 
 
+@pytest.mark.slow
 def test_a_fleet_is_shown_with_its_rollout_and_who_speaks_against_it(pages: Pages):
     page = pages.fresh()
     page.route("**/v1/fleet*", lambda route: route.fulfill(json={"fleet": fleet_state()}))

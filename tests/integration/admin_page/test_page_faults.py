@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import pytest
 from playwright.sync_api import expect
 
 from confcast.testing import Application
@@ -74,6 +75,7 @@ def test_an_admin_server_that_is_killed_leaves_the_page_not_live_until_it_is_bac
     expect(page.locator(".event").first).to_contain_text("while nobody looked")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_leaves_the_page(pages: Pages, shop: Application):
     page = pages.open("workers")
     expect(page.locator(".chip")).to_have_count(3)
@@ -83,6 +85,7 @@ def test_a_worker_that_dies_leaves_the_page(pages: Pages, shop: Application):
     expect(page.locator(".chip")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_seen_in_the_vote_and_late_afterwards(pages: Pages, shop: Application):
     page = pages.open("change")
     worker = shop.start_worker()
@@ -99,6 +102,7 @@ def test_a_worker_that_hangs_is_seen_in_the_vote_and_late_afterwards(pages: Page
     eventually(lambda: not is_running(worker.pid), "the worker's end")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_refused_is_told_with_its_place(pages: Pages, shop: Application):
     page = pages.open("overview")
     assert not shop.change("app.toml", bookshop.TEXT.replace("timeout = 8.0", "timeout = -1"))
