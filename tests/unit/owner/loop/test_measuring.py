@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from confcast import Webhook
 from confcast.config.sources import polled
+from confcast.fleet import followed
 from confcast.owner.core.machine import Committed, Core, Hold, OperatorState, Rules
 from confcast.owner.loop.measuring import measured
 from confcast.owner.loop.present_status import Present
@@ -140,6 +141,7 @@ def test_sources_that_give_no_answer_are_counted_by_their_kind(
             return f"{SECRET}: stale" if self == "b" else ""
 
     monkeypatch.setattr(polled, "_records", {Http("a"): None, Http("b"): None})
+    monkeypatch.setattr(followed, "_records", {})  # other tests of this process follow sources, too
     assert asked(journal, core_at(5)).stale == {"Http": 1}
 
 
