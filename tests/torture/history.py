@@ -79,12 +79,16 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
         version: The number of the pinned snapshot.
         serial: The content's number, as the pinned snapshot has it.
         left, right: Two keys far apart, which every valid content gives its serial.
+        tuned: A key that no file has, for `set`; 0 where nothing is set.
+        published: A key that a fleet's engine alone gives; 0 without one.
     """
 
     version: int
     serial: int
     left: int
     right: int
+    tuned: int = 0
+    published: int = 0
 
 
 class Request(Record):

@@ -1,0 +1,49 @@
+"""What a run is started with, beside its seed, seconds and server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The manager's options that a run sets, short enough for something to happen, and the rig's own.
+
+    Attributes:
+        workers: How many.
+        canary: Whether every change is tried first, and by whom; None leaves that to the calls.
+        trial, probation, vote_timeout, precommit_timeout, load_timeout: Seconds.
+        max_deaths: As the manager has it.
+        clients: How many connections ask.
+        rate: How many requests a second they make together, at the most.
+        entities: How many names requests have; half of them have none.
+        admin: Whether `confcast admin` runs beside the server.
+        respawns: Whether the server puts another worker in the place of one that dies; hypercorn stops instead.
+        fleet: The engine that a second source follows, `redis` or `etcd`, through a gateway; empty for none.
+    """
+
+    workers: int = 4
+    canary: Literal["worker", "entity"] | None = None
+    trial: float = 2.0
+    probation: float = 2.0
+    vote_timeout: float = 1.5
+    precommit_timeout: float = 3.0
+    load_timeout: float = 4.0
+    max_deaths: int = 2
+    clients: int = 8
+    rate: float = 200.0
+    entities: int = 12
+    admin: bool = True
+    respawns: bool = True
+    fleet: str = ""
+
+    def manager(self) -> dict[str, float | int | str]:
+        """Those of the manager but for the canary, by name."""
+        names = ("probation", "vote_timeout", "precommit_timeout", "load_timeout", "max_deaths")
+        return {**{name: getattr(self, name) for name in names}, "state_dir": "state", "history_limit": 10_000}
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds within which a load that begins at once is answered: confcast's own rule, said independently."""
+        return self.load_timeout + 2 * max(self.vote_timeout, self.precommit_timeout) + 1.0
