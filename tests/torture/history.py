@@ -129,6 +129,7 @@ class Call(Record):
         loaded: When the load began, by the outcome, in this file's clock; 0 if it has none.
         applied: The pids that had the version when the answer was given.
         error: The exception's type and text, if it raised.
+        lagging: The pids that the outcome names: they did not answer in time, or declined.
     """
 
     began: float
@@ -144,6 +145,7 @@ class Call(Record):
     loaded: float = 0.0
     applied: list[int] = []
     error: str = ""
+    lagging: list[int] = []
 
 
 class Veto(Record):
@@ -197,6 +199,7 @@ class State(Record):
         deadline: When trial or window ends, in this file's clock; 0 for none.
         held: Whether a hold stands.
         workers: The version in each worker, by pid.
+        overrides: The keys that people have set above the file.
     """
 
     began: float
@@ -207,6 +210,7 @@ class State(Record):
     deadline: float = 0.0
     held: bool = False
     workers: dict[str, int] = {}
+    overrides: list[str] = []
 
 
 class Process(Record):
