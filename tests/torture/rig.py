@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from tests.torture import plain
 from tests.torture.client import Clients, Http
-from tests.torture.history import Calm, Left, Record, Recorder, Run, now, read
+from tests.torture.history import Left, Record, Recorder, Run, now, read
+from tests.torture.nemesis import Nemesis
 from tests.torture.options import Options
+from tests.torture.plan import plan
 from tests.torture.site import Site
 from tests.torture.watcher import Watcher
 
@@ -40,7 +41,7 @@ def _run(server: str, seconds: float, seed: int, folder: Path, options: Options,
         watcher.start()
         clients.start()
         try:
-            _torture(site, recorder, seed, seconds)
+            _torture(site, recorder, watcher, seed, seconds)
         finally:
             clients.stop()
             watcher.stop()
@@ -65,8 +66,7 @@ def _first(server: str, seconds: float, seed: int, options: Options, wall: float
     )
 
 
-def _torture(site: Site, recorder: Recorder, seed: int, seconds: float) -> None:
-    plain.run(site, recorder, seed, seconds)
-    began = now()
-    site.await_rest()
-    recorder.write(Calm(at=now(), by=os.getpid(), began=began))
+def _torture(site: Site, recorder: Recorder, watcher: Watcher, seed: int, seconds: float) -> None:
+    nemesis = Nemesis(site, recorder, watcher.ask_events)
+    nemesis.run(plan(seed, seconds, site.terrain()))
+    nemesis.calm()

@@ -16,6 +16,7 @@ from tests.support.waiting import DEADLINE, eventually
 from tests.torture import servers
 from tests.torture.history import Recorder
 from tests.torture.options import Options
+from tests.torture.plan import Terrain
 
 ROLES = ("master", "owner", "worker", "booting", "admin", "gateway", "engine")
 
@@ -117,6 +118,17 @@ class Site:
         assert self.admin is not None
         self.admin.close()
         self.admin.start()
+
+    def terrain(self) -> Terrain:
+        """What a plan of this site depends on."""
+        admin = ("admin",) if self.options.admin else ()
+        return Terrain(
+            workers=self.options.workers,
+            roles=("owner", "worker", *admin),
+            doors=("client", "cli", *admin),
+            root=os.geteuid() == 0,
+            silence=self.options.vote_timeout,
+        )
 
     def await_rest(self) -> None:
         """Return when every worker is there and attached, and the owner answers."""

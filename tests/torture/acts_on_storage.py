@@ -1,0 +1,99 @@
+"""What the nemesis does to files of confcast's own: the journal is torn, and files are deleted under a living owner.
+
+A torn journal is what a machine leaves that died in the middle of a write, or a disk that failed: so it is done while
+no owner lives. The master is stopped meanwhile, since it would start the next owner between the death and the tear.
+What is promised then is less: the version that was committed last stays, by the snapshot file, and no number comes
+again; history, totals, holds, overrides and windows are lost. Each tear is recorded, so that the checker knows. Nothing
+is promised where the snapshot file is gone as well, so nothing is torn then.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.stopping import stop
+from tests.torture.acts_on_processes import ActsOnProcesses
+from tests.torture.history import Recorder
+
+JOURNAL, AHEAD, LOG, SNAPSHOT = "journal", "journal-ahead", "journal-wal", "snapshot"
+_BYTES = 7
+
+
+class ActsOnStorage:
+    """The acts, as methods with the plan's names.
+
+    Args:
+        runtime: Where the owner's folder is.
+        state: The state folder.
+        processes: Stops and kills whom these acts need dead.
+        recorder: Where the acts are recorded.
+    """
+
+    def __init__(self, runtime: Path, state: Path, processes: ActsOnProcesses, recorder: Recorder) -> None:
+        self._runtime, self._state, self._processes, self._recorder = runtime, state, processes, recorder
+
+    def tear_journal(self, role: str, rank: int, *, how: str) -> None:
+        """Between two owners."""
+        master = self._processes.find("master")
+        with self._processes.recorded("tear_journal", role, self._processes.find(role), how=how):
+            stop(master)
+            try:
+                self._processes.kill_surely(role)
+                if not list(self._runtime.glob(f"*/{SNAPSHOT}")):
+                    raise FileNotFoundError(SNAPSHOT)
+                _TEARS[how](self._state)
+            finally:
+                os.kill(master, signal.SIGCONT)
+
+    def remove_files(self, *, which: str) -> None:
+        """Under a living owner: the journal, the snapshot file, or the whole folder with the control socket."""
+        with self._processes.recorded("remove_files", "owner", self._processes.find("owner"), which=which):
+            if which == "journal":
+                _delete(self._state)
+            for path in self._runtime.glob(f"*/{SNAPSHOT}") if which == "snapshot" else ():
+                path.unlink()
+            for path in list(self._runtime.glob("*/")) if which == "folder" else ():
+                shutil.rmtree(path)
+
+
+def _cut(path: Path, size: int) -> None:
+    os.truncate(path, size)
+
+
+def _cut_ahead(state: Path) -> None:
+    """The last entry, or what SQLite has not taken in, lacks its end."""
+    _cut(state / AHEAD, max(0, (state / AHEAD).stat().st_size - _BYTES))
+
+
+def _cut_log(state: Path) -> None:
+    _cut(state / LOG, (state / LOG).stat().st_size // 2)
+
+
+def _lose_log(state: Path) -> None:
+    (state / LOG).unlink()
+
+
+def _garble(state: Path) -> None:
+    """The first pages are whole, and one in the middle is not."""
+    size = (state / JOURNAL).stat().st_size
+    with (state / JOURNAL).open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"torn" * 128)
+
+
+def _delete(state: Path) -> None:
+    for path in state.glob(f"{JOURNAL}*"):
+        path.unlink()
+
+
+_TEARS: dict[str, Callable[[Path], None]] = {
+    "cut_ahead": _cut_ahead,
+    "cut_log": _cut_log,
+    "lose_log": _lose_log,
+    "garbage": _garble,
+    "delete": _delete,
+}

@@ -1,0 +1,242 @@
+"""The nemesis: carries a plan out, and mends everything at its end.
+
+One thread goes through the steps, and does to files and processes what they say. Each call of a verb has a thread of
+its own, since a caller may have to wait as long as a load may take; that thread also asks what the call needs to know
+(the version that runs, the number of an older one), so that the plan goes on meanwhile. `calm` waits for all callers:
+who has no answer long after its deadline is recorded as having none.
+
+Before an owner is killed, what it says of its loads is read once more, if it answers at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confcast import ConfcastError, OwnerUnavailable, Status
+from tests.torture import doors
+from tests.torture.acts_on_files import ActsOnFiles
+from tests.torture.acts_on_processes import ActsOnProcesses
+from tests.torture.acts_on_storage import ActsOnStorage
+from tests.torture.history import Act, Call, Calm, Recorder, Written, now
+from tests.torture.plan import Scalar, Step
+from tests.torture.site import Site
+
+_SOON = 0.5
+"""Seconds that an owner has to tell its history before it is killed."""
+_LATER = 15.0
+"""Seconds after its deadline in which a caller may still come back."""
+_REST = 90.0
+"""Seconds in which everything comes to rest once it is mended: as long as owners that died early are waited for."""
+_LOOK = 0.1
+_AGAIN = 2.0
+"""Seconds between two looks at a system that comes to rest, and between two attempts to end what a person ends."""
+
+
+class Nemesis:
+    """Tortures one site. For one thread.
+
+    Args:
+        site: The victim. It has begun with the content of number 1.
+        recorder: Where the acts are recorded.
+        tell: Records what the owner says of its loads; called before each of an owner's deaths.
+    """
+
+    def __init__(self, site: Site, recorder: Recorder, tell: Callable[[], None] = lambda: None) -> None:
+        self._site, self._recorder, self._tell = site, recorder, tell
+        self._numbers = itertools.count(1)
+        self._files = ActsOnFiles(site.config, recorder)
+        self._processes = ActsOnProcesses(site, recorder, self._numbers.__next__)
+        self._storage = ActsOnStorage(site.runtime, site.state, self._processes, recorder)
+        self._callers = list[_Caller]()
+        self._telling: threading.Thread | None = None
+        self._serial = 1
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """Do all of it, each when it is due, or at once if that is over."""
+        began = now()
+        self._serial = max([self._serial, *(int(step.arguments.get("serial") or 0) for step in steps)])
+        for step in steps:
+            _pause(began + step.at - now())
+            self._do(step)
+
+    def _do(self, step: Step) -> None:
+        if step.act == "call":
+            self._callers.append(_Caller(self._site, self._recorder, next(self._numbers), step.arguments))
+            return
+        if step.role == "owner" and step.act in ("kill", "tear_journal"):
+            self._let_it_tell()
+        for acts in (self._files, self._processes, self._storage):
+            if (act := getattr(acts, step.act, None)) is not None:
+                whom: dict[str, Any] = {"role": step.role, "rank": step.rank} if step.role else {}
+                act(**whom, **step.arguments)
+                return
+        raise LookupError(f"there is no act {step.act!r}")
+
+    def _let_it_tell(self) -> None:
+        if self._processes.is_stopped(self._processes.find("owner")):
+            return
+        if self._telling is None or not self._telling.is_alive():
+            self._telling = threading.Thread(target=self._tell, daemon=True)
+            self._telling.start()
+        self._telling.join(_SOON)
+
+    # ---- afterwards
+
+    def calm(self, within: float = _REST) -> bool:
+        """Mend all, and wait until everything rests: whether it does. Recorded as `Calm`, or as an act without success.
+
+        Everything rests when each worker runs the version that the last content has made, which nothing can undo, and
+        nothing is held, set, or under way.
+        """
+        self._processes.mend()
+        self._files.mend()
+        for role in ("engine", "gateway", "admin"):
+            self._processes.start_again(role, 0)
+        began = now()
+        self._write_the_last()
+        rests = _Rest(self._site).come(within)
+        for caller in self._callers:
+            caller.end()
+        self._callers.clear()
+        if rests:
+            self._recorder.write(Calm(at=now(), by=os.getpid(), began=began))
+        else:
+            self._recorder.write(Act(at=now(), by=os.getpid(), began=began, name="never_at_rest", ok=False))
+        return rests
+
+    def _write_the_last(self) -> None:
+        self._serial += 1
+        self._files.write(serial=self._serial, veto="", harm="", padding=0, how="replace")
+
+
+class _Rest:
+    """Brings a mended site to rest, by what a person would do: ends what was set, and a hold; waits for the others."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._asked = site, 0.0
+
+    def come(self, within: float) -> bool:
+        """Whether it rests."""
+        end = now() + within
+        while not self._rests():
+            if now() > end:
+                return False
+            _pause(_LOOK)
+        return True
+
+    def _rests(self) -> bool:
+        try:
+            status = self._site.client.status()
+            self._help(status)
+            return _is_at_rest(status) and self._is_whole(status) and not self._site.client.diff()
+        except ConfcastError:
+            return False
+
+    def _is_whole(self, status: Status) -> bool:
+        """Whether all workers are there, and attached."""
+        found = self._site.processes()
+        attached = {each.pid for each in status.workers if each.version}
+        return len(found["worker"]) >= self._site.options.workers and {*found["worker"]} <= attached
+
+    def _help(self, status: Status) -> None:
+        if now() < self._asked + _AGAIN or status.phase != "idle" or status.provisional:
+            return
+        self._asked = now()
+        if status.overrides:
+            self._site.client.unset([each.key for each in status.overrides], reason="calm")
+        elif status.held is not None or status.disk != "in step":
+            self._site.client.resume(reason="calm")
+
+
+def _is_at_rest(status: Status) -> bool:
+    nothing_waits = not (status.provisional or status.held or status.overrides)
+    alike = all(each.state == "current" and each.version == status.version for each in status.workers)
+    return status.phase == "idle" and nothing_waits and status.disk == "in step" and alike
+
+
+class _Caller:
+    """Calls one verb, in a thread of its own, and records the answer; once, whatever comes."""
+
+    def __init__(self, site: Site, recorder: Recorder, number: int, given: Mapping[str, Scalar]) -> None:
+        self._site, self._recorder, self._number = site, recorder, number
+        self._given = {name: value for name, value in given.items() if name not in ("door", "verb")}
+        self._door, self._verb = str(given["door"]), str(given["verb"])
+        self._began = now()
+        self._deadline = doors.deadline(self._door, self._verb, self._given, site.options.answers_within)
+        self._lock, self._is_told = threading.Lock(), False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait for it, as long as it may take."""
+        self._thread.join(max(0.0, self._began + self._deadline + _LATER - now()))
+        self._record(doors.Answer(answered=False, error="the call has not returned"))
+
+    def _run(self) -> None:
+        given = self._resolved()
+        self._began, self._given = now(), given
+        if self._verb == "set" and "serial" in given:
+            self._record_content()
+        admin = self._site.admin
+        door = None if admin is None else (admin.port, self._site.admin_token())
+        where = doors.Where(self._site.client, self._site.master, door)
+        self._record(doors.call(where, self._door, self._verb, given, self._deadline))
+
+    def _resolved(self) -> dict[str, Scalar]:
+        """The arguments, with this run's numbers in the place of what the plan says of them."""
+        given = dict(self._given)
+        try:
+            for name in ("expect", "version"):
+                if given.get(name) in ("seen", "before"):
+                    stats = self._site.client.get_stats()
+                    newest = int((stats.get("trial") or stats)["version"])
+                    given[name] = newest if given[name] == "seen" else max(1, newest - 1)
+            for name in ("back", "a", "b"):
+                if isinstance(given.get(name), int):
+                    versions = self._site.client.versions()
+                    number = versions[min(int(given.pop(name) or 0), len(versions) - 1)].version
+                    given["version" if name == "back" else name] = number
+        except OwnerUnavailable:  # then it is a call that asks for less
+            unknown = {name for name in ("expect", "version") if given.get(name) in ("seen", "before")} | {"back"}
+            given = {name: value for name, value in given.items() if name not in unknown}
+            given |= {name: "running" for name in ("a", "b") if isinstance(given.get(name), int)}
+        return given
+
+    def _record_content(self) -> None:
+        given, at = self._given, now()
+        what = {"serial": given["serial"], "veto": given["veto"], "harm": given["harm"], "how": "set"}
+        self._recorder.write(Written(at=at, by=os.getpid(), began=at, **what))  # type: ignore[arg-type]
+
+    def _record(self, answer: doors.Answer) -> None:
+        with self._lock:
+            if self._is_told:
+                return
+            self._is_told = True
+        call = Call(
+            at=now(),
+            by=os.getpid(),
+            began=self._began,
+            id=self._number,
+            door=self._door,
+            verb=self._verb,
+            arguments=self._given,
+            deadline=self._deadline,
+            answered=answer.answered,
+            result=answer.result,
+            version=answer.version,
+            previous=answer.previous,
+            loaded=answer.loaded,
+            applied=answer.applied,
+            lagging=answer.lagging,
+            error=answer.error,
+        )
+        self._recorder.write(call)
+
+
+def _pause(seconds: float) -> None:
+    if seconds > 0:
+        threading.Event().wait(seconds)
