@@ -53,6 +53,7 @@ class Nemesis:
         self._storage = ActsOnStorage(site.runtime, site.state, self._processes, recorder)
         self._callers = list[_Caller]()
         self._telling: threading.Thread | None = None
+        self._threads = list[threading.Thread]()
         self._serial = 1
 
     def run(self, steps: Sequence[Step]) -> None:
@@ -67,6 +68,9 @@ class Nemesis:
         if step.act == "call":
             self._callers.append(_Caller(self._site, self._recorder, next(self._numbers), step.arguments))
             return
+        if step.act == "start_again":  # it takes as long as a program takes to begin
+            self._begin(lambda: self._processes.start_again(step.role, step.rank))
+            return
         if step.role == "owner" and step.act in ("kill", "tear_journal"):
             self._let_it_tell()
         for acts in (self._files, self._processes, self._storage):
@@ -80,9 +84,14 @@ class Nemesis:
         if self._processes.is_stopped(self._processes.find("owner")):
             return
         if self._telling is None or not self._telling.is_alive():
-            self._telling = threading.Thread(target=self._tell, daemon=True)
-            self._telling.start()
+            self._telling = self._begin(self._tell)
         self._telling.join(_SOON)
+
+    def _begin(self, function: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=function, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return thread
 
     # ---- afterwards
 
@@ -92,6 +101,8 @@ class Nemesis:
         Everything rests when each worker runs the version that the last content has made, which nothing can undo, and
         nothing is held, set, or under way.
         """
+        for thread in self._threads:
+            thread.join()
         self._processes.mend()
         self._files.mend()
         for role in ("engine", "gateway", "admin"):

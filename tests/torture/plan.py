@@ -84,7 +84,7 @@ PHASES = {
     "quiet": Phase(0.7, {**READS, "write": 1}),
     "edits": Phase(3.0, {**EDITS, "harmful": 2, "vetoed": 3}),
     "verbs": Phase(4.0, {**VERBS, "write": 3, "vetoed": 1}),
-    "trials": Phase(2.0, TRIALS),
+    "trials": Phase(1.2, TRIALS),
     "kills": Phase(2.0, {**KILLS, "write": 4, "reload": 2, "broken": 1}),
     "disks": Phase(1.5, {**DISKS, "write": 3, "reload": 2, "set": 1, "kill": 1}),
     "everything": Phase(4.0, {**EDITS, **VERBS, **TRIALS, **KILLS, **DISKS}),
@@ -92,6 +92,8 @@ PHASES = {
 _FIERCE = tuple(name for name in PHASES if name != "quiet")
 _SHORTEST, _LONGEST = 2.0, 6.0
 """Seconds of a phase."""
+_RESUMES = 0.8
+"""How likely a phase begins by following the file again: while a version is held, hardly anything else happens."""
 _STOPS = (0.05, 0.2, 0.5, 1.0)
 _REASON = "the nemesis"
 SIZES = (0, 4, 80, 2000)
@@ -102,6 +104,8 @@ def plan(seed: int, seconds: float, terrain: Terrain | None = None) -> list[Step
     """The steps of a run of so many seconds, in their order. The same arguments give the same steps."""
     planner = _Planner(seed, terrain or Terrain())
     for begins, ends, phase in _phases(planner.dice, seconds):
+        if begins and planner.dice.random() < _RESUMES:
+            planner.follow_again(begins)
         at = begins + planner.dice.expovariate(phase.rate)
         while at < ends:
             planner.draw(at, phase)
@@ -218,7 +222,8 @@ class _Planner:
     # ---- processes
 
     def _victim(self) -> tuple[str, int]:
-        role = self.dice.choice(("owner", *self.terrain.roles))
+        roles = self.terrain.roles
+        role = self.dice.choices(roles, [3 if role in ("owner", "worker") else 1 for role in roles])[0]
         return role, self.dice.randrange(self.terrain.workers) if role == "worker" else 0
 
     def kill(self, at: float, signal: str = "KILL") -> None:
@@ -339,10 +344,14 @@ class _Planner:
         back = self._maybe(0.5, 0, 1, 2, 5)
         self._call(at, "rollback", back=back, expect=self._expect(), reason=_REASON)
         if self.dice.random() < 0.8:
-            self.resume(at + self.dice.choice((0.1, 0.6, 2.0)))
+            self.follow_again(at + self.dice.choice((0.1, 0.6, 2.0)))
 
     def resume(self, at: float) -> None:
         self._call(at, "resume", expect=self._expect(), reason=_REASON)
+
+    def follow_again(self, at: float) -> None:
+        """End a hold, whichever version runs."""
+        self._call(at, "resume", reason=_REASON)
 
     def confirm(self, at: float) -> None:
         self._call(at, "confirm", version=self._maybe(0.5, "seen"), reason=_REASON)
