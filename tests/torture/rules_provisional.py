@@ -1,0 +1,263 @@
+"""Rules about what is provisional or held: deadlines, undone content, trials by entity and over deaths, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.torture.history import Call, Outcome, Record, Request, State, Written
+from tests.torture.rules_view import COMMITTED, GRACE, View
+
+Found = Iterator[tuple[str, list[Record]]]
+
+
+def in_time(view: View) -> Found:
+    """DESIGN 4b: a trial or a window outlives its deadline by no more than one load, by what the owner itself says.
+
+    The time in which no owner could act, or the journal could not be written, does not count.
+    Cannot see: what the owner has forgotten, which `window_closes` and `trial_ends` judge by requests.
+    """
+    for state in view.states:
+        kind = "trial" if state.trial else "window" if state.window else ""
+        late = state.began - state.deadline
+        if kind and state.deadline and late > view.one_load + view.down(state.deadline, state.began):
+            number = state.trial or state.window
+            yield f"the {kind} of version {number} was to end {late:.1f} s before, and has not", [state]
+
+
+def window_closes(view: View) -> Found:
+    """DESIGN 4a "Good", F1: a version that nobody has confirmed in its time is served by nobody one load later.
+
+    Excused: a window that was given more time, or another one's version; what was proven before; stopped workers.
+    Cannot see: unconfirmed content under a later number.
+    """
+    for call in view.calls:
+        within = call.arguments.get("confirm_within")
+        opens = isinstance(within, int | float) and call.result in COMMITTED and call.verb in ("reload", "set")
+        if opens and isinstance(within, int | float) and not _ran_before(view, call.version):
+            yield from _runs_on(view, call, call.at + within)
+
+
+def _ran_before(view: View, version: int) -> bool:
+    content = view.contents.get(version)
+    return content is None or any(each < version and known == content for each, known in view.contents.items())
+
+
+def _runs_on(view: View, call: Call, deadline: float) -> Found:
+    for request in view.looks:
+        if request.seen[0].version != call.version or request.began < deadline + view.one_load:
+            continue
+        late = request.began - deadline - view.down(deadline, request.began)
+        kept = any(view.calls_between(call.began, request.began, "confirm")) or any(
+            each.arguments.get("confirm_within") and each is not call
+            for each in view.calls_between(call.began, request.began, "reload", "set")
+        )
+        if late > view.one_load and not kept and not view.slept(request.worker, deadline - view.one_load, request.at):
+            yield (
+                f"version {call.version} was to be confirmed, was not, and was served {late:.1f} s later",
+                [
+                    call,
+                    request,
+                ],
+            )
+            return
+
+
+def trial_ends(view: View) -> Found:
+    """DESIGN 4b "Trial": after its time, and as much once more, what was on trial is everybody's or nobody's.
+
+    So no worker serves an older number from then on, but for those that were stopped, or refuse the content.
+    Cannot see: a trial that no caller has begun.
+    """
+    for number, call in view.trials.items():
+        ends = call.at + 2 * view.trial_seconds(call) + view.one_load
+        for request in view.looks:
+            if request.began <= ends or request.seen[0].version >= number:
+                continue
+            late = request.began - ends - view.down(call.at, request.began)
+            if late > 0 and not _has_an_excuse(view, request, number, call.at):
+                yield (
+                    f"worker {request.worker} serves version {request.seen[0].version}, long after trial {number}",
+                    [
+                        call,
+                        request,
+                    ],
+                )
+                break
+
+
+def _has_an_excuse(view: View, request: Request, number: int, since: float) -> bool:
+    """Whether this worker may have been passed over, or have refused what was on trial, or begun without an owner."""
+    slept = view.slept(request.worker, since - view.one_load, request.at)
+    refused = any(each.by == request.worker and each.serial == view.serial_of(number) for each in view.vetoes)
+    born = view.lives[request.worker].began
+    alone = born > since and (bool(view.down(since, born)) or view.lost(since, born))
+    return slept or refused or alone
+
+
+def one_entity(view: View) -> Found:
+    """DESIGN 4b, E9: in a trial by entity, who has seen its version sees it, or a newer one, in every worker.
+
+    For a second after its first sight two workers may differ ("some milliseconds, as at any commit").
+    Cannot see: a trial that no caller has begun, and an entity that one worker alone was asked for.
+    """
+    for number, call in view.trials.items():
+        if call.arguments.get("canary_by") != "entity":
+            continue
+        first: dict[str, Request] = {}
+        ends = call.at + 2 * view.trial_seconds(call) + view.one_load
+        for request in sorted(view.looks, key=lambda each: each.at):
+            if request.entity and request.seen[0].version == number:
+                first.setdefault(request.entity, request)
+        for request in view.looks:
+            before = first.get(request.entity)
+            if before is None or request.seen[0].version >= number or request.began > ends:
+                continue
+            if request.began > before.at + GRACE and not _has_an_excuse(view, request, number, call.at):
+                what = f"{request.entity} saw version {number} on trial, then {request.seen[0].version}"
+                yield what, [call, before, request]
+
+
+def trial_dies_with_its_owner(view: View) -> Found:
+    """DESIGN 4a, "owner dies", U7: the next owner undoes a trial before it loads anything; it never commits it.
+
+    Judged where the owner was killed before the trial's time was over, and nobody had asked to confirm.
+    Cannot see: a trial that no caller has begun.
+    """
+    for number, call in view.trials.items():
+        deaths = [each.began for each in view.killed("owner") if call.at < each.began]
+        if not deaths or deaths[0] > call.began + view.trial_seconds(call):
+            continue
+        death = deaths[0]
+        if any(view.calls_between(call.began, death + GRACE, "confirm")):
+            continue
+        later = (each for each in view.states if each.began > death and each.owner != _owner_at(view, death))
+        for state in later:
+            if state.version == number or (state.trial == number and _late(view, death, state) > 0):
+                yield (
+                    f"version {number} was on trial when its owner was killed; the next one has kept it",
+                    [
+                        call,
+                        state,
+                    ],
+                )
+                break
+
+
+def _owner_at(view: View, time: float) -> int:
+    return next((each.owner for each in reversed(view.states) if each.at <= time), 0)
+
+
+def _late(view: View, since: float, state: State) -> float:
+    return state.began - since - view.one_load - view.down(since, state.began)
+
+
+def stays_undone(view: View) -> Found:
+    """DESIGN 4a "Held", U1: what was undone is put to no worker until it changes, or a person asks for it.
+
+    Cannot see: an undone content that no request had seen, and one that came back within another content's number.
+    """
+    for undo in view.outcomes:
+        if undo.result != "undone":
+            continue
+        for number in sorted(_undone_by(view, undo)):
+            yield from _came_back(view, undo, number)
+
+
+def _undone_by(view: View, undo: Outcome) -> set[int]:
+    """The version on probation or in a window; or the one on trial, which lies between the two numbers."""
+    between = {version for version in view.contents if undo.previous < version < undo.version}
+    return between or {undo.previous} & view.contents.keys()
+
+
+def _came_back(view: View, undo: Outcome, number: int) -> Found:
+    serial, kept = view.serial_of(number), view.contents.get(undo.version)
+    if not serial or (kept is not None and kept.serial == serial):
+        return
+    for version, request in sorted(view.first_seen.items()):
+        if version > undo.version and view.serial_of(version) == serial:
+            if not _may_come_back(view, undo, version, request.at):
+                yield (
+                    f"content {serial} was undone by version {undo.version}, and came back as {version}",
+                    [
+                        undo,
+                        request,
+                    ],
+                )
+            return
+
+
+def _may_come_back(view: View, undo: Outcome, version: int, until: float) -> bool:
+    since = undo.began - 2 * GRACE
+    edited = any(each.at > since and each.began < until for each in view.written)
+    asked = any(_asks_for_it(each) for each in view.calls if each.at > since and each.began < until)
+    put_back = any(each.version == version and each.origin in ("undo", "expiry") for each in view.outcomes)
+    return edited or asked or put_back or view.lost(since - view.one_load, until)
+
+
+def _asks_for_it(call: Call) -> bool:
+    by_verb = call.verb in ("resume", "rollback", "set", "unset", "confirm")
+    return by_verb or any(call.arguments.get(name) for name in ("force", "canary_size", "confirm_within"))
+
+
+def sick_is_undone(view: View) -> Found:
+    """DESIGN 4b "Probation": a version whose health check says no is served by nobody soon after its commit.
+
+    Judged in its first version only, since content that was good once is good at once; not where the owner could not
+    hear of it in the time of its probation. Cannot see: a no that one worker alone has said, and was killed.
+    """
+    probation = view.option("probation", 20.0)
+    first: dict[int, int] = {}
+    for version in sorted(view.contents):
+        first.setdefault(view.contents[version].serial, version)
+    for serial, version in first.items():
+        if view.harm_of(serial) != "sick" or probation < 2.0:
+            continue
+        began = view.first_seen[version].at
+        if view.down(began - 2 * GRACE, began + probation + GRACE) or _was_wanted(view, began):
+            continue
+        last = max((each for each in view.looks if each.seen[0].version == version), key=lambda each: each.began)
+        late = last.began - began - view.one_load - view.down(began, last.began)
+        slept = view.slept(last.worker, began, last.at)
+        if late > 0 and not slept:
+            yield (
+                f"version {version} is sick, and was served for {last.began - began:.1f} s",
+                [
+                    view.first_seen[version],
+                    last,
+                ],
+            )
+
+
+def _was_wanted(view: View, began: float) -> bool:
+    """Whether a person may have said that it is good, or have passed over all that protects from it."""
+    forced = (each for each in view.calls if each.verb == "confirm" or each.arguments.get("force"))
+    return any(each.at > began - view.one_load for each in forced)
+
+
+def holds(view: View) -> Found:
+    """DESIGN 4a "Held": after a rollback no other content of the file is committed until a person resumes.
+
+    From an undo on nothing is judged: a hold that was made in a window goes with it. A lost journal loses the hold.
+    Cannot see: a hold that is gone while the file has what is held.
+    """
+    for call in view.calls:
+        if call.verb != "rollback" or call.result not in COMMITTED or call.version not in view.contents:
+            continue
+        since = call.began - view.one_load
+        undone = min((each.began for each in view.outcomes if each.result == "undone" and each.at > since), default=0.0)
+        for version, request in sorted(view.first_seen.items()):
+            if version <= call.version or view.serial_of(version) == view.serial_of(call.version):
+                continue
+            released = any(_releases(each) for each in view.calls if each.at > call.began and each.began < request.at)
+            excused = released or view.lost(since, request.at) or (undone and undone < request.at)
+            if not excused and _came_from_the_file(view, version):
+                yield f"version {call.version} was held, and version {version} came of the file", [call, request]
+            break
+
+
+def _releases(call: Call) -> bool:
+    return call.verb in ("resume", "rollback", "set", "unset") or bool(call.arguments.get("force"))
+
+
+def _came_from_the_file(view: View, version: int) -> Written | None:
+    return view.valid.get(view.serial_of(version))

@@ -1,0 +1,354 @@
+"""A recorded history, arranged for the rules: who lived, slept or was down when, what ran under which number.
+
+Nothing here judges. What a rule has to excuse (a stopped worker, an owner that is dead, a full disk) comes from the
+acts and the processes that were recorded, and never from what confcast says of itself.
+
+Times are those of the records, `time.monotonic()`. A span that something is excused in is a little longer than what it
+excuses: whoever wakes has to be scheduled first.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from tests.torture.history import (
+    Act,
+    Agreed,
+    Applied,
+    Call,
+    Calm,
+    Left,
+    Outcome,
+    Process,
+    Record,
+    Request,
+    Run,
+    Seen,
+    State,
+    Veto,
+    Written,
+)
+
+R = TypeVar("R", bound=Record)
+
+GRACE = 1.0
+"""Seconds that a process may need to be scheduled, on a machine that does much else."""
+CHANGES = ("reload", "reload_config", "set", "unset", "rollback", "resume", "confirm")
+"""The verbs whose outcome promises a barrier."""
+COMMITTED = ("success", "unchanged", "partial")
+"""The results that are true: what the outcome names is committed, and the barrier holds."""
+
+_STOPS, _CONTINUES, _KILLS = ("stop",), ("go_on", "continue"), ("kill", "terminate")
+_LOSSES = ("tear_journal", "remove_files")
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A guarantee that did not hold.
+
+    Attributes:
+        rule: The rule's name, as in `checker.RULES`.
+        what: What was seen, and what should have been.
+        records: The few records that show it.
+    """
+
+    rule: str
+    what: str
+    records: list[Record] = []
+
+
+class Span(NamedTuple):
+    """From a time to a time, which may be infinite."""
+
+    began: float
+    ended: float
+
+
+class Content(NamedTuple):
+    """What a version is made of, as far as a look shows it."""
+
+    serial: int
+    tuned: int
+    published: int
+
+
+class Barrier(NamedTuple):
+    """What a true outcome promises: from `at` on, every worker that is not excused shows `version` or a newer one."""
+
+    at: float
+    version: int
+    call: Call
+
+    def binds(self, worker: int) -> bool:
+        """Whether this worker was not named. If nobody was named by a partial outcome, those that had it are bound."""
+        if self.call.result == "success" or self.call.lagging:
+            return worker not in self.call.lagging
+        return worker in self.call.applied
+
+
+class View:
+    """A history, read once.
+
+    Args:
+        records: All of it, in any order.
+
+    Attributes:
+        run: The record of the run; None if there is none.
+        looks: The requests that have looked at least once, by their beginning.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._by_type: dict[type, list[Record]] = defaultdict(list)
+        for record in sorted(records, key=lambda each: each.at):
+            self._by_type[type(record)].append(record)
+        self.run = next(iter(self._all(Run)), None)
+        self.requests, self.calls, self.states = self._all(Request), self._all(Call), self._all(State)
+        self.outcomes, self.acts, self.processes = self._all(Outcome), self._all(Act), self._all(Process)
+        self.agreed, self.vetoes, self.applied = self._all(Agreed), self._all(Veto), self._all(Applied)
+        self.calms, self.left = self._all(Calm), self._all(Left)
+        self.written = sorted(self._all(Written), key=lambda each: each.began)
+        self.looks = sorted((each for each in self.requests if each.seen), key=lambda each: each.began)
+
+    def _all(self, kind: type[R]) -> list[R]:
+        return self._by_type[kind]  # type: ignore[return-value]
+
+    # ---- what the run was started with
+
+    def option(self, name: str, default: float) -> float:
+        """A number among the run's options."""
+        value = self.run.options.get(name) if self.run is not None else None
+        return float(value) if isinstance(value, int | float) else default
+
+    @functools.cached_property
+    def one_load(self) -> float:
+        """Seconds that one load may take, votes and barrier included: DESIGN 4a, `timeout=None`."""
+        votes = max(self.option("vote_timeout", 2.0), self.option("precommit_timeout", 30.0))
+        return self.option("load_timeout", 10.0) + 2 * votes + 1.0
+
+    # ---- what ran under which number, and where contents come from
+
+    @functools.cached_property
+    def contents(self) -> dict[int, Content]:
+        """By version, what was seen of it first."""
+        found: dict[int, Content] = {}
+        for request in sorted(self.looks, key=lambda each: each.at):
+            for look in request.seen:
+                found.setdefault(look.version, content_of(look))
+        return found
+
+    def serial_of(self, version: int) -> int:
+        """0 if no request has seen it."""
+        return self.contents[version].serial if version in self.contents else 0
+
+    @functools.cached_property
+    def first_seen(self) -> dict[int, Request]:
+        """By version, the request that was answered first with it."""
+        found: dict[int, Request] = {}
+        for request in sorted(self.looks, key=lambda each: each.at):
+            found.setdefault(request.seen[0].version, request)
+        return found
+
+    @functools.cached_property
+    def valid(self) -> dict[int, Written]:
+        """By serial, where a valid content was first put into the file."""
+        found: dict[int, Written] = {}
+        for each in self.written:
+            if each.kind == "valid" and each.serial:
+                found.setdefault(each.serial, each)
+        return found
+
+    @functools.cached_property
+    def set_serials(self) -> dict[int, Call]:
+        """By serial, which call has set a whole content above the file, or has tried to."""
+        sets = (each for each in self.calls if each.verb == "set")
+        return {int(each.arguments["serial"] or 0): each for each in sets if "serial" in each.arguments}
+
+    def harm_of(self, serial: int) -> str:
+        """What this content does where it runs."""
+        if serial in self.set_serials:
+            return str(self.set_serials[serial].arguments.get("harm") or "")
+        return self.valid[serial].harm if serial in self.valid else ""
+
+    def file_between(self, began: float, ended: float) -> set[int]:
+        """The serials that the file may have had at some time of this span. 0: none, or nobody knows."""
+        latest = [each for each in self.written if each.at <= began and each.ok][-1:]
+        meanwhile = [each for each in self.written if each.at > began and each.began < ended]
+        return {each.serial if each.kind == "valid" else 0 for each in (*latest, *meanwhile)}
+
+    def is_overlaid(self, began: float, ended: float) -> bool:
+        """Whether what people have set may have stood above the file at some time of this span."""
+        before = [each for each in self.states if each.at <= began][-1:]
+        since = before[0].began if before else 0.0
+        states = (each for each in (*before, *self.states_between(began, ended)))
+        return any(each.overrides for each in states) or any(self.calls_between(since, ended, "set", "unset"))
+
+    def states_between(self, began: float, ended: float) -> Iterator[State]:
+        """Those that were answered in this span."""
+        first, last = bisect_left(self._state_times, began), bisect_right(self._state_times, ended)
+        return iter(self.states[first:last])
+
+    @functools.cached_property
+    def _state_times(self) -> list[float]:
+        return [each.at for each in self.states]
+
+    # ---- calls
+
+    @functools.cached_property
+    def barriers(self) -> list[Barrier]:
+        """By the time of the answer."""
+        promising = (each for each in self.calls if each.verb in CHANGES and each.result in COMMITTED and each.version)
+        return [Barrier(each.at, each.version, each) for each in promising]
+
+    def calls_between(self, began: float, ended: float, *verbs: str) -> Iterator[Call]:
+        """Those of these verbs that were under way at some time of this span, and may have had an effect."""
+        return (each for each in self.calls if each.verb in verbs and each.began <= ended and each.at >= began)
+
+    @functools.cached_property
+    def trials(self) -> dict[int, Call]:
+        """By number, the call that has begun the trial: of a trial that was there before it, nobody knows by whom."""
+        found: dict[int, Call] = {}
+        for each in self.calls:
+            if each.result == "on_trial" and each.version and not self._known_before(each.version, each.began):
+                found.setdefault(each.version, each)
+        return found
+
+    def _known_before(self, version: int, time: float) -> bool:
+        seen = version in self.first_seen and self.first_seen[version].at < time
+        return seen or any(version in (each.trial, each.version) for each in self.states if each.at < time)
+
+    def trial_seconds(self, call: Call) -> float:
+        """For how long a trial that this call has begun goes on, before it is decided, or goes on once more."""
+        given = call.arguments.get("canary_seconds")
+        return float(given) if isinstance(given, int | float) else self.option("trial", 60.0)
+
+    # ---- who lived, slept, or was down
+
+    @functools.cached_property
+    def lives(self) -> dict[int, Span]:
+        """By a worker's pid, from its first sign of life to its last: in between it was there for sure."""
+        signs: dict[int, list[float]] = defaultdict(list)
+        for request in self.looks:
+            signs[request.worker].append(request.at)
+        for each in (*self.agreed, *self.vetoes, *self.applied):
+            signs[each.by].append(each.at)
+        for process in self.processes:
+            if process.role == "worker" and process.what == "ready":
+                signs[process.pid].append(process.at)
+        return {pid: Span(min(times), max(times)) for pid, times in signs.items()}
+
+    def was_unmanned(self, began: float, ended: float) -> bool:
+        """Whether at some time of this span no worker was there for sure."""
+        spans = sorted(each for each in self.lives.values() if each.began <= ended and each.ended >= began)
+        reached = began
+        for span in spans:
+            if span.began > reached:
+                return True
+            reached = max(reached, span.ended)
+        return reached < ended
+
+    @functools.cached_property
+    def sleeps(self) -> dict[int, list[Span]]:
+        """By pid, when the process was stopped, or had just been continued."""
+        found: dict[int, list[Span]] = defaultdict(list)
+        for act in self._done(_STOPS):
+            wakes = (each for each in self._done(_CONTINUES) if each.pid == act.pid and each.at >= act.at)
+            found[act.pid].append(Span(act.began, next((each.at for each in wakes), math.inf) + GRACE))
+        return found
+
+    def slept(self, pid: int, began: float, ended: float) -> bool:
+        """Whether this process was stopped at some time of this span."""
+        return any(_overlap(each, began, ended) for each in self.sleeps.get(pid, ()))
+
+    def _done(self, names: Sequence[str]) -> list[Act]:
+        return [each for each in self.acts if each.name in names and each.ok]
+
+    @functools.cached_property
+    def owners(self) -> dict[int, Span]:
+        """By an owner's pid, from its first answer to its end."""
+        began: dict[int, float] = {}
+        for state in self.states:
+            began.setdefault(state.owner, state.at)
+        ended = {each.pid: each.at for each in self.processes if each.role == "owner" and each.what == "ended"}
+        for act in self._done(_KILLS):
+            if act.role == "owner":
+                ended[act.pid] = min(act.began, ended.get(act.pid, math.inf))
+        return {pid: Span(at, ended.get(pid, math.inf)) for pid, at in began.items() if pid}
+
+    @functools.cached_property
+    def downs(self) -> list[Span]:
+        """When no owner could answer: dead, stopped, or not started again, since its master was stopped."""
+        ends = [(each.began, each.pid) for each in self._done(_KILLS) if each.role in ("owner", "master")]
+        ends += [(each.at - GRACE, each.pid) for each in self.processes if _is_end(each)]
+        found = [Span(end, self._served_again(end, pid)) for end, pid in ends]
+        for act in self._done(_STOPS):
+            if act.role in ("owner", "master"):
+                found += self.sleeps[act.pid]
+        return merged(found)
+
+    def _served_again(self, end: float, pid: int) -> float:
+        answers = (each.at for each in self.states if each.began > end and each.owner not in (0, pid))
+        return next(answers, math.inf) + GRACE
+
+    @functools.cached_property
+    def full_disks(self) -> list[Span]:
+        """When the journal could not be written; until it is sure to have been tried again."""
+        ends = [each.at for each in self._done(("free_disk",))]
+        acts = self._done(("fill_disk",))
+        return merged(
+            Span(each.began, next((end for end in ends if end >= each.at), math.inf) + 2 * GRACE) for each in acts
+        )
+
+    def down(self, began: float, ended: float) -> float:
+        """For how many seconds of this span no owner could answer, or write."""
+        return sum(
+            max(0.0, min(ended, each.ended) - max(began, each.began)) for each in (*self.downs, *self.full_disks)
+        )
+
+    def lost(self, began: float, ended: float) -> bool:
+        """Whether files that hold what was committed were torn or removed in this span."""
+        return any(began <= each.at and each.began <= ended for each in self._done(_LOSSES))
+
+    def killed(self, role: str) -> list[Act]:
+        """The deaths of such processes that the nemesis has caused."""
+        return [each for each in self._done(_KILLS) if each.role == role]
+
+    def disturbed(self, began: float, ended: float) -> bool:
+        """Whether anything was done to a process or a disk in this span, or a process began or ended."""
+        gentle = ("touch", "hup")
+        acts = any(each.began <= ended and each.at >= began and each.name not in gentle for each in self.acts)
+        return acts or any(
+            began <= each.at <= ended and each.role in ("worker", "owner", "master") for each in self.processes
+        )
+
+
+def content_of(look: Seen) -> Content:
+    return Content(look.serial, look.tuned, look.published)
+
+
+def _is_end(process: Process) -> bool:
+    return process.what == "ended" and process.role in ("owner", "master")
+
+
+def _overlap(span: Span, began: float, ended: float) -> bool:
+    return span.began <= ended and span.ended >= began
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same time, in spans that have none in common."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.began <= found[-1].ended:
+            found[-1] = Span(found[-1].began, max(found[-1].ended, span.ended))
+        else:
+            found.append(span)
+    return found
+
+
+Rule = Callable[[View], Iterator[tuple[str, list[Record]]]]
+"""A rule gives what was seen, in words, and the records that show it."""

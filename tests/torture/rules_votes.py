@@ -1,0 +1,100 @@
+"""Rules about votes: nothing runs without a yes, nobody runs what it has refused, and no no is overridden."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.torture.history import Agreed, Record, Request, Veto
+from tests.torture.rules_view import GRACE, View
+
+Found = Iterator[tuple[str, list[Record]]]
+_ROUND = 10.0
+"""Seconds before a content is first seen in which its votes, and what disturbs them, are looked for."""
+
+
+def agreed(view: View) -> Found:
+    """G1: what a request sees had a yes of some worker before, where anybody had a vote.
+
+    Excused: what the run has begun with; what came while perhaps no worker was there, or once the roster was lost.
+    Cannot see: that more than one was asked.
+    """
+    yes = _first(view.agreed)
+    seen = _first_looks(view)
+    start = min(seen.values(), key=lambda each: each.at).seen[0].serial if seen else 0
+    for serial, request in seen.items():
+        if serial == start or (serial in yes and yes[serial].at <= request.at):
+            continue
+        since = min((each.began for each in _origins(view, serial)), default=request.began)
+        if not view.was_unmanned(since, request.at) and not view.lost(since - _ROUND, request.at):
+            yield f"content {serial} was served, and no worker had agreed to it", [*_origins(view, serial), request]
+
+
+def _origins(view: View, serial: int) -> list[Record]:
+    found = view.valid.get(serial), view.set_serials.get(serial)
+    return [each for each in found if each is not None]
+
+
+def _first(votes: list[Agreed] | list[Veto]) -> dict[int, Agreed | Veto]:
+    found: dict[int, Agreed | Veto] = {}
+    for each in votes:
+        found.setdefault(each.serial, each)
+    return found
+
+
+def _first_looks(view: View) -> dict[int, Request]:
+    found: dict[int, Request] = {}
+    for request in sorted(view.looks, key=lambda each: each.at):
+        found.setdefault(request.seen[0].serial, request)
+    return found
+
+
+def own_veto(view: View) -> Found:
+    """PROTOCOL 1: a worker that refuses a version keeps what it has, at the vote and at an Install.
+
+    Excused: what an undo or a way back has put there, which asks no worker (DESIGN 4a, "The undo is privileged").
+    Cannot see: a worker that has refused a content only before it was started again under the same pid.
+    """
+    unasked = {each.version for each in view.outcomes if each.origin in ("undo", "expiry") or each.result == "undone"}
+    unasked |= {each.version for each in view.calls if each.verb == "rollback" and each.version}
+    votes: dict[tuple[int, int], list[Agreed | Veto]] = defaultdict(list)
+    for vote in sorted([*view.agreed, *view.vetoes], key=lambda each: each.at):
+        votes[vote.by, vote.serial].append(vote)
+    for request in view.looks:
+        look = request.seen[0]
+        latest = [each for each in votes.get((request.worker, look.serial), ()) if each.at < request.began][-1:]
+        if latest and isinstance(latest[0], Veto) and look.version not in unasked:
+            yield f"worker {request.worker} has refused content {look.serial}, and served it", [latest[0], request]
+
+
+def no_is_final(view: View) -> Found:
+    """G1: one no in time leaves everything as it was: what a worker has refused is committed by nobody in that round.
+
+    A round is told by its votes: they and the first sight of the content lie within half of `vote_timeout`, so that no
+    deadline can have passed. Who was stopped, or had no owner, may have been passed over, and is left out.
+    Cannot see: a no that is overridden after a longer round.
+    """
+    within = view.option("vote_timeout", 2.0) / 2
+    looks = _first_looks(view)
+    for veto in view.vetoes:
+        seen = looks.get(veto.serial)
+        sight = min([seen.at] if seen else [], default=0.0)
+        sight = min([sight, *(each.at for each in view.applied if each.serial == veto.serial)]) if seen else 0.0
+        if not seen or not veto.at < sight or _votes_again(view, veto, sight) or _may_be_passed_over(view, veto, sight):
+            continue
+        round_began = min(
+            each.at for each in (*view.agreed, *view.vetoes) if each.serial == veto.serial and each.at > sight - _ROUND
+        )
+        if sight - round_began < within:
+            yield f"worker {veto.by} refused content {veto.serial}, and it was committed all the same", [veto, seen]
+
+
+def _votes_again(view: View, veto: Veto, until: float) -> bool:
+    return any(each.by == veto.by and each.serial == veto.serial and veto.at < each.at <= until for each in view.agreed)
+
+
+def _may_be_passed_over(view: View, veto: Veto, sight: float) -> bool:
+    since = sight - _ROUND
+    lived_on = view.lives[veto.by].ended > sight + GRACE
+    down = any(each.began <= sight and each.ended >= since for each in view.downs)
+    return not lived_on or down or veto.at < since or view.slept(veto.by, since, sight) or view.lost(since, sight)
