@@ -82,6 +82,17 @@ class AdminServer:
         """Somebody who has its token of this role; `query` is in each URL."""
         return Api(self._port, self.token(role), query)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and has not ended since."""
+        return self._process is not None and self._process.poll() is None
+
+    def start_again(self) -> AdminServer:
+        """After its end, by whomever; unless it runs."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
+        return self.start()
+
     def kill(self, number: int = signal.SIGKILL) -> int:
         """End it; returns its exit status when it is gone."""
         assert self._process is not None

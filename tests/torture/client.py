@@ -13,12 +13,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tests.torture.history import Recorder, Request, Seen, now
 from tests.torture.options import Options
 
-_PATIENCE = 8.0
+PATIENCE = 8.0
 """Seconds that a client waits for an answer: longer than a worker is ever stopped."""
 
 
@@ -41,8 +41,12 @@ class Answer(NamedTuple):
     error: str = ""
 
 
+class Lost(Exception):
+    """A request has no answer, and none will come."""
+
+
 class Asker(Protocol):
-    """One connection's way to ask. What it raises is recorded as the request's error."""
+    """One connection's way to ask. Raises OSError, or Lost, where no answer comes."""
 
     def ask(self, wish: Wish) -> Answer: ...
 
@@ -59,7 +63,7 @@ class Http:
     def ask(self, wish: Wish) -> Answer:
         if wish.fresh or self._connection is None:
             self.close()
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=_PATIENCE)
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=PATIENCE)
         try:
             return self._ask(self._connection, wish)
         except BaseException:
@@ -82,10 +86,14 @@ class Http:
 def answer(status: int, body: bytes) -> Answer:
     """What a body says."""
     try:
-        data = json.loads(body)
-        return Answer(status, data["pid"], [Seen(*look) for look in data["seen"]])
+        return of_data(status, json.loads(body))
     except (ValueError, TypeError, KeyError) as error:
         return Answer(status, error=f"no answer of the application ({error}): {body[:80]!r}")
+
+
+def of_data(status: int, data: Any) -> Answer:
+    """What an answer's data say."""
+    return Answer(status, data["pid"], [Seen(*look) for look in data["seen"]])
 
 
 class Clients:
@@ -135,7 +143,7 @@ class Clients:
         began = time.monotonic()
         try:
             found = asker.ask(wish)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, Lost) as error:
             found = Answer(0, error=f"{type(error).__name__}: {error}")
         return Request(
             at=now(),

@@ -19,6 +19,7 @@ from typing import Any
 from confcast import ConfcastError, OwnerUnavailable, Status
 from tests.torture import doors
 from tests.torture.acts_on_files import ActsOnFiles
+from tests.torture.acts_on_fleet import ActsOnFleet
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import ActsOnStorage
 from tests.torture.history import Act, Call, Calm, Recorder, Written, now
@@ -51,6 +52,7 @@ class Nemesis:
         self._files = ActsOnFiles(site.config, recorder)
         self._processes = ActsOnProcesses(site, recorder, self._numbers.__next__)
         self._storage = ActsOnStorage(site.runtime, site.state, self._processes, recorder)
+        self._fleet = ActsOnFleet(site.fleet, recorder)
         self._callers = list[_Caller]()
         self._telling: threading.Thread | None = None
         self._threads = list[threading.Thread]()
@@ -73,7 +75,7 @@ class Nemesis:
             return
         if step.role == "owner" and step.act in ("kill", "tear_journal"):
             self._let_it_tell()
-        for acts in (self._files, self._processes, self._storage):
+        for acts in (self._files, self._processes, self._storage, self._fleet):
             if (act := getattr(acts, step.act, None)) is not None:
                 whom: dict[str, Any] = {"role": step.role, "rank": step.rank} if step.role else {}
                 act(**whom, **step.arguments)
@@ -105,8 +107,10 @@ class Nemesis:
             thread.join()
         self._processes.mend()
         self._files.mend()
-        for role in ("engine", "gateway", "admin"):
-            self._processes.start_again(role, 0)
+        for role in self._site.terrain().roles:
+            if role not in ("owner", "worker"):  # theirs come by themselves
+                self._processes.start_again(role, 0)
+        self._fleet.mend()
         began = now()
         self._write_the_last()
         rests = _Rest(self._site).come(within)

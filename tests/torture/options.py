@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +19,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         rate: How many requests a second they make together, at the most.
         entities: How many names requests have; half of them have none.
         admin: Whether `confcast admin` runs beside the server.
-        respawns: Whether the server puts another worker in the place of one that dies; hypercorn stops instead.
         fleet: The engine that a second source follows, `redis` or `etcd`, through a gateway; empty for none.
     """
 
@@ -35,13 +34,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 200.0
     entities: int = 12
     admin: bool = True
-    respawns: bool = True
     fleet: str = ""
 
     def manager(self) -> dict[str, float | int | str]:
         """Those of the manager but for the canary, by name."""
         names = ("probation", "vote_timeout", "precommit_timeout", "load_timeout", "max_deaths")
         return {**{name: getattr(self, name) for name in names}, "state_dir": "state", "history_limit": 10_000}
+
+    def trials(self) -> dict[str, Any]:
+        """The canary's arguments; nothing where there is none."""
+        if self.canary is None:
+            return {}
+        size = 1 if self.canary == "worker" else "50%"
+        return {"size": size, "seconds": self.trial, "by": self.canary, "min_requests": 5}
 
     @property
     def answers_within(self) -> float:

@@ -36,6 +36,8 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
         tears: Whether the journal may be torn: what is promised then is less.
         root: Whether the owner can read what it has no right to read.
         silence: Seconds after which a worker that does not answer is passed over.
+        harms: What a content may do where it runs.
+        fleet: Whether an engine is published to.
     """
 
     workers: int = 4
@@ -47,6 +49,8 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
     tears: bool = True
     root: bool = False
     silence: float = 2.0
+    harms: tuple[str, ...] = ("kills", "sick", "fails")
+    fleet: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +78,17 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 READS = {"read": 1}
-EDITS = {"write": 8, "broken": 4, "paused": 2, "renamed": 1, "deleted": 1, "unreadable": 1, "back": 2, "same": 1}
+EDITS = {
+    "write": 8,
+    "broken": 4,
+    "paused": 2,
+    "renamed": 1,
+    "deleted": 1,
+    "unreadable": 1,
+    "back": 2,
+    "same": 1,
+    "publish": 4,
+}
 VERBS = {"reload": 6, "set": 5, "unset": 2, "rollback": 3, "confirm": 2, "resume": 3, "check": 2, "wait": 1, "read": 4}
 TRIALS = {"trial": 6, "window": 4, "confirm": 2, "rollback": 1, "resume": 1, "write": 3, "harmful": 2, "vetoed": 1}
 KILLS = {"kill": 5, "terminate": 1, "stopped": 5, "hups": 2}
@@ -146,7 +160,12 @@ class _Planner:
 
     def _possible(self, name: str) -> bool:
         terrain = self.terrain
-        needs = {"hups": terrain.hup, "tear_journal": terrain.tears, "back": bool(self._contents)}
+        needs = {
+            "hups": terrain.hup,
+            "publish": terrain.fleet,
+            "tear_journal": terrain.tears,
+            "back": bool(self._contents),
+        }
         return needs.get(name, True)
 
     def _add(self, at: float, act: str, role: str = "", rank: int = 0, **arguments: Scalar) -> None:
@@ -183,7 +202,7 @@ class _Planner:
         self.write(at, veto=self.dice.choice(("all", "some")))
 
     def harmful(self, at: float) -> None:
-        self.write(at, harm=self.dice.choice(("kills", "sick", "fails")))
+        self.write(at, harm=self.dice.choice(self.terrain.harms))
 
     def back(self, at: float) -> None:
         """To an earlier content: the latest ones more often."""
@@ -218,6 +237,9 @@ class _Planner:
         """A folder in its place, or, where that is of any use, no right to read it; then a valid content."""
         how = "folder" if self.terrain.root else self.dice.choice(("folder", "mode"))
         self.write(self._file(at, "make_unreadable", busy=0.3, how=how) + 0.3)
+
+    def publish(self, at: float) -> None:
+        self._add(at, "publish", number=self._number())
 
     # ---- processes
 
@@ -296,7 +318,7 @@ class _Planner:
 
     def trial(self, at: float) -> None:
         """A content that is tried first: the reload is asked for at once, before the watcher has seen the file."""
-        self.write(at, harm=self.dice.choices(("", "kills", "sick", "fails"), (6, 1, 1, 1))[0])
+        self.write(at, harm=self.dice.choices(("", *self.terrain.harms), (6, *(1 for _ in self.terrain.harms)))[0])
         by = self.dice.choice(("worker", "entity")) if self.terrain.entities else "worker"
         size: Scalar = self.dice.choice(("25%", "50%")) if by == "entity" else self.dice.choice((1, 2, "25%"))
         how: dict[str, Scalar] = {"canary_by": by, "canary_size": size, "canary_seconds": self.dice.choice((0.7, 2.0))}
@@ -325,7 +347,7 @@ class _Planner:
         ends = self.dice.choice((0.3, 1.0, 2.0))
         if self.dice.random() < 0.6:
             content: dict[str, Scalar] = {"serial": self._number(), "veto": self._maybe(0.2, "all", "some") or ""}
-            content["harm"] = self._maybe(0.1, "kills", "sick", "fails") or ""
+            content["harm"] = self._maybe(0.1, *self.terrain.harms) or ""
             if self.dice.random() < 0.7:
                 how["ttl"] = ends
             else:

@@ -1,4 +1,8 @@
-"""One run: a site is started, asked, tortured, calmed and stopped, and its history is checked."""
+"""One run: a site is started, asked, tortured, calmed and stopped, and all that is recorded.
+
+The order matters: what processes have is measured once everything rests and no client asks, and what is left behind
+once everything has ended. The nemesis acts in this thread, since a helper process that it starts ends with its thread.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from tests.torture.client import Clients, Http
+from tests.torture import leftovers
+from tests.torture.client import Clients
 from tests.torture.history import Left, Record, Recorder, Run, now, read
 from tests.torture.nemesis import Nemesis
 from tests.torture.options import Options
@@ -21,52 +26,54 @@ from tests.torture.watcher import Watcher
 
 def run(server: str, seconds: float, seed: int, folder: Path, options: Options) -> list[Record]:
     """Do it all; the recorded history, which is in `folder`, too."""
-    (folder / "history").mkdir(parents=True, exist_ok=True)
-    recorder = Recorder(folder / "history", "rig")
+    history = folder / "history"
+    history.mkdir(parents=True, exist_ok=True)
+    recorder = Recorder(history, "rig")
     try:
-        _run(server, seconds, seed, folder, options, recorder)
+        wall = time.time() - time.monotonic()
+        recorder.write(_first(server, seconds, seed, options, wall))
+        _run(Site(server, folder, recorder, options), seed, seconds, wall)
     finally:
         recorder.close()
-    return read(folder / "history")
+    return read(history)
 
 
-def _run(server: str, seconds: float, seed: int, folder: Path, options: Options, recorder: Recorder) -> None:
-    wall = time.time() - time.monotonic()
-    recorder.write(_first(server, seconds, seed, options, wall))
-    site = Site(server, folder, recorder, options)
-    clients = Clients(lambda: Http(lambda: site.port), seed, recorder, options)
-    watcher = Watcher(site, recorder, wall)
+def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
+    recorder, left = site.recorder, list[Left]()
+    clients = Clients(site.asker, seed, recorder, site.options)
+    watcher = Watcher(site, recorder, wall, seconds / 10)
     try:
         site.start()
         watcher.start()
         clients.start()
         try:
-            _torture(site, recorder, watcher, seed, seconds)
+            nemesis = Nemesis(site, recorder, watcher.ask_events)
+            nemesis.run(plan(seed, seconds, site.terrain()))
+            nemesis.calm()
         finally:
             clients.stop()
             watcher.stop()
+        left += watcher.baseline.gained(site.processes())
     finally:
-        left = site.stop()
-    for each in left:
-        recorder.write(Left(at=now(), by=os.getpid(), kind="process", what=each))
+        left += [_left(words) for words in site.stop()]
+        left += leftovers.after_the_end(site.runtime, site.state)
+        for each in left:
+            recorder.write(each)
+
+
+def _left(words: str) -> Left:
+    return Left(at=now(), by=os.getpid(), kind="process", what=words)
 
 
 def _first(server: str, seconds: float, seed: int, options: Options, wall: float) -> Run:
     given: dict[str, Any] = msgspec.structs.asdict(options)
-    python = f"{platform.python_implementation()} {platform.python_version()}"
     return Run(
         at=now(),
         by=os.getpid(),
         seed=seed,
         seconds=seconds,
         server=server,
-        python=python,
+        python=f"{platform.python_implementation()} {platform.python_version()}",
         wall=wall,
         options={**given, "answers_within": options.answers_within},
     )
-
-
-def _torture(site: Site, recorder: Recorder, watcher: Watcher, seed: int, seconds: float) -> None:
-    nemesis = Nemesis(site, recorder, watcher.ask_events)
-    nemesis.run(plan(seed, seconds, site.terrain()))
-    nemesis.calm()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.support import granian, gunicorn, hypercorn, uvicorn
+from tests.support.celery import Server as Celery
 from tests.support.server import Server
 from tests.torture import content
+from tests.torture.jobs import Jobs, Served
 from tests.torture.options import Options
 
 APPLICATION = Path(__file__).with_name("application")
@@ -31,10 +35,9 @@ confcast_gunicorn.install(globals(), loader, canary={canary}, **{options!r})
 """
 
 
-def make(server: str, folder: Path, options: Options, history: Path) -> Server:
+def make(server: str, folder: Path, options: Options, environment: dict[str, str]) -> Server:
     """That server, not started. Raises KeyError."""
-    environment = {"HISTORY": str(history), "PYTHONPATH": str(ROOT)}
-    made = SERVERS[server](folder, options, environment)
+    made = SERVERS[server](folder, options, {"PYTHONPATH": str(ROOT), **environment})
     shutil.copytree(APPLICATION, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "app.toml").write_text(content.text(1))
     return made
@@ -43,11 +46,12 @@ def make(server: str, folder: Path, options: Options, history: Path) -> Server:
 def _gunicorn(more: str = "", application: str = "app:app") -> Make:
     def make(folder: Path, options: Options, environment: dict[str, str]) -> Server:
         server = gunicorn.Server(folder, environment=environment)
+        canary = ", ".join(f"{name}={value!r}" for name, value in options.trials().items())
         conf = _CONF.format(
             application=application,
             workers=options.workers,
             more=more,
-            canary=_canary(options),
+            canary=f"Canary({canary})" if canary else None,
             options=options.manager(),
         )
         (folder / "conf.py").write_text(conf)
@@ -56,28 +60,40 @@ def _gunicorn(more: str = "", application: str = "app:app") -> Make:
     return make
 
 
-def _canary(options: Options) -> str:
-    if options.canary is None:
-        return "None"
-    size = "1" if options.canary == "worker" else "'50%'"
-    return f"Canary({size}, seconds={options.trial}, by={options.canary!r}, min_requests=5)"
-
-
 def _launched(kind: Callable[..., Server]) -> Make:
     def make(folder: Path, options: Options, environment: dict[str, str]) -> Server:
-        given = [part for name, value in options.manager().items() for part in _flag(name, value)]
-        if options.canary is not None:
-            size = "1" if options.canary == "worker" else "50%"
-            given += ["--canary", size, "--canary-for", f"{options.trial}", "--canary-by", options.canary]
-            given += ["--canary-min-requests", "5"]
-        arguments = (*getattr(kind, "ARGUMENTS", ()), *given)
+        arguments = (*getattr(kind, "ARGUMENTS", ()), *flags(options))
         return kind(folder, workers=options.workers, watch=True, arguments=arguments, environment=environment)
 
     return make
 
 
-def _flag(name: str, value: object) -> tuple[str, str]:
-    return "--" + name.replace("_", "-"), str(value)
+def flags(options: Options) -> list[str]:
+    """The manager's options on a command line."""
+    given: dict[str, Any] = options.manager()
+    trials = options.trials()
+    if trials:
+        given["canary"] = trials.pop("size")
+        given |= {f"canary_{'for' if name == 'seconds' else name}": value for name, value in trials.items()}
+    return [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), str(value))]
+
+
+def _as_data(options: Options) -> dict[str, Any]:
+    return {**options.manager(), "canary": options.trials() or None}
+
+
+def _celery(folder: Path, options: Options, environment: dict[str, str]) -> Server:
+    port = int(environment.pop("BROKER_PORT"))
+    environment["OPTIONS"] = json.dumps(_as_data(options))
+    return Celery(folder, port, concurrency=options.workers, watch=True, environment=environment)
+
+
+def _jobs(folder: Path, options: Options, environment: dict[str, str]) -> Server:
+    return Jobs(folder, workers=options.workers, options=_as_data(options), environment=environment)
+
+
+def _served(folder: Path, options: Options, environment: dict[str, str]) -> Server:
+    return Served(folder, workers=options.workers, options=flags(options), environment=environment)
 
 
 SERVERS: dict[str, Make] = {
@@ -89,5 +105,8 @@ SERVERS: dict[str, Make] = {
     "granian": _launched(granian.Server),
     "granian-wsgi": _launched(granian.WsgiServer),
     "hypercorn": _launched(hypercorn.Server),
+    "celery": _celery,
+    "multiprocessing": _jobs,
+    "serve": _served,
 }
 """By the name that `--server` has."""

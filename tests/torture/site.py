@@ -1,28 +1,38 @@
-"""One site under torture: a real server with a config owner, workers and application, and `confcast admin` beside it.
+"""One site under torture: a real server with a config owner, workers and application, `confcast admin` beside it, and a
+fleet's engine and gateway, if its sources follow one.
 
-It starts, stops, and says which processes there are. What is done to them is the nemesis' affair.
+It starts, stops, starts again what nobody else does, and says which processes there are. What is done to them is the
+nemesis' affair.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from confcast import Client
 from tests.support.admin import AdminServer
 from tests.support.leaks import children_of, is_running
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.redis import redis_server
 from tests.torture import servers
+from tests.torture.celery_tasks import Broker, Tasks
+from tests.torture.client import Asker, Http
+from tests.torture.fleet import KEY, Fleet
 from tests.torture.history import Recorder
+from tests.torture.jobs import Connection, Jobs, Served
 from tests.torture.options import Options
 from tests.torture.plan import Terrain
 
 ROLES = ("master", "owner", "worker", "booting", "admin", "gateway", "engine")
+_STOPS_AT_A_DEATH = {"hypercorn"}
+_OTHERS = (b"resource_tracker", b"forkserver", b"semaphore_tracker", b"jobs.py")
 
 
 class Site:
-    """One site. `start` before anything else, `stop` at the end.
+    """One site. `start` before anything else, `stop` at the end; both in the thread that the nemesis acts in.
 
     Args:
         server: Which one, by its name in `servers.SERVERS`.
@@ -33,6 +43,9 @@ class Site:
     Attributes:
         config: The file that is watched.
         client: The verbs, for whoever wants to call one.
+        respawns: Whether another worker takes the place of one that dies. hypercorn stops instead.
+        survives: Whether the workers serve on without the master, until it is started again: `confcast serve`.
+        hup: Whether a HUP to the master reloads.
     """
 
     def __init__(self, server: str, folder: Path, recorder: Recorder, options: Options) -> None:
@@ -40,20 +53,41 @@ class Site:
         self.history = folder / "history"
         for each in (self.folder, self.history):
             each.mkdir(exist_ok=True)
-        self.server = servers.make(server, self.folder, options, self.history)
-        self.runtime = self.server.runtime
-        self.config = self.folder / "app.toml"
-        self.state = self.folder / "state"
+        self.respawns, self.survives, self.hup = server not in _STOPS_AT_A_DEATH, server == "serve", True
+        self.config, self.state = self.folder / "app.toml", self.folder / "state"
         self.admin: AdminServer | None = None
-        self._former = os.environ.get("CONFCAST_RUNTIME_DIR")
+        self.fleet: Fleet | None = None
+        self._stack = ExitStack()
+        self._broker: Broker | None = None
+        with ExitStack() as stack:
+            self.server = servers.make(server, self.folder, options, self._environment(server, stack))
+            self._stack = stack.pop_all()
+        self.runtime = self.server.runtime
+
+    def _environment(self, server: str, stack: ExitStack) -> dict[str, str]:
+        """For the server's processes. What they need to run beside it is started."""
+        found = {"HISTORY": str(self.history)}
+        if server == "celery":
+            found["BROKER_PORT"] = str(port := stack.enter_context(redis_server()))
+            self._broker = stack.enter_context(contextlib.closing(Broker(f"redis://127.0.0.1:{port}/0")))
+        if self.options.fleet:
+            self.fleet = stack.enter_context(contextlib.closing(Fleet(self.options.fleet)))
+            found |= {"FLEET_GATEWAY": self.fleet.gateway.url, "FLEET_KEY": KEY}
+        return found
 
     def start(self) -> None:
         """Return when all workers serve, and the admin server listens."""
-        os.environ["CONFCAST_RUNTIME_DIR"] = str(self.runtime)  # where verbs and commands look for the owner
+        self._stack.enter_context(_variable("CONFCAST_RUNTIME_DIR", str(self.runtime)))  # where the owner is looked for
         self.server.start()
         self.client = Client(pid=self.master)
         if self.options.admin:
             self.admin = AdminServer(self.folder, "--pid", str(self.master)).start()
+
+    def asker(self) -> Asker:
+        """One connection's way to ask."""
+        if self._broker is not None:
+            return Tasks(self._broker)
+        return Connection(lambda: self.port) if isinstance(self.server, Jobs) else Http(lambda: self.port)
 
     # ---- what there is
 
@@ -81,26 +115,24 @@ class Site:
         An owner shows by its command line, a worker by its file in the history.
         """
         found: dict[str, list[int]] = {role: [] for role in ROLES}
+        roots = self.server.roots() if isinstance(self.server, Jobs) else [self.master]
+        below = {pid for root in roots for pid in _children(root)} - {*roots}
         if is_running(self.master):
             found["master"].append(self.master)
-        for pid in sorted(self._descendants()):
+        for pid in sorted(below):
             if is_running(pid) and (role := self._role(pid)):
                 found[role].append(pid)
-        with contextlib.suppress(AssertionError):
-            if self.admin is not None and is_running(self.admin.pid):
-                found["admin"].append(self.admin.pid)
-        return found
-
-    def _descendants(self) -> set[int]:
-        return set(_children(self.master))
+        if self.admin is not None and self.admin.is_running:
+            found["admin"].append(self.admin.pid)
+        return {**found, **(self.fleet.processes() if self.fleet is not None else {})}
 
     def _role(self, pid: int) -> str:
         command = _command(pid)
         if b"confcast.owner" in command:
             return "owner"
-        if b"resource_tracker" in command or b"forkserver" in command or not command:
-            return ""
-        return "worker" if (self.history / f"worker-{pid}.jsonl").exists() else "booting"
+        if (self.history / f"worker-{pid}.jsonl").exists():
+            return "worker"
+        return "" if not command or any(other in command for other in _OTHERS) else "booting"
 
     @property
     def admin_url(self) -> str:
@@ -113,56 +145,61 @@ class Site:
         assert self.admin is not None
         return self.admin.token(role)
 
-    def restart_admin(self) -> None:
-        """After it was killed; where it listened before."""
-        assert self.admin is not None
-        self.admin.close()
-        self.admin.start()
+    # ---- its life
+
+    def start_again(self, role: str) -> None:
+        """After somebody of this role was killed whom nobody else starts again."""
+        if role == "admin":
+            assert self.admin is not None
+            self.admin.start_again()
+        elif role == "master":
+            assert isinstance(self.server, Served)
+            self.server.start_again()
+        else:
+            assert self.fleet is not None
+            self.fleet.start_again(role)
 
     def terrain(self) -> Terrain:
         """What a plan of this site depends on."""
         admin = ("admin",) if self.options.admin else ()
+        fleet = ("gateway", "engine") if self.fleet is not None else ()
+        worker, kills = (("worker",), ("kills",)) if self.respawns else ((), ())
         return Terrain(
             workers=self.options.workers,
-            roles=("owner", "worker", *admin),
+            roles=("owner", *worker, *admin, *fleet),
+            hup=self.hup,
+            master_survives=self.survives,
             doors=("client", "cli", *admin),
             root=os.geteuid() == 0,
             silence=self.options.vote_timeout,
+            harms=(*kills, "sick", "fails"),
+            fleet=self.fleet is not None,
         )
-
-    def await_rest(self) -> None:
-        """Return when every worker is there and attached, and the owner answers."""
-
-        def rests() -> bool:
-            processes = self.processes()
-            workers, versions = processes["worker"], {}
-            with contextlib.suppress(Exception):
-                versions = {each.pid: each.version for each in self.client.workers() if each.version}
-            whole = len(workers) >= self.options.workers and not processes["booting"] and len(processes["owner"]) == 1
-            return whole and set(workers) <= set(versions) and len({versions[pid] for pid in workers}) == 1
-
-        eventually(rests, "workers that all have one version", 3 * DEADLINE)
-
-    # ---- its end
 
     def stop(self) -> list[str]:
         """End it; what it has left, in words."""
-        try:
+        with self._stack:
             if self.admin is not None:
                 self.admin.close()
-            return self._end()
-        finally:
-            if self._former is None:
-                os.environ.pop("CONFCAST_RUNTIME_DIR", None)
-            else:
-                os.environ["CONFCAST_RUNTIME_DIR"] = self._former
+            try:
+                self.server.end()
+            except AssertionError as error:
+                return [f"{error}; {', '.join(_words(pid) for pid in self.server.processes())}"]
+            return []
 
-    def _end(self) -> list[str]:
-        try:
-            self.server.end()
-        except AssertionError as error:
-            return [f"{error}; {', '.join(_words(pid) for pid in self.server.processes())}"]
-        return []
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Of this process's environment, in the block."""
+    former = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if former is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = former
 
 
 def _children(pid: int) -> list[int]:

@@ -12,6 +12,7 @@ from confcast.admin import table
 from confcast.cli.commands import COMMANDS
 from tests.torture import doors
 from tests.torture.acts_on_files import ActsOnFiles
+from tests.torture.acts_on_fleet import ActsOnFleet
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import ActsOnStorage
 from tests.torture.plan import MAKERS, Step, Terrain, plan
@@ -33,7 +34,9 @@ def test_a_longer_run_begins_as_a_shorter_one():
 
 
 def test_a_thousand_plans_have_every_act_of_every_role_and_every_verb_by_every_door():
-    steps = [step for seed in range(1000) for step in plan(seed, 12.0, Terrain(root=False, master_survives=True))]
+    steps = [
+        step for seed in range(1000) for step in plan(seed, 12.0, Terrain(root=False, master_survives=True, fleet=True))
+    ]
 
     assert {step.act for step in steps} == {*_acts(), "call"}
     killed = {(step.act, step.role) for step in steps if step.act in ("kill", "stop")}
@@ -49,7 +52,7 @@ def test_a_thousand_plans_have_every_act_of_every_role_and_every_verb_by_every_d
 
 def _acts() -> set[str]:
     """The public methods of the acts."""
-    kinds = (ActsOnFiles, ActsOnProcesses, ActsOnStorage)
+    kinds = (ActsOnFiles, ActsOnProcesses, ActsOnStorage, ActsOnFleet)
     return {name for kind in kinds for name in vars(kind) if not name.startswith("_")} - NO_ACTS
 
 

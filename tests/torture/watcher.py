@@ -8,6 +8,7 @@ import threading
 
 from confcast import OwnerUnavailable, ReloadEvent, Status
 from tests.torture.history import Outcome, Process, Recorder, State, now
+from tests.torture.leftovers import Baseline
 from tests.torture.site import Site
 
 _EVERY, _STATE_EACH, _EVENTS_EACH = 0.1, 3, 50
@@ -21,10 +22,15 @@ class Watcher:
         site: What is looked at.
         recorder: Where it is recorded.
         wall: `time.time()` minus `time.monotonic()`.
+        first: Seconds in which it is noted what processes have.
+
+    Attributes:
+        baseline: What they have had then.
     """
 
-    def __init__(self, site: Site, recorder: Recorder, wall: float) -> None:
-        self._site, self._recorder, self._wall = site, recorder, wall
+    def __init__(self, site: Site, recorder: Recorder, wall: float, first: float) -> None:
+        self._site, self._recorder, self._wall, self._first = site, recorder, wall, first
+        self.baseline = Baseline()
         self._known: dict[int, str] = {}
         self._told: set[tuple[float, int, str]] = set()
         self._over = threading.Event()
@@ -49,6 +55,8 @@ class Watcher:
             self.look_at_processes()
             if count % _STATE_EACH == 0:
                 self.ask_state()
+            if count * _EVERY <= self._first:
+                self.baseline.add(self._site.processes())
             if count % _EVENTS_EACH == 0:
                 self.ask_events()
 
@@ -73,18 +81,19 @@ class Watcher:
             self._recorder.write(self._state(began, status))
 
     def _state(self, began: float, status: Status) -> State:
-        newest = max([status.version, *(each.version for each in status.workers)])
+        tried = [each.version for each in status.workers if each.state == "trial"]
         return State(
             at=now(),
             by=os.getpid(),
             began=began,
             version=status.version,
             owner=self._site.owner() or 0,
-            trial=newest if status.provisional == "trial" else 0,
+            trial=max(tried, default=0) if status.provisional == "trial" else 0,
             window=status.version if status.provisional == "confirm" else 0,
             deadline=status.deadline - self._wall if status.deadline is not None else 0.0,
             held=status.held is not None,
             workers={str(each.pid): each.version for each in status.workers},
+            overrides=[each.key for each in status.overrides],
         )
 
     def ask_events(self) -> None:

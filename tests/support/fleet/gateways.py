@@ -45,6 +45,17 @@ class Gateway:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and has not ended since."""
+        return self._process is not None and self._process.poll() is None
+
+    def restart(self) -> None:
+        """After its end, by whomever, or in its place: run it again on its port."""
+        if self._process is not None:
+            self.kill()
+        self.start()
+
     def start(self, says: str = _SAYS) -> None:
         """Run it; returns once it has said this: by default, once it listens."""
         dies_with_us = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []

@@ -1,7 +1,12 @@
-"""What is loaded: `--loader sources:loader`."""
+"""What is loaded: `--loader sources:loader`. In a fleet, an engine's payload lies above the file."""
 
 from __future__ import annotations
 
-from confcast import ConfigLoader
+import os
 
-loader = ConfigLoader("settings:Settings", "app.toml")
+from confcast import ConfigLoader
+from confcast.fleet import Gateway
+
+_gateway = os.environ.get("FLEET_GATEWAY")
+_above = [Gateway([_gateway], os.environ["FLEET_KEY"])] if _gateway else []
+loader = ConfigLoader("settings:Settings", "app.toml", *_above)
