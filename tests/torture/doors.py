@@ -111,7 +111,10 @@ def call(where: Where, door: str, verb: str, given: Mapping[str, Scalar], within
     """Call it, and wait for the answer: no longer than `within`, and some seconds, where the door lets one give up."""
     doors: dict[str, Callable[..., Answer]] = {"client": _by_client, "cli": _by_command, "admin": _by_admin}
     with _text_of(verb, given) as path:
-        return doors[door](where, verb, given, path, within + _LATER)
+        try:
+            return doors[door](where, verb, given, path, within + _LATER)
+        except Exception as error:  # an answer that a door can't read is nothing that a caller may get
+            return Answer(error=f"{UNDECLARED}{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager
@@ -163,8 +166,6 @@ def _by_client(where: Where, verb: str, given: Mapping[str, Scalar], path: Path 
             found = getattr(where.client, name)(*arguments, **how)
     except (OwnerUnavailable, ConfigError) as error:
         return Answer(error=f"{type(error).__name__}: {error}")
-    except Exception as error:
-        return Answer(error=f"{UNDECLARED}{type(error).__name__}: {error}")
     return _of_event(msgspec.to_builtins(found)) if isinstance(found, ReloadEvent) else Answer(result=_word(found))
 
 
@@ -217,6 +218,7 @@ def command_of(verb: str, given: Mapping[str, Scalar], master: int, path: Path |
         return [*line, "--timeout", "5s", "--", "true"]
     line += ["--json"] if verb not in ("show",) else []
     names = {"expect", "reason", "timeout", "confirm_within", "ttl"} & given.keys()
+    names -= {"expect"} if verb == "reload" else set()  # that command has no such option
     line += [part for name in sorted(names) for part in ("--" + name.replace("_", "-"), str(given[name]))]
     line += ["--force"] if given.get("force") else []
     flags = {"size": "", "by": "by", "seconds": "for", "min_requests": "min-requests", "inconclusive": "inconclusive"}
@@ -254,7 +256,7 @@ def _by_admin(where: Where, verb: str, given: Mapping[str, Scalar], path: Path |
     try:
         connection.request(method, target, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
-        told = response.fp.readline() if verb == "events" and response.status == 200 else response.read()
+        told = response.readline() if verb == "events" and response.status == 200 else response.read()
     except TimeoutError:
         return Answer(answered=False, error="no answer over HTTP")
     except (OSError, http.client.HTTPException) as error:  # its process has ended, which the caller sees
@@ -292,8 +294,8 @@ def _of_response(status: int, told: bytes) -> Answer:
         return Answer(error=f"{UNDECLARED}HTTP {status}: {words[:500]}")
     with contextlib.suppress(ValueError):
         found = json.loads(told)
-        if event := found.get("event"):
-            return _of_event(event)
+        if isinstance(found, dict) and isinstance(found.get("event"), dict):
+            return _of_event(found["event"])
     return Answer(result=f"HTTP {status}", error=words[:500] if status >= 400 else "")
 
 
