@@ -95,7 +95,7 @@ THIRD_PARTY = {
     "testing": {"pytest"},
     "examples": {
         *("pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"),
-        "opentelemetry",
+        *("opentelemetry", "itsdangerous", "werkzeug"),
     },
 }
 OPTIONAL = (
