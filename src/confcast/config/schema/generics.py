@@ -13,6 +13,8 @@ Rejected: `X.__value__[int]` (it replaces by position, and a plain `T` takes no 
 
 from __future__ import annotations
 
+import inspect
+import sys
 import types
 import typing
 from typing import Annotated, Any, Literal, TypeVar, Union
@@ -28,6 +30,15 @@ def hints_of(cls: Any) -> dict[str, Any]:
             raise
         names = vars(cls) | {each.__name__: each for each in parameters}
         return typing.get_type_hints(cls, localns=names, include_extras=True)
+
+
+def annotations_of(cls: type) -> dict[str, Any]:
+    """The annotations in the body of a class, not resolved where they are text or name what can't be found."""
+    if sys.version_info >= (3, 14):  # they are evaluated when asked for: one unknown name would lose all of them
+        import annotationlib
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(cls)
 
 
 def is_alias(annotation: Any) -> bool:

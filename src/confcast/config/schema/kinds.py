@@ -29,6 +29,9 @@ TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 
 Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
 
+_DECLARED = {"__annotations__", "__annotate_func__", "__annotations_cache__"}
+"""A class has one of these if its body annotates a name: the first up to Python 3.13, and by the future import."""
+
 _MAIN = ("__main__", "__mp_main__")
 _SETTINGS = ("pydantic_settings.main", "BaseSettings")
 
@@ -213,7 +216,7 @@ def _struct_fields(cls: Any) -> Iterator[Field]:
 
 def is_record(cls: Any) -> bool:
     """Whether a class is a TypedDict (of `typing` or `typing_extensions`) or a NamedTuple with annotations."""
-    if not isinstance(cls, type) or "__annotations__" not in vars(cls):
+    if not isinstance(cls, type) or _DECLARED.isdisjoint(vars(cls)):
         return False
     return (issubclass(cls, dict) and hasattr(cls, "__total__")) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
 

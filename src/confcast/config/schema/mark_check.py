@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Any
 
 from confcast.config.schema.annotations import members
+from confcast.config.schema.generics import is_alias
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.marks import is_watched, restart_of
 from confcast.errors import NotCarried, Problem
@@ -36,6 +37,10 @@ def check_marks(schema: Any) -> None:
 
 
 def _misplaced(annotation: Any, prefix: str, seen: list[Any], *, inside: bool) -> Iterator[Problem]:
+    if is_alias(annotation):  # it may contain itself, as a class may
+        if (annotation, inside) in seen:
+            return
+        seen.append((annotation, inside))
     for member in members(annotation, written=True):
         cls = typing.get_origin(member) or member
         fields = fields_of(cls)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import types
 import typing
 from typing import Any
 
+from confcast.config.schema.generics import annotations_of
 from confcast.config.schema.kinds import loaded
 
 
@@ -20,7 +20,7 @@ def hidden_members(cls: Any) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     for base in cls.__mro__[:-1]:
-        own = {} if base.__module__ == "pydantic.main" else inspect.get_annotations(base)
+        own = {} if base.__module__ == "pydantic.main" else annotations_of(base)
         scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
         for name in own:
             if name in found or not (name in cls.__private_attributes__ or name == "__pydantic_extra__"):
