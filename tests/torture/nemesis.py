@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confcast import ConfcastError, OwnerUnavailable, Status
+from confcast import Client, ConfcastError, OwnerUnavailable, Status
 from tests.torture import doors
 from tests.torture.acts_on_files import ActsOnFiles
 from tests.torture.acts_on_fleet import ActsOnFleet
@@ -192,7 +192,7 @@ class _Caller:
         self._record(doors.Answer(answered=False, error="the call has not returned"))
 
     def _run(self) -> None:
-        given = self._resolved()
+        given = resolved(self._site.client, self._given)
         self._began, self._given = now(), given
         if self._verb == "set" and "serial" in given:
             self._record_content()
@@ -200,26 +200,6 @@ class _Caller:
         door = None if admin is None else (admin.port, self._site.admin_token())
         where = doors.Where(self._site.client, self._site.master, door)
         self._record(doors.call(where, self._door, self._verb, given, self._deadline))
-
-    def _resolved(self) -> dict[str, Scalar]:
-        """The arguments, with this run's numbers in the place of what the plan says of them."""
-        given = dict(self._given)
-        try:
-            for name in ("expect", "version"):
-                if given.get(name) in ("seen", "before"):
-                    stats = self._site.client.get_stats()
-                    newest = int((stats.get("trial") or stats)["version"])
-                    given[name] = newest if given[name] == "seen" else max(1, newest - 1)
-            for name in ("back", "a", "b"):
-                if isinstance(given.get(name), int):
-                    versions = self._site.client.versions()
-                    number = versions[min(int(given.pop(name) or 0), len(versions) - 1)].version
-                    given["version" if name == "back" else name] = number
-        except OwnerUnavailable:  # then it is a call that asks for less
-            unknown = {name for name in ("expect", "version") if given.get(name) in ("seen", "before")} | {"back"}
-            given = {name: value for name, value in given.items() if name not in unknown}
-            given |= {name: "running" for name in ("a", "b") if isinstance(given.get(name), int)}
-        return given
 
     def _record_content(self) -> None:
         given, at = self._given, now()
@@ -250,6 +230,27 @@ class _Caller:
             error=answer.error,
         )
         self._recorder.write(call)
+
+
+def resolved(client: Client, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Arguments with this run's numbers in the place of what the plan says of them."""
+    found = dict(given)
+    try:
+        for name in ("expect", "version"):
+            if found.get(name) in ("seen", "before"):
+                stats = client.get_stats()
+                newest = int((stats.get("trial") or stats)["version"])
+                found[name] = newest if found[name] == "seen" else max(1, newest - 1)
+        for name in ("back", "a", "b"):
+            if isinstance(found.get(name), int):
+                versions = client.versions()
+                number = versions[min(int(found.pop(name) or 0), len(versions) - 1)].version
+                found["version" if name == "back" else name] = number
+    except OwnerUnavailable:  # then it is a call that asks for less
+        unknown = {name for name in ("expect", "version") if found.get(name) in ("seen", "before")} | {"back"}
+        found = {name: value for name, value in found.items() if name not in unknown}
+        found |= {name: "running" for name in ("a", "b") if isinstance(found.get(name), int)}
+    return found
 
 
 def _pause(seconds: float) -> None:

@@ -95,13 +95,13 @@ KILLS = {"kill": 5, "terminate": 1, "stopped": 5, "hups": 2}
 DISKS = {"full_disk": 3, "tear_journal": 1, "remove_files": 2}
 
 PHASES = {
-    "quiet": Phase(0.7, {**READS, "write": 1}),
-    "edits": Phase(3.0, {**EDITS, "harmful": 2, "vetoed": 3}),
-    "verbs": Phase(4.0, {**VERBS, "write": 3, "vetoed": 1}),
-    "trials": Phase(1.2, TRIALS),
-    "kills": Phase(2.0, {**KILLS, "write": 4, "reload": 2, "broken": 1}),
-    "disks": Phase(1.5, {**DISKS, "write": 3, "reload": 2, "set": 1, "kill": 1}),
-    "everything": Phase(4.0, {**EDITS, **VERBS, **TRIALS, **KILLS, **DISKS}),
+    "quiet": Phase(1.0, {**READS, "write": 1}),
+    "edits": Phase(4.0, {**EDITS, "harmful": 2, "vetoed": 3}),
+    "verbs": Phase(5.0, {**VERBS, "write": 3, "vetoed": 1}),
+    "trials": Phase(1.5, TRIALS),
+    "kills": Phase(2.5, {**KILLS, "write": 4, "reload": 2, "broken": 1}),
+    "disks": Phase(2.0, {**DISKS, "write": 3, "reload": 2, "set": 1, "kill": 1}),
+    "everything": Phase(6.0, {**EDITS, **VERBS, **TRIALS, **KILLS, **DISKS}),
 }
 _FIERCE = tuple(name for name in PHASES if name != "quiet")
 _SHORTEST, _LONGEST = 2.0, 6.0
