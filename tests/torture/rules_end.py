@@ -76,7 +76,7 @@ def _killers(view: View) -> Iterator[Record]:
             yield edit
             if after is not None:
                 yield after
-    yield from (each for each in view.calls if each.arguments.get("harm") == "kills")
+    yield from (each for each in view.valid.values() if each.harm == "kills" and each.how == "set")
 
 
 def left_behind(view: View) -> Found:

@@ -248,7 +248,10 @@ def holds(view: View) -> Found:
         for version, request in sorted(view.first_seen.items()):
             if version <= call.version or view.serial_of(version) == view.serial_of(call.version):
                 continue
-            released = any(_releases(each) for each in view.calls if each.at > call.began and each.began < request.at)
+            others = (
+                each for each in view.calls if each is not call and each.at > call.began and each.began < request.at
+            )
+            released = any(_releases(each) for each in others)
             excused = released or view.lost(since, request.at) or (undone and undone < request.at)
             if not excused and _came_from_the_file(view, version):
                 yield f"version {call.version} was held, and version {version} came of the file", [call, request]

@@ -88,7 +88,6 @@ def only_valid(view: View) -> Found:
     The content that the run has begun with may be unknown. Cannot see: a value of the right number from a bad text.
     """
     began = {number: each.began for number, each in view.valid.items()}
-    began |= {number: min(each.began, began.get(number, each.began)) for number, each in view.set_serials.items()}
     first = view.looks[0].seen[0].serial if view.looks else 0
     bad = {each.serial: each for each in view.written if each.kind != "valid" and each.serial}
     for request in view.looks:

@@ -45,7 +45,6 @@ CHANGES = ("reload", "reload_config", "set", "unset", "rollback", "resume", "con
 COMMITTED = ("success", "unchanged", "partial")
 """The results that are true: what the outcome names is committed, and the barrier holds."""
 
-_STOPS, _CONTINUES, _KILLS = ("stop",), ("go_on", "continue"), ("kill", "terminate")
 _LOSSES = ("tear_journal", "remove_files")
 
 
@@ -101,6 +100,7 @@ class View:
     Attributes:
         run: The record of the run; None if there is none.
         looks: The requests that have looked at least once, by their beginning.
+        written: What was put into the file, by its beginning; without what was set above it.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -112,7 +112,8 @@ class View:
         self.outcomes, self.acts, self.processes = self._all(Outcome), self._all(Act), self._all(Process)
         self.agreed, self.vetoes, self.applied = self._all(Agreed), self._all(Veto), self._all(Applied)
         self.calms, self.left = self._all(Calm), self._all(Left)
-        self.written = sorted(self._all(Written), key=lambda each: each.began)
+        self._whole = sorted(self._all(Written), key=lambda each: each.began)
+        self.written = [each for each in self._whole if each.how != "set"]
         self.looks = sorted((each for each in self.requests if each.seen), key=lambda each: each.began)
 
     def _all(self, kind: type[R]) -> list[R]:
@@ -156,23 +157,15 @@ class View:
 
     @functools.cached_property
     def valid(self) -> dict[int, Written]:
-        """By serial, where a valid content was first put into the file."""
+        """By serial, where a valid content was first put into the file, or set above it."""
         found: dict[int, Written] = {}
-        for each in self.written:
+        for each in self._whole:
             if each.kind == "valid" and each.serial:
                 found.setdefault(each.serial, each)
         return found
 
-    @functools.cached_property
-    def set_serials(self) -> dict[int, Call]:
-        """By serial, which call has set a whole content above the file, or has tried to."""
-        sets = (each for each in self.calls if each.verb == "set")
-        return {int(each.arguments["serial"] or 0): each for each in sets if "serial" in each.arguments}
-
     def harm_of(self, serial: int) -> str:
         """What this content does where it runs."""
-        if serial in self.set_serials:
-            return str(self.set_serials[serial].arguments.get("harm") or "")
         return self.valid[serial].harm if serial in self.valid else ""
 
     def file_between(self, began: float, ended: float) -> set[int]:
@@ -256,8 +249,8 @@ class View:
     def sleeps(self) -> dict[int, list[Span]]:
         """By pid, when the process was stopped, or had just been continued."""
         found: dict[int, list[Span]] = defaultdict(list)
-        for act in self._done(_STOPS):
-            wakes = (each for each in self._done(_CONTINUES) if each.pid == act.pid and each.at >= act.at)
+        for act in self._done(("stop",)):
+            wakes = (each for each in self._done(("continue",)) if each.pid == act.pid and each.at >= act.at)
             found[act.pid].append(Span(act.began, next((each.at for each in wakes), math.inf) + GRACE))
         return found
 
@@ -275,18 +268,18 @@ class View:
         for state in self.states:
             began.setdefault(state.owner, state.at)
         ended = {each.pid: each.at for each in self.processes if each.role == "owner" and each.what == "ended"}
-        for act in self._done(_KILLS):
-            if act.role == "owner":
-                ended[act.pid] = min(act.began, ended.get(act.pid, math.inf))
+        for act in self.killed("owner"):
+            ended[act.pid] = min(act.began, ended.get(act.pid, math.inf))
         return {pid: Span(at, ended.get(pid, math.inf)) for pid, at in began.items() if pid}
 
     @functools.cached_property
     def downs(self) -> list[Span]:
-        """When no owner could answer: dead, stopped, or not started again, since its master was stopped."""
-        ends = [(each.began, each.pid) for each in self._done(_KILLS) if each.role in ("owner", "master")]
+        """When no owner could answer: dead, stopped, without its socket, or its master could start no other one."""
+        ends = [(each.began, each.pid) for each in (*self.killed("owner"), *self.killed("master"))]
         ends += [(each.at - GRACE, each.pid) for each in self.processes if _is_end(each)]
+        ends += [(each.began, 0) for each in self.acts if each.name in _LOSSES]
         found = [Span(end, self._served_again(end, pid)) for end, pid in ends]
-        for act in self._done(_STOPS):
+        for act in self._done(("stop",)):
             if act.role in ("owner", "master"):
                 found += self.sleeps[act.pid]
         return merged(found)
@@ -312,11 +305,13 @@ class View:
 
     def lost(self, began: float, ended: float) -> bool:
         """Whether files that hold what was committed were torn or removed in this span."""
-        return any(began <= each.at and each.began <= ended for each in self._done(_LOSSES))
+        losses = (each for each in self.acts if each.name in _LOSSES)
+        return any(began <= each.at and each.began <= ended for each in losses)
 
     def killed(self, role: str) -> list[Act]:
-        """The deaths of such processes that the nemesis has caused."""
-        return [each for each in self._done(_KILLS) if each.role == role]
+        """Where such a process was killed, and not only asked to end. Who tears a journal kills its owner first."""
+        kills = [each for each in self._done(("kill",)) if each.arguments.get("signal", "KILL") == "KILL"]
+        return [each for each in (*kills, *self._done(("tear_journal",))) if each.role == role]
 
     def disturbed(self, began: float, ended: float) -> bool:
         """Whether anything was done to a process or a disk in this span, or a process began or ended."""

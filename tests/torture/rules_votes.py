@@ -25,14 +25,11 @@ def agreed(view: View) -> Found:
     for serial, request in seen.items():
         if serial == start or (serial in yes and yes[serial].at <= request.at):
             continue
-        since = min((each.began for each in _origins(view, serial)), default=request.began)
+        origin = view.valid.get(serial)
+        since = origin.began if origin is not None else request.began
         if not view.was_unmanned(since, request.at) and not view.lost(since - _ROUND, request.at):
-            yield f"content {serial} was served, and no worker had agreed to it", [*_origins(view, serial), request]
-
-
-def _origins(view: View, serial: int) -> list[Record]:
-    found = view.valid.get(serial), view.set_serials.get(serial)
-    return [each for each in found if each is not None]
+            shown = [request] if origin is None else [origin, request]
+            yield f"content {serial} was served, and no worker had agreed to it", shown
 
 
 def _first(votes: list[Agreed] | list[Veto]) -> dict[int, Agreed | Veto]:
