@@ -239,7 +239,7 @@ def resolved(client: Client, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
         for name in ("expect", "version"):
             if found.get(name) in ("seen", "before"):
                 stats = client.get_stats()
-                newest = int((stats.get("trial") or stats)["version"])
+                newest = max(1, int((stats.get("trial") or stats)["version"]))  # 0 while an owner has lost all
                 found[name] = newest if found[name] == "seen" else max(1, newest - 1)
         for name in ("back", "a", "b"):
             if isinstance(found.get(name), int):

@@ -5,7 +5,8 @@ another run, whose pids and numbers differ. What ends something (a process goes 
 has room again) is a step of its own, and names the one that began it.
 
 A plan is a row of phases. Each has its own weights, and its own rate: a system that is only ever under fire never comes
-to the states that lie behind its rest. A phase in which nothing is broken is the second of each plan, and every fourth.
+to the states that lie behind its rest. So after a phase of edits there is one in which the file is written once, and
+nothing else is done for some seconds; and every fourth phase breaks nothing.
 
 Rejected: to draw each step when it is due (what is drawn would depend on how long others took, and no seed would repeat
 a run), and one weight for each act (the rare ones would meet only a system that is busy with the frequent ones).
@@ -73,7 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Phase(msgspec.Struct, frozen=True):
     """Steps a second, and which: names of `MAKERS`, with weights."""
 
-    rate: float
+    rate: float  # 0: one, and no more
     weights: dict[str, int]
 
 
@@ -95,6 +96,7 @@ KILLS = {"kill": 5, "terminate": 1, "stopped": 5, "hups": 2}
 DISKS = {"full_disk": 3, "tear_journal": 1, "remove_files": 2}
 
 PHASES = {
+    "still": Phase(0.0, {"write": 1}),
     "quiet": Phase(1.0, {**READS, "write": 1}),
     "edits": Phase(4.0, {**EDITS, "harmful": 2, "vetoed": 3}),
     "verbs": Phase(5.0, {**VERBS, "write": 3, "vetoed": 1}),
@@ -103,11 +105,13 @@ PHASES = {
     "disks": Phase(2.0, {**DISKS, "write": 3, "reload": 2, "set": 1, "kill": 1}),
     "everything": Phase(6.0, {**EDITS, **VERBS, **TRIALS, **KILLS, **DISKS}),
 }
-_FIERCE = tuple(name for name in PHASES if name != "quiet")
-_SHORTEST, _LONGEST = 2.0, 6.0
-"""Seconds of a phase."""
+_FIERCE = tuple(name for name in PHASES if name not in ("quiet", "still"))
+_SHORTEST, _LONGEST, _STILL = 2.0, 6.0, 6.0
+"""Seconds of a phase, and of one in which nothing is done but one write."""
 _RESUMES = 0.8
 """How likely a phase begins by following the file again: while a version is held, hardly anything else happens."""
+_AFTER_THE_OTHERS = 1.0
+"""Seconds in which what was begun before a phase without acts is mostly over."""
 _STOPS = (0.05, 0.2, 0.5, 1.0)
 _REASON = "the nemesis"
 SIZES = (0, 4, 80, 2000)
@@ -118,8 +122,11 @@ def plan(seed: int, seconds: float, terrain: Terrain | None = None) -> list[Step
     """The steps of a run of so many seconds, in their order. The same arguments give the same steps."""
     planner = _Planner(seed, terrain or Terrain())
     for begins, ends, phase in _phases(planner.dice, seconds):
-        if begins and planner.dice.random() < _RESUMES:
+        if begins and (phase.rate == 0.0 or planner.dice.random() < _RESUMES):
             planner.follow_again(begins)
+        if phase.rate == 0.0:
+            planner.draw(begins + _AFTER_THE_OTHERS, phase)
+            continue
         at = begins + planner.dice.expovariate(phase.rate)
         while at < ends:
             planner.draw(at, phase)
@@ -128,13 +135,13 @@ def plan(seed: int, seconds: float, terrain: Terrain | None = None) -> list[Step
 
 
 def _phases(dice: random.Random, seconds: float) -> Iterator[tuple[float, float, Phase]]:
-    at, left = 0.0, list[str]()
+    at, left, name = 0.0, list[str](), ""
     count = 0
     while at < seconds:
         if not left:  # each comes before one comes again
             left = dice.sample(_FIERCE, len(_FIERCE))
-        name = "quiet" if count % 4 == 1 else left.pop()
-        ends = min(seconds, at + dice.uniform(_SHORTEST, _LONGEST))
+        name = "still" if name == "edits" else "quiet" if count % 4 == 1 else left.pop()
+        ends = min(seconds, at + (_STILL if name == "still" else dice.uniform(_SHORTEST, _LONGEST)))
         yield at, ends, PHASES[name]
         at, count = ends, count + 1
 
