@@ -110,6 +110,16 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ("agreed", "all refuse", [edit(2.0, 2, veto="all"), *votes(2.1, 2, no=WORKERS), request(3.0, 2, 2, 99)]),
     ("own_veto", "a worker serves what it has refused", [edit(2.0, 2), *votes(2.1, 2, no=(A,)), request(9.0, 2, 2, A)]),
     (
+        "own_veto",
+        "a worker that is not asked",
+        [request(1.0, 1, 1, A), edit(2.0, 2, veto="some"), *votes(2.1, 2, among=(B,)), request(3.0, 2, 2, A)],
+    ),
+    (
+        "committed_stays",
+        "a torn journal is no excuse: the snapshot file has it",
+        [*SECOND, state(3.0, 2), act(3.5, "tear_journal"), state(6.0, 1, owner=NEXT_OWNER)],
+    ),
+    (
         "no_is_final",
         "a no counts as a yes",
         [edit(2.0, 2), *votes(2.1, 2, no=(A,)), request(2.3, 2, 2, B), request(9.0, 1, 1, A)],

@@ -95,8 +95,24 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ("committed_stays", "asked before it was committed", [*SECOND, state(3.0, 1, at=5.0), call(3.1, version=2)]),
     (
         "committed_stays",
-        "the journal was lost",
-        [*SECOND, state(3.0, 2), act(3.5, "tear_journal"), state(6.0, 1, owner=NEXT_OWNER)],
+        "journal and snapshot file were lost",
+        [
+            *SECOND,
+            state(3.0, 2),
+            act(3.4, "remove_files", arguments={"which": "folder"}),
+            act(3.5, "tear_journal"),
+            state(6.0, 1, owner=NEXT_OWNER),
+        ],
+    ),
+    (
+        "own_veto",
+        "a worker that begins on it",
+        [edit(2.0, 2, veto="some"), *votes(2.1, 2, among=(B,)), request(3.0, 2, 2, A)],
+    ),
+    (
+        "own_veto",
+        "a worker with an even pid",
+        [request(1.0, 1, 1, B), edit(2.0, 2, veto="some"), *votes(2.1, 2, among=(C,)), request(3.0, 2, 2, B)],
     ),
     ("committed_stays", "refused twice", [outcome(2.5, "rejected", 2, 2), outcome(4.0, "rejected", 2, 2)]),
     (

@@ -30,7 +30,7 @@ def noticed(view: View) -> Found:
 
 
 def _edits_in_peace(view: View) -> Iterator[tuple[Written, float]]:
-    for edit, after in zip(view.written, (*view.written[1:], None), strict=True):
+    for edit, after in view.followed:
         until = edit.at + _NOTICED
         over = min(after.began if after is not None else view.looks[-1].at, view.looks[-1].at) if view.looks else 0.0
         is_new = edit.ok and edit.kind == "valid" and view.valid.get(edit.serial) is edit
@@ -71,7 +71,7 @@ def _has_a_cause(view: View, request: Request) -> bool:
 
 def _killers(view: View) -> Iterator[Record]:
     """What may have killed workers: for the file's, until it has another content."""
-    for edit, after in zip(view.written, (*view.written[1:], None), strict=True):
+    for edit, after in view.followed:
         if edit.harm == "kills":
             yield edit
             if after is not None:

@@ -10,6 +10,7 @@ excuses: whoever wakes has to be scheduled first.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -115,6 +116,11 @@ class View:
         self._whole = sorted(self._all(Written), key=lambda each: each.began)
         self.written = [each for each in self._whole if each.how != "set"]
         self.looks = sorted((each for each in self.requests if each.seen), key=lambda each: each.began)
+
+    @property
+    def followed(self) -> Iterator[tuple[Written, Written | None]]:
+        """Each content of the file, with the one after it."""
+        return itertools.zip_longest(self.written, self.written[1:])
 
     def _all(self, kind: type[R]) -> list[R]:
         return self._by_type[kind]  # type: ignore[return-value]
@@ -307,6 +313,13 @@ class View:
         """Whether files that hold what was committed were torn or removed in this span."""
         losses = (each for each in self.acts if each.name in _LOSSES)
         return any(began <= each.at and each.began <= ended for each in losses)
+
+    def may_forget(self, began: float, ended: float) -> bool:
+        """Whether journal and snapshot file may both be gone, or older: either of them has what was committed."""
+        losses = [each for each in self.acts if each.name in _LOSSES and began <= each.at and each.began <= ended]
+        kinds = {str(each.arguments.get("which") or each.name) for each in losses}
+        full = any(_overlap(each, began, ended) for each in self.full_disks)
+        return len(kinds) > 1 or (full and bool(losses))
 
     def killed(self, role: str) -> list[Act]:
         """Where such a process was killed, and not only asked to end. Who tears a journal kills its owner first."""

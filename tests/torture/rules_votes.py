@@ -49,19 +49,39 @@ def _first_looks(view: View) -> dict[int, Request]:
 def own_veto(view: View) -> Found:
     """PROTOCOL 1: a worker that refuses a version keeps what it has, at the vote and at an Install.
 
-    Excused: what an undo or a way back has put there, which asks no worker (DESIGN 4a, "The undo is privileged").
-    Cannot see: a worker that has refused a content only before it was started again under the same pid.
+    By what it has said, and by what its function would say of this content, had it been asked: it has shown another
+    content before, so this is no first value. Excused: what an undo or a way back has put there, which asks no worker
+    (DESIGN 4a, "The undo is privileged").
+    Cannot see: a worker that had shown nothing yet.
     """
     unasked = {each.version for each in view.outcomes if each.origin in ("undo", "expiry") or each.result == "undone"}
     unasked |= {each.version for each in view.calls if each.verb == "rollback" and each.version}
     votes: dict[tuple[int, int], list[Agreed | Veto]] = defaultdict(list)
     for vote in sorted([*view.agreed, *view.vetoes], key=lambda each: each.at):
         votes[vote.by, vote.serial].append(vote)
+    lowest: dict[int, Request] = {}
     for request in view.looks:
-        look = request.seen[0]
+        look, first = request.seen[0], lowest.setdefault(request.worker, request)
         latest = [each for each in votes.get((request.worker, look.serial), ()) if each.at < request.began][-1:]
-        if latest and isinstance(latest[0], Veto) and look.version not in unasked:
+        if look.version in unasked:
+            continue
+        if latest and isinstance(latest[0], Veto):
             yield f"worker {request.worker} has refused content {look.serial}, and served it", [latest[0], request]
+        elif not latest and first.seen[0].serial != look.serial and _refuses(view, request.worker, look.serial):
+            yield (
+                f"worker {request.worker} refuses content {look.serial}, was not asked, and served it",
+                [
+                    first,
+                    request,
+                ],
+            )
+        if look.version < first.seen[0].version:
+            lowest[request.worker] = request
+
+
+def _refuses(view: View, worker: int, serial: int) -> bool:
+    veto = view.valid[serial].veto if serial in view.valid else ""
+    return veto == "all" or (veto == "some" and worker % 2 == 1)
 
 
 def no_is_final(view: View) -> Found:
