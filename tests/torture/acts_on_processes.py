@@ -29,8 +29,8 @@ class Victims(Protocol):
     def processes(self) -> dict[str, list[int]]:
         """The pids of each role."""
 
-    def restart_admin(self) -> None:
-        """After it was killed."""
+    def start_again(self, role: str) -> None:
+        """After somebody of this role was killed whom nobody else starts again."""
 
 
 class ActsOnProcesses:
@@ -85,10 +85,10 @@ class ActsOnProcesses:
                 self._recorder.write(call)
 
     def start_again(self, role: str, rank: int) -> None:
-        """What nobody else starts again, unless it runs, or the site has none."""
-        if not self.find(role) and hasattr(self._victims, f"restart_{role}"):
+        """What nobody else starts again, unless it runs."""
+        if not self.find(role):
             with self.recorded("start_again", role, 0):
-                getattr(self._victims, f"restart_{role}")()
+                self._victims.start_again(role)
 
     def _send(self, role: str, rank: int, name: str, number: str) -> int:
         """The victim; 0 if there is none."""

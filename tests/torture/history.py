@@ -256,7 +256,7 @@ class Left(Record):
     """Something that was there after the end, or more of it than after the first tenth of the run.
 
     Attributes:
-        kind: `process`, `file`, `socket`, `descriptor`, `thread`, `memory`.
+        kind: `process`, `file`, `socket`, `descriptor`, `thread`, `memory`, `traceback`.
         what: In words.
     """
 

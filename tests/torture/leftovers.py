@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from tests.torture.history import Left, now
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 2**20
 SLACK = {"descriptor": 16, "thread": 12, "memory": 96 * _MIB}
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)*.*")
+_OURS, _MOST = "/confcast/", 1500
 _JOURNAL = 128 * _MIB
 """More than a journal of fifty versions, with their contents of a run, ever has."""
 
@@ -80,6 +83,12 @@ def after_the_end(runtime: Path, state: Path) -> list[Left]:
         *large,
         *temporary,
     ]
+
+
+def tracebacks(log: str) -> list[Left]:
+    """The tracebacks in a log that go through confcast: whatever was done to it, it was to answer in words."""
+    found = _TRACEBACK.findall(log)
+    return [_left("traceback", each[-_MOST:]) for each in found if _OURS in each and "SystemExit" not in each]
 
 
 def _left(kind: str, what: str) -> Left:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ import msgspec
 
 from tests.torture import leftovers
 from tests.torture.client import Clients
-from tests.torture.history import Left, Record, Recorder, Run, now, read
+from tests.torture.history import Left, Record, Recorder, Run, Written, now, read
 from tests.torture.nemesis import Nemesis
 from tests.torture.options import Options
 from tests.torture.plan import plan
 from tests.torture.site import Site
 from tests.torture.watcher import Watcher
+
+_AFTERWARDS = 1.5
+"""Seconds that clients go on once everything rests: what they see then is what was to come of it all."""
 
 
 def run(server: str, seconds: float, seed: int, folder: Path, options: Options) -> list[Record]:
@@ -42,6 +46,7 @@ def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
     recorder, left = site.recorder, list[Left]()
     clients = Clients(site.asker, seed, recorder, site.options)
     watcher = Watcher(site, recorder, wall, seconds / 10)
+    recorder.write(Written(at=now(), by=os.getpid(), began=now(), serial=1))
     try:
         site.start()
         watcher.start()
@@ -50,13 +55,14 @@ def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
             nemesis = Nemesis(site, recorder, watcher.ask_events)
             nemesis.run(plan(seed, seconds, site.terrain()))
             nemesis.calm()
+            threading.Event().wait(_AFTERWARDS)
         finally:
             clients.stop()
             watcher.stop()
         left += watcher.baseline.gained(site.processes())
     finally:
         left += [_left(words) for words in site.stop()]
-        left += leftovers.after_the_end(site.runtime, site.state)
+        left += leftovers.after_the_end(site.runtime, site.state) + leftovers.tracebacks(site.said())
         for each in left:
             recorder.write(each)
 

@@ -176,6 +176,10 @@ class Site:
             fleet=self.fleet is not None,
         )
 
+    def said(self) -> str:
+        """What its processes have written, all but engine and gateway."""
+        return self.server.log() + ("" if self.admin is None else self.admin.said)
+
     def stop(self) -> list[str]:
         """End it; what it has left, in words."""
         with self._stack:

@@ -164,8 +164,9 @@ class Server(abc.ABC):
         raise AssertionError(f"{self.program.path} does not start; its log:\n{self.log()}")
 
     def kill(self) -> None:
-        """End it at once (kill -9)."""
-        self._signal(signal.SIGKILL)
+        """End it at once (kill -9), unless somebody else has."""
+        with contextlib.suppress(ProcessLookupError):
+            self._signal(signal.SIGKILL)
         self._forget()
 
     def pause(self) -> None:
