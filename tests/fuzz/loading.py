@@ -1,0 +1,117 @@
+"""What holds for the text of any file, whatever its format: a layer whose every value has a place, or a ConfigError.
+
+And of a loader: a candidate that its own payload decodes to, or a ConfigError. Each place is one of the text; a text
+that is no document is never quoted, and nor is a password that was read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, SecretStr
+
+from confcast import ConfigError, ConfigLoader, File, Problem
+from tests.fuzz.bounds import Finding
+from tests.unit.config.codec.exactness import assert_exact
+from tests.unit.config.sources.test_fuzz import TOKENS, is_in, paths
+
+T = TypeVar("T")
+
+SENTINEL = "Hunter2"
+"""What a password has in it."""
+
+FOLDER = Path(tempfile.mkdtemp(prefix="confcast-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+
+
+class Inner(BaseModel):
+    """A table."""
+
+    number: int = 1
+    text: str | None = None
+    tree: dict[str, Any] = {}
+    when: dt.datetime | None = None
+
+
+class Outer(BaseModel):
+    """A configuration with what files may hold."""
+
+    a: Inner = Inner()
+    b: list[Inner] = []
+    d: dict[str, str] = {}
+    x: str = ""
+    ratio: float = Field(default=0.5, ge=0, le=1)
+    mode: Literal["on", "off"] = "on"
+    password: SecretStr = SecretStr("")
+
+
+logging.getLogger("confcast").setLevel(logging.CRITICAL)  # a line for each input would be all that is done
+
+
+def remove_folder() -> None:
+    """Remove what this process has written."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def tokens(form: str) -> list[bytes]:
+    """Pieces of a format, and the keys of the schema."""
+    keys = ["number", "text", "tree", "when", "ratio", "mode", "password", SENTINEL]
+    return [each.encode(errors="surrogatepass") for each in [*TOKENS.get(form, ()), *keys] if each]
+
+
+def outcome(read: Callable[[], T]) -> tuple[T | None, list[Problem]]:
+    """What it gives, or the problems that it raises."""
+    try:
+        return read(), []
+    except ConfigError as error:
+        if not error.problems:
+            raise Finding("an error without a problem") from error
+        return None, error.problems
+
+
+def check(form: str, content: bytes, **options: Any) -> None:
+    """Read this text as a file of this format, and load it."""
+    path = FOLDER / f"app.{form}"
+    path.write_bytes(content)
+    name, source = str(path), File(path, allow_empty=True, **options)
+    layer, problems = outcome(source.read)
+    _are_in(problems, name, content)
+    if layer is None:
+        _quotes_nothing(problems)
+    else:
+        for where in paths(layer.data):
+            assert is_in(layer.where(where), name, content), f"the place of a value is {layer.where(where)}"
+            assert is_in(layer.where(where, key=True), name, content)
+    loads(ConfigLoader(Outer, source), content, name, has_password=layer is not None and _has_password(layer.data))
+
+
+def loads(loader: ConfigLoader[Outer], content: bytes, name: str, *, has_password: bool) -> None:
+    """Load, and look at what comes of it."""
+    candidate, problems = outcome(loader.load)
+    _are_in(problems, name, content)
+    if has_password and content.count(SENTINEL.encode()) == 1:
+        _quotes_nothing(problems)
+    if candidate is not None:
+        assert_exact(loader._codec.decode(candidate.payload), candidate.config)
+        assert SENTINEL not in repr(candidate) or not has_password
+
+
+def _are_in(problems: list[Problem], name: str, content: bytes) -> None:
+    for problem in problems:
+        if not is_in(problem.location, name, content):
+            raise Finding(f"a problem's place is none of the text: {problem}")
+
+
+def _has_password(data: Any) -> bool:
+    return isinstance(data, dict) and isinstance(text := data.get("password"), str) and SENTINEL in text
+
+
+def _quotes_nothing(problems: list[Problem]) -> None:
+    for problem in problems:
+        if SENTINEL in str(problem):
+            raise Finding(f"a message quotes a password: {problem}")
