@@ -490,12 +490,15 @@ class ConfigLoader(Generic[T]):
         found._given_only = SourceSet(sources)
         return found
 
-    def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
-        """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
+    def _with_contents(self, contents: Mapping[str, bytes], *, trusted: bool = True) -> ConfigLoader[T]:
+        """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError.
+
+        `trusted`: whether they come from who may read, and knows, all that this process may.
+        """
         from confcast.config import given_files  # with the sources that it replaces files of
 
         try:
-            sources = given_files.in_place(self.sources, contents)
+            sources = given_files.in_place(self.sources, contents, trusted=trusted)
         except ConfigError as error:
             own = f"the files that {self._name()} itself names are read by pydantic-settings, and can't be replaced"
             raise ConfigError(

@@ -14,6 +14,7 @@ last line counts, as the parser has it, and that is said).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -26,7 +27,7 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
-from confcast.config.sources.file_reads import FileReads, ignore, is_called
+from confcast.config.sources.file_reads import UNNAMED, FileReads, Named, ignore, is_called
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming, names_as_dict
 from confcast.errors import ConfigError, Problem
@@ -123,7 +124,7 @@ class Dotenv(_Options, frozen=True):
             raise self._error(f"can't be read: {error.strerror}", reason="io_error") from None
         except disk.NotReadable as error:
             raise self._error(str(error)) from None
-        return self._layer_of(content)
+        return self._layer_of(content, reads.within)
 
     def content_fingerprint(self) -> bytes:
         """The fingerprint that `read()` would return, without parsing. Never raises; any thread may call it."""
@@ -145,19 +146,26 @@ class Dotenv(_Options, frozen=True):
         """No path: a file of another name is never read."""
         return ()
 
-    def _named(self, given: Mapping[str, bytes] | None = None) -> list[str]:
-        """No path: the file names no others."""
-        return []
+    def _named(self, given: Mapping[str, bytes] | None = None, within: Named | None = None) -> Named:
+        """The variables that the file names now. It names no other file."""
+        names: set[str] = set()
+        if self.interpolate:
+            with contextlib.suppress(ConfigError, OSError, disk.NotReadable, NotDecodable):  # raised by a load
+                lines = self._lines(decoded(FileReads(ignore, given).own(self.path)))
+                names.update(name for line in lines for name in _variables_in(line))
+        return Named(variables=names)
 
-    def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> None:
+    def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None, within: Named | None = None) -> None:
         """No text: messages show no line of a file whose values are secrets as often as not."""
 
-    def _layer_of(self, content: bytes) -> Layer:
+    def _layer_of(self, content: bytes, within: Named | None = None) -> Layer:
         try:
             text = decoded(content)
         except NotDecodable as error:
             raise self._error(error.message, error.line, error.column) from None
         lines = self._lines(text)
+        if self.interpolate and within is not None:
+            _check_within(lines, within)
         found, warnings = self._texts(lines)
         if not lines and not self.allow_empty:
             raise self._error("is empty: nothing is set in it (allow_empty=True accepts that)")
@@ -297,6 +305,24 @@ def _interpolated(lines: Sequence[Line]) -> _Values:
         made_of.append(names)
     told = f"{_listed(unset)}: a variable that is named there is not set, and nothing stands in its place"
     return _Values(found, made_of, [told] if unset else [])
+
+
+def _variables_in(line: Line) -> list[str]:
+    """The names of the variables that a line refers to."""
+    from dotenv.variables import Variable, parse_variables
+
+    return [each.name for each in parse_variables(line.value or "") if isinstance(each, Variable)]
+
+
+def _check_within(lines: Sequence[Line], within: Named) -> None:
+    """Raise ConfigError for each line that refers to a variable that is not within, and that no line above it sets."""
+    known, problems = set(within.variables), list[Problem]()
+    for line in lines:
+        wrong = (name for name in _variables_in(line) if name not in known)
+        problems += (Problem("", f"environment variable {name} {UNNAMED}", line.place.value) for name in wrong)
+        known.add(line.name)
+    if problems:
+        raise ConfigError(problems)
 
 
 def _listed(positions: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
-from confcast.config.sources.file_reads import FileReads, ignore, is_called
+from confcast.config.sources.file_reads import FileReads, Named, ignore, is_called
 from confcast.config.sources.formats.common import Note, Unparsable
 from confcast.config.sources.formats.in_table import NoTable, Reader, TableReader
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
@@ -249,25 +249,28 @@ class File(_Options, frozen=True):
         """No path: a file of another name is never read."""
         return ()
 
-    def _named(self, given: Mapping[str, bytes] | None = None) -> list[str]:
-        """The paths of the files that this one names now, directly or not; with contents in the place of its own."""
+    def _named(self, given: Mapping[str, bytes] | None = None, within: Named | None = None) -> Named:
+        """The files and variables that this file names now, directly or not; with contents in the place of its own."""
         noted = dict[str, bytes]()
+        reads = FileReads(lambda path, fingerprint: noted.update({str(path): fingerprint}), given, within=within)
         with contextlib.suppress(ConfigError):  # it is raised again when the file is loaded
-            self._read_by(FileReads(lambda path, fingerprint: noted.update({str(path): fingerprint}), given))
-        return list(noted)
+            self._read_by(reads)
+        return Named(noted, reads.variables)
 
-    def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> bytes | None:
+    def _text_called(
+        self, shown: str, given: Mapping[str, bytes] | None = None, within: Named | None = None
+    ) -> bytes | None:
         """The content of the file that messages call so: this one, or one that it names. None if it can't be had.
 
         Contents that are `given`, by path, stand in the place of those that the files have.
         """
-        reads, path = FileReads(ignore, given), self.path
-        if shown != self.shown:
-            if not self._refers:
-                return None
-            path = next((each for each in self._named(given) if is_called(each, shown)), "")
+        reads = FileReads(ignore, given, within=within)
         with contextlib.suppress(OSError, disk.NotReadable):
-            return reads.own(path) if path else None
+            if shown == self.shown:
+                return reads.own(self.path)
+            named = self._named(given, within).paths if self._refers else ()
+            path = next((each for each in named if is_called(each, shown)), "")
+            return reads.other(path) if path else None
         return None
 
     def _layer_with(

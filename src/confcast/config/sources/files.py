@@ -27,7 +27,7 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.file import File, Format
-from confcast.config.sources.file_reads import FileReads, ignore, is_called
+from confcast.config.sources.file_reads import FileReads, Named, ignore, is_called
 from confcast.config.sources.layer import Layer, Layers, PartsRefused, combined, fingerprint_of
 from confcast.errors import ConfigError, Problem
 
@@ -175,11 +175,13 @@ class Files(_Options, frozen=True):
         is_of_folder = str(path.parent) not in ("", ".") and is_called(folder, str(path.parent))
         return (str(there),) if is_of_folder and self._matches(path.name) and not there.exists() else ()
 
-    def _named(self, given: Mapping[str, bytes] | None = None) -> list[str]:
-        """No path: the files name no others."""
-        return []
+    def _named(self, given: Mapping[str, bytes] | None = None, within: Named | None = None) -> Named:
+        """Nothing: the files name no others."""
+        return Named()
 
-    def _text_called(self, shown: str, given: Mapping[str, bytes] | None = None) -> bytes | None:
+    def _text_called(
+        self, shown: str, given: Mapping[str, bytes] | None = None, within: Named | None = None
+    ) -> bytes | None:
         """The content of the file that messages call so; None if it can't be had.
 
         Contents that are `given`, by path, stand in the place of those that the files have.

@@ -145,7 +145,10 @@ class Resolver:
         return made
 
     def _of_variable(self, name: str, default: str | None, forms: _Forms) -> _Part:
-        value, secret = os.environ.get(name), names_secret(name)
+        try:
+            value, secret = self._reads.variable(name), names_secret(name)
+        except disk.NotReadable as error:
+            raise Unresolved([f"environment variable {name} {error}"], [name]) from None
         if default is not None and not value:
             return _Part(default, f"the default for environment variable {name}", secret or _is_url_with(default))
         if value is None:

@@ -50,6 +50,7 @@ from confcast.owner.loop.running_values import RunningValues
 from confcast.owner.loop.shown_changes import shown_changes
 from confcast.owner.loop.source_positions import hidden_edits, placed
 from confcast.owner.loop.what_hangs import what_hangs
+from confcast.owner.store.allowed_uids import may_read_all
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
 from confcast.tracebacks import to_be_logged
@@ -412,7 +413,7 @@ class LoadThread:
     def _loader_for(self, order: Load) -> ConfigLoader[Any]:
         """The loader, with the contents of files that a dry run is to try. Raises ConfigError."""
         if isinstance(order.edit, Check) and order.edit.files:
-            return self._loader._with_contents(order.edit.files)
+            return self._loader._with_contents(order.edit.files, trusted=may_read_all(order.who))
         return self._loader
 
     def _whole(self, order: Load, loaded: Loaded, unchecked: _Unchecked) -> Loaded | LoadFailed:

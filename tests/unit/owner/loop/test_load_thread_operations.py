@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from confcast import File
 from confcast.config.overrides import Overrides
 from confcast.errors import Problem
 from confcast.owner.core.effects import Loaded, LoadFailed, Received
@@ -19,6 +21,7 @@ from tests.unit.owner.loop.test_load_thread import Bench, Start, commit, refusal
 __all__ = ["start"]  # a fixture
 
 ME = Who(1000, 7, "confcast set")
+OWN = Who(os.geteuid(), 7, "confcast check")
 
 
 def config(bench: Bench, loaded: Loaded | LoadFailed) -> tuple[int, str]:
@@ -234,3 +237,23 @@ def test_a_time_of_the_core_s_clock_becomes_a_date_and_comes_back() -> None:
     assert time_of(date_of(1234.5)) == pytest.approx(1234.5, abs=1.0)
     assert (date_of(0.0), time_of(0.0)) == (0.0, 0.0)
     assert time_of(1.0) < 0.0, "a date before this machine's start is no time that never comes"
+
+
+@pytest.mark.parametrize(
+    "who",
+    [Who(os.geteuid() + 1, 7, "a worker"), Who(os.geteuid(), 7, "confcast admin", "admin token ops")],
+    ids=["another user", "for somebody else"],
+)
+def test_a_text_that_somebody_else_gives_leads_the_owner_to_no_file(
+    who: Who, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "private.toml").write_text("name = 'sentinel-41f7'\n")
+    bench = start(File("more.toml", includes="include", allow_empty=True))
+    (tmp_path / "more.toml").write_text("")
+    commit(bench, bench.load("number = 1"))
+    tried = Check(1, files={"more.toml": b"include = 'private.toml'\n"})
+    given = bench.load("number = 1", dry=True, edit=tried, who=who)
+    assert "is not named by the sources now" in refusal(given)[1]
+    assert "sentinel" not in repr(given)
+    assert config(bench, bench.load("number = 1", dry=True, edit=tried, who=OWN)) == (1, "sentinel-41f7")
