@@ -58,7 +58,7 @@ def _print(
         print(report(history, violations, folder, _command(given, seed)), flush=True)
 
 
-_OPTIONS = ("workers", "canary", "clients", "rate", "fleet", "admin")
+_OPTIONS = ("workers", "canary", "clients", "rate", "fleet", "phases", "admin")
 
 
 def _command(given: argparse.Namespace, seed: int) -> list[str]:
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=usual.workers, help="how many (%(default)s)")
     parser.add_argument("--canary", choices=("worker", "entity"), help="try every change first, in these")
     parser.add_argument("--fleet", choices=NAMES, default=usual.fleet, help="follow this engine, too")
+    parser.add_argument("--phases", default=usual.phases, help="of the plan, with commas between them (all)")
     parser.add_argument("--clients", type=int, default=usual.clients, help="connections (%(default)s)")
     parser.add_argument("--rate", type=float, default=usual.rate, help="requests a second, all in all (%(default)g)")
     parser.add_argument("--no-admin", dest="admin", action="store_false", help="without `confcast admin`")

@@ -169,6 +169,27 @@ BAD: list[tuple[str, str, list[Record]]] = [
         [*SECOND, on_trial(3.0, 2), request(3.5, 2, 2, A), request(7.0 + ONE_LOAD, 1, 1, B)],
     ),
     (
+        "few_try",
+        "two canaries, and one was asked for",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 3, 2, pid))),
+            on_trial(3.0, 2, canary_size=1),
+            request(3.2, 2, 2, A),
+            request(3.3, 2, 2, B),
+        ],
+    ),
+    (
+        "few_try",
+        "all of them",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 3, 2, pid))),
+            on_trial(3.0, 2),
+            *(request(3.2, 2, 2, pid) for pid in WORKERS),
+        ],
+    ),
+    (
         "one_entity",
         "two workers, two versions",
         [*SECOND, on_trial(3.0, 2, **BY_ENTITY), request(4.0, 2, 2, A, entity="e"), request(6.0, 1, 1, B, entity="e")],

@@ -47,6 +47,7 @@ RULES: dict[str, Rule] = {
         rules_provisional.in_time,
         rules_provisional.window_closes,
         rules_provisional.trial_ends,
+        rules_provisional.few_try,
         rules_provisional.one_entity,
         rules_provisional.trial_dies_with_its_owner,
         rules_provisional.stays_undone,

@@ -263,6 +263,39 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "few_try",
+        "one canary dies, and another one follows it",
+        [
+            *SECOND,
+            *(request(1.0, 1, 1, pid) for pid in WORKERS),
+            on_trial(3.0, 2, canary_size=1),
+            request(3.2, 2, 2, A),
+            request(3.5, 2, 2, B),
+            request(9.0, 3, 2, B),
+        ],
+    ),
+    (
+        "few_try",
+        "it was confirmed",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 2, 2, pid))),
+            on_trial(3.0, 2, canary_size=1),
+            call(3.2, "confirm", version=2),
+            *(request(3.5, 2, 2, pid) for pid in WORKERS),
+        ],
+    ),
+    (
+        "few_try",
+        "by entity, in all of them",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(20.0, 3, 2, pid))),
+            on_trial(3.0, 2, canary_size="50%", **BY_ENTITY),
+            *(request(3.5, 2, 2, pid, entity="e") for pid in WORKERS),
+        ],
+    ),
+    (
         "one_entity",
         "another one",
         [*SECOND, on_trial(3.0, 2, **BY_ENTITY), request(4.0, 2, 2, A, entity="e"), request(6.0, 1, 1, B, entity="f")],

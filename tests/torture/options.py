@@ -20,6 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         entities: How many names requests have; half of them have none.
         admin: Whether `confcast admin` runs beside the server.
         fleet: The engine that a second source follows, `redis` or `etcd`, through a gateway; empty for none.
+        phases: The phases of the plan, by name, with commas between them; empty for all.
     """
 
     workers: int = 4
@@ -35,6 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     entities: int = 12
     admin: bool = True
     fleet: str = ""
+    phases: str = ""
 
     def manager(self) -> dict[str, float | int | str]:
         """Those of the manager but for the canary, by name."""

@@ -39,6 +39,7 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
         silence: Seconds after which a worker that does not answer is passed over.
         harms: What a content may do where it runs.
         fleet: Whether an engine is published to.
+        phases: The phases of the plan, by name; none: all of them, and between them some in which little is done.
     """
 
     workers: int = 4
@@ -52,6 +53,7 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
     silence: float = 2.0
     harms: tuple[str, ...] = ("kills", "sick", "fails")
     fleet: bool = False
+    phases: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +123,7 @@ SIZES = (0, 4, 80, 2000)
 def plan(seed: int, seconds: float, terrain: Terrain | None = None) -> list[Step]:
     """The steps of a run of so many seconds, in their order. The same arguments give the same steps."""
     planner = _Planner(seed, terrain or Terrain())
-    for begins, ends, phase in _phases(planner.dice, seconds):
+    for begins, ends, phase in _phases(planner.dice, seconds, planner.terrain.phases):
         if begins and (phase.rate == 0.0 or planner.dice.random() < _RESUMES):
             planner.follow_again(begins)
         if phase.rate == 0.0:
@@ -134,13 +136,13 @@ def plan(seed: int, seconds: float, terrain: Terrain | None = None) -> list[Step
     return sorted(planner.steps, key=lambda step: step.at)
 
 
-def _phases(dice: random.Random, seconds: float) -> Iterator[tuple[float, float, Phase]]:
+def _phases(dice: random.Random, seconds: float, only: tuple[str, ...]) -> Iterator[tuple[float, float, Phase]]:
     at, left, name = 0.0, list[str](), ""
-    count = 0
+    count, among = 0, only or _FIERCE
     while at < seconds:
         if not left:  # each comes before one comes again
-            left = dice.sample(_FIERCE, len(_FIERCE))
-        name = "still" if name == "edits" else "quiet" if count % 4 == 1 else left.pop()
+            left = dice.sample(among, len(among))
+        name = "still" if name == "edits" else "quiet" if count % 4 == 1 and not only else left.pop()
         ends = min(seconds, at + (_STILL if name == "still" else dice.uniform(_SHORTEST, _LONGEST)))
         yield at, ends, PHASES[name]
         at, count = ends, count + 1

@@ -10,7 +10,7 @@ from tests.torture.rules_view import View
 Found = Iterator[tuple[str, list[Record]]]
 _NOTICED = 4.0
 """Seconds within which an edit has come to a vote, or to a request: far more than a quiet period and a load."""
-_BEFORE = 8.0
+_BEFORE = 3.0
 """Seconds before an edit in which nothing may have happened that could still be under way."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from tests.torture.history import Call, Outcome, Record, Request, State, Written
@@ -92,6 +93,32 @@ def _has_an_excuse(view: View, request: Request, number: int, since: float) -> b
     born = view.lives[request.worker].began
     alone = born > since and (bool(view.down(since, born)) or view.lost(since, born))
     return slept or refused or alone
+
+
+def few_try(view: View) -> Found:
+    """DESIGN 4b "Trial", E1: by worker, no more workers run what is on trial than were asked for, and never all.
+
+    Counted among those that lived through all of the trial's time: a canary that leaves is replaced.
+    Cannot see: a trial that no caller has begun, and a worker that has it and no request.
+    """
+    for number, call in view.trials.items():
+        ends = call.began + view.trial_seconds(call)
+        if call.arguments.get("canary_by") == "entity" or any(view.calls_between(call.began, ends, "confirm")):
+            continue
+        through = {pid for pid, life in view.lives.items() if life.began < call.began and life.ended > ends}
+        shown = [each for each in view.looks if each.seen[0].version == number and each.at < ends]
+        canaries = {each.worker: each for each in shown if each.worker in through}
+        if len(canaries) > _most_canaries(view, call):
+            yield f"{len(canaries)} workers ran version {number} on trial", [call, *canaries.values()]
+
+
+def _most_canaries(view: View, call: Call) -> int:
+    size, workers = call.arguments.get("canary_size"), int(view.option("workers", 4))
+    if isinstance(size, int):
+        return min(size, workers - 1)
+    if isinstance(size, str) and size.endswith("%"):
+        return max(1, min(math.ceil(workers * float(size[:-1]) / 100), workers - 1))
+    return workers - 1
 
 
 def one_entity(view: View) -> Found:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from tests.torture.history import Applied, Record, Request, State
-from tests.torture.rules_view import COMMITTED, Barrier, Content, View, content_of
+from tests.torture.rules_view import COMMITTED, GRACE, Barrier, Content, View, content_of
 
 Found = Iterator[tuple[str, list[Record]]]
 
@@ -167,7 +167,7 @@ def committed_stays(view: View) -> Found:
             if told[passed].version > number:
                 highest, number = told[passed], told[passed].version
             passed += 1
-        forgotten = highest is None or view.may_forget(highest.at - view.one_load, state.at)
+        forgotten = highest is None or view.may_forget(highest.at, state.at)
         if highest is not None and state.version < number and not forgotten:
             yield f"version {number} was committed, then {state.version} was", [highest, state]
     yield from _same_number_twice(view)
@@ -196,6 +196,6 @@ def reissued(view: View) -> Found:
         before = max((version for version in known if version < each.version), default=0)
         contents = view.contents.get(before), view.contents.get(each.version)
         differs = each.origin == "reissue" and None not in contents and contents[0] != contents[1]
-        if differs and not view.may_forget(known[before].began - view.one_load, each.at):
+        if differs and not view.may_forget(known[before].began + GRACE, each.at):
             what = f"version {before} was committed, {contents[0]}; reissued as version {each.version}"
             yield f"{what} was {contents[1]}", [known[before], each]

@@ -315,10 +315,13 @@ class View:
         return any(began <= each.at and each.began <= ended for each in losses)
 
     def may_forget(self, began: float, ended: float) -> bool:
-        """Whether journal and snapshot file may both be gone, or older: either of them has what was committed."""
+        """Whether journal and snapshot file may both be gone, or older: either of them has what was committed.
+
+        `began`: when it was committed, or shortly afterwards: a snapshot file that could not be written then is older.
+        """
         losses = [each for each in self.acts if each.name in _LOSSES and began <= each.at and each.began <= ended]
         kinds = {str(each.arguments.get("which") or each.name) for each in losses}
-        full = any(_overlap(each, began, ended) for each in self.full_disks)
+        full = any(_overlap(each, began - 3 * GRACE, began) for each in self.full_disks)
         return len(kinds) > 1 or (full and bool(losses))
 
     def killed(self, role: str) -> list[Act]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +36,14 @@ confcast_gunicorn.install(globals(), loader, canary={canary}, **{options!r})
 """
 
 
+def python_path() -> str:
+    """What this process has, too: a copy of the package may stand before the package."""
+    return os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
+
+
 def make(server: str, folder: Path, options: Options, environment: dict[str, str]) -> Server:
     """That server, not started. Raises KeyError."""
-    made = SERVERS[server](folder, options, {"PYTHONPATH": str(ROOT), **environment})
+    made = SERVERS[server](folder, options, {"PYTHONPATH": python_path(), **environment})
     shutil.copytree(APPLICATION, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "app.toml").write_text(content.text(1))
     return made

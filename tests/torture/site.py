@@ -174,6 +174,7 @@ class Site:
             silence=self.options.vote_timeout,
             harms=(*kills, "sick", "fails"),
             fleet=self.fleet is not None,
+            phases=tuple(filter(None, self.options.phases.split(","))),
         )
 
     def said(self) -> str:

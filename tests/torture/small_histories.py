@@ -29,7 +29,13 @@ from tests.torture.history import (
 
 WORKERS = A, B, C = 11, 12, 13
 OWNER, NEXT_OWNER = 5, 6
-OPTIONS: dict[str, Any] = {"load_timeout": 2.0, "vote_timeout": 1.0, "precommit_timeout": 1.0, "probation": 2.0}
+OPTIONS: dict[str, Any] = {
+    "workers": 4,
+    "load_timeout": 2.0,
+    "vote_timeout": 1.0,
+    "precommit_timeout": 1.0,
+    "probation": 2.0,
+}
 ONE_LOAD = 5.0
 """Seconds that one load may take, with these options."""
 
