@@ -30,7 +30,7 @@ from tests.torture.history import (
 WORKERS = A, B, C = 11, 12, 13
 OWNER, NEXT_OWNER = 5, 6
 OPTIONS: dict[str, Any] = {
-    "workers": 4,
+    "workers": 3,
     "load_timeout": 2.0,
     "vote_timeout": 1.0,
     "precommit_timeout": 1.0,
