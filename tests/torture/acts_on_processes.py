@@ -90,6 +90,11 @@ class ActsOnProcesses:
             with self.recorded("start_again", role, 0):
                 self._victims.start_again(role)
 
+    def take_over(self, role: str, rank: int) -> None:
+        """Another one of this role takes its place while it runs, or where it has died."""
+        with self.recorded("take_over", role, self.find(role)):
+            self._victims.start_again(role)
+
     def _send(self, role: str, rank: int, name: str, number: str) -> int:
         """The victim; 0 if there is none."""
         pid = self.find(role, rank)

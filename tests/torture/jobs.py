@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,6 +59,9 @@ class Served(Jobs):
         workers: How many.
         options: The owner's, as flags.
         environment: For its processes.
+
+    Attributes:
+        address: Where processes attach, whatever owner serves.
     """
 
     def __init__(
@@ -65,13 +69,14 @@ class Served(Jobs):
     ) -> None:
         super().__init__(folder, workers=workers, options={}, environment=environment)
         self._flags = options
-        self._address = self.runtime.with_suffix(".sock")
+        self.address = self.runtime.with_suffix(".sock")
         self._program: subprocess.Popen[bytes] | None = None
         self._former: list[subprocess.Popen[bytes]] = []
+        self._turn = threading.Lock()
 
     def command(self, *arguments: str) -> list[str]:
         serve = [sys.executable, "-m", "confcast", "serve", "--loader", "sources:loader"]
-        return [*serve, "--address", str(self._address), *self._flags, *arguments]
+        return [*serve, "--address", str(self.address), *self._flags, *arguments]
 
     def start(self, *arguments: str) -> Self:
         self.launch(*arguments)
@@ -80,7 +85,7 @@ class Served(Jobs):
             self._program = subprocess.Popen(
                 [sys.executable, "jobs.py", str(self._workers)],
                 cwd=self.folder,
-                env={**os.environ, **self._environment, **self._marks(), "CONFCAST_ADDRESS_APP": str(self._address)},
+                env={**os.environ, **self._environment, **self._marks(), "CONFCAST_ADDRESS_APP": str(self.address)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -90,6 +95,10 @@ class Served(Jobs):
 
     def start_again(self) -> None:
         """After its death, or beside it: another `confcast serve` takes the address, and so its place."""
+        with self._turn:
+            self._start_again()
+
+    def _start_again(self) -> None:
         assert self._process is not None
         before = self.log().count("serving version")
         self._former.append(self._process)
@@ -109,8 +118,9 @@ class Served(Jobs):
             each.wait(DEADLINE)
         try:
             super().end()
+            assert not self.address.is_symlink(), "the address is there after the end"
         finally:
-            self._address.unlink(missing_ok=True)
+            self.address.unlink(missing_ok=True)
 
 
 def talk(port: int, job: dict[str, Any]) -> Any:

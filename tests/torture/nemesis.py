@@ -70,8 +70,9 @@ class Nemesis:
         if step.act == "call":
             self._callers.append(_Caller(self._site, self._recorder, next(self._numbers), step.arguments))
             return
-        if step.act == "start_again":  # it takes as long as a program takes to begin
-            self._begin(lambda: self._processes.start_again(step.role, step.rank))
+        if step.act in ("start_again", "take_over"):  # it takes as long as a program takes to begin
+            begin = getattr(self._processes, step.act)
+            self._begin(lambda: begin(step.role, step.rank))
             return
         if step.role == "owner" and step.act in ("kill", "tear_journal"):
             self._let_it_tell()

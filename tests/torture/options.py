@@ -14,7 +14,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         workers: How many.
         canary: Whether every change is tried first, and by whom; None leaves that to the calls.
         trial, probation, vote_timeout, precommit_timeout, load_timeout: Seconds.
-        max_deaths: As the manager has it.
+        max_deaths, max_error_rate: As the manager has them.
         clients: How many connections ask.
         rate: How many requests a second they make together, at the most.
         entities: How many names requests have; half of them have none.
@@ -31,6 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     precommit_timeout: float = 3.0
     load_timeout: float = 4.0
     max_deaths: int = 2
+    max_error_rate: float = 0.5
     clients: int = 8
     rate: float = 200.0
     entities: int = 12
@@ -40,7 +41,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def manager(self) -> dict[str, float | int | str]:
         """Those of the manager but for the canary, by name."""
-        names = ("probation", "vote_timeout", "precommit_timeout", "load_timeout", "max_deaths")
+        names = ("probation", "vote_timeout", "precommit_timeout", "load_timeout", "max_deaths", "max_error_rate")
         return {**{name: getattr(self, name) for name in names}, "state_dir": "state", "history_limit": 10_000}
 
     def trials(self) -> dict[str, Any]:

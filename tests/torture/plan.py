@@ -94,7 +94,7 @@ EDITS = {
 }
 VERBS = {"reload": 6, "set": 5, "unset": 2, "rollback": 3, "confirm": 2, "resume": 3, "check": 2, "wait": 1, "read": 4}
 TRIALS = {"trial": 6, "window": 4, "confirm": 2, "rollback": 1, "resume": 1, "write": 3, "harmful": 2, "vetoed": 1}
-KILLS = {"kill": 5, "terminate": 1, "stopped": 5, "hups": 2}
+KILLS = {"kill": 5, "terminate": 1, "stopped": 5, "hups": 2, "take_over": 1}
 DISKS = {"full_disk": 3, "tear_journal": 1, "remove_files": 2}
 
 PHASES = {
@@ -172,6 +172,7 @@ class _Planner:
         needs = {
             "hups": terrain.hup,
             "publish": terrain.fleet,
+            "take_over": terrain.master_survives,
             "tear_journal": terrain.tears,
             "back": bool(self._contents),
         }
@@ -268,6 +269,9 @@ class _Planner:
 
     def _takes_the_master(self) -> bool:
         return self.terrain.master_survives and self.dice.random() < 0.15
+
+    def take_over(self, at: float) -> None:
+        self._add(at, "take_over", "master")
 
     def stopped(self, at: float) -> None:
         role, rank = self._victim()

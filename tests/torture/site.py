@@ -79,9 +79,11 @@ class Site:
         """Return when all workers serve, and the admin server listens."""
         self._stack.enter_context(_variable("CONFCAST_RUNTIME_DIR", str(self.runtime)))  # where the owner is looked for
         self.server.start()
-        self.client = Client(pid=self.master)
+        lasting = self.server.address if isinstance(self.server, Served) else None
+        self.client = Client(address=lasting) if lasting else Client(pid=self.master)
         if self.options.admin:
-            self.admin = AdminServer(self.folder, "--pid", str(self.master)).start()
+            which = ("--address", str(lasting)) if lasting else ("--pid", str(self.master))
+            self.admin = AdminServer(self.folder, *which).start()
 
     def asker(self) -> Asker:
         """One connection's way to ask."""
