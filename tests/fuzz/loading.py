@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from pydantic import BaseModel, Field, SecretStr
 from confcast import ConfigError, ConfigLoader, File, Problem
 from tests.fuzz.bounds import Finding
 from tests.unit.config.codec.exactness import assert_exact
-from tests.unit.config.sources.test_fuzz import TOKENS, is_in, paths
+from tests.unit.config.sources.test_fuzz import TOKENS, paths
 
 T = TypeVar("T")
 
@@ -74,37 +75,59 @@ def outcome(read: Callable[[], T]) -> tuple[T | None, list[Problem]]:
         return None, error.problems
 
 
+class Text:
+    """A file's text, and which places are in it."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        text = content.decode("utf-8-sig", errors="replace")
+        self.content = content
+        self._name = name
+        self._lines = len(re.split("\r\n|[\n\r\x85\u2028\u2029]", text))
+        self._longest = max(map(len, text.split("\n")))
+
+    def has(self, location: str) -> bool:
+        """Whether a location is that of the file, or of a line and column of it, or just behind."""
+        if location == self._name:
+            return True
+        found = re.fullmatch(rf"{re.escape(self._name)}:(\d+):(\d+)", location)
+        return bool(found) and 1 <= int(found[1]) <= self._lines + 1 and 1 <= int(found[2]) <= self._longest + 1
+
+    def check(self, problems: list[Problem]) -> None:
+        """Each problem is in it."""
+        for problem in problems:
+            if not self.has(problem.location):
+                raise Finding(f"a problem's place is none of the text: {problem}")
+
+
 def check(form: str, content: bytes, **options: Any) -> None:
     """Read this text as a file of this format, and load it."""
     path = FOLDER / f"app.{form}"
     path.write_bytes(content)
-    name, source = str(path), File(path, allow_empty=True, **options)
+    read(File(path, allow_empty=True, **options), Text(str(path), content))
+
+
+def read(source: Any, text: Text) -> None:
+    """Read this source, which has this text, and load it."""
     layer, problems = outcome(source.read)
-    _are_in(problems, name, content)
+    text.check(problems)
     if layer is None:
         _quotes_nothing(problems)
     else:
         for where in paths(layer.data):
-            assert is_in(layer.where(where), name, content), f"the place of a value is {layer.where(where)}"
-            assert is_in(layer.where(where, key=True), name, content)
-    loads(ConfigLoader(Outer, source), content, name, has_password=layer is not None and _has_password(layer.data))
+            assert text.has(layer.where(where)), f"the place of a value is {layer.where(where)}"
+            assert text.has(layer.where(where, key=True))
+    loads(ConfigLoader(Outer, source), text, has_password=layer is not None and _has_password(layer.data))
 
 
-def loads(loader: ConfigLoader[Outer], content: bytes, name: str, *, has_password: bool) -> None:
+def loads(loader: ConfigLoader[Outer], text: Text, *, has_password: bool) -> None:
     """Load, and look at what comes of it."""
     candidate, problems = outcome(loader.load)
-    _are_in(problems, name, content)
-    if has_password and content.count(SENTINEL.encode()) == 1:
+    text.check(problems)
+    if has_password and text.content.count(SENTINEL.encode()) == 1:
         _quotes_nothing(problems)
     if candidate is not None:
         assert_exact(loader._codec.decode(candidate.payload), candidate.config)
         assert SENTINEL not in repr(candidate) or not has_password
-
-
-def _are_in(problems: list[Problem], name: str, content: bytes) -> None:
-    for problem in problems:
-        if not is_in(problem.location, name, content):
-            raise Finding(f"a problem's place is none of the text: {problem}")
 
 
 def _has_password(data: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from confcast.config.sources import disk
 from confcast.config.sources.dotenv import NO_LINE, lines_in
+from confcast.config.sources.dotenv_limits import check_blanks, check_references
 from confcast.config.sources.formats.common import MAX_BYTES
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfigError, Problem
@@ -89,9 +90,9 @@ def note_file(file: NamedFile, note: Note) -> bytes | None:
 
 
 def check_text(file: NamedFile, content: bytes | None, encoding: str | None) -> None:
-    """Raise ConfigError, with line and column, if a content is no text, or the encoding is none."""
+    """Raise ConfigError, with line and column, if a content is no text, or too much, or the encoding is none."""
     try:
-        (content or b"").decode(encoding or "utf-8")
+        text = (content or b"").decode(encoding or "utf-8")
     except LookupError:
         raise _unreadable(file.shown, f"env_file_encoding={encoding!r} is no encoding that Python knows") from None
     except UnicodeDecodeError as error:
@@ -100,6 +101,10 @@ def check_text(file: NamedFile, content: bytes | None, encoding: str | None) -> 
         raise _unreadable(
             f"{file.shown}:{len(before)}:{len(before[-1]) + 1}", f"is not {name}: save it as {name}"
         ) from None
+    if "$" in text:  # which pydantic-settings resolves
+        check_references(lines_in(text, file.shown))
+    else:
+        check_blanks(text, file.shown)
 
 
 def note_folder(folder: Path, note: Note) -> None:

@@ -27,6 +27,7 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
+from confcast.config.sources.dotenv_limits import check_blanks, check_references
 from confcast.config.sources.file_reads import UNNAMED, FileReads, Named, ignore, is_called
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming, names_as_dict
@@ -36,6 +37,8 @@ _BEGIN = re.compile(r"\s*(?:export[^\S\n]+)?")
 _NAME = re.compile(r"(?:'[^']+'|[^=#\s]+)[^\S\n]*(?:=[^\S\n]*)?")
 _END = "\n"
 _MOST_LISTED = 10
+_MADE_OF_TOO_MANY = "refers to too many names, by those that it refers to"
+_MOST_MADE_OF = 1_000_000  # names that all values together may be made of: each keeps its own
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,9 +254,15 @@ NO_LINE = "is no line of a .env file: that is NAME=value, and a quotation in it 
 
 
 def lines_in(text: str, shown: str) -> Iterator[Line]:
-    """Each name of the text, and each line that is none. Raises ImportError: python-dotenv is not installed."""
+    """Each name of the text, and each line that is none.
+
+    Raises:
+        ImportError: python-dotenv is not installed.
+        ConfigError: The parser would take too long.
+    """
     from dotenv.parser import parse_stream
 
+    check_blanks(text, shown)
     lines = io.StringIO(text, newline=None)  # as the parser's library opens a file: each end of a line is \n
     for key, value, original, is_wrong in parse_stream(lines):
         if key is None and not is_wrong:
@@ -284,10 +293,12 @@ def _as_written(lines: Sequence[Line]) -> _Values:
 
 
 def _interpolated(lines: Sequence[Line]) -> _Values:
-    """The values with what they refer to in its place, as python-dotenv puts it there."""
+    """The values with what they refer to in its place, as python-dotenv puts it there. Raises ConfigError."""
     from dotenv.variables import Variable, parse_variables
 
+    check_references(lines)
     known: dict[str, str | None] = dict(os.environ)
+    room = _MOST_MADE_OF
     leads_to: dict[str, frozenset[str]] = {}
     found, made_of = list[str | None](), list[frozenset[str]]()
     unset: list[str] = []
@@ -299,6 +310,11 @@ def _interpolated(lines: Sequence[Line]) -> _Values:
             unset += [line.place.value] if any(each.name not in known for each in missing) else []
             value = "".join(atom.resolve(known) for atom in atoms)
             direct = frozenset(each.name for each in atoms if isinstance(each, Variable))
+            room -= len(direct) + sum(len(leads_to.get(name, ())) for name in direct)
+            if room < 0:
+                raise ConfigError(
+                    [Problem("", "refers to too many names, by those that it refers to", line.place.value)]
+                )
             names = direct.union(*(leads_to.get(name, ()) for name in direct))
         known[line.name], leads_to[line.name] = value, names
         found.append(value)

@@ -340,3 +340,19 @@ def test_a_file_that_the_class_names_can_t_be_tried_with_another_content():
     first, second = str(caught.value).splitlines()
     assert first == ".env is no file of the sources, which have: none"
     assert second == "the files that App itself names are read by pydantic-settings, and can't be replaced"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "A0=xxxxxxxx\n" + "".join(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}\n" for n in range(1, 60)),
+            "stands for too much text",
+        ),
+        ("NAME=a" + " " * 11_000 + "b", "has too many blanks in a row"),
+    ],
+    ids=["references", "blanks"],
+)
+def test_a_file_that_stands_for_more_than_anybody_writes_is_refused_before_it_is_read(text, message):
+    Path(".env").write_text(text)
+    assert message in refusal()

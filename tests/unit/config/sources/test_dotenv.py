@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 import typing
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,43 @@ def test_what_a_secret_was_put_into_is_a_secret(monkeypatch, text, secrets):
     monkeypatch.setenv("PGPASSWORD", "hunter2")
     layer = load(text, interpolate=True)._merged.layers[0]
     assert {path for path in layer.secrets if path != ("database", "password")} == secrets
+
+
+# ---- what would take too long, or too much
+
+
+def twice_the_line_above(count: int) -> str:
+    return "A0=xxxxxxxx\n" + "".join(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}\n" for n in range(1, count))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (twice_the_line_above(60), "x:22:5", "stands for too much text, by the names that it refers to"),
+        ("A0=x\n" + "".join(f"A{n}=${{A{n - 1}}}\n" for n in range(1, 3000)), "x:1415:7", "refers to too many names"),
+        ("NAME=" + "${" * 8000, "x:1:6", "has too many references without a closing brace"),
+        ("B=1\nNAME=a" + " " * 11_000 + "b", "x:2:7", "has too many blanks in a row"),
+    ],
+    ids=["text", "names", "references", "blanks"],
+)
+def test_a_file_that_stands_for_more_than_anybody_writes_is_refused_at_once(text, place, message):
+    began = time.process_time()
+    with pytest.raises(ConfigError) as caught:
+        Dotenv("x", interpolate=True)._layer_of(text.encode())
+    (problem,) = caught.value.problems
+    assert (problem.location, problem.message.startswith(message)) == (place, True)
+    assert time.process_time() - began < 1.0
+
+
+def test_the_environment_counts_for_what_a_file_stands_for(monkeypatch):
+    monkeypatch.setenv("LONG", "x" * 100_000)
+    with pytest.raises(ConfigError, match="stands for too much text"):
+        Dotenv("x", interpolate=True)._layer_of(b"A=" + b"${LONG}" * 200)
+
+
+def test_what_people_write_is_far_below_the_bounds():
+    text = "".join(f"A{n}={'x' * 200} {'  ' * 20}# note\nB{n}=${{A{n}}}/${{B{n - 1}:-none}}\n" for n in range(300))
+    assert len(Dotenv("x", interpolate=True)._layer_of(text.encode())._found) == 600
 
 
 # ---- python-dotenv's own answers

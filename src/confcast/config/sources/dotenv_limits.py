@@ -1,0 +1,89 @@
+"""Refuses `.env` files that python-dotenv would take minutes or gigabytes for, before it reads them.
+
+Guaranteed: a file of 16 MiB ends in bounded time and memory. Thirty lines that each put the line above in twice stand
+for gigabytes; python-dotenv looks for the end of each reference, and for a comment behind each blank, anew, which takes
+the square of what is left of the line. So the work is counted before, with numbers alone: no text is made.
+
+A bound is far above what anybody writes: a `.env` file within them gives what python-dotenv gives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from confcast.config.sources.formats.common import MAX_BYTES, Lines
+from confcast.config.sources.layer import Place
+from confcast.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from dotenv.variables import Atom
+
+MOST_STEPS = 100_000_000
+"""Characters that python-dotenv may look at for the blanks, or for the references, of one file: a second's work."""
+
+_BLANKS = re.compile(r"[^\S\r\n]{16,}+")  # shorter ones take no time, however many there are
+_TOO_MUCH = "stands for too much text, by the names that it refers to"
+
+
+class Assignment(Protocol):
+    """A name with its value, where it stands in the file."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    @property
+    def value(self) -> str | None:
+        """The value, with references as they are written."""
+
+    @property
+    def place(self) -> Place:
+        """The positions of the name and of the value."""
+
+
+def check_blanks(text: str, shown: str) -> None:
+    """Refuse long runs of blanks, before the file is parsed. Raises ConfigError.
+
+    Args:
+        text: The file's.
+        shown: The file, as messages name it.
+    """
+    steps = 0
+    for found in _BLANKS.finditer(text):
+        steps += (found.end() - found.start()) ** 2
+        if steps > MOST_STEPS:
+            line, column = Lines(text).at(found.start())
+            raise _refused("has too many blanks in a row", f"{shown}:{line}:{column}")
+
+
+def check_references(lines: Iterable[Assignment]) -> None:
+    """Refuse values that stand for too much, or have too many references without an end. Raises ConfigError."""
+    from dotenv.variables import parse_variables
+
+    known: dict[str, int] = {}
+    steps = characters = 0
+    for line in lines:
+        value = line.value or ""
+        length = len(value)
+        if "${" in value:
+            steps += sum(part.count("${") * len(part) for part in value.split("}"))
+            if steps > MOST_STEPS:
+                raise _refused("has too many references without a closing brace", line.place.value)
+            length = sum(_length(each, known) for each in parse_variables(value))
+        characters += length
+        if characters > MAX_BYTES:
+            raise _refused(_TOO_MUCH, line.place.value)
+        known[line.name] = length
+
+
+def _length(atom: Atom, known: dict[str, int]) -> int:
+    """Characters that a part of a value may stand for: the file or the environment gives them, or else it does."""
+    name = getattr(atom, "name", "")  # only a reference has one
+    return max(len(atom.resolve({})), known.get(name, 0), len(os.environ.get(name, "")))
+
+
+def _refused(message: str, where: str) -> ConfigError:
+    return ConfigError([Problem("", message, where)])
