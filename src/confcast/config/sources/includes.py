@@ -27,7 +27,7 @@ from confcast.config.sources.file_reads import FileReads
 from confcast.config.sources.formats.common import MAX_BYTES, Tagged
 from confcast.config.sources.formats.ini_interpolation import Text
 from confcast.config.sources.layer import Layer, Layers, PartsRefused, Place, combined, fingerprint_of
-from confcast.config.sources.references import Resolved, Resolver, Unresolved, fingerprint_with_variables
+from confcast.config.sources.references import Resolved, Resolver, Room, Unresolved, fingerprint_with_variables
 from confcast.config.sources.resolved_layer import ResolvedLayer
 from confcast.config.sources.text_layer import items_of
 from confcast.config.sources.variable_values import NotConvertible
@@ -169,7 +169,7 @@ class _Reading:
 
     def __init__(self, reads: FileReads) -> None:
         self.errors: list[ConfigError] = []
-        self._reads = reads
+        self._reads, self._room = reads, Room()
         self._count = self._bytes = 0
 
     def layers(self, file: Referring, content: bytes, chain: tuple[Referring, ...]) -> list[Layer]:
@@ -187,7 +187,7 @@ class _Reading:
         document = _Document(file, content)
         found = list(_referring(document.data, (), references=file.references is not None))
         if found:
-            resolver = Resolver(Path(file.path).parent, self._reads)
+            resolver = Resolver(Path(file.path).parent, self._reads, self._room)
             for table, part, path in found:
                 self._resolve(document, table, part, path, resolver, chain)
             document.warnings.extend(resolver.warnings())

@@ -24,10 +24,14 @@ from typing import NamedTuple
 
 from confcast.config.sources import disk
 from confcast.config.sources.file_reads import FileReads
+from confcast.config.sources.formats.common import MAX_BYTES
 from confcast.config.sources.layer import combined, fingerprint_of
 from confcast.config.sources.secret_file import SecretFile, read_in_its_folder, warnings_of
 
 FORMS = "a reference is ${NAME}, ${NAME:-default} or ${file:/path}, and a dollar before a brace is written $$"
+MOST_PUT_IN = MAX_BYTES
+"""Characters that all references of one file, and of those that it includes, may put in."""
+
 _TOKEN = re.compile(r"\$(?:\$|\{([^{}]*)\}|(?=\{))")
 _WHOLE = re.compile(r"\$\{[^{}]*\}")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?|file:(?P<path>.+)", re.DOTALL)
@@ -79,6 +83,19 @@ class _Part(NamedTuple):
         return f"<_Part from {self.origin}>"
 
 
+class Room:
+    """How many characters the references of one read may still put in: each key may name the same file of a megabyte."""
+
+    def __init__(self) -> None:
+        self._left = MOST_PUT_IN
+
+    def take(self, size: int) -> None:
+        """Count what a reference gives. Raises Unresolved if it is too much."""
+        self._left -= size
+        if self._left < 0:
+            raise Unresolved([f"has references that give more than {MOST_PUT_IN} characters, with those before it"], [])
+
+
 class _Forms(NamedTuple):
     """How a message says what can be written: all forms, and a variable with a default."""
 
@@ -98,10 +115,11 @@ class Resolver:
     Args:
         folder: The folder of the file: a relative path in `${file:…}` begins there.
         reads: Reads the files that references name.
+        room: What they may put in, with those of other files of the same read.
     """
 
-    def __init__(self, folder: Path, reads: FileReads) -> None:
-        self._folder, self._reads = folder, reads
+    def __init__(self, folder: Path, reads: FileReads, room: Room | None = None) -> None:
+        self._folder, self._reads, self._room = folder, reads, room or Room()
         self._files: dict[str, SecretFile] = {}
         self._known: dict[str, _Part] = {}
 
@@ -113,7 +131,7 @@ class Resolver:
             if found[0] == "$$":
                 return "$"
             try:
-                parts.append(self._part(found[1]))
+                parts.append(self._counted(found[1]))
             except Unresolved as error:
                 wrong.extend(error.messages)
                 names.extend(error.names)
@@ -129,8 +147,13 @@ class Resolver:
 
     def tagged(self, tag: str, text: str) -> Resolved:
         """What stands for a text with the tag `env` or `file`. Raises Unresolved, in words about the tag."""
-        part = self._part(text if tag == "env" else f"file:{text}", _TAG_FORMS)
+        part = self._counted(text if tag == "env" else f"file:{text}", _TAG_FORMS)
         return Resolved(part.text, (part.origin,), True, part.is_secret)
+
+    def _counted(self, body: str | None, forms: _Forms = _BRACES) -> _Part:
+        part = self._part(body, forms)
+        self._room.take(len(part.text))
+        return part
 
     def _part(self, body: str | None, forms: _Forms = _BRACES) -> _Part:
         """What the reference with this between its braces gives; None if they are not closed. Raises Unresolved."""

@@ -587,3 +587,25 @@ def test_a_large_file_with_references_only_at_its_end_is_resolved(variables):
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "confcast.loader")
+
+
+# ---- what would be too much
+
+TOO_MUCH = f"has references that give more than {references.MOST_PUT_IN} characters, with those before it"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "options"),
+    [
+        ("name: " + "${file:value}" * 17 + "\n", "name", {}),
+        ("limits: {" + "".join(f"k{n}: '${{file:value}}', " for n in range(17)) + "}\n", "limits.k16", {}),
+        ("limits: {" + "".join(f"k{n}: !file value, " for n in range(17)) + "}\n", "limits.k16", {"tags": ("file",)}),
+        ("include: [other.yaml]\nname: '" + "${file:value}" * 9 + "'\n", "other.yaml:1:7", {"includes": "include"}),
+    ],
+    ids=["one text", "many texts", "tags", "included files"],
+)
+def test_references_that_give_more_than_a_file_may_have_are_refused(text, place, options, folder):
+    (folder / "value").write_text("x" * secret_file.MOST)
+    (folder / "other.yaml").write_text("name: '" + "${file:value}" * 9 + "'\n")
+    messages = refused(loader(text, **options))
+    assert [each for each in messages if TOO_MUCH in each and place in each], messages
