@@ -133,8 +133,11 @@ class Pipe:
             return 0
 
     def caller(self, message: ToOwner) -> Who | None:
-        """The peer, if the message is a call or a command. A signal's sender is not the master that asks."""
-        if type(message) not in _CALLS or (isinstance(message, Reload) and message.origin == "signal"):
+        """The peer, if the message is a call or a command. A signal's sender is not the master that asks.
+
+        Only a plain reload can be a signal's: what has a reason, or a force, has a caller, whatever it says of itself.
+        """
+        if type(message) not in _CALLS or (isinstance(message, Reload) and message == Reload(message.id, "signal")):
             return None
         if self.who is None:
             pid, uid = self.peer

@@ -8,6 +8,7 @@ import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from confcast.owner.core.effects import PipeEnded, Received
 from confcast.owner.loop import connections
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.wire import processes
+from confcast.wire.canary import Canary
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
@@ -231,3 +233,25 @@ def test_for_whom_a_caller_calls_is_what_it_says_bounded_and_printable(bench: Be
 def test_who_sent_a_signal_is_not_the_master_that_passes_it_on(bench: Bench) -> None:
     with bench.connect(HELLO, Reload(1, "signal"), Applied(1)):
         assert callers(bench) == [None]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reason": "nobody did it", "force": True},
+        {"allow": ("empties:flags",)},
+        {"expect": 3},
+        {"confirm_within": 60.0},
+        {"canary": Canary(1)},
+        {"reason": "x"},
+        {"actor": "admin token ops"},
+        {"wait_observers": 1.0},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_no_signal_can_say_has_a_caller_though_it_says_that_it_is_one(bench: Bench, options: Any) -> None:
+    """Else any worker could have a guard passed, or a hold ended, by nobody."""
+    with bench.connect(HELLO, Reload(1, "signal", **options)):
+        (who,) = callers(bench)
+        assert who is not None
+        assert who.pid == os.getpid()
