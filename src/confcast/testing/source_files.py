@@ -92,7 +92,7 @@ class SourceFiles:
         missing = True
         while missing:
             missing = False
-            for path in [Path(each) for each in copy._named() if not Path(each).exists()]:
+            for path in [Path(each) for each in copy._named().paths if not Path(each).exists()]:
                 inner = os.path.relpath(path, there)
                 name = str(here / inner)
                 origin = self._paths.get(name, Path(source.path).parent / inner)
