@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -187,6 +188,36 @@ def test_a_cookie_is_for_this_site_alone_and_out_of_reach_of_scripts(day: Browse
     assert cookie.value is not None
     assert cookie.value not in page.text
     assert "<script" not in page.text
+
+
+def test_a_worker_has_no_descriptor_that_leads_past_its_own_pipe(shop: Shop) -> None:
+    """Of the master's: its channel to the owner, and its hold on the owner's process, end where a worker begins."""
+    owner = next(pid for pid in shop.processes() if "-c" in command_of(pid) and "gunicorn" not in command_of(pid))
+    (master,) = {parent_of(pid) for pid in shop.answers()}
+    channel = unix_sockets() & {*open_in(master)}
+    assert len(channel) == 1
+    for worker in shop.answers():
+        assert not channel & {*open_in(worker)}
+        assert "anon_inode:[pidfd]" not in open_in(worker)
+        assert not {*open_in(worker)} & {path for path in open_in(owner) if path.startswith(f"{shop.folder}/")}
+        assert len(unix_sockets() & {*open_in(worker)}) == 1  # its own pipe
+
+
+def command_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def open_in(pid: int) -> list[str]:
+    return [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def unix_sockets() -> set[str]:
+    rows = Path("/proc/net/unix").read_text().splitlines()[1:]
+    return {f"socket:[{row.split()[6]}]" for row in rows}
 
 
 def test_a_token_that_is_replaced_ends_its_sessions(shop: Shop, day: Browser, night: Browser) -> None:

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
+from confcast.config.codec import Codec
+from confcast.config.codec.codec import digest
 from confcast.master.start import launch
+from confcast.wire.files import snapshot_file
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.owners import await_one_that_can_t_start, await_the_next, kill_it_while_it_loads, kill_the_owner
 from tests.support.programs import Program
-from tests.support.settings import write
+from tests.support.settings import Settings, numbered, write
 from tests.support.waiting import eventually, history_of, in_thread
 
 
@@ -142,6 +145,23 @@ def test_a_worker_that_starts_without_an_owner_starts_on_the_last_committed_vers
     write(config, 3)
     assert manager.reload().result is ReloadResult.SUCCESS
     assert worker.ask("read") == (3, 3)
+
+
+def test_who_starts_on_a_snapshot_file_that_was_forged_is_put_right_by_the_next_owner(
+    start_manager: StartManager, start_worker: StartWorker
+) -> None:
+    """The workers' user may write that file. What it says counts while no owner answers, and no longer."""
+    manager = start_manager(supervise="caller")
+    dead = kill_the_owner(manager)
+    folder, payload = Path(manager.address).parent, Codec(Settings).encode(numbered(666))
+    true = snapshot_file.load(folder)
+    assert true is not None
+    snapshot_file.save(folder, true.schema, 7, digest(payload), payload)
+
+    worker = start_worker(manager)
+    assert worker.ask("read") == (7, 666)
+    await_the_next(manager, dead)
+    assert worker.ask("await_number", 1) > 7  # no number stands for two contents
 
 
 def test_a_call_during_which_the_owner_dies_is_asked_again_of_the_next(

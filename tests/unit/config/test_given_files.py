@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from confcast import ConfigError, ConfigLoader, Dotenv, File, Who
+from confcast.config.sources import polled
 from confcast.owner.store.allowed_uids import may_read_all
 
 SECRET = "sentinel-41f7"  # in a file, and in a variable, that are none of the sources'
@@ -106,3 +107,23 @@ def test_who_may_read_all_that_the_owner_may() -> None:
     assert not may_read_all(msgspec.structs.replace(own, uid=own.uid + 1))
     assert not may_read_all(msgspec.structs.replace(own, actor="admin token ops"))
     assert not may_read_all(None)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("toml", 'include = "private.toml"\na = "${file:private.toml}"\nb = "${PLAIN_NAME}"\n'),
+        ("json", '{"include": "private.toml", "a": "${file:private.toml}", "b": "${PLAIN_NAME}"}'),
+        ("yaml", "a: !include private.toml"),
+        ("yaml", "a: !file private.toml"),
+        ("yaml", "a: !env PLAIN_NAME"),
+        ("ini", "a = %(PLAIN_NAME)s\nb = ${PLAIN_NAME}\n"),
+    ],
+)
+def test_a_document_from_elsewhere_names_nothing_of_this_host(form: Any, text: str, folder: Path) -> None:
+    """What a server or an engine hands out: a reference in it is a text, or refused."""
+    told = polled.parsed(text.encode(), form, str(folder / "app"), allow_empty=False)
+    found = told.problem if told.layer is None else told.layer().data
+    assert SECRET not in repr(found)
+    if told.layer is not None:
+        assert "private.toml" in repr(found)
