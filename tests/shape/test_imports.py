@@ -36,7 +36,8 @@ ALLOWED = {
     "master": ("texts", "log_fields", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
     "servers": ("public", "log_fields", "middleware", "master.embedded", "wire.options", "wire.option_flags"),
-    "examples": ("public", "fleet", "logging", "middleware", "servers", "worker.client"),  # the demo asks from outside
+    # The demo asks from outside.
+    "examples": ("public", "fleet", "guards", "logging", "middleware", "servers", "worker.client"),
     "cli": (
         *("texts", "log_fields", "json_lines", "errors", "wire", "worker", "config", "master", "fleet"),
         *("serve", "metrics", "admin"),
@@ -55,7 +56,7 @@ FLOORS = [
     *("texts", "log_fields", "json_lines", "tracebacks", "errors"),
     *("wire", "wire.files"),
     *("config.schema", "config.codec", "config.sources.formats", "config.sources", "config.validation"),
-    *("config.base_settings", "config"),
+    *("config.base_settings", "config", "guards"),
     *("fleet.engines", "fleet.head", "fleet.reports", "fleet.follower", "fleet.rollout", "fleet.gateway", "fleet"),
     *("worker.async_library", "worker.derived.things", "worker.health.tally", "worker.snapshot"),
     *("worker.precommit", "worker.trials", "worker.pins", "worker.observers", "worker.derived", "worker.health"),
@@ -95,7 +96,7 @@ THIRD_PARTY = {
     "testing": {"pytest"},
     "examples": {
         *("pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"),
-        *("opentelemetry", "itsdangerous", "werkzeug"),
+        *("opentelemetry", "itsdangerous", "werkzeug", "aiohttp", "yarl"),
     },
 }
 OPTIONAL = (
