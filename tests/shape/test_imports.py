@@ -228,6 +228,8 @@ def _file(module: str) -> File:
 
 # ---- other packages
 
+NEWER = {"annotationlib"}  # of the standard library, from 3.14 on
+
 
 def test_other_packages_are_imported_only_where_they_belong():
     wrong = []
@@ -235,7 +237,7 @@ def test_other_packages_are_imported_only_where_they_belong():
         known = EVERYWHERE | THIRD_PARTY.get(place_of(file), set()) | {"confcast", "__future__"}
         for found in imports(file):
             package = found.module.split(".")[0]
-            if not found.typing and package not in known and package not in sys.stdlib_module_names:
+            if not found.typing and package not in known | sys.stdlib_module_names | NEWER:
                 wrong.append(f"{file}:{found.line}: {package}")
     assert not wrong, "\n".join(wrong)
 

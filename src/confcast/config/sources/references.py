@@ -84,7 +84,7 @@ class _Part(NamedTuple):
 
 
 class Room:
-    """How many characters the references of one read may still put in: each key may name the same file of a megabyte."""
+    """What the references of one read may still put in, in characters: each key may name the same large file."""
 
     def __init__(self) -> None:
         self._left = MOST_PUT_IN
