@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 
-VERSIONS = ("3.11", "3.12", "3.13")
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 @functools.cache
-def interpreter(version: str) -> str | None:
-    """The path of one of this version; None where there is none."""
-    found = shutil.which(f"python{version}")
+def interpreter(name: str) -> str | None:
+    """The path of an interpreter, of this name or version (`pypy3`, `3.12`); None where there is none."""
+    found = shutil.which(f"python{name}" if name[0].isdigit() else name)
     if found is None:
         return None
     asked = subprocess.run(
@@ -25,6 +25,12 @@ def interpreter(version: str) -> str | None:
         check=False,
     )
     return asked.stdout.strip() or None
+
+
+def version_of(python: str) -> str:
+    """The version that an interpreter says, and what makes it another than CPython with a global lock."""
+    told = "import sys; print(sys.version.split()[0], sys.implementation.name, sys.abiflags)"
+    return subprocess.run([python, "-c", told], capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
 @functools.cache
