@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from tests.torture.servers import SERVERS
 
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended on the way
     found = False
     for round_ in range(given.rounds):
         found |= _round(given, given.seed + round_)

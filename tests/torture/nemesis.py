@@ -114,7 +114,7 @@ class Nemesis:
         self._fleet.mend()
         began = now()
         self._write_the_last()
-        rests = _Rest(self._site).come(within)
+        rests = _Rest(self._site, self._call_and_wait).come(within)
         for caller in self._callers:
             caller.end()
         self._callers.clear()
@@ -124,16 +124,26 @@ class Nemesis:
             self._recorder.write(Act(at=now(), by=os.getpid(), began=began, name="never_at_rest", ok=False))
         return rests
 
+    def _call_and_wait(self, verb: str, **given: Scalar) -> None:
+        """As a person who mends things, by the library."""
+        arguments = {"door": "client", "verb": verb, "reason": "calm", **given}
+        _Caller(self._site, self._recorder, next(self._numbers), arguments).end()
+
     def _write_the_last(self) -> None:
         self._serial += 1
         self._files.write(serial=self._serial, veto="", harm="", padding=0, how="replace")
 
 
 class _Rest:
-    """Brings a mended site to rest, by what a person would do: ends what was set, and a hold; waits for the others."""
+    """Brings a mended site to rest, by what a person would do: ends what was set, and a hold; waits for the others.
 
-    def __init__(self, site: Site) -> None:
-        self._site, self._asked = site, 0.0
+    Args:
+        site: What is to rest.
+        call: Calls a verb, and records that; returns when it is answered.
+    """
+
+    def __init__(self, site: Site, call: Callable[..., None]) -> None:
+        self._site, self._call, self._asked = site, call, 0.0
 
     def come(self, within: float) -> bool:
         """Whether it rests."""
@@ -163,9 +173,9 @@ class _Rest:
             return
         self._asked = now()
         if status.overrides:
-            self._site.client.unset([each.key for each in status.overrides], reason="calm")
+            self._call("unset", keys=" ".join(each.key for each in status.overrides))
         elif status.held is not None or status.disk != "in step":
-            self._site.client.resume(reason="calm")
+            self._call("resume")
 
 
 def _is_at_rest(status: Status) -> bool:

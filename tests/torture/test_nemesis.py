@@ -147,6 +147,7 @@ def test_what_a_person_has_begun_is_ended_and_nothing_else(stage: Stage) -> None
         client = StubClient(state, AT_REST)
         assert stage.nemesis(client).calm(5.0)
         assert client.asked == asked
+    assert [each.verb for each in stage.recorded(Call)] == ["resume", "unset"]
 
 
 def test_a_system_that_never_rests_is_recorded_as_that(stage: Stage) -> None:
