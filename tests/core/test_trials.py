@@ -7,7 +7,7 @@ import pytest
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, OperatorState, ProposalState, Proven
+from confcast.owner.core.machine import Committed, Hold, OperatorState, ProposalState, Proven
 from confcast.owner.core.windows import digest_of
 from confcast.wire.canary import Canary
 from confcast.wire.messages import (
@@ -731,6 +731,59 @@ def test_a_dry_run_leaves_it_alone():
     all_vote(owner, w1, w2)
     assert owner.answer(call).result is ReloadResult.SUCCESS
     assert (owner.state, owner.core.operator.trial.version) == (IDLE, 2)
+
+
+# ---- what it stops meanwhile is loaded once it is committed
+
+
+def resumed(owner: Owner, *peers: Peer) -> None:
+    """A person's resumption goes on trial with B, and the first worker has it."""
+    owner.is_asked_for(Resume, OPERATOR)
+    owner.loads_of(B, B)
+    all_vote(owner, *peers)
+    owner.records()
+    owner.receives(peers[0], Tried(2))
+    owner.forget()
+
+
+def promoted(owner: Owner, *peers: Peer) -> None:
+    owner.is_asked_for(Confirm)
+    commits(owner, *peers)
+    assert owner.version == 2
+
+
+def test_an_edit_that_the_hold_stopped_during_the_trial_that_ends_it_is_loaded():
+    """The edit is told as held, the hold ends with the commit, and nobody looks at the sources again."""
+    owner, (w1, w2) = serving(operator=OperatorState(7, Hold(1, 50.0, OPERATOR)))
+    resumed(owner, w1, w2)
+    owner.is_triggered("watch")
+    owner.loads_of(C, C)
+    assert owner.events()[-1].result is ReloadResult.HELD
+    promoted(owner.forget(), w1, w2)
+    assert owner.core.operator.hold is None
+    assert (owner.state, len(owner.did(fx.Load))) == (LOADING, 1)
+    owner.loads_of(C, C)
+    all_vote(owner, w1, w2)
+    assert owner.did(fx.RecordState)[-1].operator.trial.digest == C
+
+
+@pytest.mark.parametrize("last", ["nothing", "what is on trial", "the undo"])
+def test_without_such_an_edit_nothing_is_loaded(last: str):
+    owner, (w1, w2) = serving(operator=OperatorState(7, Hold(1, 50.0, OPERATOR)))
+    resumed(owner, w1, w2)
+    if last != "nothing":
+        owner.is_triggered("watch")
+        owner.loads_of(C, C)
+    if last == "what is on trial":  # the sources have gone back to it
+        owner.is_triggered("watch")
+        owner.loads_of(B, B)
+    owner.forget()
+    if last == "the undo":  # and the hold stays
+        owner.receives(w1, Unhealthy(2, "no"))
+        undone(owner, [w1, w2])
+    else:
+        promoted(owner, w1, w2)
+    assert (owner.state, owner.did(fx.Load)) == (IDLE, [])
 
 
 # ---- what was undone is refused

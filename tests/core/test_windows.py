@@ -22,7 +22,7 @@ from confcast.wire.messages import (
     Vote,
     Who,
 )
-from tests.core.world import WHY, A, B, C, Owner, Peer, all_apply, all_vote, commits
+from tests.core.world import WHY, A, B, C, D, Owner, Peer, all_apply, all_vote, commits
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 OPERATOR = Who(1000, 51, "confcast reload --confirm-within 10m")
@@ -552,6 +552,25 @@ def test_a_way_back_in_the_window_does_not_hide_what_the_sources_gave():
     owner.is_triggered("watch")
     owner.loads_of(B, B)
     assert owner.events()[-1].result is ReloadResult.REJECTED
+
+
+def test_an_edit_that_a_hold_stopped_is_loaded_if_the_end_of_the_window_takes_the_hold_back():
+    """The sources are followed again, and nobody looks at them."""
+    owner, w1, w2 = serving()
+    opens(owner, w1, w2)
+    owner.is_asked_for(Rollback, version=1)
+    owner.restores(C, 1)
+    commits(owner, w1, w2)
+    owner.is_triggered("watch")
+    owner.loads_of(D, D)
+    assert owner.events()[-1].result is ReloadResult.HELD
+    owner.forget()
+    ends(owner, w1, w2)
+    assert owner.core.operator.hold is None
+    assert (owner.state, len(owner.did(fx.Load))) == (LOADING, 1)
+    owner.loads_of(D, D)
+    commits(owner, w1, w2)
+    assert owner.core.committed.payload == D
 
 
 def test_a_value_is_set_on_what_runs_and_the_refusal_stays():

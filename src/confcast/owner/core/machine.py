@@ -205,6 +205,8 @@ class Core(MemberInputs, Operations, LastGood):
         )
         if self.operator.unconfirmed is not None and not proposal.follows_sources:
             proposal.refused = self.refused
+        if proposal.follows_sources and not proposal.dry:
+            self._requests.stop(given.digest if self._is_held_back() else b"")
         if self._found_in_trial(given):
             return
         if self._is_held_back():

@@ -142,6 +142,17 @@ class Operations(Trials):
         """Whether a hold stops the present load."""
         return self.operator.is_held and self._proposal.follows_sources and not self._proposal.resumes
 
+    def _set_operator(self, operator: OperatorState | None) -> None:
+        """Load what a hold that ends has stopped: nobody else looks at the sources again.
+
+        A resumption's load comes after all that was stopped. But its trial lasts, and an edit meanwhile is stopped;
+        and the end of a window takes back a hold that began in it.
+        """
+        was_held = self.operator.is_held
+        super()._set_operator(operator)
+        if was_held and not self.operator.is_held:
+            self._requests.retry_stopped(self._proposal.digest)
+
     def _found_held(self, given: fx.Loaded) -> None:
         """Tell what the sources would bring: each caller, and without one the history, once per change."""
         hold, known = self.operator.hold, given.digest == self.operator.tried

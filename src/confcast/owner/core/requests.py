@@ -77,6 +77,7 @@ class Requests:
         self._served_owed: tuple[Cause, bool] | None = None
         self._owed_round = 0
         self._insists = False
+        self._stopped = b""
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
@@ -126,6 +127,16 @@ class Requests:
     def cancel_owed(self) -> None:
         """Drop the owed load: after all, a worker voted no to it."""
         self._owed = None
+
+    def stop(self, found: bytes) -> None:
+        """A hold has stopped a load that found content of this digest; or, empty, a load of the sources has passed."""
+        self._stopped = found
+
+    def retry_stopped(self, runs: bytes) -> None:
+        """The hold has ended: request a load of what it stopped, unless content of that digest runs."""
+        if self._stopped not in (b"", runs):
+            self.trigger(Cause("watch"))
+        self._stopped = b""
 
     def begin_operation(self) -> Request | None:
         """Begin the operation whose turn it is; None if a plain load comes first."""
