@@ -247,6 +247,21 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "holds",
+        "a HUP commits, whatever is seen of it",
+        [call(3.0, "rollback", version=3), outcome(5.0, "success", 4, 3, origin="signal")],
+    ),
+    (
+        "holds",
+        "a start's load puts it on trial, though somebody has tried to set something",
+        [
+            call(3.0, "rollback", version=3),
+            call(3.5, "set", "rejected", 3),
+            call(3.7, "resume", "validation_failed", 3),
+            outcome(5.0, "on_trial", 4, 3, origin="restart"),
+        ],
+    ),
+    (
+        "holds",
         "an edit is committed",
         [
             *SECOND,

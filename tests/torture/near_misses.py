@@ -411,6 +411,21 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "holds",
+        "what is set on top of it",
+        [
+            call(3.0, "rollback", version=3),
+            call(4.0, "set", version=4),
+            outcome(4.0, "success", 4, 3, origin="set"),
+            outcome(5.0, "held", 4, 4),
+        ],
+    ),
+    (
+        "holds",
+        "a load that had begun",
+        [outcome(2.9, "success", 3, 2), call(3.0, "rollback", version=4), outcome(3.05, "success", 3, 2)],
+    ),
+    (
+        "holds",
         "a person resumes",
         [
             *SECOND,

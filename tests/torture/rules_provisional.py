@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tests.torture.history import Call, Outcome, Record, Request, State, Written
-from tests.torture.rules_view import COMMITTED, GRACE, View
+from tests.torture.history import Call, Outcome, Record, Request, State
+from tests.torture.rules_view import COMMITTED, GRACE, LOSSES, View
 
 Found = Iterator[tuple[str, list[Record]]]
 
@@ -262,32 +262,50 @@ def _was_wanted(view: View, began: float) -> bool:
 
 
 def holds(view: View) -> Found:
-    """DESIGN 4a "Held": after a rollback no other content of the file is committed until a person resumes.
+    """DESIGN 4a "Held": from a rollback on, until a person resumes, no load that follows the sources commits anything.
 
-    From an undo on nothing is judged: a hold that was made in a window goes with it. A lost journal loses the hold.
+    By what the owners say of their loads, and, where they have forgotten it, by a content of the file that requests
+    see. From an undo on nothing is judged: a hold that was made in a window goes with it. Nor once files were lost.
     Cannot see: a hold that is gone while the file has what is held.
     """
     for call in view.calls:
-        if call.verb != "rollback" or call.result not in COMMITTED or call.version not in view.contents:
+        if call.verb == "rollback" and call.result in COMMITTED:
+            until = _held_until(view, call)
+            yield from _committed_while_held(view, call, until)
+            if call.version in view.contents:
+                yield from _seen_while_held(view, call, until)
+
+
+_FOLLOWS = ("watch", "signal", "call", "command", "start", "restart")
+_REFUSED = ("conflict", "rejected", "validation_failed", "file_not_found", "io_error", "guarded", "held")
+
+
+def _held_until(view: View, call: Call) -> float:
+    """When somebody may have ended the hold, or it may have been lost."""
+    asked = (each for each in view.calls if each is not call and each.at > call.began and each.result not in _REFUSED)
+    ends = [each.began for each in asked if each.verb in ("resume", "rollback") or each.arguments.get("force")]
+    ends += [each.began for each in view.outcomes if each.result == "undone" and each.at > call.began - view.one_load]
+    ends += [each.began for each in view.acts if each.name in LOSSES and each.at > call.began]
+    return min(ends, default=math.inf)
+
+
+def _committed_while_held(view: View, call: Call, until: float) -> Found:
+    for each in view.outcomes:
+        commits = each.origin in _FOLLOWS and each.result in ("success", "partial", "on_trial") and not each.dry_run
+        if commits and call.at < each.began < until:
+            yield f"version {call.version} was held, and {each.origin} led to version {each.version}", [call, each]
+            return
+
+
+def _seen_while_held(view: View, call: Call, until: float) -> Found:
+    """What people set builds on what is held, and may show a content that the file had before."""
+    held = view.serial_of(call.version)
+    changed = any(view.calls_between(call.began, until, "set", "unset"))
+    for version, request in sorted(view.first_seen.items()):
+        serial = view.serial_of(version)
+        written = view.valid.get(serial)
+        if version <= call.version or request.at >= until or serial == held or written is None:
             continue
-        since = call.began - view.one_load
-        undone = min((each.began for each in view.outcomes if each.result == "undone" and each.at > since), default=0.0)
-        for version, request in sorted(view.first_seen.items()):
-            if version <= call.version or view.serial_of(version) == view.serial_of(call.version):
-                continue
-            others = (
-                each for each in view.calls if each is not call and each.at > call.began and each.began < request.at
-            )
-            released = any(_releases(each) for each in others)
-            excused = released or view.lost(since, request.at) or (undone and undone < request.at)
-            if not excused and _came_from_the_file(view, version):
-                yield f"version {call.version} was held, and version {version} came of the file", [call, request]
-            break
-
-
-def _releases(call: Call) -> bool:
-    return call.verb in ("resume", "rollback", "set", "unset") or bool(call.arguments.get("force"))
-
-
-def _came_from_the_file(view: View, version: int) -> Written | None:
-    return view.valid.get(view.serial_of(version))
+        if written.how != "set" and (written.began > call.at or not changed):
+            yield f"version {call.version} was held, and version {version} came of the file", [call, request]
+            return

@@ -46,7 +46,8 @@ CHANGES = ("reload", "reload_config", "set", "unset", "rollback", "resume", "con
 COMMITTED = ("success", "unchanged", "partial")
 """The results that are true: what the outcome names is committed, and the barrier holds."""
 
-_LOSSES = ("tear_journal", "remove_files")
+LOSSES = ("tear_journal", "remove_files")
+"""The acts after which less is promised of what lies in files."""
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -283,7 +284,7 @@ class View:
         """When no owner could answer: dead, stopped, without its socket, or its master could start no other one."""
         ends = [(each.began, each.pid) for each in (*self.killed("owner"), *self.killed("master"))]
         ends += [(each.at - GRACE, each.pid) for each in self.processes if _is_end(each)]
-        ends += [(each.began, 0) for each in self.acts if each.name in _LOSSES]
+        ends += [(each.began, 0) for each in self.acts if each.name in LOSSES]
         found = [Span(end, self._served_again(end, pid)) for end, pid in ends]
         for act in self._done(("stop",)):
             if act.role in ("owner", "master"):
@@ -311,7 +312,7 @@ class View:
 
     def lost(self, began: float, ended: float) -> bool:
         """Whether files that hold what was committed were torn or removed in this span."""
-        losses = (each for each in self.acts if each.name in _LOSSES)
+        losses = (each for each in self.acts if each.name in LOSSES)
         return any(began <= each.at and each.began <= ended for each in losses)
 
     def may_forget(self, began: float, ended: float) -> bool:
@@ -319,7 +320,7 @@ class View:
 
         `began`: when it was committed, or shortly afterwards: a snapshot file that could not be written then is older.
         """
-        losses = [each for each in self.acts if each.name in _LOSSES and began <= each.at and each.began <= ended]
+        losses = [each for each in self.acts if each.name in LOSSES and began <= each.at and each.began <= ended]
         kinds = {str(each.arguments.get("which") or each.name) for each in losses}
         full = any(_overlap(each, began - 3 * GRACE, began) for each in self.full_disks)
         return len(kinds) > 1 or (full and bool(losses))
