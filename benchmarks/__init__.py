@@ -2,7 +2,7 @@
 
     scripts/bench [--json FILE] [--only FAMILY] [--rounds N] [--strict]
     scripts/bench --plot [DIRECTORY] [--from FILE] [--rounds N]
-    scripts/bench --servers|--fleet|--around [NAME …] [--quick]
+    scripts/bench --servers|--fleet|--around|--rivals [NAME …] [--quick]
 
 One file for each family of rows: `read.py` (reads, pins), `counting.py` (requests by version), `derived.py`,
 `reload.py`, `crowd.py` (64 workers), `observer.py` (commit to observer), `codec.py`, `growth.py` (each step of a load,

@@ -48,13 +48,18 @@ def main() -> int:
     parser.add_argument(
         "--plot", metavar="DIRECTORY", type=Path, nargs="?", const=plots.GUIDE, help=f"{_PLOT} (the guide's)"
     )
-    parser.add_argument("--from", dest="drawn_from", metavar="FILE", type=Path, help="with --plot: measured before")
+    parser.add_argument(
+        "--from", dest="drawn_from", metavar="FILE", type=Path, help="with --plot or --rivals: measured before"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="how often each comparison is repeated (7)")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a bar is missed")
     parser.add_argument("--servers", metavar="NAME", nargs="*", help="only compare servers; these, or all of them")
     parser.add_argument("--fleet", metavar="NAME", nargs="*", help="only fleets: these parts or engines, or all")
     parser.add_argument("--around", metavar="PART", nargs="*", help="only metrics, admin and page: these parts, or all")
-    parser.add_argument("--quick", action="store_true", help="with one of these three: a trial of some minutes")
+    parser.add_argument(
+        "--rivals", metavar="NAME", nargs="*", help="only what people would pick instead: these, or all"
+    )
+    parser.add_argument("--quick", action="store_true", help="with one of these four: a trial of some minutes")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
     if options.servers is not None:
@@ -63,8 +68,10 @@ def main() -> int:
         return _told(_fleet(parser, options), options)
     if options.around is not None:
         return _told(_around(parser, options), options)
+    if options.rivals is not None:
+        return _rivals(parser, options)
     if options.drawn_from is not None and options.plot is None:
-        parser.error("--from: only with --plot")
+        parser.error("--from: only with --plot or --rivals")
     if options.plot is not None:
         return _plot(parser, options)
     rows = []
@@ -99,6 +106,31 @@ def _around(parser: argparse.ArgumentParser, options: argparse.Namespace) -> lis
         parser.error(f"--around: there is no {', '.join(sorted(unknown))}; there are {', '.join(around.PARTS)}")
     parts = [part for part in around.PARTS if part in options.around] or [*around.PARTS]
     return around.measure(around.QUICK if options.quick else around.FULL, parts)
+
+
+def _rivals(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """The guide's page is written by a whole run alone: its tables and its picture are of one."""
+    from benchmarks import rivals
+    from benchmarks.rivals import page, table
+    from benchmarks.rivals.events import FULL, QUICK
+    from benchmarks.rivals.results import Results, measure
+
+    if unknown := set(options.rivals) - set(rivals.NAMES):
+        parser.error(f"--rivals: there is no {', '.join(sorted(unknown))}; there are {', '.join(rivals.NAMES)}")
+    if options.drawn_from is not None:
+        try:
+            results = Results.from_json(options.drawn_from.read_bytes())
+        except (OSError, ValueError) as error:
+            parser.error(f"--from: {error}")
+    else:
+        results = measure(options.rivals or rivals.NAMES, QUICK if options.quick else FULL)
+    for name, text in table.blocks(results).items():
+        print(f"{name}\n\n{text}\n")
+    if options.json:
+        options.json.write_bytes(results.to_json())
+    if not options.quick and [found.name for found in results.rivals] == [*rivals.NAMES]:
+        page.write(results)
+    return 0
 
 
 def _plot(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

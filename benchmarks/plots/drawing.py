@@ -11,6 +11,7 @@ Rejected: pyplot, which looks for a display and keeps every figure; text as outl
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,19 @@ _WIDTH, _HEIGHT_OF_ONE, _HEIGHT_OF_A_ROW = 7.2, 4.0, 2.9  # inches
 
 def svg(chart: Chart) -> bytes:
     """The picture as a file of SVG."""
+    said = f"figures {chart.fingerprint}"
+    return written(lambda: _figure(chart), chart.title, said, "scripts/bench --plot")
+
+
+def written(draw: Callable[[], Figure], title: str, description: str, creator: str) -> bytes:
+    """Whatever is drawn, as a file of SVG."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        written = io.BytesIO()
-        metadata = {"Date": None, "Creator": "scripts/bench --plot", "Title": chart.title}
-        metadata["Description"] = f"figures {chart.fingerprint}"
-        _figure(chart).savefig(written, format="svg", metadata=metadata)
-    head, end, rest = written.getvalue().decode("utf-8").partition("</style>")
+        file = io.BytesIO()
+        metadata = {"Date": None, "Creator": creator, "Title": title, "Description": description}
+        draw().savefig(file, format="svg", metadata=metadata)
+    head, end, rest = file.getvalue().decode("utf-8").partition("</style>")
     return f"{head}{_dark()}{end}{rest}".replace(" \n", "\n").encode("utf-8")
 
 

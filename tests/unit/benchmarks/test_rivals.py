@@ -1,0 +1,419 @@
+"""`scripts/bench --rivals`: what is counted, by made-up rivals of which each does one thing wrong; and the page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ET
+from importlib import import_module
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from benchmarks.plots import drawing
+from benchmarks.rivals import NAMES, chart, environments, events, job, results, serving, table
+from benchmarks.rivals.chart import Verdict, verdict
+from benchmarks.rivals.counting import Change, Counted, count
+from benchmarks.rivals.events import EVENTS, Event, Outcome, Plan, observed, telling
+from benchmarks.rivals.load import Answer
+from benchmarks.rivals.results import Found, Results, code_lines, rival
+
+PLAN = Plan(bad=0.15, limit=1.0, changes=3, quiet=0.12)
+WORKERS = frozenset({11, 12, 13, 14})
+BY_NAME = {event.name: event for event in EVENTS}
+
+
+class Faithful:
+    """A site that serves rightly, and has no process: at each request it looks at its file.
+
+    Attributes:
+        file: What the file says at this request; None if that is not valid.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.rival = job.Rival("made-up", "a rival made up", ())
+        self.path = folder / "config.toml"
+        self.shown = ("1", "1")
+        self.seen, self.seen_at = ("1", "1"), 0.0
+        self.is_alive = True
+        self.log_end = 0
+        self.killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        self.replace(job.toml(1, 1))
+
+    def close(self) -> None:
+        self.killed.kill()
+        self.killed.communicate()
+
+    # ---- what an event does to it
+
+    def replace(self, text: str) -> None:
+        self.path.with_name("fresh").write_text(text)
+        self.path.with_name("fresh").replace(self.path)
+
+    swap = replace
+
+    def publish(self) -> str | None:
+        return None
+
+    def helper(self) -> int:
+        return self.killed.pid
+
+    def workers(self) -> frozenset[int]:
+        return frozenset({self.killed.pid})
+
+    @property
+    def alive(self) -> frozenset[int]:
+        return WORKERS if self.is_alive else frozenset()
+
+    def log_from(self, place: int) -> str:
+        return "INFO: all is well\n"
+
+    # ---- what it answers
+
+    def ask(self) -> Answer:
+        began = monotonic()
+        try:
+            left, right = self.answer(self.read())
+        except (OSError, ValueError) as error:
+            return Answer(began, monotonic(), why=str(error))
+        return Answer(began, monotonic(), left, right, 11)
+
+    def read(self) -> tuple[str, str] | None:
+        """None if the file is not valid, or half."""
+        try:
+            values = tomllib.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return None
+        found = str(values.get("left")), str(values.get("right"))
+        return found if found[0] == found[1] and found[0].isdigit() else None
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        self.shown = read or self.shown
+        return self.shown
+
+
+class Late(Faithful):
+    """Has a change a moment later."""
+
+    BY = 0.2
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        if read not in (None, self.seen):
+            self.seen, self.seen_at = read, monotonic()
+        if monotonic() >= self.seen_at + self.BY:
+            self.shown = self.seen
+        return self.shown
+
+
+class Torn(Late):
+    """And meanwhile takes the one setting from here, the other from there."""
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        shown = super().answer(read)
+        return self.seen[0], shown[1]
+
+
+class Credulous(Faithful):
+    """Takes whatever can be read."""
+
+    def read(self) -> tuple[str, str] | None:
+        values = tomllib.loads(self.path.read_text())
+        return str(values["left"]), str(values.get("right", job.DEFAULT))
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        assert read is not None
+        return read
+
+
+class Fragile(Faithful):
+    """Fails while its file is bad."""
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        if read is None:
+            raise ValueError("status 500")
+        return super().answer(read)
+
+
+class Deaf(Faithful):
+    """Keeps the content that it began with."""
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        return self.shown
+
+
+class Mortal(Faithful):
+    """Ends when its file is bad."""
+
+    def answer(self, read: tuple[str, str] | None) -> tuple[str, str]:
+        self.is_alive = self.is_alive and read is not None
+        if not self.is_alive:
+            raise OSError("refused")
+        return super().answer(read)
+
+
+class Telling(Faithful):
+    """Has a command, which says what it finds."""
+
+    def publish(self) -> str | None:
+        return "published" if self.read() else "status 1: it is bad"
+
+
+@pytest.fixture
+def seen(tmp_path: Path, request: pytest.FixtureRequest):
+    def run(kind: type[Faithful], event: str) -> Outcome:
+        site = kind(tmp_path)
+        request.addfinalizer(site.close)
+        return observed(site, BY_NAME[event], PLAN, WORKERS, site.ask)
+
+    return run
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_who_serves_rightly_is_found_right_in_each_event(seen, event: Event):
+    outcome = seen(Faithful, event.name)
+
+    assert outcome.lives
+    counted = outcome.counted
+    assert (counted.failed, counted.torn, counted.wrong, counted.old, counted.kept) == (0, 0, 0, 0, 4)
+    assert counted.old_seconds is not None
+    assert counted.requests > 20
+    assert (outcome.said, outcome.by) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "shows"),
+    [
+        (Late, "valid", lambda each: each.old > 10 and 0.1 < each.old_seconds < 0.9 and each.torn == 0),
+        (Torn, "both", lambda each: each.torn > 10 and each.wrong == 0),
+        (Credulous, "type", lambda each: each.wrong > 10 and each.torn == each.failed == 0),
+        (Credulous, "paused", lambda each: each.torn > 5 and each.wrong == 0),
+        (Fragile, "syntax", lambda each: each.failed > 10 and each.old_seconds is not None),
+        (Fragile, "missing", lambda each: each.failed > 10),
+        (Fragile, "empty", lambda each: each.failed > 10),
+        (Fragile, "worker", lambda each: each.failed > 10),
+        (Deaf, "swap", lambda each: each.old_seconds is None and each.old > 10),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)).lower(),
+)
+def test_what_one_does_wrong_is_counted_as_that(seen, kind, event, shows):
+    assert shows(seen(kind, event).counted)
+
+
+def test_a_server_that_ends_is_seen_to_end(seen):
+    outcome = seen(Mortal, "syntax")
+
+    assert not outcome.lives
+    assert outcome.counted.kept == 0
+    assert outcome.counted.old_seconds is None
+
+
+@pytest.mark.parametrize(("event", "said"), [("valid", "published"), ("empty", "status 1: it is bad")])
+def test_what_is_said_is_said_of_what_the_event_is_about(seen, event, said):
+    outcome = seen(Telling, event)
+    assert (outcome.said, outcome.by) == (said, "command")
+
+
+@pytest.mark.parametrize("event", ["worker", "helper"])
+def test_a_process_is_killed(tmp_path: Path, event: str):
+    site = Faithful(tmp_path)
+    try:
+        observed(site, BY_NAME[event], PLAN, WORKERS, site.ask)
+        assert site.killed.wait(5) == -9
+    finally:
+        site.close()
+
+
+# ---- counting
+
+
+def answers(*shown: tuple[float, str]) -> list[Answer]:
+    return [Answer(began, began + 0.1, *text.split(), 11) for began, text in shown]
+
+
+def test_a_request_that_was_under_way_at_the_change_is_not_old():
+    found = count(answers((0.9, "1 1"), (2.0, "2 2")), [Change(2, 1.0, 1.0)], WORKERS, WORKERS, 1.5)
+    assert (found.old, found.old_seconds) == (0, 0.0)
+
+
+def test_until_the_command_has_ended_nobody_is_late_but_the_time_runs():
+    found = count(answers((1.2, "1 1"), (1.6, "1 1"), (2.0, "2 2")), [Change(2, 1.0, 1.5)], WORKERS, WORKERS, 1.9)
+    assert (found.old, found.old_seconds) == (1, 0.6)
+
+
+def test_a_change_has_arrived_only_if_every_answer_at_the_end_has_it():
+    late = answers((2.0, "2 2"), (2.1, "1 1"))
+    assert count(late, [Change(2, 1.0, 1.0)], WORKERS, WORKERS, 1.9).old_seconds is None
+    assert count([], [Change(2, 1.0, 1.0)], WORKERS, WORKERS, 1.9).old_seconds is None
+
+
+def test_a_default_on_both_sides_is_wrong_and_on_one_torn():
+    found = count(answers((1, "0 0"), (1, "2 0"), (1, "-1 2")), [Change(2, 0, 0)], WORKERS, WORKERS, 0)
+    assert (found.torn, found.wrong) == (1, 2)
+
+
+def test_workers_are_counted_by_their_pids():
+    found = count([Answer(1, 2, "2", "2", 99)], [Change(2, 0, 0)], WORKERS, frozenset({11, 12, 99}), 0)
+    assert (found.kept, found.new) == (2, 1)
+
+
+def test_the_line_of_a_log_that_says_most_is_found():
+    assert telling(["Traceback (most recent call last):", "  File x", "ValueError: bad", "INFO: not important"]) == (
+        "ValueError: bad"
+    )
+    assert telling(["1 validation error for Settings", "left", "  Field required"]) == (
+        "1 validation error for Settings left   Field required"
+    )
+    assert telling(["[ERROR] Worker was sent SIGKILL!", "hello"]) == ""
+
+
+# ---- the rivals
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rival_names_its_documentation_and_pins_what_it_is_made_of(name: str):
+    each = rival(name)
+    module = import_module(each.module)
+    pinned = (each.folder / "requirements.txt").read_text(encoding="utf-8").split("\n")
+
+    assert each.name == name
+    assert name == "confcast" or "https://" in module.__doc__
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) or line == "--editable ." for line in pinned if line)
+    names = {line.partition("==")[0].lower().replace("_", "-") for line in pinned}
+    assert {package.lower() for package in each.packages} - {"confcast"} <= names
+    assert 5 < results.lines(each) < 60
+    assert (each.folder / "gunicorn_conf.py").exists() == each.has_conf
+
+
+def test_each_folder_is_a_rival():
+    folders = {path.parent.name for path in job.FOLDER.glob("*/__init__.py")}
+    assert folders == {name.replace("-", "_") for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_of_its_file_lacks_the_second_setting(name: str):
+    half = job.first_half(rival(name).write(7, 8))
+    assert "left" in half
+    assert "8" not in re.sub(r"line 8", "", half)
+
+
+def test_what_its_environment_imports_is_the_standard_library_alone():
+    """A rival's environment has none of ours."""
+    command = "import benchmarks.rivals.serving, benchmarks.rivals.hup, sys; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(job.ROOT)!r}); {command}"],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=20,
+    )
+    assert not {"confcast", "msgspec", "pydantic", "matplotlib"} & set(ran.stdout.split())
+
+
+def test_an_answer_and_a_cost():
+    looks = iter([1, 2])
+    assert serving.answer(lambda: next(looks), lambda: next(looks)).split()[:2] == ["1", "2"]
+    assert 0 <= float(serving.cost(lambda: 1, 0.001)) < 10_000
+
+
+def test_only_lines_of_code_count():
+    assert (
+        code_lines('"""What it is.\n\nMore.\n"""\n\n# why\nimport os\n\n\ndef f():\n    """Doc."""\n    return os\n')
+        == 3
+    )
+
+
+# ---- the page
+
+
+def an_outcome(event: str = "valid", **changed: object) -> Outcome:
+    figures = {"requests": 9, "failed": 0, "torn": 0, "wrong": 0, "slowest": 0.1, "old_seconds": 0.25, "old": 3}
+    lives = bool(changed.pop("lives", True))
+    counted = Counted(**(figures | {"kept": 4, "new": 0} | changed))
+    return Outcome(event, counted, lives, "it is `so` | so", "log", 41.2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, Verdict(0, "0.25 s")),
+        ({"old_seconds": 1.5}, Verdict(1, "1.50 s")),
+        ({"slowest": 2.0}, Verdict(1, "waits 2.0 s")),
+        ({"torn": 7}, Verdict(1, "7 torn")),
+        ({"old_seconds": None}, Verdict(2, "stays old")),
+        ({"wrong": 7, "torn": 7}, Verdict(2, "7 wrong")),
+        ({"failed": 1, "wrong": 7}, Verdict(2, "1 failed")),
+        ({"event": "worker", "failed": 2}, Verdict(0, "0.25 s")),
+        ({"lives": False, "failed": 7}, Verdict(2, "ended")),
+    ],
+    ids=str,
+)
+def test_the_worst_is_what_the_picture_says(changed, found):
+    assert verdict(an_outcome(**changed)) == found
+
+
+def test_nothing_to_kill_is_good():
+    assert verdict(Outcome("helper", None)) == Verdict(0, "none")
+
+
+@pytest.fixture
+def made_up() -> Results:
+    outcomes = [an_outcome(event.name) for event in EVENTS]
+    outcomes[8] = Outcome("helper", None)
+    return Results({"CPUs": "2"}, [Found("one", "one of them", {"one": "1.0"}, 12, outcomes)])
+
+
+def test_results_come_back_from_json(made_up: Results):
+    assert Results.from_json(made_up.to_json()) == made_up
+
+
+def test_tables_are_written_between_their_comments(made_up: Results):
+    names = ["machine", "summary", *BY_NAME]
+    page = "".join(f"<!-- scripts/bench --rivals: {name} -->\nold\n<!-- end -->\n\n" for name in names)
+
+    written = table.replaced(page, made_up)
+
+    assert "old\n" not in written
+    row = "| one of them | 0.25 s | 3 | 0 | 0 | 0 of 9 | 0.10 s | 4 | in the log: `it is 'so' \\| so` |"
+    assert written.count(row) == 9
+    assert "| one of them | 41 ns | 12 | 0 | 0 | 0 | 0 | one 1.0 |" in written
+    assert table.replaced(written, made_up) == written
+    with pytest.raises(ValueError, match="the page has blocks for machine"):
+        table.replaced(page.partition("\n\n")[0], made_up)
+
+
+def test_the_picture_says_whose_results_it_shows(made_up: Results):
+    picture = chart.svg(made_up)
+
+    assert picture == chart.svg(made_up)
+    assert f"figures {made_up.fingerprint}".encode() in picture
+    text = " ".join(ET.fromstring(picture).itertext())
+    assert "one of them" in text
+    assert "0.25 s" in text
+    assert drawing.DARK[drawing.INK] in text
+
+
+# ---- for real
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["valid", "worker"])
+def test_a_real_server_goes_through_an_event(name: str):
+    """That of today's HUP, in this environment: it has what that one needs."""
+    outcome = events.run(rival("hup"), Path(sys.executable), BY_NAME[name], events.QUICK)
+
+    assert outcome.lives == (name == "valid")
+    assert outcome.counted.kept == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
+    python = environments.made(rival("dynaconf"))
+    made = python.stat().st_ctime_ns
+
+    assert environments.made(rival("dynaconf")).stat().st_ctime_ns == made
+    assert environments.versions(rival("dynaconf"))["gunicorn"] == "27.0.1"
