@@ -128,8 +128,8 @@ class Fake(Generic[T]):
                 self._replica._resources.replaced(former._things, snapshot._things)
         return True
 
-    def build_trial(self) -> None:
-        """Does nothing: in a test nothing is on trial."""
+    def build_coming(self) -> None:
+        """Does nothing: in a test nothing comes from an owner."""
 
     def set_trial_aside(self, trial: Trial[Any] | None) -> bool:
         """Keep a version on trial until the block ends, likewise: in a test nothing is on trial."""

@@ -186,7 +186,7 @@ class Replica(Pinning[T], AwaitableVerbs, Observable[T], HealthVerbs):
         provider = self._provider
         if provider is not None and self._resources.declared:
             self._resources.build_present(self._snapshot, only_async=provider.builds_lazily)
-            provider.build_trial()
+            provider.build_coming()
 
     def _attach(self, address: str | None, timeout: float) -> None:
         from confcast.worker.connection.attachment import Attachment

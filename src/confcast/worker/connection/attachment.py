@@ -211,12 +211,17 @@ class Attachment(Generic[T]):
         """Whether this provider keeps a snapshot from the owner for later: never, the replica takes it."""
         return False
 
-    def build_trial(self) -> None:
-        """Build what a version on trial needs that was not there at the vote; if that fails, speak against the version.
+    def build_coming(self) -> None:
+        """Build what was not there at the vote, for a version that is swapped in now, and for one on trial.
 
-        So this process serves what is committed. In the vote nothing was built that was not declared yet, or that an
-        event loop has to build which `aattach()` binds only now.
+        In a vote nothing is built that was not declared yet, or that an event loop has to build which `aattach()` binds
+        only later. If it can't be built for a trial, that is said against the version: what is committed is served.
+
+        Raises:
+            BuildError: It can't be built for the version in hand.
         """
+        if (newest := self._newest) is not None:
+            self._resources.build_present(newest)
         trial = self._trial
         if trial is None:
             return
@@ -231,6 +236,25 @@ class Attachment(Generic[T]):
                 extra=about("trial_not_usable", name=self._name, version=trial.snapshot.version, reason=reason),
             )
             self._link.send(Unhealthy(trial.snapshot.version, reason))
+
+    def _catch_up(self, snapshot: Snapshot[T], former: Snapshot[T]) -> None:
+        """Build for a version that pins get now what the newest one has, and the vote on it could not build.
+
+        A server attaches a process before its application is imported and has its loop: the process may have voted
+        before that, while others still voted after it. Either this sees what the newest version has by then, or
+        `build_coming` sees this version, which is noted before. What fails is said against the version.
+        """
+        seconds = self._machine.precommit_timeout or _BUILD_TIMEOUT
+        problems = self._resources.catch_up(snapshot, former._things, seconds)
+        if problems:
+            reason = "; ".join(map(str, problems))
+            _log.error(
+                "version %d can't be used here: %s",
+                snapshot.version,
+                reason,
+                extra=about("version_not_usable", name=self._name, version=snapshot.version, reason=reason),
+            )
+            self._link.send(Unhealthy(snapshot.version, reason))
 
     def set_trial_aside(self, trial: Trial[Any] | None) -> bool:
         """Whether this provider keeps a version on trial for later: never, either."""
@@ -249,7 +273,10 @@ class Attachment(Generic[T]):
 
     def swapped(self, old: Held | None, new: Held) -> None:
         """Make `new` the replica's newest configuration, and call the observers; a first value wakes `open`."""
-        newest = self._newest = self._snapshot_of(new)
+        former, newest = self._newest, self._snapshot_of(new)
+        self._newest = newest
+        if former is not None and self._resources.declared:
+            self._catch_up(newest, former)
         take = partial(self._take, newest)
         if self._guard is not None:
             self._guard.end()
@@ -271,6 +298,8 @@ class Attachment(Generic[T]):
         else:
             snapshot = self._snapshot_of(held)
             self._trial = Trial(snapshot, slot.share, slot.salt, begun=slot.begun)
+            if self._newest is not None and self._resources.declared:
+                self._catch_up(snapshot, self._newest)
         self._take_trial(self._trial)
         self._health.on_trial(self._trial.snapshot if self._trial is not None else None)
         if former is not None and (self._trial is None or former.snapshot is not self._trial.snapshot):

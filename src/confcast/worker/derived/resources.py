@@ -196,6 +196,29 @@ class Resources:
                 return problems
         return []
 
+    def catch_up(self, snapshot: Snapshot[Any], former: Things | None, seconds: float) -> list[Problem]:
+        """Build what a version that is swapped in now lacks of what a former one has. Returns why it can't be built.
+
+        That is what the vote on it could not build: what was declared, or got its event loop, only after the vote.
+
+        Args:
+            snapshot: The version.
+            former: What is built of the former one.
+            seconds: How long each build on a loop may take.
+        """
+        if former is None or self._why_not:
+            return []
+        things = self._things_of(snapshot)
+        lacking = [each for each in list(former.contents.things) if each not in things.contents.things]
+        for derived in self._to_build(lacking) if lacking else ():
+            try:
+                self._thing(derived, things, seconds=seconds)
+            except building.NeedsLoop:
+                continue
+            except BaseException as error:
+                return building.problems_of(derived, error, self._mask(error, things.config))
+        return []
+
     def unstage(self) -> None:
         """Close what was built for versions that are not committed here."""
         with self._lock:
