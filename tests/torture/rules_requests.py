@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.torture.history import Applied, Record, Request, State
+from tests.torture.history import Applied, Outcome, Record, Request, State
 from tests.torture.rules_view import COMMITTED, GRACE, Barrier, Content, View, content_of
 
 Found = Iterator[tuple[str, list[Record]]]
@@ -174,6 +174,7 @@ def committed_stays(view: View) -> Found:
         if highest is not None and state.version < number and not forgotten:
             yield f"version {number} was committed, then {state.version} was", [highest, state]
     yield from _same_number_twice(view)
+    yield from _began_on_an_older_one(view)
 
 
 def _same_number_twice(view: View) -> Found:
@@ -187,6 +188,23 @@ def _same_number_twice(view: View) -> Found:
         times = [each.at for each in records]
         if len(records) > 1 and not view.lost(min(times) - view.one_load, max(times)):
             yield f"version {number} was committed {len(records)} times", records
+
+
+def _began_on_an_older_one(view: View) -> Found:
+    """Of the owners' own history, also where nobody has seen it: each load begins on what was committed last."""
+    highest: Outcome | None = None
+    for each in sorted((each for each in view.outcomes if not each.dry_run), key=lambda each: each.began):
+        if highest is not None and each.previous < highest.version and not view.may_forget(highest.began, each.began):
+            yield (
+                f"version {highest.version} was committed, and then {each.previous} ran ({each.origin})",
+                [
+                    highest,
+                    each,
+                ],
+            )
+        commits = each.result in ("success", "partial", "undone") and each.version > each.previous
+        if commits and (highest is None or each.version > highest.version):
+            highest = each
 
 
 def reissued(view: View) -> Found:
