@@ -25,13 +25,12 @@ from confcast.wire.messages import (
 from confcast.worker.connection import machine as worker
 from tests.core import trial_census
 
+_WRITES, _SPEAKS = (fx.Record, fx.RecordState), (Unhealthy, fx.Probed)
 _SILENT = 2.5
 """Seconds that a silent worker has at the most, gathering included."""
 _SPOKEN = {"was killed": "deaths", "is unhealthy": "a worker's word", "failed with": "errors", "a probe": "a probe"}
 """What evidence says in each case."""
 _PLACES = ("before its first version", "before its vote", "between vote and commit", "before it reads the commit")
-
-_ELSEWHERE = (ReloadResult.FILE_NOT_FOUND, ReloadResult.GUARDED)  # the loading thread's alone
 
 SITUATIONS = (
     *(f"a worker attaches, {state.name}" for state in ProposalState),
@@ -148,7 +147,7 @@ SITUATIONS = (
     "what a window has undone is refused",
     "what a window has undone comes back with another window",
     *trial_census.SITUATIONS,
-    *(f"an outcome is {result.value}" for result in ReloadResult if result not in _ELSEWHERE),
+    *(f"an outcome is {result.value}" for result in ReloadResult),
 )
 
 
@@ -196,11 +195,13 @@ class Census(trial_census.TrialCensus):
         """An input was handed over in this state, with this window."""
         core = self._world.owner.core
         self._votes_first(core._first_vote.member, effects)
+        if window is None:
+            return
         evidence = core._proposal.evidence
-        ordered = [each for each in effects if isinstance(each, fx.Record | fx.RecordState)]
-        if window is not None and core.operator.window is None and not ordered and not window.deadline:
+        ordered = [each for each in effects if isinstance(each, _WRITES)]
+        if core.operator.window is None and not ordered and not window.deadline:
             self.notes("a probation ends")
-        if window is None or not evidence or not ordered:
+        if not evidence or not ordered:
             return
         if self._is_spoken_against():
             self.notes(f"a version on probation is undone, {before.name}")
@@ -223,10 +224,13 @@ class Census(trial_census.TrialCensus):
 
     def owner_hears(self, given: fx.Input) -> None:
         """An input is about to be handed over."""
-        core, message = self._world.owner.core, getattr(given, "message", given)
-        if isinstance(message, Unhealthy | fx.Probed) and not core.operator.window:
+        message = given.message if isinstance(given, fx.Received) else given
+        if not isinstance(message, _SPEAKS):
+            return
+        core = self._world.owner.core
+        if not core.operator.window:
             self.notes("what is proven is spoken against")
-        elif isinstance(message, Unhealthy | fx.Probed) and message.version < core.committed.version:
+        elif message.version < core.committed.version:
             self.notes("what was superseded is spoken against")
 
     def _votes_first(self, member: Any, effects: list[fx.Effect]) -> None:
@@ -320,6 +324,8 @@ class Census(trial_census.TrialCensus):
 
     def _operations(self, effect: fx.Effect) -> None:
         match effect:
+            case fx.Send() | fx.WakeAt():
+                pass  # most of them
             case fx.Record() | fx.RecordState():
                 held = self._world.journal.operator.hold
                 self._hold_changes(effect, held, effect.operator.hold)

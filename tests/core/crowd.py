@@ -20,6 +20,7 @@ from confcast.wire.messages import (
 )
 from confcast.worker.connection import machine as worker
 from confcast.worker.connection.machine import Held
+from tests.core import rows
 from tests.core.census import Census
 from tests.core.oracle import Oracle
 from tests.core.parts import Journal, OwnerProcess, Pipe, Process
@@ -32,13 +33,17 @@ class Crowd:
 
     oracle: Oracle
     census: Census
+    rows: rows.Rows
     journal: Journal
     owner: OwnerProcess | None
     snapshot: Held | None
     disk_is_full: bool
+    now: float
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
+        self.living: list[Process] = []
+        self.pids: set[int] = set()  # of those
         self._by_pid: dict[int, Process] = {}
         self.pipes: dict[int, Pipe] = {}
         self.open_pipes: list[Pipe] = []  # at the owner's end, and perhaps some that were closed since
@@ -46,19 +51,27 @@ class Crowd:
         self.calls = 0
         self._pids = 0
 
+    def _clock(self) -> float:
+        return self.now
+
     def lives(self, pid: int) -> bool:
-        process = self._by_pid.get(pid)
-        return process is not None and process.alive
+        return pid in self.pids
+
+    def process(self, pid: int) -> Process:
+        """The worker that has, or had, this pid."""
+        return self._by_pid[pid]
 
     def known(self) -> set[int]:
         """Who lives and has sent a Hello: to this owner, or to a former one that could write it down."""
         assert self.owner
-        return {pid for pid in self.owner.known if self.lives(pid)}
+        return self.owner.known & self.pids
 
     def start_worker(self, held: Held | None = None, **other: object) -> Process:
         self._pids += 1
-        process = Process(self._pids, held, **other)
+        process = Process(self._pids, self._clock, held, **other)
         self.processes.append(process)
+        self.living.append(process)
+        self.pids.add(process.pid)
         self._by_pid[process.pid] = process
         self.oracle.process_began(process)
         return process
@@ -96,9 +109,11 @@ class Crowd:
 
     def _obey(self, process: Process, frame: object) -> None:
         self.oracle.worker_reads(process, frame)
+        before = rows.before(process.machine)
         effects = process.machine.handle(frame)
         self.oracle.worker_answers(frame, effects)
         self.census.worker_reads(frame, effects)
+        self.rows.worker_reads(before, frame, effects, process.refuses)
         for effect in effects:
             if isinstance(effect, worker.Reply):
                 if isinstance(effect.message, Applied | Declined):
@@ -170,6 +185,8 @@ class Crowd:
         process.failed = failed
         self._close_peer(process)
         process.alive = False
+        self.living.remove(process)
+        self.pids.discard(process.pid)
 
     def says(self, process: Process, *messages: Any) -> None:
         """On its pipe, once it has said Hello there, and holds anything."""

@@ -24,7 +24,7 @@ from confcast.wire.messages import (
     Vote,
 )
 from tests.core.simulation import Process, World
-from tests.core.trial_disturbances import TRIALS, a_deadline_comes, living
+from tests.core.trial_disturbances import BY_ENTITY, BY_WORKER, TRIALS, a_deadline_comes, living
 from tests.core.trial_disturbances import goes_on as _goes_on
 
 Disturb = Callable[[World, Process | None, bytes], None]
@@ -135,6 +135,46 @@ def somebody_tries_while_everyone_is_silent(world, process, content):
     somebody_tries(world, process, content)
 
 
+def somebody_tries_values(world, process, content):
+    world.ask(Check, values=_value(content), actor="ann")
+
+
+def somebody_tries_files(world, process, content):
+    world.ask(Check, process, files={"app.toml": content})
+
+
+def somebody_allows_what_trips_a_guard(world, process, content):
+    world.sources, world.a_guard_trips = content, True
+    world.ask(Set, values=_value(content), allow=("a guard",)) if content == b"C" else world.ask(
+        Reload, process, allow=("a guard",), origin="command"
+    )
+
+
+def somebody_says_why(world, process, content):
+    """And for whom; a script asks, or a person by way of a page."""
+    kind, asked = _SAYING_WHY[(content[0] + world.calls) % len(_SAYING_WHY)]
+    if kind is Reload:
+        world.sources = content
+    world.ask(kind, process, reason="a drill", actor="ann", **asked)
+
+
+_SAYING_WHY = (
+    (Reload, {"origin": "command"}),
+    (Rollback, {}),
+    (Set, {"values": {"k": "y"}}),
+    (Unset, {"keys": ("k",)}),
+    (Resume, {}),
+    (Confirm, {}),
+)
+
+
+def something_else_was_expected(world, process, content):
+    """By each of those that may say so, whatever is under way."""
+    kinds = ((Reload, {}), (Set, {"values": _value(content)}), (Unset, {"keys": ("k",)}), (Resume, {}), (Rollback, {}))
+    for kind, asked in kinds[content[0] % 2 :: 2]:
+        world.ask(kind, expect=_newest(world) - 1, **asked)
+
+
 def somebody_sets(world, process, content):
     world.ask(Set, process, values=_value(content))
 
@@ -151,7 +191,11 @@ def somebody_sets_for_a_time(world, process, content):
 
 def somebody_sets_for_a_time_and_the_sources_break(world, process, content):
     world.ask(Set, values=_value(content), ttl=4.0)
+    if content != b"A":
+        _goes_on(world, lambda: world.journal.operator.expires)
     sources_are_bad(world, process, content)
+    if content == b"C":
+        a_deadline_comes(world, fx.Timer.EXPIRY)
 
 
 def somebody_unsets(world, process, content):
@@ -388,6 +432,29 @@ def _newest(world):
     return max(world.journal.rows, default=0)
 
 
+def somebody_waits_for_observers_while_something_else_begins(world, process, content):
+    """They linger: the caller still waits when what runs is held, on trial or provisional."""
+    for each in living(world):
+        each.lingers = True
+    sources_change_and_somebody_waits_for_observers(world, process, content)
+    _goes_on(world, lambda: world.first_move() is None)
+    kind, asked = _BEGINNING[(content[0] + world.calls) % len(_BEGINNING)]
+    world.sources = {b"A": b"B", b"B": b"C", b"C": b"A"}[content]
+    world.ask(kind, **asked)
+    _goes_on(world, lambda: world.first_move() is None)
+    if process:
+        process.lingers = False
+
+
+_BEGINNING = (
+    (Rollback, {}),
+    (Reload, {"canary": BY_WORKER}),
+    (Reload, {"canary": BY_ENTITY}),
+    (Reload, {"confirm_within": 9.0}),
+    (Set, {"values": {"k": "y"}, "confirm_within": 9.0}),
+)
+
+
 def observers_linger_or_go_on(world, process, content):
     if process:
         process.lingers = not process.lingers
@@ -548,6 +615,13 @@ def refusal_comes_too_late(world, process, content):
         process.stopped = False
 
 
+def a_worker_starts_on_what_another_refuses(world, process, content):
+    refusal_comes_too_late(world, process, content)
+    _goes_on(world, lambda: world.first_move() is None)
+    world.snapshot = None
+    worker_starts(world, process, content)
+
+
 def worker_suffers_before_it_reads_the_commit(world, process, content):
     if process:
         sources_change_and_somebody_calls(world, process, content)
@@ -562,6 +636,27 @@ def _unread(process):
 def pipe_breaks(world, process, content):
     if process:
         world.break_pipe(process, lose_frames=False)
+
+
+def what_a_worker_says_comes_late(world, process, content):
+    """Or no more; or it goes on late, after something else."""
+    if process and process.pipe is not None and process.pipe.received:
+        process.pipe.late = not process.pipe.late
+        if content != b"A":
+            _goes_on(world, lambda: world.first_move() is None)
+
+
+def what_all_say_comes_late_but_of_one(world, process, content):
+    here = [each for each in living(world) if each is not process and each.pipe is not None and each.pipe.received]
+    for each in here:
+        each.pipe.late = True
+    sources_change_and_somebody_calls(world, process, content)
+    _goes_on(world, lambda: world.first_move() is None)
+
+
+def a_worker_says_hello_once_more(world, process, content):
+    if process:
+        world.says(process, process.hello())
 
 
 def pipe_breaks_and_loses_frames(world, process, content):
@@ -661,6 +756,11 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     somebody_tries_what_one_worker_refuses,
     two_try_and_somebody_sets,
     somebody_tries_while_everyone_is_silent,
+    somebody_tries_values,
+    somebody_tries_files,
+    somebody_allows_what_trips_a_guard,
+    somebody_says_why,
+    something_else_was_expected,
     somebody_sets,
     two_set_what_they_have_seen,
     somebody_sets_for_a_time,
@@ -693,6 +793,7 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     time_passes,
     server_starts_anew,
     a_next_generation_comes_or_is_called_off,
+    somebody_waits_for_observers_while_something_else_begins,
     observers_linger_or_go_on,
     observer_fails,
     caller_goes,
@@ -708,6 +809,7 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     worker_stops_with_its_pipe_full,
     worker_begins_or_ceases_to_refuse,
     refusal_comes_too_late,
+    a_worker_starts_on_what_another_refuses,
     worker_becomes_slow_or_fast,
     a_vote_takes_long_and_another_follows,
     a_first_vote_takes_longer_than_it_has,
@@ -715,6 +817,9 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     everyone_stops_at_the_vote_or_resumes,
     *(everyone_refuses_what_is_committed,) * 4,  # which seldom finds the workers that it needs
     worker_suffers_before_it_reads_the_commit,
+    what_a_worker_says_comes_late,
+    what_all_say_comes_late_but_of_one,
+    a_worker_says_hello_once_more,
     pipe_breaks,
     pipe_breaks_and_loses_frames,
     next_write_fails,

@@ -41,6 +41,7 @@ from tests.core.first_votes import FirstVotes
 from tests.core.trial_oracle import TrialOracle, asks_for_a_trial
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
+_WRITTEN = (fx.Recorded, fx.RecordFailed)
 _FOLLOWING = ("start", "restart", "signal", "watch", "call", "command")
 
 
@@ -64,6 +65,7 @@ class Oracle(TrialOracle):
         self.rows: dict[int, bytes] = {}
         self.answered: set[int] = set()
         self.highest: dict[int, int] = {}
+        self._known_to_hold: dict[int, Any] = {}
         self.refused_last: dict[int, int] = {}
         self.newest_row = 0
         self._clock = 0
@@ -210,8 +212,7 @@ class Oracle(TrialOracle):
                 self._write_ordered(effect)
                 self.trial_written(effect)
             case fx.AddMember(pid):
-                (process,) = [each for each in self.world.processes if each.pid == pid]
-                assert process.fits, "somebody whom no owner can serve is on the roster"
+                assert self.world.process(pid).fits, "somebody whom no owner can serve is on the roster"
             case fx.Answer(call, event):
                 self._outcome(call, event)
             case fx.RecordEvent(event):
@@ -713,11 +714,14 @@ class Oracle(TrialOracle):
 
     def owner_turns(self, given: fx.Input) -> None:
         """An input is about to be handed over: who connects later is too late for what comes of it."""
-        said = given.message if isinstance(given, fx.Received) else None
         self.trial_is_loaded(given)
-        self.hands_over = given.on if isinstance(given, fx.HandsOver) else self.hands_over
-        self._late_no = isinstance(said, Vote) and not said.ok and said.round != self.open_round
-        if isinstance(given, fx.Recorded | fx.RecordFailed):
+        self._late_no = False
+        if isinstance(given, fx.Received):
+            said = given.message
+            self._late_no = isinstance(said, Vote) and not said.ok and said.round != self.open_round
+        elif isinstance(given, fx.HandsOver):
+            self.hands_over = given.on
+        elif isinstance(given, _WRITTEN):
             self.recording = False
             if isinstance(given, fx.RecordFailed) and given.row is fx.RowState.ABSENT:
                 self.trial_write_failed()
@@ -759,7 +763,7 @@ class Oracle(TrialOracle):
     def _able(self) -> set[int]:
         """Who can be asked for a vote."""
         heard = (self.world.owner.known & self.pipe_of.keys()) - self.timed_out - self.working
-        return {process.pid for process in self.world.processes if process.pid in heard and process.fits}
+        return {pid for pid in heard if self.world.process(pid).fits}
 
     def _who_connects(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
@@ -802,6 +806,9 @@ class Oracle(TrialOracle):
             self.vetoed.add(vote.round)
 
     def _owner_receives_hello(self, pipe: Any, hello: Hello) -> None:
+        if self.pipe_of.get(pipe.pid) == pipe.number:  # a second one: the owner ends this pipe
+            self.pipe_ended(pipe)
+            return
         if hello.trial is None:
             self.knows_trials.discard(pipe.pid)
         else:
@@ -838,7 +845,7 @@ class Oracle(TrialOracle):
     def owner_buries(self, pid: int, failed: str) -> None:
         """What the dead said last is no veto any more; and it may have died of any version that it was sent."""
         self.first_vote.ends(self.pipe_of.pop(pid, 0))
-        self.trial_buries(next(process for process in self.world.processes if process.pid == pid))
+        self.trial_buries(self.world.process(pid))
         if failed:
             self.seen[self.newest_row] += 1
             self._dies_of(pid)
@@ -886,9 +893,11 @@ class Oracle(TrialOracle):
     # ---- at every step, and at the end
 
     def check(self) -> None:
-        for process in self.world.processes:
-            if process.alive and process.held is not None:
-                self._one_content(process.held.version, process.held.digest)
+        for process in self.world.living:
+            held = process.machine.held
+            if held is not self._known_to_hold.get(process.pid):
+                self._known_to_hold[process.pid] = held
+                self._one_content(held.version, held.digest)
 
     def check_rest(self) -> None:
         world = self.world

@@ -5,14 +5,16 @@ The content of a version is what its sources gave, a letter, with that letter be
 
 from __future__ import annotations
 
-from confcast.wire.messages import Set, Unset
+from confcast.wire.messages import Check, Set, Unset
 
 
-def edited(layer: bytes, edit: Set | Unset | None, now: float) -> bytes | None:
+def edited(layer: bytes, edit: Set | Unset | Check | None, now: float) -> bytes | None:
     """What the loading thread makes of it: without what has ended. None where there is nothing to unset."""
     if isinstance(edit, Set):
         end = b"@%.3f" % (now + edit.ttl) if edit.ttl is not None else b""
         return edit.values["k"].encode() + b"#%d" % edit.id + end
+    if isinstance(edit, Check) and edit.values:
+        return edit.values["k"].encode() + b"#%d" % edit.id
     rest = layer if not end_of(layer) or end_of(layer) > now else b""
     if isinstance(edit, Unset):
         return b"" if rest else None

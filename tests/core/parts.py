@@ -33,6 +33,7 @@ class Pipe:
     received: bool = False
     peer_open: bool = True
     owner_open: bool = True
+    late: bool = False  # what was sent up comes later than all else
 
 
 class Journal:
@@ -58,6 +59,7 @@ class Journal:
         self.roster: set[int] = set()
         self.deleted = False
         self.forgets = False  # which content was good: it keeps few versions
+        self._closed = NOTHING_SET, NOTHING_SET  # what was last found with a probation that is over, and without it
 
     def write(self, version: int, content: bytes, values: bytes = b"", operator: OperatorState = NOTHING_SET) -> None:
         self.rows[version], self.values[version], self.operators[version] = content, values, operator
@@ -87,9 +89,14 @@ class Journal:
     @property
     def operator(self) -> OperatorState:
         """What people have set, as of the last write; a probation that is over is none."""
-        operator = self.operators[max(self.rows)] if self.rows else OperatorState()
-        over = self.rows and operator.window is not None and not self._is_open(max(self.rows))
-        return msgspec.structs.replace(operator, window=None) if over else operator
+        if not self.rows:
+            return NOTHING_SET
+        operator = self.operators[newest := max(self.rows)]
+        if operator.window is None or self._is_open(newest):
+            return operator
+        if self._closed[0] is not operator:
+            self._closed = operator, msgspec.structs.replace(operator, window=None)
+        return self._closed[1]
 
     def judge(self, event: ReloadEvent) -> None:
         """What is known of a version by this event."""
@@ -129,7 +136,7 @@ class Process:
     patches, and every seventh of one that knows neither trials nor probations.
     """
 
-    def __init__(self, pid: int, held: Held | None = None, **other: object) -> None:
+    def __init__(self, pid: int, clock: Callable[[], float], held: Held | None = None, **other: object) -> None:
         self.pid = pid
         self.refuses: set[bytes] = set()
         self.passed: set[tuple[bytes, bytes]] = set()
@@ -149,7 +156,8 @@ class Process:
         self.altered = False
         self.failed = ""
         self.counted: dict[int, Counts] = {}
-        self.machine = Machine(self._build, self._check, lambda: pid % 2 == 0, self._patch if pid % 3 else no_patch)
+        patch = self._patch if pid % 3 else no_patch
+        self.machine = Machine(self._build, self._check, lambda: pid % 2 == 0, patch, clock=clock)
         if held is not None:
             self.machine.adopt(held)
 

@@ -8,21 +8,24 @@ first in, first out; between pipes, processes and deadlines every order can happ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Core, ProposalState, Rules
 from confcast.wire.canary import Canary
-from confcast.wire.messages import Change, Outcome, Reload, ReloadResult, Resume
-from confcast.worker.connection.machine import Held
+from confcast.wire.messages import Change, Check, Outcome, Reload, ReloadResult, Resume
+from confcast.worker.connection.machine import Held, ReplicaState
 from tests.core import overrides
 from tests.core.census import Census
 from tests.core.crowd import Crowd
 from tests.core.oracle import Oracle
 from tests.core.parts import SCHEMA, Journal, OwnerProcess, Pipe, Process
+from tests.core.rows import Rows
 from tests.core.world import patch
 
 Move = Callable[[], None]
+_FAILS = (ReloadResult.VALIDATION_FAILED, ReloadResult.FILE_NOT_FOUND, ReloadResult.IO_ERROR)
 
 
 class World(Crowd):
@@ -41,12 +44,10 @@ class World(Crowd):
         self.hangs = False
         self.disk_is_full = False
         self.census = Census(self)
+        self.rows = Rows()
         self.owner: OwnerProcess | None = None
         self.owners = 0
         self.starts_anew = False
-
-    def _clock(self) -> float:
-        return self.now
 
     def _new_journal(self, high_water: int) -> Journal:
         """Where new content is tried first, it keeps few versions, so that what was good before is new once more."""
@@ -58,25 +59,24 @@ class World(Crowd):
 
     def moves(self) -> list[Move]:
         """Everything that may happen next without anybody's doing."""
-        return list(self._each_move())
+        return [*(move for process in self.living for move in self._moves_of(process)), *self._moves_of_owner()]
 
     def first_move(self) -> Move | None:
         """The first of them, for which the others are not looked for."""
-        return next(self._each_move(), None)
-
-    def _each_move(self) -> Iterator[Move]:
-        for process in self.processes:
-            if process.alive:
-                yield from self._moves_of(process)
-        yield from self._moves_of_owner()
+        for process in self.living:
+            if moves := self._moves_of(process):
+                return moves[0]
+        return self.perform if self.owner is not None and self.owner.effects else next(self._moves_of_owner(), None)
 
     def _moves_of(self, process: Process) -> list[Move]:
-        awake = process.alive and not process.stopped
-        observe = awake and process.asked and not process.lingers
+        """Of one that lives."""
+        if process.stopped:
+            return []
+        observe = process.asked and not process.lingers
         observing: list[Move] = [lambda: self.observers_have_run(process)] if observe else []
-        if process.inside is not None and awake:
+        if process.inside is not None:
             return [lambda: self._come_out(process), *observing]
-        if not process.can_connect:
+        if process.machine.state is ReplicaState.CLOSED:
             return observing
         if process.step:
             return [lambda: self._serve_without(process)]
@@ -102,28 +102,31 @@ class World(Crowd):
         pipes = self.open_pipes = [pipe for pipe in self.open_pipes if pipe.owner_open]
         for pipe in pipes:
             if pipe.leaving is not None and self._takes(pipe):
-                yield lambda pipe=pipe: self._drain(pipe)
+                yield partial(self._drain, pipe)
         if not owner.effects:
             yield from self._inputs_of_owner(owner, pipes)
 
     def _inputs_of_owner(self, owner: OwnerProcess, pipes: list[Pipe]) -> Iterator[Move]:
         for pipe in pipes:
             if pipe.up:
-                yield lambda pipe=pipe: self._receive(pipe)
+                if not pipe.late:
+                    yield partial(self._receive, pipe)
             elif not pipe.peer_open:
-                yield lambda pipe=pipe: self._end(pipe)
-        yield from [lambda given=given: self._take(given) for given in owner.inputs]
+                yield partial(self._end, pipe)
+        for given in owner.inputs:
+            yield partial(self._take, given)
         if owner.restores:
             yield self.finish_restore
         if owner.awaited is not None and not any(p.up and p.owner_open and not p.received for p in owner.awaited):
             yield self._say_accepted
-        yield from [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
+        for pid in sorted(owner.watched - self.pids):
+            yield partial(self._bury, pid)
         if not self.hangs and (owner.unchecked or owner.loads):  # one thread: a check comes before the next load
             yield self.finish_check if owner.unchecked else self.finish_load
 
     def _takes(self, pipe: Pipe) -> bool:
         """A stopped process may leave its pipe full."""
-        return not any(process.pipe is pipe and process.stopped and process.stuffed for process in self.processes)
+        return not any(process.stuffed and process.stopped and process.pipe is pipe for process in self.living)
 
     # ---- the owner's life
 
@@ -163,9 +166,8 @@ class World(Crowd):
     def server_starts_anew(self) -> None:
         """No process of it lives on; the journal does, in a folder of its own."""
         self.kill_owner()
-        for process in self.processes:
-            if process.alive:
-                self.kill(process)
+        for process in [*self.living]:
+            self.kill(process)
         self.notes.clear()
         self.snapshot = None
         self.starts_anew = True
@@ -256,7 +258,7 @@ class World(Crowd):
 
     def _bury(self, pid: int) -> None:
         self.owner.watched.discard(pid)
-        failed = next(process.failed for process in self.processes if process.pid == pid)
+        failed = self.process(pid).failed
         self.oracle.owner_buries(pid, failed)
         self._feed(fx.ProcessGone(pid, failed))
 
@@ -271,10 +273,12 @@ class World(Crowd):
         number, committed = load.number, self.owner.core.committed
         values = committed.values if load.rebuild else self.sources
         layer = overrides.edited(load.layer, load.edit, self.now)
+        if isinstance(load.edit, Check) and load.edit.files:
+            values = load.edit.files["app.toml"]
         content = None if values is None or layer is None else values + overrides.value_of(layer)
         trips = self._trips(load, content)
         if content is None or trips:
-            result = ReloadResult.GUARDED if trips else ReloadResult.VALIDATION_FAILED
+            result = ReloadResult.GUARDED if trips else _FAILS[number % len(_FAILS)]
             content, given = None, fx.LoadFailed(number, result, (Problem("", "bad"),))
         else:
             # As the loading thread does: the diff is taken from what was committed last.
@@ -362,6 +366,7 @@ class World(Crowd):
         self.oracle.owner_turns(given)
         self.census.owner_hears(given)
         core = self.owner.core
+        self.rows.owner_hears(core, given)
         before, window = core.state, core.operator.window
         effects = core.handle(given, self.now)
         self.census.owner_turned(before, window, effects)
@@ -373,6 +378,7 @@ class World(Crowd):
         effect = self.owner.effects.popleft()
         self.oracle.owner_does(effect)
         self.census.owner_does(effect)
+        self.rows.owner_does(effect)
         match effect:
             case fx.Send(number, message):
                 self._send(self.pipes[number], message)
@@ -491,6 +497,8 @@ class World(Crowd):
         self._hands_over(on=False)
         for process in self.processes:
             process.stopped = process.slow = process.lingers = False
+        for pipe in self.open_pipes:
+            pipe.late = False
         self._run_down()
         self.oracle.check_rest()
         self.sources = b"A" if self.sources is None else self.sources

@@ -67,18 +67,23 @@ from confcast.wire.messages import (
 from confcast.worker.connection.machine import ReplicaState as WorkerState
 from confcast.worker.connection.machine import Reply
 from tests.core.test_worker_table import HATED, ROUND, worker_in
-from tests.core.world import WHY, A, B, C, Owner, Scene, scene
+from tests.core.world import WHY, A, B, C, Owner, Scene, hello, scene
 
 # ---- the owner's: IDLE, LOADING, STAGING, RECORDING, COMMITTING
 
+WAITS = ("load", "stage", "barrier", "undo", "deferred")
 OWNER: dict[str, list[str]] = {
     "Reload": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
+    "Reload, and another version runs": ["RecordEvent Answer", "-", "-", "-", "-"],
     "Check": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
     "Rollback": ["→LOADING Restore", "-", "-", "-", "-"],
     "Rollback, and another version runs": ["RecordEvent Answer", "-", "-", "-", "-"],
     "Set": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
+    "Set, and another version runs": ["RecordEvent Answer", "-", "-", "-", "-"],
     "Unset": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
+    "Unset, and another version runs": ["RecordEvent Answer", "-", "-", "-", "-"],
     "Resume": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
+    "Resume, and another version runs": ["RecordEvent Answer", "-", "-", "-", "-"],
     "Confirm": ["RecordEvent Answer", "-", "-", "-", "-"],
     "Trigger": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
     "Loaded, of another load": ["-"] * 5,
@@ -100,6 +105,7 @@ OWNER: dict[str, list[str]] = {
     "Wake, stage": ["-", "-", "→IDLE RecordEvent Answer Install", "-", "-"],
     "Wake, barrier": ["-", "-", "-", "-", "→IDLE Accept RecordEvent Answer"],
     "Wake, undo": ["-"] * 5,
+    **{f"Wake, {timer}, of a wait that is over": ["-"] * 5 for timer in WAITS},
     "Wake, gather": ["-"] * 5,
     "Wake, deferred": ["-"] * 5,
     "Wake, observers": ["-"] * 5,
@@ -136,13 +142,16 @@ OWNER: dict[str, list[str]] = {
         "ClosePipe AddMember",
         "ClosePipe AddMember Install",
     ],
+    "Hello, once more": ["ClosePipe"] * 5,
     "Hello, other schema": ["Refused ClosePipe"] * 5,
     "Hello, other protocol": ["Refused ClosePipe"] * 5,
     "Applied": ["-"] * 5,
+    "Applied, another version": ["-"] * 5,
     "Declined": ["RecordEvent", "RecordEvent", "RecordEvent", "RecordEvent", "-"],
     "Declined, another version": ["-"] * 5,
     "Observed": ["-"] * 5,
     "Tried": ["-"] * 5,
+    "Tried, another version": ["-"] * 5,
     "Wake, trial": ["-"] * 5,
     "Observed, which a caller waits for": ["Answer"] * 5,
     "Drained": ["-"] * 5,
@@ -150,9 +159,11 @@ OWNER: dict[str, list[str]] = {
     "ProcessGone": ["RemoveMember"] * 5,
     "ProcessGone, and it failed": ["RemoveMember Spoken"] * 5,
     "Unhealthy": ["Spoken"] * 5,
-    "Unhealthy, with what is not committed": ["-"] * 5,
+    "Unhealthy, another version": ["-"] * 5,
     "Counts": ["-"] * 5,
+    "Counts, another version": ["-"] * 5,
     "Probed": ["Spoken"] * 5,
+    "Probed, another version": ["-"] * 5,
     "Goodbye": ["ClosePipe RemoveMember"] * 5,
     "HandsOver": ["-"] * 5,
     "MasterGone": ["Exit", "Answer Exit", "Answer Exit", "-", "Answer Exit"],
@@ -182,11 +193,29 @@ def woken(timer: fx.Timer) -> Callable[[Scene], None]:
     return wake
 
 
+def expecting_another(kind: type, **asked: Any) -> Callable[[Scene], Any]:
+    return lambda it: it.owner.is_asked_for(kind, expect=44, **asked)
+
+
+def on_trial_or_committed(it: Scene) -> int:
+    trial = it.owner.core.operator.trial
+    return it.owner.version if trial is None else trial.version
+
+
 COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Reload": (Reload, lambda it: it.owner.is_asked()),
+    **{
+        f"{kind.__name__}, and another version runs": (kind, expecting_another(kind, **asked))
+        for kind, asked in (
+            (Reload, {}),
+            (Rollback, {}),
+            (Set, {"values": {"k": "x"}}),
+            (Unset, {"keys": ()}),
+            (Resume, {}),
+        )
+    },
     "Check": (Check, lambda it: it.owner.is_asked_for(Check)),
     "Rollback": (Rollback, lambda it: it.owner.is_asked_for(Rollback)),
-    "Rollback, and another version runs": (Rollback, lambda it: it.owner.is_asked_for(Rollback, expect=44)),
     "Set": (Set, lambda it: it.owner.is_asked_for(Set, values={"k": "x"})),
     "Unset": (Unset, lambda it: it.owner.is_asked_for(Unset, keys=("k",))),
     "Resume": (Resume, lambda it: it.owner.is_asked_for(Resume)),
@@ -207,6 +236,7 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Wake, gather": (fx.Wake, fed(fx.Wake(fx.Timer.GATHER, 0))),
     "Wake, deferred": (fx.Wake, woken(fx.Timer.DEFERRED)),
     "Wake, undo": (fx.Wake, woken(fx.Timer.UNDO)),
+    **{f"Wake, {timer}, of a wait that is over": (fx.Wake, fed(fx.Wake(fx.Timer(timer), -1))) for timer in WAITS},
     "Wake, observers": (fx.Wake, fed(fx.Wake(fx.Timer.OBSERVERS, -1))),
     "Wake, expiry": (fx.Wake, fed(fx.Wake(fx.Timer.EXPIRY, -1))),
     "Wake, confirm": (fx.Wake, fed(fx.Wake(fx.Timer.CONFIRM, -1))),
@@ -223,12 +253,15 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Hello": (Hello, connected()),
     "Hello, of a client": (Hello, connected(role="client")),
     "Hello, on a new pipe": (Hello, connected(1, 1, A)),
+    "Hello, once more": (Hello, said(lambda it: hello(1, 1, A))),
     "Hello, other schema": (Hello, connected(schema=b"?")),
     "Hello, other protocol": (Hello, connected(protocol=99)),
     "Applied": (Applied, said(lambda it: Applied(it.owner.version))),
+    "Applied, another version": (Applied, said(lambda it: Applied(44))),
     "Declined": (Declined, said(lambda it: Declined(it.owner.version))),
     "Declined, another version": (Declined, said(lambda it: Declined(44))),
-    "Tried": (Tried, said(lambda it: Tried(2))),
+    "Tried": (Tried, said(lambda it: Tried(on_trial_or_committed(it)))),
+    "Tried, another version": (Tried, said(lambda it: Tried(44))),
     "Wake, trial": (fx.Wake, fed(fx.Wake(fx.Timer.TRIAL, -1))),
     "Observed": (Observed, said(lambda it: Observed(0, 1, "reload_pool: ValueError"))),
     "Observed, which a caller waits for": (Observed, said(lambda it: Observed(it.owner.observes(it.w1)))),
@@ -237,9 +270,11 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "ProcessGone": (fx.ProcessGone, lambda it: it.owner.loses(it.w1)),
     "ProcessGone, and it failed": (fx.ProcessGone, fed(fx.ProcessGone(1, "was killed by signal 9"))),
     "Unhealthy": (Unhealthy, said(lambda it: Unhealthy(it.owner.version, "the pool is empty"))),
-    "Unhealthy, with what is not committed": (Unhealthy, said(lambda it: Unhealthy(44, "the pool is empty"))),
+    "Unhealthy, another version": (Unhealthy, said(lambda it: Unhealthy(44, "the pool is empty"))),
     "Counts": (Counts, said(lambda it: Counts(it.owner.version, 100, 100))),
+    "Counts, another version": (Counts, said(lambda it: Counts(44, 100, 100))),
     "Probed": (fx.Probed, lambda it: it.owner.feed(fx.Probed(it.owner.version, "GET /health gave 503"))),
+    "Probed, another version": (fx.Probed, fed(fx.Probed(44, "GET /health gave 503"))),
     "Goodbye": (Goodbye, said(lambda it: Goodbye())),
     "HandsOver": (fx.HandsOver, fed(fx.HandsOver(on=True))),
     "MasterGone": (fx.MasterGone, fed(fx.MasterGone())),
@@ -335,9 +370,11 @@ WORKER: dict[str, list[str]] = {
         "→READY Swap Applied",
         "→READY Swap Applied",
     ],
+    "Install, a patch that does not fit": ["→DETACHED Disconnect"] * 4,
     "Prepare, what is held": ["→STAGED Vote", "→STAGED Vote", "Vote", "→STAGED Vote"],
     "Prepare": ["→STAGED Vote", "→STAGED Vote", "Vote", "→STAGED Vote"],
     "Prepare, refused here": ["→REFUSED Vote(no)", "→REFUSED Vote(no)", "→REFUSED Vote(no)", "Vote(no)"],
+    "Prepare, a patch that does not fit": ["→DETACHED Disconnect"] * 4,
     "Commit, this round": ["→DETACHED Disconnect", "→DETACHED Disconnect", "→READY Swap Applied", "→READY Declined"],
     "Commit, another round": ["→DETACHED Disconnect"] * 4,
     "Commit, this round, no higher number": [
@@ -384,9 +421,11 @@ FRAMES: dict[str, Any] = {
     "Install, older": Install(2, C, C),
     "Install, other content": Install(3, C, C),
     "Install, an undo that is refused here": Install(7, HATED, HATED, undo=True),
+    "Install, a patch that does not fit": Install(7, C, C, base=B),
     "Prepare, what is held": Prepare(9, A, A),
     "Prepare": Prepare(9, C, C),
     "Prepare, refused here": Prepare(9, HATED, HATED),
+    "Prepare, a patch that does not fit": Prepare(9, C, C, base=B),
     "Commit, this round": Commit(ROUND, 9),
     "Commit, another round": Commit(77, 9),
     "Commit, this round, no higher number": Commit(ROUND, 3),

@@ -10,47 +10,21 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from random import Random, SystemRandom
+from random import SystemRandom
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from confcast.wire.canary import Canary
+from tests.core import chance
 from tests.core.census import SITUATIONS
-from tests.core.disturbances import (
-    DISTURBANCES,
-    WITHOUT_TRIALS,
-    deadline_comes,
-    living,
-    owner_is_started,
-    sources_change_and_hup,
-    sources_change_and_somebody_calls,
-)
-from tests.core.simulation import World
-from tests.core.trial_disturbances import CANARIES, TRIALS
+from tests.core.chance import CONTENTS, PROBATION, SILENT, TRIED, move, run_by_chance
+from tests.core.disturbances import DISTURBANCES, living
+from tests.core.rows import Rows
+from tests.core.schedules import against_reason, rarely_reached
 
-SILENT = ["proceed", "proceed", "refuse"]
-PROBATION = [0.0, 5.0, 20.0]
-CONTENTS = [b"A", b"B", b"C"]
-TRIED = [None, None, *CANARIES.values()]
 RUNS = 1000
-
-
-def begin(silent: str, workers: int, canary: Canary | None, probation: float) -> World:
-    world = World(silent, canary, probation)
-    world.start_owner()
-    for _ in range(workers):
-        world.start_worker()
-    return world
-
-
-def move(world: World, pick: int) -> None:
-    moves = world.moves()
-    if moves:
-        moves[pick % len(moves)]()
-    world.oracle.check()
 
 
 class Chaos(RuleBasedStateMachine):
@@ -61,7 +35,7 @@ class Chaos(RuleBasedStateMachine):
         probation=st.sampled_from(PROBATION),
     )
     def begin(self, silent, workers, canary, probation):
-        self.world = begin(silent, workers, canary, probation)
+        self.world = chance.begin(silent, workers, canary, probation)
         self.whole = True
 
     @contextmanager
@@ -95,30 +69,6 @@ class Chaos(RuleBasedStateMachine):
             self.world.come_to_rest()
 
 
-def run_by_chance(seed: int) -> Counter[str]:
-    """What happened in it. What goes wrong is reported with the seed, by which it can be run again."""
-    random = Random(seed)
-    tries, canary, probation = random.random() < 0.5, random.choice(TRIED), random.choice(PROBATION)
-    world = begin(random.choice(SILENT), random.randint(0, 4), canary if tries else None, probation)
-    often = random.choice([0.03, 0.08, 0.15, 0.3])
-    some = random.sample(WITHOUT_TRIALS, random.randint(4, 14 if tries else 24))
-    some += random.sample(TRIALS, random.randint(3, 12)) if tries else []
-    some += [deadline_comes, owner_is_started, sources_change_and_hup, sources_change_and_somebody_calls]
-    try:
-        for _ in range(random.randint(50, 400)):
-            if random.random() < often:
-                processes = living(world)
-                random.choice(some)(world, random.choice(processes) if processes else None, random.choice(CONTENTS))
-                world.oracle.check()
-            else:
-                move(world, random.randrange(1000))
-        world.come_to_rest()
-    except BaseException as error:
-        error.add_note(f"in run_by_chance({seed})")
-        raise
-    return world.census.counts
-
-
 known = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 new = settings(known, derandomize=False, print_blob=True)
 computes_only = pytest.mark.timeout(600)  # a few seconds on a core of its own; nothing in here waits
@@ -132,9 +82,14 @@ def test_chaos():
 @computes_only
 def test_runs_by_chance_get_everywhere_and_hold():
     reached: Counter[str] = Counter()
+    rows = Rows()
     for seed in range(RUNS):
-        reached += run_by_chance(seed)
+        world = run_by_chance(seed)
+        reached += world.census.counts
+        rows.add(world.rows)
     assert [situation for situation in SITUATIONS if not reached[situation]] == []
+    assert rarely_reached(rows) == []
+    assert against_reason(rows) == []
 
 
 @pytest.mark.slow

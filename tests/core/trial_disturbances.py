@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.wire.canary import Canary
-from confcast.wire.messages import Check, Confirm, Reload, Resume, Rollback, Set, Try
+from confcast.wire.messages import Check, Commit, Confirm, Reload, Resume, Rollback, Set, Try
 from tests.core.simulation import Process, World
 
 BY_WORKER = Canary(1, seconds=4.0, min_requests=6)
@@ -31,7 +32,7 @@ def goes_on(world: World, until: Callable[[], object]) -> None:
 
 
 def living(world: World) -> list[Process]:
-    return [process for process in world.processes if process.alive]
+    return [*world.living]
 
 
 def trying(world: World) -> list[Process]:
@@ -262,6 +263,124 @@ def a_trial_with_a_window(world: World, process: Process | None, content: bytes)
         world.ask(Confirm)
 
 
+def a_window_is_confirmed_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
+    """And its barrier waits for a worker that has lost its pipe."""
+    world.sources = another(world, content)
+    world.ask(Reload, confirm_within=60.0, force=True)
+    goes_on(world, lambda: world.journal.operator.window is not None and world.first_move() is None)
+    a_trial_is_taken_up(world, process, OTHER[content])
+    newest = max(world.journal.rows, default=0)
+    if process:
+        world.break_pipe(process, lose_frames=False)
+        process.stopped = True
+    world.ask(Confirm, version=newest)
+    if content != b"A":
+        goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.COMMITTING)
+
+
+def a_canary_says_late_that_it_tries(world: World, process: Process | None, content: bytes) -> None:
+    """When it is promoted, or undone, by then."""
+    somebody_reloads_with_a_trial(world, process, another(world, content))
+    goes_on(world, lambda: world.journal.operator.trial is not None)
+    goes_on(world, lambda: world.journal.operator.trial is None or _are_to_try(world))
+    for each in _are_to_try(world):
+        each.pipe.late = True
+    world.ask(Rollback if content == b"A" else Confirm)
+    goes_on(world, lambda: world.journal.operator.trial is None)
+    if content == b"C" and process:
+        goes_on(world, lambda: world.first_move() is None)
+        kind, asked = _LATER[process.pid % len(_LATER)]
+        world.sources = another(world, content)
+        world.ask(kind, **asked)
+        goes_on(world, lambda: _is_at(world, list(ProposalState)[1 + process.pid % 4]))
+        for pipe in world.open_pipes:
+            pipe.late = False
+
+
+_LATER: tuple[tuple[type, dict[str, Any]], ...] = (
+    (Reload, {"force": True}),
+    (Rollback, {}),
+    (Reload, {"confirm_within": 9.0, "force": True}),
+    (Set, {"values": {"k": "z"}}),
+    (Check, {}),
+)
+
+
+def _is_at(world: World, state: ProposalState) -> bool:
+    return world.owner is not None and world.owner.core.state is state and not world.owner.effects
+
+
+def a_load_is_given_up_and_ends_late(world: World, process: Process | None, content: bytes) -> None:
+    """Or a dry run's check; meanwhile something begins that no load is needed for."""
+    _something_begins(world, process, content)
+    if world.owner is None or process is None:
+        return
+    world.sources = None if process.pid % 3 == 0 else another(world, content)
+    world.hangs, world.next_check_fails = True, process.pid % 2 == 0
+    world.ask(Check) if process.pid % 4 == 0 else world.trigger()
+    goes_on(world, lambda: _is_at(world, ProposalState.LOADING))
+    a_deadline_comes(world, fx.Timer.LOAD)
+    goes_on(world, lambda: world.first_move() is None)
+    oldest = min(world.journal.rows, default=0)
+    world.ask(Confirm) if content == b"C" or process.pid % 2 else world.ask(Rollback, version=oldest)
+    goes_on(world, lambda: _is_at(world, list(ProposalState)[2 + process.pid % 3]))
+    world.hangs = False
+
+
+def _something_begins(world: World, process: Process | None, content: bytes) -> None:
+    """What runs is settled, or in a window, or something is on trial; or it is held."""
+    if content == b"B":
+        world.sources = another(world, content)
+        world.ask(Reload, confirm_within=60.0, force=True)
+    elif content == b"C":
+        a_trial_is_taken_up(world, process, content)
+    elif process and process.pid % 2:
+        world.ask(Rollback)
+    goes_on(world, lambda: world.first_move() is None)
+
+
+def a_dry_run_ends_before_its_check(world: World, process: Process | None, content: bytes) -> None:
+    """Since nobody runs what is committed, an undo is due: who has it dies, and the others decline."""
+    if not process:
+        return
+    others = [each for each in living(world) if each is not process]
+    wanted = OTHER[content] if content == b"C" else content
+    if content == b"A" and process.pid % 2:
+        world.ask(Rollback)
+        goes_on(world, lambda: world.first_move() is None)
+    for each in others:
+        world.stop(each, stuffed=False)
+        each.refuses.add(wanted)
+    world.sources = wanted
+    window = {"confirm_within": 60.0} if content == b"C" else {}
+    world.ask(Set, values={"k": "y"}) if world.journal.operator.hold else world.ask(Reload, force=True, **window)
+    goes_on(world, lambda: any(isinstance(frame, Commit) for frame in _unread(process)))
+    world.kill(process)
+    goes_on(world, lambda: _is_at(world, ProposalState.IDLE))
+    world.sources = OTHER[wanted]
+    world.ask(Check)
+    goes_on(world, lambda: _is_at(world, ProposalState.STAGING))
+    world.hangs, world.next_check_fails = True, process.pid % 3 == 0
+    for each in others:
+        each.stopped = False
+    goes_on(world, lambda: _is_at(world, ProposalState.RECORDING))
+    world.hangs = False
+
+
+def _unread(process: Process) -> list[object]:
+    return [*process.pipe.down, process.pipe.leaving] if process.pipe else []
+
+
+def late_deadlines_come_amid_something(world: World, process: Process | None, content: bytes) -> None:
+    """All that are set for what is provisional, for an override or for a caller, in whatever state it is."""
+    world.sources = another(world, content)
+    world.ask(Check) if content == b"A" else world.trigger()
+    state = list(ProposalState)[1 + (process.pid if process else 0) % 4]
+    goes_on(world, lambda: _is_at(world, state))
+    for timer in (fx.Timer.OBSERVERS, fx.Timer.EXPIRY, fx.Timer.CONFIRM, fx.Timer.PROVEN, fx.Timer.TRIAL):
+        a_deadline_comes(world, timer)
+
+
 def an_override_ends_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
     world.ask(Set, values={"k": "x"}, ttl=3.0)
     goes_on(world, lambda: world.journal.operator.expires)
@@ -298,5 +417,10 @@ TRIALS = (
     the_owner_is_killed_in_a_trial,
     a_next_generation_comes_in_a_trial,
     a_trial_with_a_window,
+    *(a_window_is_confirmed_in_a_trial,) * 2,
+    a_load_is_given_up_and_ends_late,
+    a_dry_run_ends_before_its_check,
+    late_deadlines_come_amid_something,
+    a_canary_says_late_that_it_tries,
     an_override_ends_in_a_trial,
 )

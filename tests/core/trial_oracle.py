@@ -161,10 +161,11 @@ class TrialOracle:
 
     def trial_is_loaded(self, given: fx.Input) -> None:
         """E6: the same content leaves a trial alone; the end of a window goes before."""
-        trial, window = self.open_trial, self.world.journal.operator.window
-        over = window is not None and 0.0 < window.deadline <= self.world.now
-        present = isinstance(given, fx.Loaded) and given.number == self.load_number and not (self.dry or over)
-        self._own_content = present and trial is not None and given.digest == trial.digest
+        self._own_content = False
+        if isinstance(given, fx.Loaded) and given.number == self.load_number:
+            trial, window = self.open_trial, self.world.journal.operator.window
+            over = window is not None and 0.0 < window.deadline <= self.world.now
+            self._own_content = not (self.dry or over) and trial is not None and given.digest == trial.digest
 
     def trial_event(self, event: Any) -> None:
         """E6 and D6: what has ended a trial begins anew, and finds nothing else than what it has asked for."""
