@@ -84,7 +84,7 @@ class _Part(NamedTuple):
 
 
 class Room:
-    """What the references of one read may still put in, in characters: each key may name the same large file."""
+    """How many characters the references of one read may still put in: all keys may name one file of a megabyte."""
 
     def __init__(self) -> None:
         self._left = MOST_PUT_IN

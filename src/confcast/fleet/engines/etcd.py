@@ -283,7 +283,7 @@ class EtcdStore:
         """The last parts of the keys in a folder, the oldest first: of as many as entries can name, and some more."""
         which = {"keys_only": True, "sort_order": "ASCEND", "sort_target": "CREATE", "limit": str(_MOST_KEYS)}
         reply = await self._api.ask_store("kv/range", {**self._all(folder), **which}, most=_MOST_KEYS * _MOST_KEY)
-        return [found.key.rpartition(b"/")[2].decode() for found in reply.kvs]
+        return [found.key.rpartition(b"/")[2].decode("ascii", "replace") for found in reply.kvs]
 
     async def _is_renewed(self, lease: str) -> bool:
         """Renew a lease; False if there is none any more. The answer is a stream of one line."""
@@ -312,7 +312,8 @@ class EtcdStore:
             return
         newest = {"limit": str(MOST_ENTRIES), "keys_only": True, "sort_order": "DESCEND", "sort_target": "KEY"}
         kept = await self._api.ask_store("kv/range", {**everything, **newest}, most=_MOST_ENTRY_ANSWER * MOST_ENTRIES)
-        await self._api.ask_store("kv/deleterange", {**everything, "range_end": kept.kvs[-1].key})
+        if kept.kvs:
+            await self._api.ask_store("kv/deleterange", {**everything, "range_end": kept.kvs[-1].key})
 
 
 class _Watch:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -35,11 +35,15 @@ _FAULTS = {_INVALID, 5, 7, _NOT_ENABLED, 11, 12, 13, 15, _UNAUTHENTICATED}
 _USERS_CHANGED = "auth store is old"  # code 3
 
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""The numbers of etcd's API: with larger ones nobody can reckon."""
+
+
 class Header(msgspec.Struct, frozen=True):
     """What each answer begins with."""
 
     cluster_id: str = ""
-    revision: int = 0
+    revision: Int64 = 0
 
 
 class KeyValue(msgspec.Struct, frozen=True):
@@ -47,7 +51,7 @@ class KeyValue(msgspec.Struct, frozen=True):
 
     key: bytes = b""
     value: bytes = b""
-    mod_revision: int = 0
+    mod_revision: Int64 = 0
     lease: str = ""
 
 
@@ -63,15 +67,15 @@ class Reply(msgspec.Struct, frozen=True):
 
     header: Header = Header()
     kvs: tuple[KeyValue, ...] = ()
-    count: int = 0
+    count: Int64 = 0
     succeeded: bool = False
     token: str = ""
     id: str = msgspec.field(default="", name="ID")
-    ttl: int = msgspec.field(default=0, name="TTL")
-    granted_ttl: int = msgspec.field(default=0, name="grantedTTL")
+    ttl: Int64 = msgspec.field(default=0, name="TTL")
+    granted_ttl: Int64 = msgspec.field(default=0, name="grantedTTL")
     created: bool = False
     canceled: bool = False
-    compact_revision: int = 0
+    compact_revision: Int64 = 0
     cancel_reason: str = ""
     events: tuple[Event, ...] = ()
 

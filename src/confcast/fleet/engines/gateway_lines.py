@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -47,6 +48,10 @@ LONGEST_LABELS = 4 * 1024
 """Characters of a host's id, and of its labels as a header."""
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
+"""A time that is no date: thirty years are nobody's."""
+
+
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of a stream.
 
@@ -60,8 +65,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
     digest: str
     head: str = ""
-    retry: float = 0.0
-    away: float = 0.0
+    retry: Seconds = 0.0
+    away: Seconds = 0.0
     trouble: str = ""
 
 

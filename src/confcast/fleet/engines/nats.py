@@ -69,6 +69,7 @@ KEPT_HEADS = 64
 
 _REPORTS_KEPT = 86400  # seconds
 _WALKS, _LEAST_PART = 16, 32  # reports are read in so many parts at a time, and in fewer if these would be smaller
+_MOST_WALKED = 100_000  # messages that are read one after the other
 _SPARE = 200  # bytes below max_payload: nearer to it, a client has lost its connection
 
 _ENTRY = "Confcast-Entry"
@@ -99,24 +100,34 @@ class _Refusal(Exception):
 
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+def _check_time(time: datetime | None) -> None:
+    """Raises ValueError, which refuses an answer, for a time that nobody can reckon with."""
+    if time is not None and not 1970 <= time.year <= 9000:
+        raise ValueError("a time that no clock has")
 
 
 class _Stored(msgspec.Struct, frozen=True):
     subject: str
-    seq: int
+    seq: _Number
     time: _Time
     data: bytes = b""
     hdrs: bytes = b""
 
+    def __post_init__(self) -> None:
+        _check_time(self.time)
+
 
 class _Config(msgspec.Struct, frozen=True):
-    max_msgs_per_subject: int = -1
-    max_age: int = 0  # nanoseconds
+    max_msgs_per_subject: _Number = -1
+    max_age: _Number = 0  # nanoseconds
 
 
 class _State(msgspec.Struct, frozen=True):
-    first_seq: int = 0
-    last_seq: int = 0
+    first_seq: _Number = 0
+    last_seq: _Number = 0
     subjects: dict[str, int] | None = None
 
 
@@ -129,6 +140,9 @@ class _Answer(msgspec.Struct, frozen=True):
     state: _State = _State()
     created: str = ""
     ts: _Time | None = None
+
+    def __post_init__(self) -> None:
+        _check_time(self.ts)
 
 
 class _Message(NamedTuple):
@@ -258,6 +272,7 @@ class Nats:
             sequence = message.sequence + 1
             if _ENTRY in message.headers:
                 found.append(unquote_to_bytes(message.headers[_ENTRY]))
+            self._check_count(len(found))
         return found[::-1][:limit]
 
     async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
@@ -295,6 +310,11 @@ class Nats:
 
     # Messages.
 
+    def _check_count(self, count: int) -> None:
+        """Raises Fault for more messages than anybody has written, one by one: they might go on for ever."""
+        if count > _MOST_WALKED:
+            raise Fault(f"{self._shown}: JetStream answers with more than {_MOST_WALKED} messages")
+
     @property
     def _shown(self) -> str:
         return self._connection.shown
@@ -331,6 +351,8 @@ class Nats:
         found = answer.message
         if found is None:
             raise Fault(f"{self._shown}: an answer of JetStream has no message")
+        if found.seq < int(which.get("seq", 0)):  # or whoever goes on from it would never come to an end
+            raise Fault(f"{self._shown}: JetStream answers with a message from before the one that was asked for")
         headers = _headers(found.hdrs)
         is_deleted = headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
         return _Message(found.subject, found.seq, None if is_deleted else found.data, headers, found.time)
@@ -453,6 +475,7 @@ class Nats:
             if message.sequence not in part:
                 break
             found.append(message)
+            self._check_count(len(found))
             after = message.sequence + 1
         return found
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import os
 import socket
 from collections.abc import Container, Sequence
@@ -297,15 +298,17 @@ class Redis:
             return []
         ask = ("LRANGE", f"{self._prefix}audit", -min(limit, MOST_ENTRIES), -1)
         (found,) = await self._connection.ask(ask, most=_MOST_LISTED)
-        return found[::-1] if isinstance(found, list) else []
+        self._expect("LRANGE", isinstance(found, list) and all(isinstance(each, bytes) for each in found))
+        return found[::-1]  # type: ignore[no-any-return]
 
     async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
         """As of `Store`; looked for among as many as entries can name, and some more."""
-        ((seconds, _),) = await self._connection.ask(("TIME",))
-        before = int(seconds) - engine.UNTOUCHED
+        (now,) = await self._connection.ask(("TIME",))
+        before = int(self._time(now)) - engine.UNTOUCHED
         ask = ("ZRANGEBYSCORE", f"{self._prefix}put", "-inf", repr(before), "WITHSCORES", "LIMIT", 0, _MOST_LOOKED_AT)
         (found,) = await self._connection.ask(ask, most=_MOST_LISTED)
-        old = (OldPayload(digest.decode(), put) for digest, put in found)
+        scored = self._scored("ZRANGEBYSCORE", found)
+        old = (OldPayload(digest.decode("ascii", "replace"), put) for digest, put in scored)
         return [each for each in old if each.digest not in named][:MOST_DROPPED]
 
     async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
@@ -320,16 +323,32 @@ class Redis:
         """The records of the last day."""
         seen: Command = ("ZRANGE", f"{self._prefix}seen", 0, -1, "WITHSCORES")
         ask = (("TIME",), seen, ("HGETALL", f"{self._prefix}reports"))
-        (seconds, micros), times, records = await self._connection.ask(*ask, most=_MOST_LISTED)
-        now = int(seconds) + int(micros) / 1e6
-        return [Stored(records[host], max(0.0, now - at)) for host, at in times if host in records]
+        asked, times, records = await self._connection.ask(*ask, most=_MOST_LISTED)
+        now, scored = self._time(asked), self._scored("ZRANGE", times)
+        self._expect("HGETALL", isinstance(records, dict) and all(isinstance(each, bytes) for each in records.values()))
+        return [Stored(records[host], max(0.0, now - at)) for host, at in scored if host in records]
 
     # ---- what is expected of replies
 
+    def _expect(self, command: str, is_expected: bool) -> None:
+        """Raises Fault for an answer of another kind: what is there may be anybody's."""
+        if not is_expected:
+            raise self._lost(Fault(f"{self._connection.shown} does not answer {command} as Redis does"))
+
     def _bytes(self, found: Any) -> bytes | None:
-        if found is not None and not isinstance(found, bytes):
-            raise self._lost(Fault(f"{self._connection.shown} does not answer GET as Redis does"))
-        return found
+        self._expect("GET", found is None or isinstance(found, bytes))
+        return found  # type: ignore[no-any-return]
+
+    def _time(self, found: Any) -> float:
+        """Seconds since 1970, by the server's clock."""
+        self._expect("TIME", isinstance(found, list) and len(found) == 2 and all(map(_is_digits, found)))
+        seconds, micros = found
+        return int(seconds) + int(micros) / 1e6
+
+    def _scored(self, command: str, found: Any) -> list[tuple[bytes, float]]:
+        """Members of a sorted set, each with its score."""
+        self._expect(command, isinstance(found, list) and all(map(_is_scored, found)))
+        return [(member, score) for member, score in found]
 
     def _check_role(self, role: Any) -> None:
         """Raises Unreachable at a replica without its master: it would go on giving the head that it had last."""
@@ -340,3 +359,17 @@ class Redis:
     def _lost(self, error: EngineError) -> EngineError:
         self._connection.lose(error)
         return error
+
+
+def _is_digits(found: Any) -> bool:
+    return isinstance(found, bytes) and found.isdigit() and len(found) <= 19
+
+
+def _is_scored(found: Any) -> bool:
+    return (
+        isinstance(found, list)
+        and len(found) == 2
+        and isinstance(found[0], bytes)
+        and isinstance(found[1], float)
+        and math.isfinite(found[1])
+    )

@@ -1,0 +1,77 @@
+"""The inputs that have found a fault of confcast's, each by what it is, so that it finds it again."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from confcast.fleet.engines.gateway_lines import digest_of
+from tests.fuzz import bounds
+from tests.fuzz.bounds import joined
+from tests.fuzz.targets import etcd, gateway, nats, redis
+
+ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
+"""The uses of a store, by their place in `engines.USES`."""
+
+
+def asks_redis(use: int, *replies: bytes) -> bytes:
+    return bytes([1, use]) + joined(*replies)
+
+
+def asks(use: int, *answers: bytes) -> bytes:
+    return bytes([1, use, *b"\n"]) + b"\n".join(answers)
+
+
+NOW = b"*2\r\n$2\r\n17\r\n$1\r\n0\r\n"
+HEADER = etcd._HEADER
+AT = b'{"message":{"subject":"a","seq":%d,"time":"%s","hdrs":"TkFUUy8xLjANCkNvbmZjYXN0LUVudHJ5OiB4DQo="}}'
+MISSING = b'{"error":{"code":404,"err_code":10037}}'
+YEAR_1 = b"0001-01-01T00:00:00Z"
+
+FOUND = {
+    "a gateway that is away for longer than there are dates": (
+        gateway,
+        b"\0\1\2\n"
+        + msgspec.json.encode(
+            {"digest": digest_of(gateway._HEAD), "head": gateway._HEAD.decode(), "away": 1e300, "trouble": "x"}
+        ),
+    ),
+    "a time of Redis that is none": (redis, asks_redis(OLD_PAYLOADS, b"*2\r\n+x\r\n+y\r\n")),
+    "a time of Redis in one part": (redis, asks_redis(OLD_PAYLOADS, b"*1\r\n:1\r\n")),
+    "payloads of Redis without a score": (redis, asks_redis(OLD_PAYLOADS, NOW, b"*1\r\n+a\r\n")),
+    "payloads of Redis whose names are no texts": (
+        redis,
+        asks_redis(OLD_PAYLOADS, NOW, b"*1\r\n*2\r\n$1\r\n\xff\r\n,1\r\n"),
+    ),
+    "reports of Redis that are a number": (redis, asks_redis(REPORTS, NOW + b"*1\r\n*2\r\n+a\r\n,1\r\n:1\r\n")),
+    "entries of Redis that are numbers": (redis, asks_redis(ENTRIES, b"*1\r\n:1\r\n")),
+    "a lease of etcd that is longer than any": (
+        etcd,
+        asks(REPORTS, b'{%s,"kvs":[{"lease":"7"}]}' % HEADER, b'{"TTL":"1","grantedTTL":"1%s"}' % (b"0" * 400)),
+    ),
+    "payloads of etcd whose names are no texts": (
+        etcd,
+        asks(OLD_PAYLOADS, b'{%s,"kvs":[{"key":"/w=="}]}' % HEADER, b"{%s}" % HEADER),
+    ),
+    "many entries of etcd, none of which is there": (
+        etcd,
+        asks(
+            SWAP, b"{%s}" % HEADER, b'{%s,"succeeded":true}' % HEADER, b'{%s,"count":"9999"}' % HEADER, b"{%s}" % HEADER
+        ),
+    ),
+    "a time of NATS before which there is none": (
+        nats,
+        asks(REPORTS, b'{"state":{"last_seq":0},"ts":"%s"}' % YEAR_1),
+    ),
+    "entries of NATS that go on with the first": (nats, asks(ENTRIES, AT % (1, b"2026-01-01T00:00:00Z"))),
+    "a bucket of NATS whose age is a number of 400 digits": (
+        nats,
+        asks(SWAP, MISSING, b'{"config":{"max_age":1%s}}' % (b"0" * 400)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_once_is_found_no_more(name: str) -> None:
+    target, data = FOUND[name]
+    bounds.run(target, data)
