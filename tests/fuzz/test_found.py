@@ -8,10 +8,14 @@ import pytest
 from confcast.fleet.engines.gateway_lines import digest_of
 from tests.fuzz import bounds
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, nats, redis
+from tests.fuzz.targets import etcd, gateway, nats, records, redis
 
 ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
+
+
+def head(**fields: object) -> bytes:
+    return msgspec.json.encode({"stable": "a" * 64, "next": "b" * 64, **fields})
 
 
 def asks_redis(use: int, *replies: bytes) -> bytes:
@@ -36,6 +40,13 @@ FOUND = {
             {"digest": digest_of(gateway._HEAD), "head": gateway._HEAD.decode(), "away": 1e300, "trouble": "x"}
         ),
     ),
+    "a head of a rollout without the stage that it is in": (records, head(rollout={"stages": ["1 host"], "stage": 3})),
+    "a head of a rollout with a ring that there is not": (records, head(rollout={"stages": ["1 host"], "stage": -1})),
+    "a head of a rollout whose stage is no number": (
+        records,
+        head(rollout={"stages": ["all", "1 host"], "stage": 1}) + b'\n{"of":"host","host":"a"}',
+    ),
+    "a head of a time for which there is no date": (records, head(at=1e300)),
     "a time of Redis that is none": (redis, asks_redis(OLD_PAYLOADS, b"*2\r\n+x\r\n+y\r\n")),
     "a time of Redis in one part": (redis, asks_redis(OLD_PAYLOADS, b"*1\r\n:1\r\n")),
     "payloads of Redis without a score": (redis, asks_redis(OLD_PAYLOADS, NOW, b"*1\r\n+a\r\n")),

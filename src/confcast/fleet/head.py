@@ -14,6 +14,7 @@ would go back and forth).
 from __future__ import annotations
 
 import hashlib
+import re
 
 import msgspec
 
@@ -22,6 +23,11 @@ from confcast.wire.messages import UNDECODABLE
 
 MOST_BYTES = 1000
 """Bytes of the longest head."""
+
+_LAST = 250_000_000_000.0
+"""A date, in seconds since 1970, that no head is of: no calendar has much later ones."""
+
+_STAGE = re.compile(r"[0-9]{1,6}(?: hosts?)?|[0-9]{1,3}(?:\.[0-9]{1,3})?%")
 
 LONGEST_WHY = 160
 LONGEST_BY = 64
@@ -117,7 +123,17 @@ def decode(content: bytes) -> Head:
     for digest in (head.stable, head.next):
         if digest is not None and not is_digest(digest):
             raise BadHead("what is there is no head of confcast: a digest is not 64 hexadecimal digits")
+    if not 0.0 <= head.at <= _LAST:
+        raise BadHead("what is there is no head of confcast: when it was published is no date")
+    if head.rollout is not None and not _is_possible(head.rollout):
+        raise BadHead("what is there is no head of confcast: its rollout has no such stage")
     return head
+
+
+def _is_possible(rollout: Rollout) -> bool:
+    """Whether there is the stage that a rollout is in; whoever carries it on, or shows it, looks it up."""
+    in_range = -len(rollout.rings) <= rollout.stage < len(rollout.stages)
+    return in_range and all(map(_STAGE.fullmatch, rollout.stages))
 
 
 def id_of(content: bytes) -> str:

@@ -15,6 +15,7 @@ from confcast.fleet import head, publishing, reports
 from confcast.fleet.engines.engine import Stored
 from confcast.fleet.head import BadHead
 from confcast.fleet.reports import BadReport
+from confcast.texts import printable_lines
 from tests.fuzz import engines
 from tests.unit.fleet.test_records import WHOLE
 
@@ -71,4 +72,4 @@ class Trail:
 
 def _is_shown(made: Report) -> None:
     msgspec.json.encode(made.data, enc_hook=str)
-    assert all(line.isprintable() for line in made.text.split("\n"))
+    assert printable_lines(made.text) == made.text
