@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,9 +136,17 @@ def test_a_bad_value_has_its_problem_beside_its_field_and_changes_nothing(shop: 
 
 
 def test_a_key_goes_back_to_the_file(shop: Shop, day: Browser) -> None:
-    assert day.save(mail__host="mx.example.com").status == 200
-    page = day.save(give_back="mail.host")
+    page = day.save(mail__host="mx.example.com")
+    assert page.status == 200
+    own = re.findall(r"<button(?![^>]*form=)[^>]*>", page.text.partition("novalidate>")[2])
+    assert own == ["<button>"]  # what Enter in a field presses
+    assert day.ask("/settings", {key: page.fields[key] for key in ("form_token", "version")}).title == "Nothing to save"
+    page = day.ask(
+        "/settings", {key: page.fields[key] for key in ("form_token", "version")} | {"give_back": "mail.host"}
+    )
     assert (page.status, page.fields["mail.host"]) == (200, "mail.example.com"), page.text
+    stale = day.save(page, version="1", give_back="greeting")
+    assert (stale.status, stale.title) == (409, "Not saved: nothing has changed")
     assert "mx.example.com" not in (shop.folder / "shop.toml").read_text()  # the page never writes it
 
 

@@ -54,7 +54,7 @@ def save() -> AnyResponse | str:
     except ValueError:
         abort(400, "This is not the form of this page.")
     mark, key = saving.new_mark(name), request.form.get("give_back", "")
-    outcome = saving.give_back(key, form, mark) if key else saving.save(form, mark)
+    outcome = saving.give_back(key, form.version, mark) if key else saving.save(form, mark)
     if outcome.form is None and outcome.status < 400 and (key or form.changed()):
         return redirect(url_for("show", saved=mark), 303)
     return _page(name, outcome)

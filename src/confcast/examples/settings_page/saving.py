@@ -63,9 +63,9 @@ def save(form: Form, mark: str) -> Outcome:
     return _outcome(settings.set(values, expect=form.version, reason=mark), form, mark)
 
 
-def give_back(key: str, form: Form, mark: str) -> Outcome:
-    """End what this page has set for a key: the file's value counts again."""
-    return _outcome(settings.unset([key], expect=form.version, reason=mark), form, mark)
+def give_back(key: str, version: int, mark: str) -> Outcome:
+    """End what this page has set for a key, if this version runs: the file's value counts again."""
+    return _outcome(settings.unset([key], expect=version, reason=mark), None, mark)
 
 
 def saved(mark: str) -> Outcome:
@@ -79,7 +79,7 @@ def saved(mark: str) -> Outcome:
     return _spread(version) if version else Outcome(REFUSED, "There is no such save")
 
 
-def _outcome(event: ReloadEvent, form: Form, mark: str) -> Outcome:
+def _outcome(event: ReloadEvent, form: Form | None, mark: str) -> Outcome:
     return _after_a_loss(form, mark) if event.result is ReloadResult.OWNER_UNAVAILABLE else _in_words(event, form)
 
 
@@ -96,7 +96,8 @@ def _in_words(event: ReloadEvent, form: Form | None) -> Outcome:
         others = [event.error_message]
     if form is not None and form.has_a_secret():
         others.append("The password is not shown again: type it once more.")
-    return Outcome(REFUSED, "Not saved: nothing has changed", tuple(others), problems, form)
+    status = CONFLICT if event.result is ReloadResult.CONFLICT else REFUSED
+    return Outcome(status, "Not saved: nothing has changed", tuple(others), problems, form)
 
 
 def _committed(version: int, applied: int, lagging: list[WorkerStatus], changes: list[Change]) -> Outcome:
@@ -125,7 +126,7 @@ def _conflict(form: Form) -> Outcome:
     )
 
 
-def _after_a_loss(form: Form, mark: str) -> Outcome:
+def _after_a_loss(form: Form | None, mark: str) -> Outcome:
     version = _version_of(mark)
     if version:
         return _spread(version)
