@@ -78,6 +78,8 @@ class ActsOnProcesses:
         """So many at once."""
         pid = self.find(role, rank)
         with self.recorded("hup", role, pid, count=count):
+            if pid == 0:  # to the system, a whole group
+                raise ProcessLookupError
             for _ in range(count):
                 began = now()
                 os.kill(pid, signal.SIGHUP)

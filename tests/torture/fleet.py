@@ -31,7 +31,7 @@ class Fleet:
     def __init__(self, engine: str) -> None:
         programs = _ENGINES[engine].programs()
         assert programs, f"there is no server of {engine} on this machine"
-        self._thread = ThreadPoolExecutor(1)
+        self._thread, self._is_closed = ThreadPoolExecutor(1), False
         self.engine = _ENGINES[engine](programs[0])
         self._thread.submit(self._begin).result()
 
@@ -61,9 +61,11 @@ class Fleet:
         self._thread.submit({"engine": self.engine.restart, "gateway": self.gateway.restart}[role]).result()
 
     def close(self) -> None:
-        """End all of it."""
-        self._thread.submit(self._stack.close).result()
-        self._thread.shutdown()
+        """End all of it, unless that was done."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._thread.submit(self._stack.close).result()
+            self._thread.shutdown()
 
 
 def _payload(number: int) -> bytes:

@@ -108,7 +108,8 @@ class Nemesis:
             thread.join()
         self._processes.mend()
         self._files.mend()
-        for role in self._site.terrain().roles:
+        terrain = self._site.terrain()
+        for role in (*terrain.roles, *(("master",) if terrain.master_survives else ())):
             if role not in ("owner", "worker"):  # theirs come by themselves
                 self._processes.start_again(role, 0)
         self._fleet.mend()

@@ -184,10 +184,12 @@ class Site:
         return self.server.log() + ("" if self.admin is None else self.admin.said)
 
     def stop(self) -> list[str]:
-        """End it; what it has left, in words."""
+        """End it; what it has left, in words. What runs beside the server ends first, and is none of what it left."""
         with self._stack:
             if self.admin is not None:
                 self.admin.close()
+            if self.fleet is not None:
+                self.fleet.close()
             try:
                 self.server.end()
             except AssertionError as error:

@@ -256,6 +256,15 @@ def test_the_disk_of_an_owner_is_full_and_has_room_again(victims: Victims, proce
     assert resource.prlimit(pid, resource.RLIMIT_FSIZE) == before
 
 
+def test_nobody_is_hung_up_where_there_is_nobody(
+    processes: ActsOnProcesses, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+):
+    """To the system, a pid of 0 is the whole group: this very process, too."""
+    monkeypatch.setattr(os, "kill", lambda pid, number: pytest.fail(f"{pid} got {number}"))
+    processes.hup("gateway", 0, count=3)
+    assert [each.ok for each in recorded.acts()] == [False]
+
+
 def test_what_nobody_else_starts_again_is_started_unless_it_runs(victims: Victims, processes: ActsOnProcesses):
     processes.start_again("admin", 0)
     pid = victims.pid("admin")
