@@ -39,6 +39,7 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
         silence: Seconds after which a worker that does not answer is passed over.
         harms: What a content may do where it runs.
         fleet: Whether an engine is published to.
+        deaths_apart: Seconds between two deaths of workers: a server that takes more for a crash loop ends.
         phases: The phases of the plan, by name; none: all of them, and between them some in which little is done.
     """
 
@@ -53,6 +54,7 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
     silence: float = 2.0
     harms: tuple[str, ...] = ("kills", "sick", "fails")
     fleet: bool = False
+    deaths_apart: float = 0.0
     phases: tuple[str, ...] = ()
 
 
@@ -159,7 +161,7 @@ class _Planner:
         self.dice, self.terrain, self.steps = random.Random(seed), terrain, list[Step]()
         self._serial = 1  # the site has begun with it
         self._contents = list[dict[str, Scalar]]()
-        self._file_is_free = self._disk_is_free = 0.0
+        self._file_is_free = self._disk_is_free = self._next_death = 0.0
         self._pairs = 0
 
     def draw(self, at: float, phase: Phase) -> None:
@@ -260,6 +262,10 @@ class _Planner:
 
     def kill(self, at: float, signal: str = "KILL") -> None:
         role, rank = ("master", 0) if self._takes_the_master() else self._victim()
+        if role == "worker" and at < self._next_death:
+            role, rank = "owner", 0
+        elif role == "worker":
+            self._next_death = at + self.terrain.deaths_apart
         self._add(at, "kill", role, rank, signal=signal)
         if role in ("admin", "gateway", "engine", "master"):  # a worker's and an owner's next one comes by itself
             self._add(at + self.dice.choice((0.1, 0.5, 1.5)), "start_again", role)

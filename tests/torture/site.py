@@ -28,6 +28,8 @@ from tests.torture.plan import Terrain
 
 ROLES = ("master", "owner", "worker", "booting", "admin", "gateway", "engine")
 _STOPS_AT_A_DEATH = {"hypercorn"}
+_CRASH_LOOPS = {"granian": 8.0, "granian-wsgi": 8.0}
+"""Seconds between two deaths that a server does not take for a crash loop, which would end it: granian's are 5.5."""
 _OTHERS = (b"resource_tracker", b"forkserver", b"semaphore_tracker", b"jobs.py")
 
 
@@ -44,6 +46,7 @@ class Site:
         config: The file that is watched.
         client: The verbs, for whoever wants to call one.
         respawns: Whether another worker takes the place of one that dies. hypercorn stops instead.
+        deaths_apart: Seconds that two deaths of workers must be apart, or the server ends.
         survives: Whether the workers serve on without the master, until it is started again: `confcast serve`.
         hup: Whether a HUP to the master reloads.
     """
@@ -54,6 +57,7 @@ class Site:
         for each in (self.folder, self.history):
             each.mkdir(exist_ok=True)
         self.respawns, self.survives, self.hup = server not in _STOPS_AT_A_DEATH, server == "serve", True
+        self.deaths_apart = _CRASH_LOOPS.get(server, 0.0)
         self.config, self.state = self.folder / "app.toml", self.folder / "state"
         self.admin: AdminServer | None = None
         self.fleet: Fleet | None = None
@@ -165,7 +169,8 @@ class Site:
         """What a plan of this site depends on."""
         admin = ("admin",) if self.options.admin else ()
         fleet = ("gateway", "engine") if self.fleet is not None else ()
-        worker, kills = (("worker",), ("kills",)) if self.respawns else ((), ())
+        worker = ("worker",) if self.respawns else ()
+        kills = ("kills",) if self.respawns and not self.deaths_apart else ()
         return Terrain(
             workers=self.options.workers,
             roles=("owner", *worker, *admin, *fleet),
@@ -176,6 +181,7 @@ class Site:
             silence=self.options.vote_timeout,
             harms=(*kills, "sick", "fails"),
             fleet=self.fleet is not None,
+            deaths_apart=self.deaths_apart,
             phases=tuple(filter(None, self.options.phases.split(","))),
         )
 

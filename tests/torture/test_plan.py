@@ -109,3 +109,9 @@ def test_a_site_that_lacks_something_is_spared_it():
 
 def test_each_thing_that_a_phase_may_draw_is_drawn_by_a_method_of_its_name():
     assert {name: maker.__name__ for name, maker in MAKERS.items()} == {name: name for name in MAKERS}
+
+
+def test_a_server_that_takes_two_deaths_for_a_crash_loop_has_them_apart():
+    steps = [step for step in plan(5, 300.0, Terrain(deaths_apart=8.0)) if (step.act, step.role) == ("kill", "worker")]
+    assert len(steps) > 10
+    assert min(after.at - before.at for before, after in itertools.pairwise(steps)) > 7.9
