@@ -88,6 +88,33 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "barrier",
+        "a worker that the next owner does not know yet, since the roster was torn",
+        [*SECOND, act(2.5, "tear_journal"), call(3.0, version=2), request(3.5, 1, 1, A)],
+    ),
+    (
+        "few_try",
+        "the manager's canary is by entity",
+        [
+            run(canary="entity"),
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(20.0, 3, 2, pid))),
+            call(3.0, "reload", "on_trial", 2, arguments={"canary_seconds": 10.0}),
+            *(request(3.5, 2, 2, pid, entity="e") for pid in WORKERS),
+        ],
+    ),
+    (
+        "one_entity",
+        "a watched edit had begun the trial, by worker",
+        [
+            *SECOND,
+            outcome(2.9, "on_trial", 2, 1),
+            on_trial(3.0, 2, **BY_ENTITY),
+            request(4.0, 2, 2, A, entity="e"),
+            request(6.0, 1, 1, B, entity="e"),
+        ],
+    ),
+    (
         "true_status",
         "a worker that is said to be behind",
         [*SECOND, state(3.0, 2, workers={"11": 1}), request(3.5, 1, 1, A)],

@@ -103,22 +103,13 @@ def few_try(view: View) -> Found:
     """
     for number, call in view.trials.items():
         ends = call.began + view.trial_seconds(call)
-        if call.arguments.get("canary_by") == "entity" or any(view.calls_between(call.began, ends, "confirm")):
+        if view.tried_by(call) == "entity" or any(view.calls_between(call.began, ends, "confirm")):
             continue
         through = {pid for pid, life in view.lives.items() if life.began < call.began and life.ended > ends}
         shown = [each for each in view.looks if each.seen[0].version == number and each.at < ends]
         canaries = {each.worker: each for each in shown if each.worker in through}
-        if len(canaries) > _most_canaries(view, call):
+        if len(canaries) > view.most_canaries(call):
             yield f"{len(canaries)} workers ran version {number} on trial", [call, *canaries.values()]
-
-
-def _most_canaries(view: View, call: Call) -> int:
-    size, workers = call.arguments.get("canary_size"), int(view.option("workers", 4))
-    if isinstance(size, int):
-        return min(size, workers - 1)
-    if isinstance(size, str) and size.endswith("%"):
-        return max(1, min(math.ceil(workers * float(size[:-1]) / 100), workers - 1))
-    return workers - 1
 
 
 def one_entity(view: View) -> Found:
@@ -128,7 +119,7 @@ def one_entity(view: View) -> Found:
     Cannot see: a trial that no caller has begun, and an entity that one worker alone was asked for.
     """
     for number, call in view.trials.items():
-        if call.arguments.get("canary_by") != "entity":
+        if view.tried_by(call) != "entity":
             continue
         first: dict[str, Request] = {}
         ends = call.at + 2 * view.trial_seconds(call) + view.one_load

@@ -211,12 +211,21 @@ class View:
 
     @functools.cached_property
     def trials(self) -> dict[int, Call]:
-        """By number, the call that has begun the trial: of a trial that was there before it, nobody knows by whom."""
+        """By number, the call that has begun the trial: of a trial that was there before it, nobody knows by whom.
+
+        Nor of one that something else may have begun, where every change is tried first.
+        """
         found: dict[int, Call] = {}
         for each in self.calls:
-            if each.result == "on_trial" and each.version and not self._known_before(each.version, each.began):
+            begins = each.result == "on_trial" and each.version and not self._known_before(each.version, each.began)
+            if begins and each.version not in self._begun_by_others:
                 found.setdefault(each.version, each)
         return found
+
+    @functools.cached_property
+    def _begun_by_others(self) -> set[int]:
+        trials = (each for each in self.outcomes if each.result == "on_trial")
+        return {each.version for each in trials if each.origin not in ("call", "command")}
 
     def _known_before(self, version: int, time: float) -> bool:
         seen = version in self.first_seen and self.first_seen[version].at < time
@@ -226,6 +235,18 @@ class View:
         """For how long a trial that this call has begun goes on, before it is decided, or goes on once more."""
         given = call.arguments.get("canary_seconds")
         return float(given) if isinstance(given, int | float) else self.option("trial", 60.0)
+
+    def tried_by(self, call: Call) -> str:
+        """`worker` or `entity`: as the call says, or else the manager's option."""
+        option = self.run.options.get("canary") if self.run is not None else None
+        return str(call.arguments.get("canary_by") or option or "worker")
+
+    def most_canaries(self, call: Call) -> int:
+        """How many workers may run what this call has put on trial by worker: never all of them."""
+        size, workers = call.arguments.get("canary_size", 1), int(self.option("workers", 4))
+        share = float(size[:-1]) / 100 if isinstance(size, str) and size.endswith("%") else 0.0
+        wanted = math.ceil(workers * share) if share else int(size) if isinstance(size, int) else 1
+        return max(1, min(wanted, workers - 1))
 
     # ---- who lived, slept, or was down
 
