@@ -208,6 +208,43 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "trial_dies_with_its_owner",
+        "the next one loads its content, and commits it",
+        [
+            *SECOND,
+            state(2.5, 1),
+            on_trial(3.0, 2),
+            request(3.2, 2, 2),
+            act(3.5, "kill"),
+            state(5.0, 3, owner=NEXT_OWNER),
+            request(5.2, 3, 1, B),
+            request(5.5, 4, 2, B),
+        ],
+    ),
+    (
+        "stays_undone",
+        "what kills whoever serves it, as observers have seen it",
+        [
+            *SECOND,
+            Applied(at=2.5, by=A, version=2, serial=2),
+            outcome(5.0, "undone", 3, 2, origin="undo"),
+            request(5.5, 3, 1),
+            Applied(at=8.0, by=B, version=4, serial=2),
+        ],
+    ),
+    (
+        "stays_undone",
+        "a person had resumed before",
+        [
+            *SECOND,
+            request(2.5, 2, 2),
+            call(4.5, "resume", "unchanged", 2),
+            outcome(5.0, "undone", 3, 2, origin="undo"),
+            request(5.5, 3, 1),
+            request(8.0, 4, 2),
+        ],
+    ),
+    (
+        "trial_dies_with_its_owner",
         "it goes on under the next one",
         [
             *SECOND,

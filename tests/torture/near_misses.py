@@ -367,6 +367,20 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "trial_dies_with_its_owner",
+        "somebody tries its content once more",
+        [
+            *SECOND,
+            state(2.5, 1),
+            on_trial(3.0, 2),
+            request(3.2, 2, 2),
+            act(3.5, "kill"),
+            state(5.0, 3, owner=NEXT_OWNER),
+            call(5.1, "reload", "on_trial", 4, arguments={"canary_size": 1}),
+            request(5.5, 4, 2, B),
+        ],
+    ),
+    (
+        "trial_dies_with_its_owner",
         "its time was over",
         [*SECOND, state(2.5, 1), on_trial(3.0, 2), act(4.5, "kill"), state(6.0, 2, owner=NEXT_OWNER)],
     ),

@@ -136,7 +136,7 @@ def one_entity(view: View) -> Found:
 
 
 def trial_dies_with_its_owner(view: View) -> Found:
-    """DESIGN 4a, "owner dies", U7: the next owner undoes a trial before it loads anything; it never commits it.
+    """DESIGN 4a, "owner dies", U7: the next owner undoes a trial before it loads anything, and does not commit it.
 
     Judged where the owner was killed before the trial's time was over, and nobody had asked to confirm.
     Cannot see: a trial that no caller has begun.
@@ -146,19 +146,18 @@ def trial_dies_with_its_owner(view: View) -> Found:
         if not deaths or deaths[0] > call.began + view.trial_seconds(call):
             continue
         death = deaths[0]
-        if any(view.calls_between(call.began, death + GRACE, "confirm")):
-            continue
-        later = (each for each in view.states if each.began > death and each.owner != _owner_at(view, death))
-        for state in later:
-            if state.version == number or (state.trial == number and _late(view, death, state) > 0):
-                yield (
-                    f"version {number} was on trial when its owner was killed; the next one has kept it",
-                    [
-                        call,
-                        state,
-                    ],
-                )
-                break
+        if not any(view.calls_between(call.began, death + GRACE, "confirm")):
+            yield from _outlives(view, number, call, death)
+            yield from _comes_back(view, view.serial_of(number), number, death, call)
+
+
+def _outlives(view: View, number: int, call: Call, death: float) -> Found:
+    later = (each for each in view.states if each.began > death and each.owner != _owner_at(view, death))
+    for state in later:
+        if state.version == number or (state.trial == number and _late(view, death, state) > 0):
+            what = f"version {number} was on trial when its owner was killed; the next one has kept it"
+            yield what, [call, state]
+            return
 
 
 def _owner_at(view: View, time: float) -> int:
@@ -172,41 +171,32 @@ def _late(view: View, since: float, state: State) -> float:
 def stays_undone(view: View) -> Found:
     """DESIGN 4a "Held", U1: what was undone is put to no worker until it changes, or a person asks for it.
 
-    Cannot see: an undone content that no request had seen, and one that came back within another content's number.
+    Cannot see: an undone content that nobody had seen, and one that came back within another content's number.
     """
     for undo in view.outcomes:
-        if undo.result != "undone":
-            continue
-        for number in sorted(_undone_by(view, undo)):
-            yield from _came_back(view, undo, number)
+        for number in sorted(_undone_by(view, undo)) if undo.result == "undone" else ():
+            if view.serial_of(undo.version) != view.serial_of(number):
+                yield from _comes_back(view, view.serial_of(number), undo.version, undo.began, undo)
 
 
 def _undone_by(view: View, undo: Outcome) -> set[int]:
     """The version on probation or in a window; or the one on trial, which lies between the two numbers."""
-    between = {version for version in view.contents if undo.previous < version < undo.version}
-    return between or {undo.previous} & view.contents.keys()
+    between = {version for version in view.first_sight if undo.previous < version < undo.version}
+    return between or {undo.previous} & view.first_sight.keys()
 
 
-def _came_back(view: View, undo: Outcome, number: int) -> Found:
-    serial, kept = view.serial_of(number), view.contents.get(undo.version)
-    if not serial or (kept is not None and kept.serial == serial):
-        return
-    for version, request in sorted(view.first_seen.items()):
-        if version > undo.version and view.serial_of(version) == serial:
-            if not _may_come_back(view, undo, version, request.at):
-                yield (
-                    f"content {serial} was undone by version {undo.version}, and came back as {version}",
-                    [
-                        undo,
-                        request,
-                    ],
-                )
+def _comes_back(view: View, serial: int, above: int, since: float, shown: Record) -> Found:
+    """Whether a content has a number above this one, though nothing has happened since that lets it come back."""
+    for version, sight in sorted(view.first_sight.items()):
+        if serial and version > above and view.serial_of(version) == serial:
+            if not _may_come_back(view, since, version, sight.at):
+                yield f"content {serial} was undone, and came back as version {version}", [shown, sight]
             return
 
 
-def _may_come_back(view: View, undo: Outcome, version: int, until: float) -> bool:
-    since = undo.began - 2 * GRACE
-    edited = any(each.at > since and each.began < until for each in view.written)
+def _may_come_back(view: View, since: float, version: int, until: float) -> bool:
+    others = (each for each in view.written if each.serial != view.serial_of(version))
+    edited = any(each.at > since - 2 * GRACE and each.began < until for each in others)
     asked = any(_asks_for_it(each) for each in view.calls if each.at > since and each.began < until)
     put_back = any(each.version == version and each.origin in ("undo", "expiry") for each in view.outcomes)
     return edited or asked or put_back or view.lost(since - view.one_load, until)
@@ -263,7 +253,7 @@ def holds(view: View) -> Found:
         if call.verb == "rollback" and call.result in COMMITTED:
             until = _held_until(view, call)
             yield from _committed_while_held(view, call, until)
-            if call.version in view.contents:
+            if call.version in view.first_sight:
                 yield from _seen_while_held(view, call, until)
 
 
@@ -292,7 +282,7 @@ def _seen_while_held(view: View, call: Call, until: float) -> Found:
     """What people set builds on what is held, and may show a content that the file had before."""
     held = view.serial_of(call.version)
     changed = any(view.calls_between(call.began, until, "set", "unset"))
-    for version, request in sorted(view.first_seen.items()):
+    for version, request in sorted(view.first_sight.items()):
         serial = view.serial_of(version)
         written = view.valid.get(serial)
         if version <= call.version or request.at >= until or serial == held or written is None:

@@ -202,10 +202,14 @@ def _same_number_twice(view: View) -> Found:
 
 
 def _began_on_an_older_one(view: View) -> Found:
-    """Of the owners' own history, also where nobody has seen it: each load begins on what was committed last."""
+    """Of the owners' own history, also where nobody has seen it: each load begins on what was committed last.
+
+    What is answered at once, as a conflict is, may have its time just after that of a load that is to be written yet.
+    """
     highest: Outcome | None = None
     for each in sorted((each for each in view.outcomes if not each.dry_run), key=lambda each: each.began):
-        if highest is not None and each.previous < highest.version and not view.may_forget(highest.began, each.began):
+        older = highest is not None and each.previous < highest.version and each.began > highest.began + GRACE / 10
+        if highest is not None and older and not view.may_forget(highest.began, each.began):
             yield (
                 f"version {highest.version} was committed, and then {each.previous} ran ({each.origin})",
                 [

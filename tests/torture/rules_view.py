@@ -151,8 +151,20 @@ class View:
         return found
 
     def serial_of(self, version: int) -> int:
-        """0 if no request has seen it."""
-        return self.contents[version].serial if version in self.contents else 0
+        """0 if neither a request nor an observer has seen it."""
+        if version in self.contents:
+            return self.contents[version].serial
+        sight = self.first_sight.get(version)
+        return sight.serial if isinstance(sight, Applied) else 0
+
+    @functools.cached_property
+    def first_sight(self) -> dict[int, Applied | Request]:
+        """By version, what saw it first: a request, or an observer; for some contents kill whoever serves them."""
+        found: dict[int, Applied | Request] = dict(self.first_seen)
+        for each in self.applied:
+            if each.version and (each.version not in found or each.at < found[each.version].at):
+                found[each.version] = each
+        return found
 
     @functools.cached_property
     def first_seen(self) -> dict[int, Request]:

@@ -60,7 +60,7 @@ def broken_rules(home: Path, kept: Path, options: list[str]) -> set[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CONFCAST_"))}
     environment = inherited | {"PYTHONPATH": str(home)}
     ran = subprocess.run(command, cwd=ROOT, env=environment, timeout=A_RUN, capture_output=True, text=True)
-    told = ran.stdout[-2000:] + ran.stderr[-2000:]
+    told = f"exit status {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}"
     (history,) = kept.glob("*/history")
     records = read(history)
     assert sum(isinstance(each, Request) for each in records) > 100, told
