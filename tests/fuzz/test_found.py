@@ -47,6 +47,14 @@ FOUND = {
         head(rollout={"stages": ["all", "1 host"], "stage": 1}) + b'\n{"of":"host","host":"a"}',
     ),
     "a head of a time for which there is no date": (records, head(at=1e300)),
+    "a report whose digest clears the terminal": (
+        records,
+        b'{}\n{"of":"host","host":"a","state":"refused","digest":"\\u001b[2J"}',
+    ),
+    "a ring whose name clears the terminal": (
+        records,
+        head(rollout={"stages": ["1 host"], "stage": -1, "rings": ["\x1b[2J=x"]}) + b'\n{"of":"host","host":"a"}',
+    ),
     "a time of Redis that is none": (redis, asks_redis(OLD_PAYLOADS, b"*2\r\n+x\r\n+y\r\n")),
     "a time of Redis in one part": (redis, asks_redis(OLD_PAYLOADS, b"*1\r\n:1\r\n")),
     "payloads of Redis without a score": (redis, asks_redis(OLD_PAYLOADS, NOW, b"*1\r\n+a\r\n")),

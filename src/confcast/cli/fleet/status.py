@@ -187,7 +187,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
         lines += ["", *_table(data["versions"]), ""]
     for each in data["against"]:
         reason = f": {line(each['reason'])}" if each["reason"] else ""
-        lines.append(f"{each['state']:8}  {each['digest'][:8]} by {_some(each['hosts'])}{reason}")
+        lines.append(f"{each['state']:8}  {line(each['digest'][:8])} by {_some(each['hosts'])}{reason}")
     for kind, what in (
         ("lagging", "has not answered yet for what the head gives it"),
         ("stale", "has missed a report"),

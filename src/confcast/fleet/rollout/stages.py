@@ -19,6 +19,7 @@ import msgspec
 
 from confcast.fleet.head import Head, Rollout, position
 from confcast.fleet.reports import Seen
+from confcast.texts import printable
 
 MOST = 12
 """How many stages, and how many rings, at the most: they have to fit into the head."""
@@ -60,8 +61,8 @@ def _number(stage: str) -> float:
 
 
 def name_of(rollout: Rollout, index: int) -> str:
-    """The stage at an index, as people write it: "ring=canary", "1 host", "10%"."""
-    return rollout.rings[index] if index < 0 else rollout.stages[index]
+    """The stage at an index, as people write it: "ring=canary", "1 host", "10%"; it may be shown as it is."""
+    return printable(rollout.rings[index] if index < 0 else rollout.stages[index])
 
 
 def number_of(rollout: Rollout, index: int) -> tuple[int, int]:

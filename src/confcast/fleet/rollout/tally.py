@@ -134,7 +134,8 @@ class Progress(msgspec.Struct, frozen=True):
         counts += [f"{self.applied - self.good} more applied"] if self.applied > self.good else []
         counts += [f"{self.held} held"] if self.held else []
         counts += [f"{self.against} against"] if self.against else []
-        return f"stage {self.stage} of {self.stages} ({self.name}): {', '.join(counts)}; waits for {self.waits_for}"
+        text = f"stage {self.stage} of {self.stages} ({self.name}): {', '.join(counts)}; waits for {self.waits_for}"
+        return printable(text)  # a ring's name is a text of the head
 
 
 def progress(
