@@ -106,6 +106,17 @@ def check(form: str, content: bytes, **options: Any) -> None:
     read(File(path, allow_empty=True, **options), Text(str(path), content))
 
 
+def named(source: Any, text: Text) -> None:
+    """Load this source of texts with names, which has this text: only the schema says which keys they set."""
+    loader = ConfigLoader(Outer, source)
+    candidate, problems = outcome(loader.load)
+    text.check(problems)
+    has_password = any(b"PASSWORD" in line.upper() and SENTINEL.encode() in line for line in text.content.split(b"\n"))
+    if text.content.count(SENTINEL.encode()) == 1 and has_password and b"PASSWORD=" + SENTINEL.encode() in text.content:
+        _quotes_nothing(problems)
+        assert SENTINEL not in repr(candidate)
+
+
 def read(source: Any, text: Text) -> None:
     """Read this source, which has this text, and load it."""
     layer, problems = outcome(source.read)

@@ -1,0 +1,56 @@
+"""A folder of secrets: any names, any contents. Declared: ConfigError (`config/sources/secrets_dir.py`).
+
+An input is names and contents in turns, each behind its length; a name in brackets is a link to the next name. Nothing
+that a file has stands in a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from confcast import ConfigLoader, SecretsDir
+from tests.fuzz.bounds import Cut, Finding, joined
+from tests.fuzz.loading import FOLDER, SENTINEL, Outer, outcome, tokens
+
+TOKENS = [*tokens("json"), b"a__number", b"..data", b"password", b"b__0", b"\xff", b"(x"]
+_FOLDER = FOLDER / "secrets"
+
+
+def seeds():
+    yield joined(b"password", b"Hunter2\n", b"a__number", b"3", b"x", b"y\r\n")
+    yield joined(b"d", b'{"k": "v"}', b"b", b'[{"number": 1}]', b"(a__text", b"x", b"x", b"\xef\xbb\xbfz")
+
+
+def one(data: bytes) -> None:
+    cut = Cut(data)
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    _FOLDER.mkdir()
+    for _ in range(8):
+        if not cut:
+            break
+        _put(cut.chunk(), cut.chunk())
+    loader = ConfigLoader(Outer, SecretsDir(_FOLDER, allow_empty=True, unknown=("refuse", "warn")[len(data) % 2]))
+    candidate, problems = outcome(loader.load)
+    for problem in problems:
+        if not problem.location.startswith(str(_FOLDER)):
+            raise Finding(f"a problem without its file: {problem}")
+    quoted = any(SENTINEL in problem.message for problem in problems) or SENTINEL in repr(candidate)
+    if (
+        quoted
+        and data.count(SENTINEL.encode()) == 1
+        and not any(SENTINEL in each.name for each in _FOLDER.iterdir())
+    ):
+        raise Finding(f"a message quotes a secret: {problems}")
+
+
+def _put(name: bytes, content: bytes) -> None:
+    if not name.strip(b"(") or b"/" in name or b"\0" in name + content or name.strip(b"(") in (b".", b".."):
+        return
+    path = _FOLDER / os.fsdecode(name.lstrip(b"("))
+    with contextlib.suppress(OSError):  # too long, or there already
+        if name.startswith(b"("):
+            path.symlink_to(os.fsdecode(content.replace(b"/", b"") or b"x"))
+        else:
+            path.write_bytes(content)
