@@ -8,7 +8,7 @@ import pytest
 from confcast.fleet.engines.gateway_lines import digest_of
 from tests.fuzz import bounds
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, nats, records, redis
+from tests.fuzz.targets import etcd, gateway, nats, payload, records, redis
 
 ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
@@ -33,6 +33,10 @@ MISSING = b'{"error":{"code":404,"err_code":10037}}'
 YEAR_1 = b"0001-01-01T00:00:00Z"
 
 FOUND = {
+    "a URL of pydantic's without the URL in it": (
+        payload,
+        b"p" + payload._CODEC.encode(payload.Whole())[8:].replace(b"_url", b"_urh"),
+    ),
     "a gateway that is away for longer than there are dates": (
         gateway,
         b"\0\1\2\n"

@@ -37,11 +37,7 @@ def one(data: bytes) -> None:
         if not problem.location.startswith(str(_FOLDER)):
             raise Finding(f"a problem without its file: {problem}")
     quoted = any(SENTINEL in problem.message for problem in problems) or SENTINEL in repr(candidate)
-    if (
-        quoted
-        and data.count(SENTINEL.encode()) == 1
-        and not any(SENTINEL in each.name for each in _FOLDER.iterdir())
-    ):
+    if quoted and data.count(SENTINEL.encode()) == 1 and not any(SENTINEL in each.name for each in _FOLDER.iterdir()):
         raise Finding(f"a message quotes a secret: {problems}")
 
 

@@ -15,6 +15,10 @@ from confcast.config.codec.leaves import Unsupported
 from confcast.config.schema.kinds import loaded
 
 
+_HELD = "_url"
+"""Where an instance has its URL: without it, it could not even be compared."""
+
+
 def is_url(cls: type) -> bool:
     """Whether the class is one of pydantic's for URLs, of one host or of several. Imports nothing."""
     # Their bases have no public names; with a release that renames them, URL fields are refused at start.
@@ -25,10 +29,11 @@ def _shape(cls: Any, index: int) -> Shape:
     if any(vars(base).get("__slots__") for base in cls.__mro__):
         raise Unsupported(f"{cls.__qualname__} adds __slots__ to a URL of pydantic's; leave them out")
     new: Callable[[Any], Any] = object.__new__
+    kinds = tuple(loaded("pydantic_core", name) for name in ("Url", "MultiHostUrl"))
 
     def make(row: list[Any]) -> Any:
         _, state = row
-        if type(state) is not dict:
+        if type(state) is not dict or type(state.get(_HELD)) not in kinds:
             raise TypeError
         value = new(cls)
         value.__dict__.update(state)
