@@ -14,7 +14,6 @@ from confcast.config.codec.classes import Kind, Shape, no_members
 from confcast.config.codec.leaves import Unsupported
 from confcast.config.schema.kinds import loaded
 
-
 _HELD = "_url"
 """Where an instance has its URL: without it, it could not even be compared."""
 
