@@ -395,6 +395,30 @@ def test_the_picture_says_whose_results_it_shows(made_up: Results):
     assert drawing.DARK[drawing.INK] in text
 
 
+# ---- the command
+
+
+def bench(*arguments: str, seconds: float = 50) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", "--rivals", *arguments]
+    return subprocess.run(command, cwd=job.ROOT, capture_output=True, check=False, text=True, timeout=seconds)
+
+
+def test_what_was_measured_before_is_printed_again(tmp_path: Path, made_up: Results):
+    before = tmp_path / "results.json"
+    before.write_bytes(made_up.to_json())
+
+    ran = bench("--from", str(before), "--quick")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "| one of them | 41 ns | 12 |" in ran.stdout
+
+
+def test_who_is_no_rival_is_named_with_those_that_are():
+    ran = bench("redis", "memcached")
+    assert ran.returncode == 2
+    assert "there is no memcached; there are confcast, dynamic-config, " in ran.stderr
+
+
 # ---- for real
 
 
@@ -406,6 +430,23 @@ def test_a_real_server_goes_through_an_event(name: str):
 
     assert outcome.lives == (name == "valid")
     assert outcome.counted.kept == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_of_them_is_measured_by_the_command_of_the_page(tmp_path: Path):
+    found = tmp_path / "found.json"
+
+    ran = bench("confcast", "--quick", "--json", str(found), seconds=590)
+
+    assert ran.returncode == 0, ran.stderr
+    (ours,) = Results.from_json(found.read_bytes()).rivals
+    assert [outcome.event for outcome in ours.outcomes] == [event.name for event in EVENTS]
+    for outcome in ours.outcomes:
+        assert outcome.lives
+        assert outcome.counted.torn == outcome.counted.wrong == 0
+        assert outcome.counted.failed <= 2 * (outcome.event == "worker")
+        assert outcome.counted.old_seconds is not None
 
 
 @pytest.mark.slow
