@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 import confcast.worker.connection.attachment  # noqa: F401 - a child of another user may not be able to read it any more
-from confcast import ConfigLoader, Replica, cli
+from confcast import ConfigLoader, File, Replica, cli
 from confcast.master.embedded import EmbeddedManager
+from confcast.worker.client.owner_client import OwnerClient
 from tests.support.fixtures import Manager
 from tests.support.forking import holds_in_child
-from tests.support.settings import SCHEMA, Settings, write
+from tests.support.settings import SCHEMA, Settings, text, write
 from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
@@ -31,7 +32,9 @@ STRANGER = 65533
 def manager(config: Path, runtime_folder: Path, nothing_is_left: None) -> Iterator[Manager]:
     """Its workers are nobody's."""
     runtime_folder.chmod(0o711)
-    manager: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, vote_timeout=10.0)
+    manager: Manager = EmbeddedManager(
+        ConfigLoader(SCHEMA, File(config, includes="include")), watch=False, vote_timeout=10.0
+    )
     manager.workers_run_as(NOBODY, NOGROUP)
     with manager:
         yield manager
@@ -101,6 +104,21 @@ def test_a_stranger_is_not_let_in(manager: Manager, gid: int):
     assert as_user(STRANGER, gid, connects_in_vain)
     for name in ("snapshot", "journal"):
         assert as_user(STRANGER, gid, lambda name=name: is_refused(Path(address).with_name(name).read_bytes))
+
+
+def test_a_worker_can_t_have_the_owner_read_what_it_may_not_read_itself(manager: Manager, config: Path):
+    """By a text that it gives for a dry run, of which it would see the outcome. Who may read the file may try it."""
+    (private := config.with_name("private.toml")).write_text(text(7))
+    private.chmod(0o600)
+    given, address = {config.name: f'include = "{private}"\n'.encode()}, manager.address
+
+    def asks_in_vain() -> bool:
+        event = OwnerClient(address, "app").check_contents({}, given)
+        return not event and "is not named by the sources now" in str(event.problems[0]) and not event.changes
+
+    assert as_user(NOBODY, NOGROUP, asks_in_vain)
+    event = OwnerClient(address, "app").check_contents({}, given)
+    assert {each.key: each.new for each in event.changes} == {"number": 7, "twin": 7}
 
 
 @pytest.mark.parametrize(("uid", "gid", "status"), [(NOBODY, NOGROUP, 0), (STRANGER, NOGROUP, 3), (STRANGER, 1, 3)])
