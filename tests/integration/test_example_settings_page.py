@@ -157,7 +157,7 @@ def test_nothing_to_save_is_said(shop: Shop, day: Browser) -> None:
     assert shop.answers() == before
 
 
-def test_a_worker_that_is_stopped_is_named_and_has_it_before_it_answers_again(shop: Shop, day: Browser) -> None:
+def test_a_worker_that_is_stopped_is_named_and_has_it_as_soon_as_it_goes_on(shop: Shop, day: Browser) -> None:
     before = shop.answers()
     victim = min(before)
     stop(victim)
