@@ -63,8 +63,9 @@ def _show_options(cls: C) -> C:
     init.__signature__ = plain.replace(parameters=[*list(plain.parameters.values())[:-1], *explicit])
     if cls.__doc__:  # under -OO there is none
         texts = [f"{name}: {each.text}" for name, each in every.items()]
-        lines = [textwrap.fill(each, 120, initial_indent=" " * 8, subsequent_indent=" " * 12) for each in texts]
-        cls.__doc__ = cls.__doc__.replace("        **options: As `Options` declares them.", "\n".join(lines))
+        given = inspect.cleandoc(cls.__doc__)  # as compilers do from Python 3.13 on
+        lines = [textwrap.fill(each, 120, initial_indent=" " * 4, subsequent_indent=" " * 8) for each in texts]
+        cls.__doc__ = given.replace("    **options: As `Options` declares them.", "\n".join(lines))
     return cls
 
 

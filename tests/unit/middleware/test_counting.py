@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -204,7 +205,7 @@ def test_asgi_gives_a_coroutine_function_to_send_by(settings: Replica[Settings],
     """asgiref warns of any other, as in Django."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert asyncio.iscoroutinefunction(send)
+        assert inspect.iscoroutinefunction(send)
 
     ask(asgi.Pin(app, settings))
 

@@ -23,6 +23,9 @@ from confcast.wire.ssl_at_use import ssl
 _MOST = 64 * 1024  # bytes of a file with a password
 _MASK = "***"
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%\w]+\]|[^\s:@\[\]]*)(?::[0-9]{0,5})?")
+_BRACKETS = str.maketrans("", "", "[]")
+_WHERE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)")
+"""What may be several addresses: from Python 3.14 on, urlsplit takes none with brackets beside others."""
 _ENCODED = (
     "a user or password has %2F for /, %3F for ?, %23 for #, %5B for [, %5D for ], %20 for a space; or give the"
     " password in a file"
@@ -63,8 +66,12 @@ class Access(WithSecrets, frozen=True, kw_only=True):
 
     @property
     def parts(self) -> SplitResult:
-        """The URL's parts."""
-        return urlsplit(self.url)
+        """The URL's parts. Raises ValueError."""
+        where = _WHERE.match(self.url)
+        if where is None or where[2].count("[") != where[2].count("]"):
+            return urlsplit(self.url)
+        plain = where[2].translate(_BRACKETS)
+        return urlsplit(where[1] + plain + self.url[where.end() :])._replace(netloc=where[2])
 
     @property
     def shown(self) -> str:

@@ -82,12 +82,12 @@ def test_a_folder_that_gave_the_master_a_module_of_a_standard_name_stays_in_its_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     standard = str(Path(os.__file__).parent)
-    (tmp_path / "telnetlib.py").write_text("patched = True\n", encoding="utf-8")
+    (tmp_path / "wave.py").write_text("patched = True\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "telnetlib", raising=False)
-    import telnetlib
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    import wave
 
-    assert telnetlib.patched  # type: ignore[attr-defined]
+    assert wave.patched  # type: ignore[attr-defined]
     order = interpreter.bootstrap_order(["/srv/app", str(tmp_path), standard])
     assert order[:3] == [str(tmp_path), standard, "/srv/app"]
 
