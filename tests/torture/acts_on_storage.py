@@ -65,16 +65,19 @@ def _cut(path: Path, size: int) -> None:
 
 
 def _cut_ahead(state: Path) -> None:
-    """The last entry, or what SQLite has not taken in, lacks its end."""
-    _cut(state / AHEAD, max(0, (state / AHEAD).stat().st_size - _BYTES))
+    """The last entry of what SQLite has not taken in lacks its end; there may be none."""
+    if (state / AHEAD).exists():
+        _cut(state / AHEAD, max(0, (state / AHEAD).stat().st_size - _BYTES))
 
 
 def _cut_log(state: Path) -> None:
-    _cut(state / LOG, (state / LOG).stat().st_size // 2)
+    """Of SQLite's own log; an owner that has just begun may have none."""
+    path = state / LOG if (state / LOG).exists() else state / JOURNAL
+    _cut(path, path.stat().st_size // 2)
 
 
 def _lose_log(state: Path) -> None:
-    (state / LOG).unlink()
+    (state / LOG).unlink(missing_ok=True)
 
 
 def _garble(state: Path) -> None:

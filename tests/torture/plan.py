@@ -116,6 +116,7 @@ _RESUMES = 0.8
 """How likely a phase begins by following the file again: while a version is held, hardly anything else happens."""
 _AFTER_THE_OTHERS = 1.0
 """Seconds in which what was begun before a phase without acts is mostly over."""
+_STOPS_THE_MASTER = 0.1
 _STOPS = (0.05, 0.2, 0.5, 1.0)
 _REASON = "the nemesis"
 SIZES = (0, 4, 80, 2000)
@@ -280,8 +281,13 @@ class _Planner:
         self._add(at, "take_over", "master")
 
     def stopped(self, at: float) -> None:
-        role, rank = self._victim()
-        beyond = (self.terrain.silence + 0.7,)
+        """A process stands still: for moments, beyond the deadline of who says nothing, or beyond that of a whole vote.
+
+        The master only for moments: what is promised while it can't start an owner is less.
+        """
+        role, rank = ("master", 0) if self.dice.random() < _STOPS_THE_MASTER else self._victim()
+        silence = self.terrain.silence
+        beyond = () if role == "master" else (silence + 0.7, 2 * silence + 2.5)
         seconds, pair = self.dice.choice((*_STOPS, *beyond)), self._pair()
         self._add(at, "stop", role, rank, pair=pair)
         self._add(at + seconds, "go_on", role, rank, pair=pair)

@@ -41,7 +41,7 @@ def test_a_thousand_plans_have_every_act_of_every_role_and_every_verb_by_every_d
     assert {step.act for step in steps} == {*_acts(), "call"}
     killed = {(step.act, step.role) for step in steps if step.act in ("kill", "stop")}
     assert killed >= {(act, role) for act in ("kill", "stop") for role in ("owner", "worker", "admin")}
-    assert ("kill", "master") in killed
+    assert {("kill", "master"), ("stop", "master")} <= killed
     called = {(str(step.arguments["door"]), str(step.arguments["verb"])) for step in steps if step.act == "call"}
     assert called == {
         *(("client", verb) for verb in doors.CLIENT),
@@ -102,7 +102,8 @@ def test_a_site_that_lacks_something_is_spared_it():
     bare = Terrain(roles=("owner", "worker"), doors=("client",), hup=False, tears=False, entities=False)
     steps = [step for seed in range(50) for step in plan(seed, 30.0, bare)]
     assert not {step.act for step in steps} & {"hup", "tear_journal"}
-    assert not {step.role for step in steps} & {"admin", "master"}
+    assert "admin" not in {step.role for step in steps}
+    assert ("kill", "master") not in {(step.act, step.role) for step in steps}
     assert {step.arguments["door"] for step in steps if step.act == "call"} == {"client"}
     assert {step.arguments.get("canary_by") for step in steps} == {None, "worker"}
 
@@ -113,5 +114,5 @@ def test_each_thing_that_a_phase_may_draw_is_drawn_by_a_method_of_its_name():
 
 def test_a_server_that_takes_two_deaths_for_a_crash_loop_has_them_apart():
     steps = [step for step in plan(5, 300.0, Terrain(deaths_apart=8.0)) if (step.act, step.role) == ("kill", "worker")]
-    assert len(steps) > 10
+    assert len(steps) > 5
     assert min(after.at - before.at for before, after in itertools.pairwise(steps)) > 7.9
