@@ -26,7 +26,7 @@ from tests.torture.plan import Phase, Step, Terrain
 PHASES = {
     "naps": Phase(2.0, {"stopped": 4, "set": 4}),
     "rollbacks": Phase(2.0, {"rollback": 2, "write": 5}),
-    "trials_and_deaths": Phase(1.2, {"trial": 3, "kill": 3}),
+    "trials_and_deaths": Phase(0.7, {"trial": 3, "kill": 3}),
     "tears": Phase(1.5, {"write": 4, "reload": 2, "tear_journal": 1}),
     "undone": Phase(1.5, {"harmful": 2, "reload": 4, "hups": 1}),
 }
@@ -70,6 +70,24 @@ def rewrites_through_a_link(steps: Plan) -> bool:
         links = [each for each in before if each.act not in ("cut", "complete")][-1:]
         found += bool(links) and links[0].arguments.get("how") == "data"
     return found > 0
+
+
+def kills_the_owner_in_trials(steps: Plan) -> bool:
+    """Whether an owner that has lived for some time is killed in a trial, and nobody does anything while it is dead."""
+    deaths = [step.at for step in steps if step.act == "kill" and step.role == "owner"]
+    calls = [step for step in steps if step.act == "call"]
+    asked = [each.at for each in calls if each.arguments["verb"] == "resume"]
+    touched = [*asked, *(each.at for each in steps if each.act in _FILE)]
+    tried = [
+        (each.at, float(each.arguments["canary_seconds"] or 0)) for each in calls if "canary_seconds" in each.arguments
+    ]
+    found = 0
+    for at in deaths:
+        in_time = any(began + 0.6 < at < began + seconds - 0.3 for began, seconds in tried)
+        in_peace = not any(at - 0.3 < each < at + 4.0 for each in touched)
+        first = not any(at - 6.0 < each < at or at < each < at + 4.0 for each in deaths)
+        found += in_time and in_peace and first
+    return found > 1
 
 
 @dataclass(frozen=True)
@@ -167,6 +185,7 @@ BUGS = (
         "        if self.state is not None and self.versions:\n            put_state(",
         ("trial_dies_with_its_owner", "holds"),
         "trials_and_deaths",
+        needs=kills_the_owner_in_trials,
     ),
     Bug(
         "journal",
