@@ -106,11 +106,8 @@ def _committed(version: int, applied: int, lagging: list[WorkerStatus], changes:
         return Outcome(SAVED, f"Saved: version {version} runs in every worker ({applied})", said)
     late = tuple(f"Worker {each.pid} does not run it yet: {each.reason or each.state}." for each in lagging)
     title = f"Saved as version {version}, but not every worker runs it yet"
-    return Outcome(
-        PARTLY,
-        title,
-        (*late, "It takes this version as soon as it goes on. Until then its answers may be old ones.", *said),
-    )
+    then = "It takes this version as soon as it goes on. Until then its answers may be old ones."
+    return Outcome(PARTLY, title, (*late, then, *said))
 
 
 def _conflict(form: Form) -> Outcome:
