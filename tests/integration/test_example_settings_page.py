@@ -185,6 +185,9 @@ def test_a_stranger_and_a_page_of_another_site_change_nothing(shop: Shop, day: B
     assert day.ask("/settings", fields, Origin="null").status == 403
     assert stranger.ask("/sign-in", {"token": shop.token("day")}, Origin="http://evil.example").status == 403
     assert day.ask("/settings", {key: text for key, text in fields.items() if key != "version"}).status == 400
+    for spoilt in ({"version": "0"}, {"version": "-1"}, {"version": "9" * 30}, {"give_back": "administrators"}):
+        assert day.ask("/settings", fields | spoilt).status == 400
+    assert day.ask("/settings", fields | {"greeting": "x" * 70_000}).status == 413
     assert shop.answers() == before
     assert day.ask("/settings", fields | {"greeting": "Hello"}, Origin=shop.url).status == 200
 

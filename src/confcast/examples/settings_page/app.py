@@ -53,9 +53,9 @@ def save() -> AnyResponse | str:
         form = Form.sent(request.form)
     except ValueError:
         abort(400, "This is not the form of this page.")
-    mark, key = saving.new_mark(name), request.form.get("give_back", "")
-    outcome = saving.give_back(key, form.version, mark) if key else saving.save(form, mark)
-    if outcome.form is None and outcome.status < 400 and (key or form.changed()):
+    mark = saving.new_mark(name)
+    outcome = saving.give_back(form.give_back, form.version, mark) if form.give_back else saving.save(form, mark)
+    if outcome.form is None and outcome.status < 400 and (form.give_back or form.changed()):
         return redirect(url_for("show", saved=mark), 303)
     return _page(name, outcome)
 

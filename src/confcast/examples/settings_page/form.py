@@ -33,6 +33,7 @@ FIELDS = (
     Field("mail.password", "Its password", "Left empty, it stays as it is. It is shown to nobody.", "password"),
 )
 _KEYS = {field.key for field in FIELDS}
+_MOST = 2**53  # as a version's number
 
 
 class Form(NamedTuple):
@@ -42,11 +43,13 @@ class Form(NamedTuple):
         version: The version that the person has seen.
         values: By key, as texts.
         was: With what the inputs were filled.
+        give_back: The key whose value from the file is to count again; empty for none.
     """
 
     version: int
     values: dict[str, str]
     was: dict[str, str]
+    give_back: str = ""
 
     @classmethod
     def of(cls, config: Settings, version: int) -> Form:
@@ -57,8 +60,11 @@ class Form(NamedTuple):
     @classmethod
     def sent(cls, sent: Mapping[str, str]) -> Form:
         """What a browser has sent; keys that are no inputs are left out. Raises ValueError: it is no such form."""
-        values = {key: sent[key].strip() for key in _KEYS if key in sent}
-        return cls(int(sent.get("version", "")), values, {key: sent.get(f"was.{key}", "") for key in values})
+        version, key = int(sent.get("version", "")), sent.get("give_back", "")
+        if not 0 < version < _MOST or key not in {"", *_KEYS}:
+            raise ValueError("no version, or no key, of this page")
+        values = {key: sent[key] if _is_secret(key) else sent[key].strip() for key in _KEYS if key in sent}
+        return cls(version, values, {key: sent.get(f"was.{key}", "") for key in values}, key)
 
     def changed(self) -> dict[str, str]:
         """What the person wants to be other than it was. Texts: `set` reads them as variables are read."""
