@@ -40,8 +40,10 @@ class ActsOnStorage:
         """Between two owners."""
         master = self._processes.find("master")
         with self._processes.recorded("tear_journal", role, self._processes.find(role), how=how):
-            stop(master)
+            if master == 0:  # to the system, a whole group
+                raise ProcessLookupError
             try:
+                stop(master)
                 self._processes.kill_surely(role)
                 if not list(self._runtime.glob(f"*/{SNAPSHOT}")):
                     raise FileNotFoundError(SNAPSHOT)
