@@ -4,7 +4,8 @@ A torn journal is what a machine leaves that died in the middle of a write, or a
 no owner lives. The master is stopped meanwhile, since it would start the next owner between the death and the tear.
 What is promised then is less: the version that was committed last stays, by the snapshot file, and no number comes
 again; history, totals, holds, overrides and windows are lost. Each tear is recorded, so that the checker knows. Nothing
-is promised where the snapshot file is gone as well, so nothing is torn then.
+is promised where journal and snapshot file are both gone: so of the two one is left alone while the other is missing,
+and for some seconds after it was torn or removed, in which the next owner makes it anew.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pathlib import Path
 
 from tests.support.stopping import stop
 from tests.torture.acts_on_processes import ActsOnProcesses
-from tests.torture.history import Recorder
+from tests.torture.history import Recorder, now
 
 JOURNAL, AHEAD, LOG, SNAPSHOT = "journal", "journal-ahead", "journal-wal", "snapshot"
 _BYTES = 7
+_APART = 8.0
+"""Seconds in which an owner begins, and has written again what it has lost."""
 
 
 class ActsOnStorage:
@@ -35,6 +38,7 @@ class ActsOnStorage:
 
     def __init__(self, runtime: Path, state: Path, processes: ActsOnProcesses, recorder: Recorder) -> None:
         self._runtime, self._state, self._processes, self._recorder = runtime, state, processes, recorder
+        self._hurt = {JOURNAL: -_APART, SNAPSHOT: -_APART}
 
     def tear_journal(self, role: str, rank: int, *, how: str) -> None:
         """Between two owners."""
@@ -45,8 +49,7 @@ class ActsOnStorage:
             try:
                 stop(master)
                 self._processes.kill_surely(role)
-                if not list(self._runtime.glob(f"*/{SNAPSHOT}")):
-                    raise FileNotFoundError(SNAPSHOT)
+                self._may_hurt(JOURNAL, while_there_is=SNAPSHOT)
                 _TEARS[how](self._state)
             finally:
                 os.kill(master, signal.SIGCONT)
@@ -54,12 +57,22 @@ class ActsOnStorage:
     def remove_files(self, *, which: str) -> None:
         """Under a living owner: the journal, the snapshot file, or the whole folder with the control socket."""
         with self._processes.recorded("remove_files", "owner", self._processes.find("owner"), which=which):
+            self._may_hurt(*((JOURNAL, SNAPSHOT) if which == "journal" else (SNAPSHOT, JOURNAL)))
             if which == "journal":
                 _delete(self._state)
             for path in self._runtime.glob(f"*/{SNAPSHOT}") if which == "snapshot" else ():
                 path.unlink()
             for path in list(self._runtime.glob("*/")) if which == "folder" else ():
                 shutil.rmtree(path)
+
+    def _may_hurt(self, this: str, while_there_is: str) -> None:
+        """Note that it is torn or removed now. Raises FileNotFoundError unless the other one has been there a while."""
+        there = [*self._runtime.glob(f"*/{SNAPSHOT}")] if while_there_is == SNAPSHOT else [self._state / JOURNAL]
+        if not all(path.exists() for path in there or [self._state / "none"]):
+            raise FileNotFoundError(while_there_is)
+        if now() < self._hurt[while_there_is] + _APART:
+            raise FileNotFoundError(f"{while_there_is}, made anew")
+        self._hurt[this] = now()
 
 
 def _cut(path: Path, size: int) -> None:

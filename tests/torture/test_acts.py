@@ -22,7 +22,7 @@ from tests.torture import broken, content
 from tests.torture.acts_on_files import ActsOnFiles
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import AHEAD, JOURNAL, LOG, SNAPSHOT, ActsOnStorage
-from tests.torture.history import Act, Call, Record, Recorder, Written, read
+from tests.torture.history import Act, Call, Record, Recorder, Written, now, read
 
 
 class Settings(msgspec.Struct):
@@ -312,18 +312,36 @@ def test_a_journal_is_torn_while_no_owner_lives(
     eventually(lambda: not is_running(victims.pid("master")), "the master's end")
 
 
-def test_nothing_is_torn_where_the_snapshot_file_is_gone(
-    storage: ActsOnStorage, victims: Victims, tmp_path: Path, recorded: Recorded
+@pytest.mark.parametrize("first", ["snapshot", "folder", "journal"])
+def test_of_journal_and_snapshot_file_one_is_always_left(
+    first: str, storage: ActsOnStorage, victims: Victims, tmp_path: Path, recorded: Recorded
 ):
-    storage.remove_files(which="snapshot")
-    storage.tear_journal("owner", 0, how="delete")
-    assert (tmp_path / "state" / JOURNAL).exists()
-    assert [each.ok for each in recorded.acts()] == [True, False]
+    storage.remove_files(which=first)
+    if first == "journal":
+        storage.remove_files(which="snapshot")
+        storage.remove_files(which="folder")
+        assert (tmp_path / "runtime" / "app" / SNAPSHOT).exists()
+    else:
+        storage.tear_journal("owner", 0, how="delete")
+        storage.remove_files(which="journal")
+        assert (tmp_path / "state" / JOURNAL).exists()
+    assert [each.ok for each in recorded.acts()] == [True, False, False]
 
 
-def test_files_are_removed_under_a_living_owner(storage: ActsOnStorage, victims: Victims, tmp_path: Path):
+def test_nor_is_the_other_one_hurt_before_an_owner_has_made_the_first_anew(
+    storage: ActsOnStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     storage.remove_files(which="journal")
-    assert list((tmp_path / "state").iterdir()) == []
+    (tmp_path / "state" / JOURNAL).write_bytes(b"new")
+    storage.remove_files(which="snapshot")
+    assert (tmp_path / "runtime" / "app" / SNAPSHOT).exists()
+    later = now() + 60.0
+    monkeypatch.setattr("tests.torture.acts_on_storage.now", lambda: later)
+    storage.remove_files(which="snapshot")
+    assert not (tmp_path / "runtime" / "app" / SNAPSHOT).exists()
+
+
+def test_a_whole_folder_is_removed_under_a_living_owner(storage: ActsOnStorage, victims: Victims, tmp_path: Path):
     storage.remove_files(which="folder")
     assert list((tmp_path / "runtime").iterdir()) == []
     assert is_running(victims.pid("owner"))
