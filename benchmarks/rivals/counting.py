@@ -40,7 +40,7 @@ class Counted(msgspec.Struct, frozen=True):
         wrong: See above.
         slowest: Seconds that the slowest request took that was answered; 0 if none was.
         old_seconds: From the last valid change to the beginning of the last request that shows an earlier content; None
-            if it has not arrived by the end.
+            if by the end not every request is answered with it.
         old: Requests that began after the last valid change was made, and what the operator runs had ended, and that
             show an earlier one.
         kept: Workers of before that live at the end.
@@ -79,18 +79,17 @@ def count(
     good = [each for each in answers if each.is_good]
     last = changes[-1]
     late = [each for each in good if _is_old(each, last.number) and each.began >= last.written]
-    at_end = [each for each in good if each.began >= since]
-    has_arrived = bool(at_end) and all(each.left == each.right == str(last.number) for each in at_end)
+    old_for = max((each.began - last.written for each in late), default=0.0)
     return Counted(
         requests=len(answers),
         failed=len(answers) - len(good),
         torn=sum(each.left != each.right and {each.left, each.right} <= known for each in good),
         wrong=sum(not {each.left, each.right} <= known or {each.left, each.right} == {str(DEFAULT)} for each in good),
         slowest=round(max((each.ended - each.began for each in good), default=0.0), 2),
-        old_seconds=round(max((each.began - last.written for each in late), default=0.0), 2) if has_arrived else None,
+        old_seconds=round(old_for, 2) if has_settled(answers, last.number, since) else None,
         old=sum(each.began >= last.told for each in late),
         kept=len(before & alive),
-        new=len({each.pid for each in at_end} - before),
+        new=len({each.pid for each in good if each.began >= since} - before),
     )
 
 

@@ -24,7 +24,10 @@ def made(rival: Rival) -> Path:
     folder = ENVIRONMENTS / rival.name
     python, stamp = folder / "bin" / "python", folder / "made-of"
     pinned = rival.folder / "requirements.txt"
-    of = hashlib.sha256(pinned.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    made_of = pinned.read_bytes()
+    if b"--editable" in made_of:  # what this tree needs is said in another file
+        made_of += (ROOT / "pyproject.toml").read_bytes()
+    of = hashlib.sha256(made_of).hexdigest()
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != of:
         _run([sys.executable, "-m", "venv", "--clear", str(folder)])
         quiet = ["--quiet", "--disable-pip-version-check"]

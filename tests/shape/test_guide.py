@@ -15,6 +15,9 @@ import pytest
 from benchmarks import plots
 from benchmarks.plots.figures import Figures
 from benchmarks.plots.page import replaced
+from benchmarks.rivals import NAMES, table
+from benchmarks.rivals.page import FILE, PICTURE
+from benchmarks.rivals.results import Results
 from confcast import ReloadResult
 from confcast.cli.report import ExitCode
 from confcast.owner.store import sqlite_file
@@ -169,6 +172,17 @@ def test_the_tables_and_pictures_of_the_page_on_speed_are_of_the_same_run():
         assert len(picture) < 60_000  # it is in the wheel
 
 
+def test_the_tables_and_the_picture_of_the_page_on_rivals_are_of_the_same_run():
+    """`scripts/bench --rivals` writes all of them, if it has measured all."""
+    results = Results.from_json((GUIDE / "rivals" / FILE).read_bytes())
+    text = (GUIDE / "rivals.md").read_text(encoding="utf-8")
+    assert table.replaced(text, results) == text
+    assert [found.name for found in results.rivals] == [*NAMES]
+    picture = (GUIDE / "rivals" / PICTURE).read_text(encoding="utf-8")
+    assert f"figures {results.fingerprint}" in picture
+    assert len(picture) < 60_000  # it is in the wheel
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_files_that_exist(page: Path):
     text = page.read_text(encoding="utf-8")
@@ -232,7 +246,7 @@ def test_the_pages_are_taken_into_the_wheel():
 @pytest.mark.timeout(300)  # it installs what builds the wheel
 def test_the_wheel_has_them(tmp_path: Path):
     source = tmp_path / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache"))
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv*", ".git", "__pycache__", ".*_cache"))
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
     subprocess.run(command, timeout=280, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -246,6 +246,8 @@ def test_until_the_command_has_ended_nobody_is_late_but_the_time_runs():
 def test_a_change_has_arrived_only_if_every_answer_at_the_end_has_it():
     late = answers((2.0, "2 2"), (2.1, "1 1"))
     assert count(late, [Change(2, 1.0, 1.0)], WORKERS, WORKERS, 1.9).old_seconds is None
+    failing = [*answers((2.0, "2 2")), Answer(2.1, 2.2, why="status 500")]
+    assert count(failing, [Change(2, 1.0, 1.0)], WORKERS, WORKERS, 1.9).old_seconds is None
     assert count([], [Change(2, 1.0, 1.0)], WORKERS, WORKERS, 1.9).old_seconds is None
 
 
