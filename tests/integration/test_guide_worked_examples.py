@@ -15,7 +15,7 @@ import pytest
 
 from confcast.wire.listener import SOCKET
 from confcast.worker.client.connection_per_call import AddressClient
-from tests.support.settings_page import Browser
+from tests.support.settings_page import PATIENCE, STARTS_WITHIN, Browser
 from tests.support.snippets import GUIDE, commands, files, imported_from
 from tests.support.waiting import DEADLINE, eventually
 
@@ -25,7 +25,7 @@ PAGE = GUIDE / "worked_examples.md"
 @contextmanager
 def run(command: str, place: Path, log: Path, until: str) -> Iterator[str]:
     """What the command prints, once that has this in it. Then it is ended, and has left nothing at its place."""
-    environment = os.environ | {"TMPDIR": str(place), "CONFCAST_RUNTIME_DIR": str(place)}
+    environment = os.environ | {"TMPDIR": str(place), "CONFCAST_RUNTIME_DIR": str(place), "SHOP_PATIENCE": PATIENCE}
     program, *arguments = shlex.split(command)
     assert program == "python"
     with log.open("wb") as output:
@@ -33,7 +33,7 @@ def run(command: str, place: Path, log: Path, until: str) -> Iterator[str]:
             [sys.executable, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
-        eventually(lambda: until in log.read_text() or process.poll() is not None, until)
+        eventually(lambda: until in log.read_text() or process.poll() is not None, until, STARTS_WITHIN)
         assert until in log.read_text(), log.read_text()
         yield log.read_text()
     finally:

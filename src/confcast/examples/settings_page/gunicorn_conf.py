@@ -3,7 +3,8 @@
     SHOP_FOLDER=/srv/shop gunicorn -c python:confcast.examples.settings_page.gunicorn_conf
 
 `preload_app` imports the application once, in the master, and forks it: so nothing in it may read the configuration
-while it is imported. `state_dir` keeps what was saved over a stop of the server.
+while it is imported. `state_dir` keeps what was saved over a stop of the server. The environment has `SHOP_FOLDER`,
+`SHOP_BIND` and `SHOP_PATIENCE`.
 """
 
 from __future__ import annotations
@@ -27,4 +28,10 @@ loader = ConfigLoader(
     "confcast.examples.settings_page.settings:Settings", folder / "shop.toml", SecretsDir(folder / "secrets")
 )
 
-gunicorn.install(globals(), loader, name="shop", state_dir=folder / "state")
+gunicorn.install(
+    globals(),
+    loader,
+    name="shop",
+    state_dir=folder / "state",
+    vote_timeout=float(os.environ.get("SHOP_PATIENCE", "2")),  # seconds for which a save waits for a silent worker
+)
