@@ -17,6 +17,10 @@ _BEFORE_IDLE_ONES_END = 10.0
 
 HALF = Canary("50%", seconds=LONG, by="entity", min_requests=0)
 
+KEYS = [f"tenant-{number}-0123456789" for number in range(16)]
+"""So many that a trial by half of the tenants has some, and leaves some."""
+TENANTS = "".join(f'[tenants.t{number}]\nkeys = ["{key}"]\n' for number, key in enumerate(KEYS))
+
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -59,32 +63,34 @@ def test_an_upstream_that_moves_under_load_fails_no_request_and_streams_end_wher
 
 
 def test_a_tenant_sees_one_version_during_a_trial_in_both_workers(proxy: Proxy) -> None:
-    event = proxy.text_at("moved", canary=HALF)
+    proxy.text_at("text", TENANTS)
+    event = proxy.text_at("moved", TENANTS, canary=HALF)
     assert event.result is ReloadResult.ON_TRIAL, event
-    tried = {"moved": event.version, "text": event.previous_version}
-    seen: dict[str, set[str]] = {}
-    for tenant in ("acme", "bolt", "delta"):
-        answers = proxy.from_both("/text/", tenant)
-        assert all(tried[each.document["upstream"]] == each.version for each in answers)
-        seen[tenant] = {each.document["upstream"] for each in answers}
-    assert all(len(each) == 1 for each in seen.values()), seen
+    eventually(lambda: {proxy.get("/text/", key=key).version for key in KEYS} != {event.version - 1}, "its beginning")
+    seen = {key: proxy.from_both("/text/", key=key) for key in KEYS}
+    tried = {"moved": event.version, "text": event.version - 1}
+    assert all(tried[each.document["upstream"]] == each.version for answers in seen.values() for each in answers)
+    versions = [{each.version for each in answers} for answers in seen.values()]
+    assert all(len(each) == 1 for each in versions), seen
+    assert set().union(*versions) == {event.version - 1, event.version}
     assert proxy.client().confirm().result is ReloadResult.SUCCESS
-    assert {each.document["upstream"] for tenant in seen for each in proxy.from_both("/text/", tenant)} == {"moved"}
+    assert {each.document["upstream"] for key in KEYS[:3] for each in proxy.from_both("/text/", key=key)} == {"moved"}
 
 
 def test_an_upstream_whose_requests_fail_is_undone_by_them(proxy: Proxy) -> None:
-    event = proxy.text_at("failing", canary=Canary("90%", seconds=LONG, by="entity", min_requests=0))
+    proxy.text_at("text", TENANTS)
+    event = proxy.text_at("failing", TENANTS, canary=HALF)
     assert event.result is ReloadResult.ON_TRIAL, event
 
     def undone() -> bool:
-        answers = [proxy.get("/text/", tenant) for tenant in ("acme", "bolt", "delta")]
-        answers += [proxy.get("/images/", "acme"), proxy.get("/images/", "bolt")]
+        statuses = {proxy.get("/text/", key=key).status for key in KEYS}
+        assert statuses <= {200, 500}
         return history_of(proxy.client())[0].result is ReloadResult.UNDONE
 
     eventually(undone, "an undo")
     (why,) = history_of(proxy.client())[0].evidence
     assert f"failed with version {event.version}, " in why
-    assert {proxy.get("/text/", tenant).status for tenant in ("acme", "bolt", "delta")} == {200}
+    assert {proxy.get("/text/", key=key).status for key in KEYS} == {200}
 
 
 def test_an_upstream_that_is_away_is_undone_by_the_health_check(proxy: Proxy) -> None:

@@ -61,3 +61,44 @@ def test_the_settings_page_saves_as_the_page_says(
             assert saving_in_short.save({"greeting": "Moin"}, 2, "day") == "saved in every worker"
             assert saving_in_short.save({"greeting": "Servus"}, 2, "night") == "conflict"
         assert browser.ask("/settings").fields["greeting"] == "Moin"
+
+
+_PROXY = "confcast.examples.tenant_proxy"
+
+
+def test_the_tenant_proxy_does_what_the_page_says(tmp_path: Path, runtime_folder: Path) -> None:
+    start, *typed = commands(PAGE)[1:]
+    assert start == f"python -m {_PROXY} --folder proxy"
+    folder = tmp_path / "proxy"
+    command = start.replace("proxy --folder proxy", f"proxy --port 0 --folder {shlex.quote(str(folder))}")
+    with run(command, runtime_folder, tmp_path / "log", "Ctrl-C ends it") as said:
+        cd, ask = [line.strip() for line in said.splitlines() if re.match(r"  (cd|ask\(\)) ", line)]
+        url = re.findall(r"http://127.0.0.1:\d+", ask)[0]
+        eventually(lambda: '"ready":true' in bash(f"curl -s {url}/readyz", runtime_folder)[1], "a proxy that serves")
+        results = [bash(f"{cd}; {ask}; {line}", runtime_folder) for line in typed]
+    texts = (
+        (0, '"upstream": "text"'),
+        (0, "success: version 1 -> 2"),
+        (1, "proxy.toml:2:7: upstreams.text.url: Input should be a valid URL"),
+        (1, "if it is meant: `confcast reload --allow shrinks:upstreams`"),
+        (1, "new_upstreams_answer: Unwell: upstreams.text: no answer (ClientConnectorError)"),
+        (6, "is on trial for 50% of the entities"),
+        (0, "x-config-version: "),
+        (0, "success"),
+    )
+    for line, (status, text), (wanted, part) in zip(typed, results, texts, strict=True):
+        assert (status, part in text) == (wanted, True), (line, status, text)
+
+
+def bash(line: str, runtime: Path) -> tuple[int, str]:
+    """Exit status and output of a line."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        env=os.environ | {"PATH": path, "CONFCAST_RUNTIME_DIR": str(runtime)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    return done.returncode, done.stdout

@@ -81,11 +81,11 @@ class Proxy(examples.Server):
         fresh.write_text(text)
         fresh.replace(self.file)
 
-    def text_at(self, url: str, **options: Any) -> ReloadEvent:
+    def text_at(self, url: str, more: str = "", **options: Any) -> ReloadEvent:
         """Reload with the upstream `text` at this stub, or address. No two contents are the same: each is tried."""
         self.number += 1
         text = configuration(text=self.stubs[url].url if url in self.stubs else url, images=self.stubs["images"].url)
-        self.write(text.replace("\nhealth =", f"\nconnections = {100 + self.number}\nhealth =", 1))
+        self.write(text.replace("\nhealth =", f"\nconnections = {100 + self.number}\nhealth =", 1) + more)
         return self.client().reload(**options)
 
     def key(self, tenant: str) -> str:
@@ -107,12 +107,12 @@ class Proxy(examples.Server):
             version, worker = (int(response.headers[name]) for name in ("x-config-version", "x-worker"))
             return Answer(response.status, version, worker, json.loads(response.read()))
 
-    def from_both(self, path: str, tenant: str = "acme") -> list[Answer]:
+    def from_both(self, path: str, tenant: str = "acme", key: str = "") -> list[Answer]:
         """Answers until each worker has given one."""
         answers: list[Answer] = []
 
         def both() -> bool:
-            answers.append(self.get(path, tenant))
+            answers.append(self.get(path, tenant, key))
             return len({each.worker for each in answers}) == 2
 
         eventually(both, "an answer of each worker")

@@ -59,8 +59,10 @@ async def upstream(answers: Answers | bytes) -> AsyncIterator[Upstream]:
 
 
 def configured(url: str, limits: dict[str, Any] | None = None, **upstream: Any) -> ProxySettings:
-    tenant = {"keys": [KEY], "limits": limits or {}}
-    return ProxySettings.model_validate({"upstreams": {"text": {"url": url, **upstream}}, "tenants": {"acme": tenant}})
+    """One tenant, which may use the upstream `text`; `private` is there, too, at the same address."""
+    tenant = {"keys": [KEY], "limits": limits or {}, "upstreams": ["text"]}
+    upstreams = {"text": {"url": url, **upstream}, "private": {"url": url}}
+    return ProxySettings.model_validate({"upstreams": upstreams, "tenants": {"acme": tenant}})
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """A proxy for several upstreams, with keys and limits for each tenant, whose configuration changes under load.
 
-    pip install 'confcast[uvicorn,gateway]'
+    pip install 'confcast[examples]'
     python -m confcast.examples.tenant_proxy        # upstreams to try it with, two workers, and what to type
 
 A request `GET /text/hello` with `Authorization: Bearer KEY` goes to `/hello` of the upstream `text`, if the key is one

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import importlib.util
 import os
+import shlex
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -30,20 +31,19 @@ The proxy serves {url}, with what stands in {file}. To type in another terminal:
 
   cd {folder}
   ask() {{ curl -si -H "Authorization: Bearer $(cat keys/$1)" {url}$2; }}
-  ask acme /text/hello                                  # the upstream "text" answers, by version 1
-  ask acme "/text/stream?lines=9&every=1"               # line by line
-  ask delta /images/cat                                 # delta may use "text" alone
-  for n in 1 2 3 4 5 6 7 8 9; do ask cargo /text/; done # until cargo has used what it may
+  ask acme /text/hello                                   # the upstream "text" answers, by version 1
+  ask acme "/text/stream?lines=9&every=1"                # line by line
+  ask delta /images/cat                                  # delta may use "text" alone
+  for n in 1 2 3 4 5 6 7 8 9; do ask cargo /text/; done  # until cargo has used what it may
 
-  cp moved.toml proxy.toml; confcast reload             # "text" is elsewhere; the stream above goes on
-  cp wrong.toml proxy.toml; confcast reload             # this is no URL: see which line
-  cp emptied.toml proxy.toml; confcast reload           # a guard says how it is allowed
-  cp away.toml proxy.toml; confcast reload; confcast wait       # nobody is there: undone
+  cp moved.toml proxy.toml; confcast reload              # "text" is elsewhere; a stream goes on where it began
+  cp wrong.toml proxy.toml; confcast reload              # no URL: refused, with file, line and key
+  cp emptied.toml proxy.toml; confcast reload            # a guard prints the command that allows it
+  cp away.toml proxy.toml; confcast reload --wait        # nobody answers there: undone
 
-  cp failing.toml proxy.toml
-  confcast reload --canary 50% --by entity --for 10m    # half of the tenants try it: ask as each of
+  cp failing.toml proxy.toml; confcast reload --canary 50% --by entity --for 10m
   for n in 1 2 3 4 5 6 7 8 9; do for t in acme bolt cargo delta; do ask $t /text/; done; done
-  confcast status                                       # its errors have undone it
+  confcast status                                        # half of the tenants had errors, which have undone it
 
 Ctrl-C ends it.
 """
@@ -58,13 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     for package in ("uvicorn", "aiohttp"):
         if importlib.util.find_spec(package) is None:  # found, but not imported: the master needs no aiohttp
-            text = f"confcast: {package} is not installed: pip install 'confcast[uvicorn,gateway]'"
+            text = f"confcast: {package} is not installed: pip install 'confcast[examples]'"
             launching.refuse(text, launching.COULD_NOT_START)
     with _folder(options.folder) as folder, _stubs() as urls:
         file = fill(folder, urls)
         os.environ["TENANT_PROXY_CONFIG"] = str(file)
         port = options.port or _free_port()
-        print(_TO_TYPE.format(url=f"http://127.0.0.1:{port}", file=file, folder=folder), flush=True)
+        place = shlex.quote(str(folder))
+        print(_TO_TYPE.format(url=f"http://127.0.0.1:{port}", file=file, folder=place), flush=True)
         _serve(port, options.workers)
 
 
@@ -115,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m confcast.examples.tenant_proxy", description="A proxy, and upstreams to try it with."
     )
-    parser.add_argument("--folder", type=Path, help="where its files are made, and stay (a folder that ends with it)")
+    parser.add_argument(
+        "--folder", type=Path, help="where its files are written, and stay (a folder that goes with it)"
+    )
     parser.add_argument("--port", type=int, default=8000, help="where it serves; 0 for any that is free (8000)")
     parser.add_argument("--workers", type=int, default=2, help="how many processes serve (2)")
     return parser
