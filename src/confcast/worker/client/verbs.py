@@ -337,7 +337,7 @@ class Verbs(ABC):
         Args:
             version: Its number, that of a version on trial included; one that does not exist yet is waited for. None:
                 until no load, vote or change is under way, and nothing is provisional.
-            timeout: Seconds to wait at the most.
+            timeout: Seconds to wait at the most; an owner that does not answer by then has one second more.
 
         Returns:
             The last event of it. Of a version: what became of it, true if it came to run; REJECTED if no worker ran it,
@@ -349,9 +349,9 @@ class Verbs(ABC):
             NotAttached: Before `attach()` or `start()`.
             ValueError: `version` is no number above 0, or `timeout` is negative.
         """
-        from confcast.worker.client.waiting import wait_for  # imported here: a command line mostly has no use for it
+        from confcast.worker.client import waiting  # imported here: a command line mostly has no use for it
 
-        return wait_for(self, version, timeout)
+        return waiting.wait_for(waiting.Within(self._answer, timeout), version, timeout)
 
     def _seconds(self, timeout: float | None) -> float:
         return self._answers_within() if timeout is None else timeout

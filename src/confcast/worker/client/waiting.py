@@ -10,16 +10,29 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
 from confcast.errors import OwnerUnavailable, Problem
-from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo
+from confcast.wire.messages import (
+    History,
+    HistoryRequest,
+    ReloadEvent,
+    ReloadResult,
+    Stats,
+    StatsRequest,
+    VersionInfo,
+    Versions,
+    VersionsRequest,
+)
 from confcast.worker.client.unanswered import unanswered
 
 _FIRST, _LONGEST = 0.05, 0.5
 """Seconds between two questions."""
+_ANSWER, _GRACE, _LEAST = 5.0, 1.0, 0.05
+"""Seconds for one answer: at the most, beyond the whole wait's end, and where that has passed already."""
 
 
 class Asks(Protocol):
@@ -33,6 +46,42 @@ class Asks(Protocol):
 
     def versions(self, limit: int | None = None) -> list[VersionInfo]:
         """The kept versions, newest first."""
+
+
+class Within:
+    """Asks by `answer`, as the verbs do, but no question goes on for longer than the whole wait may.
+
+    Without it a wait of three seconds that met an owner's death took as long as the question that was under way, five
+    seconds more.
+
+    Args:
+        answer: Asks one question, and waits so many seconds for its answer. Raises OwnerUnavailable.
+        timeout: Seconds that the wait may take, from the first question on; the last answers have `_GRACE` more.
+    """
+
+    def __init__(self, answer: Callable[[type[Any], Callable[[int], Any], float], Any], timeout: float) -> None:
+        self._answer, self._timeout = answer, timeout
+        self._end: float | None = None
+
+    def get_stats(self) -> dict[str, Any]:
+        """As `Asks`."""
+        stats: dict[str, Any] = self._ask(Stats, StatsRequest).stats
+        return stats
+
+    def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
+        """As `Asks`."""
+        events: list[ReloadEvent] = self._ask(History, lambda number: HistoryRequest(number, limit)).events
+        return events
+
+    def versions(self, limit: int | None = None) -> list[VersionInfo]:
+        """As `Asks`."""
+        versions: list[VersionInfo] = self._ask(Versions, lambda number: VersionsRequest(number, limit)).versions
+        return versions
+
+    def _ask(self, kind: type[Any], make: Callable[[int], Any]) -> Any:
+        if self._end is None:
+            self._end = time.monotonic() + self._timeout + _GRACE
+        return self._answer(kind, make, min(_ANSWER, max(_LEAST, self._end - time.monotonic())))
 
 
 def wait_for(verbs: Asks, version: int | None, timeout: float) -> ReloadEvent:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from confcast.errors import OwnerUnavailable
-from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo, Who
+from confcast.wire.messages import Answer, ReloadEvent, ReloadResult, Request, VersionInfo, Who
 from confcast.worker.client import waiting
-from confcast.worker.client.waiting import event_of, is_over, wait_for
+from confcast.worker.client.verbs import Verbs
+from confcast.worker.client.waiting import Within, event_of, is_over, wait_for
 
 
 def event(version: int, result: ReloadResult = ReloadResult.SUCCESS, previous: int | None = None) -> ReloadEvent:
@@ -223,3 +226,31 @@ def test_a_version_that_was_taken_back_is_refused_and_one_that_is_gone_as_well()
 def test_what_is_no_version_or_no_time_is_refused(version: Any, timeout: Any) -> None:
     with pytest.raises(ValueError, match="is expected"):
         wait_for(Owner((3, "idle")), version, timeout)
+
+
+@pytest.mark.parametrize(("timeout", "asked"), [(0.0, 1.0), (3.0, 4.0), (30.0, 5.0)])
+def test_an_owner_that_does_not_answer_is_asked_for_no_longer_than_the_wait(timeout: float, asked: float) -> None:
+    """A wait of three seconds over an owner's death took six: the question that was under way had its own five."""
+    seconds: list[float] = []
+
+    class Silent(Verbs):
+        def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+            seconds.append(timeout)
+            return None
+
+    assert Silent().wait(timeout=timeout).result is ReloadResult.OWNER_UNAVAILABLE
+    assert seconds == [pytest.approx(asked, abs=0.1)]
+
+
+def test_the_answers_after_the_end_share_the_second_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = [100.0], []
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def answer(kind: type[Any], make: Callable[[int], Any], seconds: float) -> Any:
+        asked.append(seconds)
+        clock[0] += 2.0
+        return SimpleNamespace(stats={}, events=[], versions=[])
+
+    within = Within(answer, 3.0)
+    assert (within.get_stats(), within.get_event_history(), within.versions()) == ({}, [], [])
+    assert asked == pytest.approx([4.0, 2.0, 0.05])
