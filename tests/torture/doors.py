@@ -57,6 +57,8 @@ _ANSWER = 5.0
 """Seconds within which an owner answers what needs no load; and seconds to ask it how long a load may take."""
 _BEGIN = 5.0
 """Seconds that a program may take to begin and to find its owner, on a machine that does much else."""
+_LATE = 1.0
+"""Seconds more that a wait promises for an owner that doesn't answer."""
 _TURN = 3.0
 """Seconds that the admin process has a question wait for its turn."""
 _LATER = 10.0
@@ -104,6 +106,8 @@ def deadline(door: str, verb: str, given: Mapping[str, Scalar], answers_within: 
         seconds += answers_within + _number(given.get("wait_observers"))
     if (timeout := _number(given.get("timeout"))) and verb != "exec":
         seconds = timeout + (_ANSWER if door == "cli" else 0.0)  # it names the workers afterwards
+    if verb == "wait":
+        seconds += _LATE
     return seconds + {"cli": _BEGIN, "admin": _TURN + 2 * _ANSWER}.get(door, 0.0)
 
 

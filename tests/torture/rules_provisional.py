@@ -196,7 +196,8 @@ def _comes_back(view: View, serial: int, above: int, since: float, shown: Record
 
 def _may_come_back(view: View, since: float, version: int, until: float) -> bool:
     others = (each for each in view.written if each.serial != view.serial_of(version))
-    edited = any(each.at > since - 2 * GRACE and each.began < until for each in others)
+    published = (each for each in view.acts if each.name == "publish")  # another content, with the file's number
+    edited = any(each.at > since - 2 * GRACE and each.began < until for each in (*others, *published))
     asked = any(_asks_for_it(each) for each in view.calls if each.at > since and each.began < until)
     put_back = any(each.version == version and each.origin in ("undo", "expiry") for each in view.outcomes)
     return edited or asked or put_back or view.lost(since - view.one_load, until)
