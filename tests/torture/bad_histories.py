@@ -90,6 +90,11 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ("committed_stays", "a caller was told of it", [call(3.0, version=2), state(4.0, 1)]),
     (
         "committed_stays",
+        "a load that begins on an older version than was committed",
+        [outcome(2.5, "success", 3, 2), outcome(4.0, "unchanged", 2, 2, origin="restart")],
+    ),
+    (
+        "committed_stays",
         "two commits of one number",
         [outcome(2.5, "success", 2, 1), outcome(4.0, "success", 2, 1, origin="call")],
     ),

@@ -122,6 +122,11 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ("committed_stays", "asked before it was committed", [*SECOND, state(3.0, 1, at=5.0), call(3.1, version=2)]),
     (
         "committed_stays",
+        "what a worker says too late of a former version",
+        [outcome(2.5, "success", 3, 2), outcome(4.0, "partial", 2, 2, origin="late")],
+    ),
+    (
+        "committed_stays",
         "journal and snapshot file were lost",
         [
             *SECOND,

@@ -205,9 +205,11 @@ def _began_on_an_older_one(view: View) -> Found:
     """Of the owners' own history, also where nobody has seen it: each load begins on what was committed last.
 
     What is answered at once, as a conflict is, may have its time just after that of a load that is to be written yet.
+    What is told late of a former version is no load.
     """
     highest: Outcome | None = None
-    for each in sorted((each for each in view.outcomes if not each.dry_run), key=lambda each: each.began):
+    loads = (each for each in view.outcomes if not each.dry_run and each.origin != "late")
+    for each in sorted(loads, key=lambda each: each.began):
         older = highest is not None and each.previous < highest.version and each.began > highest.began + GRACE / 10
         if highest is not None and older and not view.may_forget(highest.began, each.began):
             yield (
