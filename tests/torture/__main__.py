@@ -25,10 +25,10 @@ from tests.torture.servers import SERVERS
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended on the way
-    found = False
-    for round_ in range(given.rounds):
-        found |= _round(given, given.seed + round_)
-    return int(found)
+    violated = [seed for seed in range(given.seed, given.seed + given.rounds) if _round(given, seed)]
+    if given.rounds > 1:
+        print(f"{given.rounds} rounds, {len(violated)} with violations" + f": seeds {violated}" * bool(violated))
+    return int(bool(violated))
 
 
 def _round(given: argparse.Namespace, seed: int) -> bool:

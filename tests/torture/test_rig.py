@@ -56,8 +56,16 @@ def _assert_enough(history: Sequence[Record]) -> None:
     assert {each.door for each in history if isinstance(each, Call)} >= {"client", "cli", "admin"}
     assert len({each.result for each in history if isinstance(each, Outcome)}) >= 4
     assert {each.kind for each in history if isinstance(each, Written)} >= {"valid", "cut", "deleted", "unreadable"}
-    done = {each.name for each in history if isinstance(each, Act) and each.ok}
-    assert done >= {"kill", "stop", "continue", "fill_disk", "free_disk", "tear_journal", "remove_files", "start_again"}
+    acts = [each for each in history if isinstance(each, Act)]
+    assert {each.name for each in acts} >= {
+        "fill_disk",
+        "free_disk",
+        "tear_journal",
+        "remove_files",
+        "start_again",
+        "hup",
+    }
+    assert {each.name for each in acts if each.ok} >= {"kill", "stop", "continue"}
     ended = {each.role for each in history if isinstance(each, Process) and each.what == "ended"}
     assert ended >= {"owner", "worker", "admin"}
 
