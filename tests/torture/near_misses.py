@@ -427,6 +427,18 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "stays_undone",
+        "an engine has given another part of it",
+        [
+            *SECOND,
+            request(2.5, 2, 2),
+            outcome(5.0, "undone", 3, 2, origin="undo"),
+            request(5.5, 3, 1),
+            act(6.0, "publish", "", 0),
+            request(8.0, 4, 2),
+        ],
+    ),
+    (
         "sick_is_undone",
         "it is gone soon",
         [edit(2.0, 2, harm="sick"), *votes(2.1, 2), request(3.0, 2, 2), request(5.0, 2, 2)],

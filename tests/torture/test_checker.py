@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.torture import checker
 from tests.torture.bad_histories import BAD
 from tests.torture.checker import RULES, check
-from tests.torture.history import Left, Record, Recorder, Request, Run
+from tests.torture.history import Call, Left, Record, Recorder, Request, Run, State
 from tests.torture.near_misses import NEAR
 from tests.torture.small_histories import WORKERS, Model, manned, requests_of, run
 
@@ -99,7 +99,7 @@ def mutated(request: Request, kind: str) -> Request:
     return replace(request, seen=[replace(first, **changes[kind])] * 2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(sorted(MUTATIONS)), st.randoms(use_true_random=False))
 def test_one_request_that_is_mutated_is_found(seed: int, kind: str, dice: random.Random):
     """Any but the very first ones, before which nothing was promised."""
@@ -110,7 +110,32 @@ def test_one_request_that_is_mutated_is_found(seed: int, kind: str, dice: random
     assert found & MUTATIONS[kind], (kind, history[index], mutant)
 
 
-@settings(max_examples=50, deadline=None)
+OF_OTHERS: dict[str, tuple[type[Record], dict[str, Any], str]] = {
+    "a call has no answer": (Call, {"answered": False}, "answered_once"),
+    "a call is answered late": (Call, {"at": 900.0}, "answered_once"),
+    "a call has an older load's outcome": (Call, {"loaded": 0.1}, "began_after"),
+    "a caller is told of a newer version": (Call, {"version": 99}, "barrier"),
+    "an owner says that an older version runs": (State, {"version": 0, "workers": {}}, "committed_stays"),
+    "a worker is said to have a newer version": (State, {"version": 99, "workers": {"11": 99}}, "true_status"),
+}
+"""Kinds of records, what is changed in one of a good run, and the rule that must say so."""
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(sorted(OF_OTHERS)), st.randoms(use_true_random=False))
+def test_one_record_of_another_kind_that_is_mutated_is_found(seed: int, name: str, dice: random.Random):
+    kind, changes, rule = OF_OTHERS[name]
+    history = Model(seed).history
+    last = max(requests_of(history))
+    indices = [index for index, each in enumerate(history[:last]) if isinstance(each, kind)]
+    assume(len(indices) > 1)
+    index = dice.choice(indices[1:-1] or indices[1:])
+    mutant = msgspec.structs.replace(history[index], **changes)
+    found = {violation.rule for violation in check([*history[:index], mutant, *history[index + 1 :]])}
+    assert rule in found, (name, history[index], found)
+
+
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.2, 0.9))
 def test_the_end_of_a_run_must_be_there(seed: int, share: float):
     history = Model(seed).history
