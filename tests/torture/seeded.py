@@ -72,6 +72,19 @@ def rewrites_through_a_link(steps: Plan) -> bool:
     return found > 0
 
 
+def sets_beside_a_stopped_worker(steps: Plan) -> bool:
+    """Whether values are set, and the caller answered, while one worker is stopped and the owner is not."""
+    ends = {step.arguments["pair"]: step.at for step in steps if step.act == "go_on"}
+    stops = [(step.role, step.at, ends[step.arguments["pair"]]) for step in steps if step.act == "stop"]
+    calls = [step for step in steps if step.act == "call" and step.arguments["verb"] == "set"]
+    sets = [step.at for step in calls if step.arguments["door"] != "cli" and not step.arguments.get("veto")]
+    found = 0
+    for role, began, ended in stops:
+        alone = not any(other != "worker" and at < ended and until > began - 1.0 for other, at, until in stops)
+        found += role == "worker" and alone and any(began < at and at + 2.1 < ended for at in sets)
+    return found > 1
+
+
 def kills_the_owner_in_trials(steps: Plan) -> bool:
     """Whether an owner that has lived for some time is killed in a trial, and nobody does anything while it is dead."""
     deaths = [step.at for step in steps if step.act == "kill" and step.role == "owner"]
@@ -145,6 +158,7 @@ BUGS = (
         ("barrier",),
         "naps",
         server="gunicorn-threads",
+        needs=sets_beside_a_stopped_worker,
     ),
     Bug(
         "owner",
