@@ -174,6 +174,24 @@ BAD: list[tuple[str, str, list[Record]]] = [
         [*SECOND, on_trial(3.0, 2), request(3.5, 2, 2, A), request(7.0 + ONE_LOAD, 1, 1, B)],
     ),
     (
+        "names_everyone",
+        "a worker that was stopped",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 2, 2, pid))),
+            call(3.0, version=2, applied=[A, B]),
+        ],
+    ),
+    (
+        "names_everyone",
+        "one of two that lag",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 2, 2, pid))),
+            call(3.0, "set", "partial", 2, applied=[A], lagging=[B]),
+        ],
+    ),
+    (
         "few_try",
         "two canaries, and one was asked for",
         [

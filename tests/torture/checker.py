@@ -40,6 +40,7 @@ RULES: dict[str, Rule] = {
         rules_votes.own_veto,
         rules_votes.no_is_final,
         rules_calls.answered_once,
+        rules_calls.names_everyone,
         rules_calls.not_forgotten,
         rules_calls.began_after,
         rules_calls.what_was_there,

@@ -295,6 +295,37 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "names_everyone",
+        "each has it, or lags",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 2, 2, pid))),
+            call(3.0, "set", "partial", 2, applied=[A, B, 98], lagging=[C]),
+        ],
+    ),
+    (
+        "names_everyone",
+        "a worker that has begun meanwhile, and one that was told to end",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 2, 2, pid))),
+            act(2.5, "kill", "worker", C, arguments={"signal": "TERM"}),
+            request(2.8, 1, 1, 97),
+            request(9.0, 2, 2, 97),
+            call(3.0, version=2, applied=[A, B, 98]),
+        ],
+    ),
+    (
+        "names_everyone",
+        "the roster was torn",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 2, 2, pid))),
+            act(2.5, "tear_journal"),
+            call(3.0, version=2, applied=[A, B, 98]),
+        ],
+    ),
+    (
         "few_try",
         "one canary dies, and another one follows it",
         [

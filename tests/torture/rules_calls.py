@@ -43,6 +43,32 @@ def _door_was_broken(view: View, call: Call) -> bool:
     return call.door == "admin" and recent
 
 
+def names_everyone(view: View) -> Found:
+    """G3: each worker that lives has the version when a true answer is given, or is named in it.
+
+    Judged for workers that were there before the call and are after it, and were told to end by nobody. Excused: whom
+    the owner cannot know, since the roster was torn, or could not be written.
+    Cannot see: a worker that no request has reached afterwards.
+    """
+    for call in view.calls:
+        if call.verb in CHANGES and call.result in COMMITTED and call.version and (call.applied or call.lagging):
+            known = {*call.applied, *call.lagging}
+            forgotten = {pid for pid in view.lives if pid not in known and _must_be_named(view, pid, call)}
+            if forgotten:
+                what = (
+                    f"{call.verb} was answered {call.result}; who has version {call.version}, and who lags, leaves out"
+                )
+                yield f"{what} {sorted(forgotten)}", [call]
+
+
+def _must_be_named(view: View, pid: int, call: Call) -> bool:
+    life = view.lives[pid]
+    lived = life.began < call.began - GRACE and life.ended > call.at + GRACE
+    ends = any(each.pid == pid and each.name == "kill" for each in view.acts)
+    unwritten = any(each.began <= call.at and each.ended >= life.began for each in view.full_disks)
+    return lived and not ends and not unwritten and not view.is_off_the_roster(pid, call.at)
+
+
 def not_forgotten(view: View) -> Found:
     """G5: who is told that no owner answered has asked while none could, or has given itself less time.
 

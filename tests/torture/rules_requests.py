@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.torture.history import Applied, Outcome, Record, Request, State
-from tests.torture.rules_view import COMMITTED, GRACE, LOSSES, Barrier, Content, View, content_of
+from tests.torture.rules_view import COMMITTED, GRACE, Barrier, Content, View, content_of
 
 Found = Iterator[tuple[str, list[Record]]]
 
@@ -125,19 +125,11 @@ def barrier(view: View) -> Found:
 
 def _binds(view: View, barrier: Barrier, request: Request) -> bool:
     worker, born = request.worker, view.lives[request.worker].began
-    if worker not in barrier.call.applied and _is_off_the_roster(view, worker, barrier.at):
+    if worker not in barrier.call.applied and view.is_off_the_roster(worker, barrier.at):
         return False
     if born > barrier.call.began and (view.lost(barrier.at, born) or _disk_was_full(view, barrier.call.began, born)):
         return False
     return barrier.binds(worker)
-
-
-def _is_off_the_roster(view: View, worker: int, time: float) -> bool:
-    """Whether the roster was lost, and this worker has not been asked for anything since."""
-    losses = (each for each in view.acts if each.name in LOSSES and each.at < time)
-    lost = max((each.at for each in losses if each.arguments.get("which") not in ("snapshot", "folder")), default=0.0)
-    asked = (*view.agreed, *view.vetoes, *view.applied)
-    return lost > 0.0 and not any(each.by == worker and lost < each.at < time for each in asked)
 
 
 def _disk_was_full(view: View, began: float, ended: float) -> bool:

@@ -275,6 +275,15 @@ class View:
                 signs[process.pid].append(process.at)
         return {pid: Span(min(times), max(times)) for pid, times in signs.items()}
 
+    def is_off_the_roster(self, worker: int, time: float) -> bool:
+        """Whether the roster was lost with its journal, and this worker has not been asked for anything since."""
+        losses = (each for each in self.acts if each.name in LOSSES and each.at < time)
+        lost = max(
+            (each.at for each in losses if each.arguments.get("which") not in ("snapshot", "folder")), default=0.0
+        )
+        asked = (*self.agreed, *self.vetoes, *self.applied)
+        return lost > 0.0 and not any(each.by == worker and lost < each.at < time for each in asked)
+
     def was_unmanned(self, began: float, ended: float) -> bool:
         """Whether at some time of this span no worker was there for sure."""
         spans = sorted(each for each in self.lives.values() if each.began <= ended and each.ended >= began)

@@ -155,9 +155,8 @@ BUGS = (
         "owner/core/members.py",
         "if member.pid in self.excused or member.declined is not None]\n",
         "if member.declined is not None]\n",
-        ("barrier",),
+        ("names_everyone", "barrier"),
         "naps",
-        server="gunicorn-threads",
         needs=sets_beside_a_stopped_worker,
     ),
     Bug(
