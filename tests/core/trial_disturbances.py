@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
@@ -11,6 +11,7 @@ from confcast.wire.canary import Canary
 from confcast.wire.messages import Check, Commit, Confirm, Reload, Resume, Rollback, Set, Try
 from tests.core.simulation import Process, World
 
+T = TypeVar("T")
 BY_WORKER = Canary(1, seconds=4.0, min_requests=6)
 BY_SHARE = Canary("60%", seconds=6.0, min_requests=3, inconclusive="promote")
 BY_ENTITY = Canary("30%", seconds=4.0, by="entity", min_requests=3)
@@ -275,24 +276,30 @@ def a_window_is_confirmed_in_a_trial(world: World, process: Process | None, cont
         process.stopped = True
     world.ask(Confirm, version=newest)
     if content != b"A":
-        goes_on(world, lambda: world.owner and world.owner.core.state is ProposalState.COMMITTING)
+        _reaches(world, ProposalState.COMMITTING)
 
 
 def a_canary_says_late_that_it_tries(world: World, process: Process | None, content: bytes) -> None:
-    """When it is promoted, or undone, by then."""
-    somebody_reloads_with_a_trial(world, process, another(world, content))
+    """When it is promoted, or undone, by then, and something else has begun."""
+    if _pick(world, (False, False, True)):
+        world.ask(Rollback)
+        goes_on(world, lambda: world.first_move() is None)
+        world.ask(Set, values={"k": "x"})
+    else:
+        world.sources = another(world, content)
+        world.ask(Reload, canary=CANARIES[content], confirm_within=_pick(world, (0.0, 60.0)))
     goes_on(world, lambda: world.journal.operator.trial is not None)
     goes_on(world, lambda: world.journal.operator.trial is None or _are_to_try(world))
     for each in _are_to_try(world):
         each.pipe.late = True
-    world.ask(Rollback if content == b"A" else Confirm)
+    world.ask(_pick(world, (Rollback, Confirm, Confirm, Confirm)))
     goes_on(world, lambda: world.journal.operator.trial is None)
-    if content == b"C" and process:
+    if content != b"A":
         goes_on(world, lambda: world.first_move() is None)
-        kind, asked = _LATER[process.pid % len(_LATER)]
+        kind, asked = _pick(world, _LATER)
         world.sources = another(world, content)
         world.ask(kind, **asked)
-        goes_on(world, lambda: _is_at(world, list(ProposalState)[1 + process.pid % 4]))
+        _reaches(world, _pick(world, (*ProposalState,)))
         for pipe in world.open_pipes:
             pipe.late = False
 
@@ -306,24 +313,27 @@ _LATER: tuple[tuple[type, dict[str, Any]], ...] = (
 )
 
 
-def _is_at(world: World, state: ProposalState) -> bool:
-    return world.owner is not None and world.owner.core.state is state and not world.owner.effects
+def _pick(world: World, options: Sequence[T]) -> T:
+    """One of these, by what has happened in the world before."""
+    return options[(7 * world.calls + 13 * len(world.pipes) + 5 * world.owners + int(world.now)) % len(options)]
+
+
+def _reaches(world: World, state: ProposalState) -> None:
+    goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
 
 
 def a_load_is_given_up_and_ends_late(world: World, process: Process | None, content: bytes) -> None:
     """Or a dry run's check; meanwhile something begins that no load is needed for."""
     _something_begins(world, process, content)
-    if world.owner is None or process is None:
-        return
-    world.sources = None if process.pid % 3 == 0 else another(world, content)
-    world.hangs, world.next_check_fails = True, process.pid % 2 == 0
-    world.ask(Check) if process.pid % 4 == 0 else world.trigger()
-    goes_on(world, lambda: _is_at(world, ProposalState.LOADING))
+    world.sources = another(world, content) if _pick(world, (True, False)) else None
+    world.hangs, world.next_check_fails = True, _pick(world, (True, False))
+    world.ask(Check) if world.sources and _pick(world, (True, False, False)) else world.trigger()
+    _reaches(world, ProposalState.LOADING)
     a_deadline_comes(world, fx.Timer.LOAD)
     goes_on(world, lambda: world.first_move() is None)
-    oldest = min(world.journal.rows, default=0)
-    world.ask(Confirm) if content == b"C" or process.pid % 2 else world.ask(Rollback, version=oldest)
-    goes_on(world, lambda: _is_at(world, list(ProposalState)[2 + process.pid % 3]))
+    numbers = (None, min(world.journal.rows, default=0), max(world.journal.rows, default=0))
+    world.ask(Rollback, version=_pick(world, numbers)) if _pick(world, (True, True, False)) else world.ask(Confirm)
+    _reaches(world, _pick(world, (ProposalState.STAGING, ProposalState.RECORDING, ProposalState.COMMITTING)))
     world.hangs = False
 
 
@@ -334,9 +344,16 @@ def _something_begins(world: World, process: Process | None, content: bytes) -> 
         world.ask(Reload, confirm_within=60.0, force=True)
     elif content == b"C":
         a_trial_is_taken_up(world, process, content)
-    elif process and process.pid % 2:
+    elif _pick(world, (True, False)):
         world.ask(Rollback)
     goes_on(world, lambda: world.first_move() is None)
+
+
+def something_is_written_while_it_is_held(world: World, process: Process | None, content: bytes) -> None:
+    world.ask(Rollback)
+    goes_on(world, lambda: world.first_move() is None)
+    world.ask(Set, values={"k": content.decode().lower()})
+    _reaches(world, ProposalState.RECORDING)
 
 
 def a_dry_run_ends_before_its_check(world: World, process: Process | None, content: bytes) -> None:
@@ -345,7 +362,7 @@ def a_dry_run_ends_before_its_check(world: World, process: Process | None, conte
         return
     others = [each for each in living(world) if each is not process]
     wanted = OTHER[content] if content == b"C" else content
-    if content == b"A" and process.pid % 2:
+    if content == b"A" and _pick(world, (True, False)):
         world.ask(Rollback)
         goes_on(world, lambda: world.first_move() is None)
     for each in others:
@@ -356,14 +373,14 @@ def a_dry_run_ends_before_its_check(world: World, process: Process | None, conte
     world.ask(Set, values={"k": "y"}) if world.journal.operator.hold else world.ask(Reload, force=True, **window)
     goes_on(world, lambda: any(isinstance(frame, Commit) for frame in _unread(process)))
     world.kill(process)
-    goes_on(world, lambda: _is_at(world, ProposalState.IDLE))
+    _reaches(world, ProposalState.IDLE)
     world.sources = OTHER[wanted]
     world.ask(Check)
-    goes_on(world, lambda: _is_at(world, ProposalState.STAGING))
-    world.hangs, world.next_check_fails = True, process.pid % 3 == 0
+    _reaches(world, ProposalState.STAGING)
+    world.hangs, world.next_check_fails = True, _pick(world, (True, False))
     for each in others:
         each.stopped = False
-    goes_on(world, lambda: _is_at(world, ProposalState.RECORDING))
+    _reaches(world, _pick(world, (ProposalState.RECORDING, ProposalState.COMMITTING, ProposalState.IDLE)))
     world.hangs = False
 
 
@@ -373,10 +390,17 @@ def _unread(process: Process) -> list[object]:
 
 def late_deadlines_come_amid_something(world: World, process: Process | None, content: bytes) -> None:
     """All that are set for what is provisional, for an override or for a caller, in whatever state it is."""
+    if waits := _pick(world, (True, False)):
+        for each in living(world):
+            each.lingers = True
+    if begins := _pick(world, (True, True, False)):
+        _something_begins(world, process, content)
     world.sources = another(world, content)
-    world.ask(Check) if content == b"A" else world.trigger()
-    state = list(ProposalState)[1 + (process.pid if process else 0) % 4]
-    goes_on(world, lambda: _is_at(world, state))
+    world.ask(Reload, wait_observers=3.0) if waits and not begins else world.trigger()
+    goes_on(world, lambda: world.first_move() is None)
+    world.sources = another(world, OTHER[content])
+    world.ask(Check) if _pick(world, (True, False)) else world.trigger()
+    _reaches(world, _pick(world, (*ProposalState,)[1:]))
     for timer in (fx.Timer.OBSERVERS, fx.Timer.EXPIRY, fx.Timer.CONFIRM, fx.Timer.PROVEN, fx.Timer.TRIAL):
         a_deadline_comes(world, timer)
 
@@ -419,6 +443,7 @@ TRIALS = (
     a_trial_with_a_window,
     *(a_window_is_confirmed_in_a_trial,) * 2,
     a_load_is_given_up_and_ends_late,
+    something_is_written_while_it_is_held,
     a_dry_run_ends_before_its_check,
     late_deadlines_come_amid_something,
     a_canary_says_late_that_it_tries,

@@ -94,9 +94,10 @@ _OWNER = (
     ),
     Beyond("nothing else ends the wait for the next try", ("Wake, undo, of a wait that is over",), _EVERYWHERE),
     Beyond(
-        "an owner gathers on a journal that has nothing, and nothing is written before the gathering ends",
+        "an owner gathers on a journal that has nothing, and little is written before the gathering ends",
         ("Wake, gather",),
         lambda state, standing: standing != "settled" or state in ("RECORDING", "COMMITTING"),
+        seldom=True,
     ),
 )
 _WORKER = (
@@ -111,8 +112,14 @@ _WORKER = (
     ),
     Beyond(
         "which content a worker has is known for certain once it has answered on its pipe, and no patch is sent before",
-        ("Install, a patch that does not fit", "Prepare, a patch that does not fit"),
+        ("Prepare, a patch that does not fit",),
         _in("GREETED"),
+    ),
+    Beyond(
+        "the application changes what is held, and its worker comes while a version is written",
+        ("Install, a patch that does not fit",),
+        _in("GREETED"),
+        seldom=True,
     ),
     Beyond(
         "a pipe is in order, so a Commit, a Try or an Abort comes after the Prepare of its round, and before the next",

@@ -29,7 +29,7 @@ class Bug:
     """One replacement in one file of the package.
 
     Attributes:
-        area: `core`, `shell`, `worker`, `journal`, `watcher`, `codec` or `load`.
+        area: `core`, `shell`, `worker`, `journal`, `watcher`, `codec`, `load` or `serve`.
         name: What it does, in a few words.
         breaks: The guarantee or the rule that no longer holds.
         file: Under the package's folder.
@@ -71,12 +71,74 @@ def _codec(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
     return Bug("codec", name, breaks, f"{_CODEC}/{file}", text, instead, ("tests/unit/config/codec/test_codec.py",))
 
 
+def _serve(name: str, breaks: str, text: str, instead: str, test: str) -> Bug:
+    return Bug(
+        "serve", name, breaks, "serve/successor.py", text, instead, (f"tests/unit/serve/test_take_over.py::{test}",)
+    )
+
+
 def _load(name: str, breaks: str, file: str, text: str, instead: str, *found_by: str) -> Bug:
     return Bug("load", name, breaks, file, text, instead, found_by)
 
 
 BUGS = (
     # ---- core
+    _core(
+        "a trial by entity is used before all that were waited for have it",
+        "E9: one entity, one version, in whichever worker",
+        "core/trials.py",
+        "self._canaries.begins_by and self._canaries.are_in(self.roster):",
+        "self._canaries.begins_by and self._canaries.taken_up(self.roster):",
+        TRIALS,
+    ),
+    _core(
+        "a trial without evidence goes on for ever",
+        "a trial has an end: once more the same time, then what `inconclusive` says",
+        "core/trials.py",
+        "        elif canaries.trial.extended:\n",
+        "        elif canaries.trial.extended and taken_up:\n",
+        TRIALS,
+    ),
+    _core(
+        "the end of a window brings back a hold that a person has let go",
+        "what takes itself back holds nothing",
+        "core/windows.py",
+        "return window.hold if window.hold == self.operator.hold else None",
+        "return window.hold",
+        _WINDOWS,
+    ),
+    _core(
+        "a way back out of a window holds nothing where that content runs already",
+        "D1: rollback() always holds",
+        "core/windows.py",
+        "msgspec.structs.replace(self.operator, window=None, hold=hold)\n            self._order_state_write()",
+        "msgspec.structs.replace(self.operator, window=None)\n            self._order_state_write()",
+        _WINDOWS,
+    ),
+    _core(
+        "who confirms an older version confirms the newest",
+        "F3: what a person has seen run is confirmed, and nothing else",
+        "core/windows.py",
+        "if asked.version not in (0, version):",
+        "if asked.version > version:",
+        _WINDOWS,
+    ),
+    _core(
+        "a worker that counts anew takes back what it had counted",
+        "the requests that have ended on a version only grow",
+        "core/evidence.py",
+        "if answered < before.answered:",
+        "if answered < before.answered < 0:",
+        "tests/core/test_evidence.py",
+    ),
+    _core(
+        "what a worker had counted goes with it",
+        "requests of workers that are gone are evidence, too",
+        "core/evidence.py",
+        "                seen.ended = seen.ended.plus(counts)\n\n    def renumbered",
+        "                continue\n\n    def renumbered",
+        "tests/core/test_evidence.py",
+    ),
     _core(
         "all workers are asked at once, however long the last vote took",
         "slow builds: a version that can't be built costs one build",
@@ -604,6 +666,22 @@ BUGS = (
         "if subscription.since <= run.number and",
         "tests/unit/worker/observers/test_dispatcher.py",
     ),
+    _worker(
+        "an undo asks and builds anew what was kept for it",
+        "the undo builds nothing: what it puts back is in memory",
+        "connection/machine.py",
+        "new = self._known(frame.digest, undo=frame.undo)",
+        "new = self._known(frame.digest)",
+        "tests/core/test_worker_trials.py",
+    ),
+    _worker(
+        "what is committed leaves the version on trial beside it",
+        "no number goes down: pins of an entity go up to the committed version",
+        "connection/machine.py",
+        "        if self.slot is not None:\n            self.slot = None\n            self._effects.append(Slot())\n",
+        "",
+        "tests/core/test_worker_trials.py",
+    ),
     # ---- journal
     _journal(
         "believes a torn row of a kept version",
@@ -727,6 +805,38 @@ BUGS = (
         '        ask("INSERT OR REPLACE INTO folded VALUES (1, ?)", (number,))\n',
         "",
         "test_journal_ahead.py",
+    ),
+    _journal(
+        "asks a receiver never again that has once wanted no more",
+        "a server's start tries each webhook again",
+        "store/deliveries.py",
+        "due_fresh = 0, gone = 0, error = ''",
+        "due_fresh = 0, error = ''",
+        "test_deliveries.py",
+    ),
+    _journal(
+        "sends what has failed before what was not tried",
+        "one message that is refused holds up no other",
+        "store/deliveries.py",
+        "SET attempts = attempts + 1 WHERE",
+        "SET attempts = attempts WHERE",
+        "test_deliveries.py",
+    ),
+    _journal(
+        "lets a few large messages grow without a bound",
+        "a webhook owes 4 MiB at the most",
+        "store/deliveries.py",
+        "if count > MOST or size > MOST_BYTES:",
+        "if count > MOST and size > MOST_BYTES:",
+        "test_deliveries.py",
+    ),
+    _journal(
+        "takes the undo of any version for one of the newest load",
+        "the last load was good or not: what a person has set says nothing of it",
+        "store/event_counts.py",
+        "undone = event.result is ReloadResult.UNDONE and event.previous_version == counts.loaded",
+        "undone = event.result is ReloadResult.UNDONE",
+        "test_event_counts.py",
     ),
     # ---- watcher
     _watcher(
@@ -1033,5 +1143,20 @@ BUGS = (
         "if found[0] and gc.get_threshold() == ours:",
         "if found[0]:",
         "tests/unit/owner/loop/test_load_thread.py",
+    ),
+    # ---- serve
+    _serve(
+        "takes over what another user serves",
+        "a take-over is between processes of one user: what is handed over has secrets",
+        "if former.user() not in (os.geteuid(), -1):",
+        "if former.user() < 0:",
+        "test_nothing_is_taken_over_from_another_user",
+    ),
+    _serve(
+        "takes a former that has closed the pipe, and lives on, for dead",
+        "two owners of one address",
+        '        if not _await_end(former.path):\n            raise AddressRefused(f"process {former.master} has',
+        '        if former.master < 0:\n            raise AddressRefused(f"process {former.master} has',
+        "test_a_former_that_closes_the_pipe_and_lives_on_keeps_its_place",
     ),
 )

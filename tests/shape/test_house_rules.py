@@ -15,7 +15,7 @@ from tests.shape.source import ROOT
 TOP = {"README.md", "benchmarks", "findings", "pyproject.toml", "scripts", "src", "tests"}
 INSTALLS = {"install", "install-chromium", "install-into", "install-promtool", "install-redis", "install-shells"}
 SCRIPTS = {
-    *("bench", "check", "demo", "every-python", "fuzz", "lock", "pictures", "simulate", "test", "torture"),
+    *("bench", "check", "demo", "every-python", "fuzz", "lock", "mutate", "pictures", "simulate", "test", "torture"),
     *INSTALLS,
 }
 MOST_LINES = 14
