@@ -82,6 +82,7 @@ class TrialOracle:
         elif before is not None and after is not None:
             assert (after.version, after.digest) == (before.version, before.digest), "a trial became another one"
             assert after.extended >= before.extended
+            assert not before.extended or after.deadline == before.deadline, "a trial goes on once, and not once more"
             self._extends = after.extended and not before.extended
         elif before is not None:
             assert isinstance(effect, fx.Record), "a trial has ended, and its number is above what is committed"

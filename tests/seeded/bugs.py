@@ -89,7 +89,7 @@ BUGS = (
         "core/trials.py",
         "self._canaries.begins_by and self._canaries.are_in(self.roster):",
         "self._canaries.begins_by and self._canaries.taken_up(self.roster):",
-        TRIALS,
+        f"{TRIALS}::test_by_entity_all_try_it_and_its_use_begins_when_all_have_it",
     ),
     _core(
         "a trial without evidence goes on for ever",
