@@ -64,6 +64,32 @@ def test_the_newest_good_version_is_put_back_under_the_next_number_and_held(resu
     ]
 
 
+def test_its_outcome_says_what_it_took_and_what_ran_before():
+    owner = starts()
+    owner.fails_to_load()
+    owner.now += 1.5
+    owner.restores(B, 2)
+    owner.now += 0.5
+    owner.records()
+    event = owner.events()[-1]
+    assert (event.version, event.previous_version, event.load_ms, event.duration_ms) == (4, 3, 1500.0, 2000.0)
+
+
+def test_while_the_newest_good_version_is_tried_the_outcome_of_the_first_load_is_not_all():
+    owner = starts()
+    owner.fails_to_load()
+    assert owner.core.falls_back(owner.events()[-1])
+    owner.feed(fx.LoadFailed(owner.did(fx.Restore)[0].number, ReloadResult.VALIDATION_FAILED, ()))
+    assert not owner.core.falls_back(owner.events()[-1]), "neither could be had"
+
+
+def test_where_no_good_version_is_tried_the_outcome_of_the_first_load_is_all():
+    owner = Owner((3, A))
+    owner.is_triggered("start")
+    owner.fails_to_load()
+    assert not owner.core.falls_back(owner.events()[-1])
+
+
 def test_where_it_is_what_was_committed_last_the_hold_alone_is_written():
     owner = starts()
     owner.fails_to_load()

@@ -1073,6 +1073,24 @@ def test_by_entity_a_newcomer_is_given_both():
     assert owner.sent(old)[0].trial is None
 
 
+def test_by_entity_a_newcomer_that_was_given_both_begins_with_the_others():
+    owner, peers = serving(canary=BY_ENTITY)
+    tries(owner, peers, canary=BY_ENTITY)
+    w3 = owner.meets(3, trial=0)
+    (install,) = [each for each in owner.sent(w3) if isinstance(each, Install)]
+    assert (install.trial.version, install.trial.begun) == (2, False)
+    owner.receives(w3, Applied(1))
+    for peer in (*peers, w3):
+        owner.forget().receives(peer, Tried(2))
+    assert Settled(2) in owner.sent(w3)
+    w4 = owner.forget().meets(4, trial=0)
+    (install,) = [each for each in owner.sent(w4) if isinstance(each, Install)]
+    owner.receives(w4, Applied(1))
+    owner.receives(w4, Tried(2))
+    assert install.trial.begun
+    assert Settled(2) not in owner.sent(w4), "it began with its Install"
+
+
 @pytest.mark.parametrize(("entities", "text"), [(0, "no request named an entity"), (17, "17 of 50 requests")])
 def test_by_entity_only_requests_that_named_one_count(entities: int, text: str):
     owner, (w1, w2) = begun(canary=BY_ENTITY)

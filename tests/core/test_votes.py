@@ -333,6 +333,17 @@ class TestWorking:
         phase = it.owner.core.phase()
         assert (phase.state, phase.waits_for) == (STAGING, ((1, ("app:check", it.owner.now)), (2, None)))
 
+    def test_in_a_barrier_the_workers_that_have_not_answered_are_shown_and_since_when(self):
+        it = scene(COMMITTING)
+        it.owner.receives(it.w1, Applied(2))
+        assert it.owner.core.phase() == (COMMITTING, it.owner.now, ((2, None),))
+
+    def test_while_nothing_is_awaited_a_worker_that_is_still_at_work_is_shown(self):
+        it = scene(IDLE)
+        it.owner.receives(it.w2, Working(0, "app:check"))
+        phase = it.owner.core.phase()
+        assert (phase.state, phase.waits_for) == (IDLE, ((2, ("app:check", it.owner.now)),))
+
     def test_a_name_without_end_is_cut(self):
         it = scene(STAGING)
         it.owner.receives(it.w1, Working(1, "f" * 5000))
