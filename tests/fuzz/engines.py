@@ -6,6 +6,7 @@ And it ends, without waiting for an answer that does not come: an input that has
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable
@@ -34,7 +35,9 @@ USES: list[Callable[[Any], Awaitable[Any]]] = [
 
 @functools.cache
 def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
 
 
 def run(main: Awaitable[Any]) -> Any:

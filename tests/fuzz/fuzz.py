@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -68,8 +69,9 @@ def run(name: str, seconds: int, folder: Path) -> Result:
         ),
     ]
     command = [sys.executable, "-m", "tests.fuzz.worker", name, str(corpus), *flags]
-    with log.open("wb") as file:
-        done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=file, check=False)
+    with log.open("wb") as file, tempfile.TemporaryDirectory(prefix="confcast-fuzz-", dir=bounds.MEMORY) as room:
+        own = {**os.environ, "CONFCAST_FUZZ_ROOM": room}
+        done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=file, env=own, check=False)
     slowest = json.loads(stats.read_text(encoding="utf-8"))["seconds"] if stats.exists() else 0.0
     return Result(name, done.returncode, log, slowest)
 

@@ -6,8 +6,9 @@ that is no document is never quoted, and nor is a password that was read.
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
-import logging
+import os
 import re
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, SecretStr
 
 from confcast import ConfigError, ConfigLoader, File, Problem
+from tests.fuzz import bounds
 from tests.fuzz.bounds import Finding
 from tests.unit.config.codec.exactness import assert_exact
 from tests.unit.config.sources.test_fuzz import TOKENS, paths
@@ -27,7 +29,10 @@ T = TypeVar("T")
 SENTINEL = "Hunter2"
 """What a password has in it."""
 
-FOLDER = Path(tempfile.mkdtemp(prefix="confcast-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+FOLDER = Path(os.environ.get("CONFCAST_FUZZ_ROOM") or tempfile.mkdtemp(prefix="confcast-fuzz-", dir=bounds.MEMORY))
+"""Where a target's files lie: in the folder that `scripts/fuzz` removes, or in one that ends with the process."""
+if "CONFCAST_FUZZ_ROOM" not in os.environ:
+    atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 
 class Inner(BaseModel):
@@ -49,14 +54,6 @@ class Outer(BaseModel):
     ratio: float = Field(default=0.5, ge=0, le=1)
     mode: Literal["on", "off"] = "on"
     password: SecretStr = SecretStr("")
-
-
-logging.getLogger("confcast").setLevel(logging.CRITICAL)  # a line for each input would be all that is done
-
-
-def remove_folder() -> None:
-    """Remove what this process has written."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 def tokens(form: str) -> list[bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,8 +93,6 @@ TOKENS = [
 ]
 HOST = "http://127.0.0.1:9151"
 EVENT = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=8, previous_version=7)
-
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def seeds():
