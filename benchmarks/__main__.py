@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -114,6 +115,7 @@ def _rivals(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
     from benchmarks.rivals import page, table
     from benchmarks.rivals.events import FULL, QUICK
     from benchmarks.rivals.results import Results, measure
+    from benchmarks.rivals.site import Failed
 
     if unknown := set(options.rivals) - set(rivals.NAMES):
         parser.error(f"--rivals: there is no {', '.join(sorted(unknown))}; there are {', '.join(rivals.NAMES)}")
@@ -123,7 +125,10 @@ def _rivals(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
         except (OSError, ValueError) as error:
             parser.error(f"--from: {error}")
     else:
-        results = measure(options.rivals or rivals.NAMES, QUICK if options.quick else FULL)
+        try:
+            results = measure(options.rivals or rivals.NAMES, QUICK if options.quick else FULL)
+        except (Failed, subprocess.CalledProcessError) as error:
+            parser.exit(1, f"--rivals: {error}\n")
     for name, text in table.blocks(results).items():
         print(f"{name}\n\n{text}\n")
     if options.json:

@@ -77,7 +77,7 @@ def _figure(results: Results) -> Figure:
         axes.plot([], [], marker, color=colour, markersize=8, label=label)
     axes.set_xlim(-0.3, len(EVENTS) - 0.15)
     axes.set_ylim(rows - 0.5, -0.5)
-    axes.set_xticks(range(len(EVENTS)), [event.title.replace("`", "") for event in EVENTS], fontsize=8, ha="left")
+    axes.set_xticks(range(len(EVENTS)), [event.title for event in EVENTS], fontsize=8, ha="left")
     axes.set_yticks(range(rows), [found.shown for found in results.rivals], fontsize=9)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -200,41 +200,30 @@ def _bad_syntax(rival: Rival) -> str:
 
 
 class Event(NamedTuple):
-    """One of the ten.
+    """One of the ten; the guide's page says what each is.
 
     Attributes:
         name: In the results.
-        title: In the tables.
+        title: In the picture.
         happens: What happens.
-        says: What the page says of it.
     """
 
     name: str
     title: str
     happens: Callable[[Stage], None]
-    says: str
 
 
 EVENTS = (
-    Event("valid", "valid change", _valid, "Another file is renamed to be the file."),
-    Event("syntax", "bad syntax", _replaced_by(_bad_syntax), "A quote too many; then a valid content."),
-    Event(
-        "type", "wrong type", _replaced_by(lambda rival: rival.write("many", 2)), "`left` is a text; then a valid one."
-    ),
-    Event("missing", "missing file", _missing, "The file is deleted; then there is a valid one."),
-    Event("empty", "empty file", _replaced_by(lambda rival: ""), "The file has no bytes; then a valid content."),
-    Event("paused", "paused write", _paused, "The file is written in place, and the writer pauses in the middle."),
-    Event("swap", "`..data` swap", _swapped, "The file lies behind a link that is exchanged, as in a ConfigMap."),
-    Event(
-        "worker",
-        "worker killed",
-        _worker,
-        "One worker is killed while the file is bad, which nobody has published; then a valid content.",
-    ),
-    Event(
-        "helper", "helper killed", _helper, "The process on which the workers depend is killed; then a valid change."
-    ),
-    Event("both", "changes in a row", _both, "Both settings are changed together, again and again."),
+    Event("valid", "valid change", _valid),
+    Event("syntax", "bad syntax", _replaced_by(_bad_syntax)),
+    Event("type", "wrong type", _replaced_by(lambda rival: rival.write("many", 2))),
+    Event("missing", "missing file", _missing),
+    Event("empty", "empty file", _replaced_by(lambda rival: "")),
+    Event("paused", "paused write", _paused),
+    Event("swap", "..data swap", _swapped),
+    Event("worker", "worker killed", _worker),
+    Event("helper", "helper killed", _helper),
+    Event("both", "changes in a row", _both),
 )
 
 
