@@ -66,6 +66,8 @@ def test_the_settings_page_saves_as_the_page_says(
 _PROXY = "confcast.examples.tenant_proxy"
 
 
+@pytest.mark.slow  # test_example_tenant_proxy.py does the same without a command line
+@pytest.mark.timeout(180)
 def test_the_tenant_proxy_does_what_the_page_says(tmp_path: Path, runtime_folder: Path) -> None:
     start, *typed = commands(PAGE)[1:]
     assert start == f"python -m {_PROXY} --folder proxy"
