@@ -27,7 +27,8 @@ PHASES = {
     "naps": Phase(2.0, {"stopped": 4, "set": 4}),
     "rollbacks": Phase(2.0, {"rollback": 2, "write": 5}),
     "trials_and_deaths": Phase(0.7, {"trial": 3, "kill": 3}),
-    "tears": Phase(1.5, {"write": 4, "reload": 2, "tear_journal": 1}),
+    "tears": Phase(1.5, {"write": 8, "reload": 3, "tear_journal": 1}),
+    "few_trials": Phase(0.5, {"trial": 1}),
     "undone": Phase(1.5, {"harmful": 2, "reload": 4, "hups": 1}),
 }
 """Phases of a plan, beside those that every run may have."""
@@ -70,6 +71,25 @@ def rewrites_through_a_link(steps: Plan) -> bool:
         links = [each for each in before if each.act not in ("cut", "complete")][-1:]
         found += bool(links) and links[0].arguments.get("how") == "data"
     return found > 0
+
+
+def damages_the_log_of_a_journal(steps: Plan) -> bool:
+    """Whether the journal's log is damaged after an owner has lived for some time, and has committed something."""
+    tears = [step for step in steps if step.act == "tear_journal"]
+    writes = [step.at for step in steps if step.act == "write" and not step.arguments["veto"]]
+    found = 0
+    for before, tear in itertools.pairwise([Step(at=0.0, act=""), *tears]):
+        lived = [at for at in writes if before.at + 4.0 < at < tear.at - 0.5]
+        found += "log" in str(tear.arguments["how"]) and len(lived) > 1
+    return found > 1
+
+
+def tries_by_entity(steps: Plan) -> bool:
+    """Whether trials by entity go on for some time, beside which nothing else is done."""
+    acts = [step for step in steps if step.act in (*_FILE, *_DISTURB) or step.act == "call"]
+    pairs = itertools.pairwise(sorted(acts, key=lambda step: step.at))
+    tried = [step for step, after in pairs if step.arguments.get("canary_by") == "entity" and after.at - step.at > 1.5]
+    return sum(float(step.arguments["canary_seconds"] or 0) > 1.0 for step in tried) > 2
 
 
 def sets_beside_a_stopped_worker(steps: Plan) -> bool:
@@ -209,6 +229,7 @@ BUGS = (
         "",
         ("committed_stays", "reissued", "barrier"),
         "tears",
+        needs=damages_the_log_of_a_journal,
     ),
     Bug(
         "watcher",
@@ -240,7 +261,8 @@ BUGS = (
         "self._trial = Trial(snapshot, slot.share, slot.salt, begun=slot.begun)",
         "self._trial = Trial(snapshot, slot.share, f'{slot.salt}/{os.getpid()}', begun=slot.begun)",
         ("one_entity",),
-        "trials",
+        "few_trials",
+        needs=tries_by_entity,
     ),
     Bug(
         "trial",
