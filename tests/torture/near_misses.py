@@ -58,6 +58,17 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "one_content",
+        "the same, as observers see it",
+        [
+            *SECOND,
+            on_trial(2.5, 2),
+            request(3.0, 2, 2),
+            act(3.5, "tear_journal"),
+            Applied(at=5.0, by=B, version=2, serial=1),
+        ],
+    ),
+    (
         "only_valid",
         "cut first, whole later",
         [edit(2.0, 2, kind="cut"), edit(2.5, 2), *votes(2.6, 2), request(3.0, 2, 2)],
