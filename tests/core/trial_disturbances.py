@@ -265,8 +265,14 @@ def a_trial_with_a_window(world: World, process: Process | None, content: bytes)
 
 
 def a_window_is_confirmed_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
-    """And its barrier waits for a worker that has lost its pipe."""
+    """And its barrier waits for a worker that has lost its pipe; a load that was given up may end meanwhile."""
     world.sources = another(world, content)
+    if _pick(world, (True, False)):
+        for each in living(world):
+            each.lingers = True
+        world.ask(Reload, wait_observers=30.0)
+        goes_on(world, lambda: world.first_move() is None)
+        world.sources = another(world, content)
     world.ask(Reload, confirm_within=60.0, force=True)
     goes_on(world, lambda: world.journal.operator.window is not None and world.first_move() is None)
     a_trial_is_taken_up(world, process, OTHER[content])
@@ -274,9 +280,12 @@ def a_window_is_confirmed_in_a_trial(world: World, process: Process | None, cont
     if process:
         world.break_pipe(process, lose_frames=False)
         process.stopped = True
+    if how := _pick(world, (0, 1, 2)):
+        _a_load_lasts(world, check=how == 1)
     world.ask(Confirm, version=newest)
     if content != b"A":
         _reaches(world, ProposalState.COMMITTING)
+        _load_ends(world)
 
 
 def a_canary_says_late_that_it_tries(world: World, process: Process | None, content: bytes) -> None:
@@ -300,8 +309,7 @@ def a_canary_says_late_that_it_tries(world: World, process: Process | None, cont
         world.sources = another(world, content)
         world.ask(kind, **asked)
         _reaches(world, _pick(world, (*ProposalState,)))
-        for pipe in world.open_pipes:
-            pipe.late = False
+        _what_was_late_comes(world)
 
 
 _LATER: tuple[tuple[type, dict[str, Any]], ...] = (
@@ -322,19 +330,60 @@ def _reaches(world: World, state: ProposalState) -> None:
     goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
 
 
-def a_load_is_given_up_and_ends_late(world: World, process: Process | None, content: bytes) -> None:
-    """Or a dry run's check; meanwhile something begins that no load is needed for."""
-    _something_begins(world, process, content)
-    world.sources = another(world, content) if _pick(world, (True, False)) else None
-    world.hangs, world.next_check_fails = True, _pick(world, (True, False))
-    world.ask(Check) if world.sources and _pick(world, (True, False, False)) else world.trigger()
-    _reaches(world, ProposalState.LOADING)
-    a_deadline_comes(world, fx.Timer.LOAD)
-    goes_on(world, lambda: world.first_move() is None)
-    numbers = (None, min(world.journal.rows, default=0), max(world.journal.rows, default=0))
-    world.ask(Rollback, version=_pick(world, numbers)) if _pick(world, (True, True, False)) else world.ask(Confirm)
-    _reaches(world, _pick(world, (ProposalState.STAGING, ProposalState.RECORDING, ProposalState.COMMITTING)))
+def _what_was_late_comes(world: World) -> None:
+    """One message of each worker, now."""
+    for pipe in [*world.open_pipes]:
+        if pipe.late and pipe.up and pipe.owner_open and world.owner and not world.owner.effects:
+            world._receive(pipe)
+        pipe.late = False
+
+
+def _load_ends(world: World) -> None:
+    """The load that hung, or its check, now."""
     world.hangs = False
+    if world.owner is not None and not world.owner.effects:
+        if world.owner.unchecked:
+            world.finish_check()
+        elif world.owner.loads:
+            world.finish_load()
+
+
+def _a_load_lasts(world: World, *, check: bool) -> None:
+    """A load hangs, and is given up; or a dry run has ended before its check."""
+    world.sources = OTHER[world.sources[:1]] if world.sources and (check or _pick(world, (True, False))) else None
+    world.sources = world.sources or (b"A" if check else None)
+    world.next_check_fails = _pick(world, (True, False))
+    world.hangs = not check
+    world.ask(Check) if check else world.trigger()
+    _reaches(world, ProposalState.STAGING if check else ProposalState.LOADING)
+    world.hangs = True
+    if not check:
+        a_deadline_comes(world, fx.Timer.LOAD)
+    goes_on(world, lambda: world.first_move() is None)
+
+
+def a_load_is_given_up_and_ends_late(world: World, process: Process | None, content: bytes) -> None:
+    """Or a check, of a dry run or of what was proposed; meanwhile something begins that no load is needed for."""
+    _something_begins(world, process, content)
+    _a_load_lasts(world, check=_pick(world, (True, False)))
+    if _pick(world, (False, False, True)):  # in which its check hangs
+        world.hangs, world.sources = False, another(world, content)
+        world.trigger()
+        _reaches(world, ProposalState.STAGING)
+        world.hangs = True
+        for _ in range(3):
+            a_deadline_comes(world, fx.Timer.STAGE)
+            goes_on(world, lambda: world.first_move() is None)
+    rows = world.journal.rows
+    others = [None, *(each for each in rows if rows[each] != rows[max(rows)])]
+    begin = _pick(world, (0, 1, 1, 2, 3))
+    if begin == 1:
+        world.ask(Rollback, version=others[-1])
+    elif begin:
+        world.ask(Confirm if begin == 2 else Rollback)
+    if begin:
+        _reaches(world, _pick(world, (ProposalState.STAGING, ProposalState.RECORDING, ProposalState.COMMITTING)))
+    _load_ends(world)
 
 
 def _something_begins(world: World, process: Process | None, content: bytes) -> None:
@@ -350,10 +399,38 @@ def _something_begins(world: World, process: Process | None, content: bytes) -> 
 
 
 def something_is_written_while_it_is_held(world: World, process: Process | None, content: bytes) -> None:
+    """A worker comes back meanwhile, or says late what it has said; or deadlines come that do not count any more."""
+    for each in living(world):
+        each.lingers = True
+    world.ask(Reload, wait_observers=3.0, confirm_within=_pick(world, (0.0, 6.0)))
+    goes_on(world, lambda: world.first_move() is None)
     world.ask(Rollback)
     goes_on(world, lambda: world.first_move() is None)
+    if (late := _pick(world, (True, False))) and process and process.pipe is not None and process.held is not None:
+        process.pipe.late = True
+        (world.speaks if content == b"A" else lambda who: world.counts(who, 5))(process)
     world.ask(Set, values={"k": content.decode().lower()})
     _reaches(world, ProposalState.RECORDING)
+    if late:
+        _what_was_late_comes(world)
+    elif process and _pick(world, (True, False)):
+        _comes_back(world, process)
+    else:
+        _all_deadlines_come(world)
+
+
+def _comes_back(world: World, process: Process) -> None:
+    """On a new pipe, before the end of the one before is noticed."""
+    if process.pipe is not None and process.can_connect and process.pipe.received:
+        world.break_pipe(process, lose_frames=False)
+        world.connect(process)
+        if world.owner is not None and not world.owner.effects:
+            world._receive(process.pipe)
+
+
+def _all_deadlines_come(world: World) -> None:
+    for timer in (fx.Timer.OBSERVERS, fx.Timer.EXPIRY, fx.Timer.CONFIRM, fx.Timer.PROVEN, fx.Timer.TRIAL):
+        a_deadline_comes(world, timer)
 
 
 def a_dry_run_ends_before_its_check(world: World, process: Process | None, content: bytes) -> None:
@@ -381,7 +458,7 @@ def a_dry_run_ends_before_its_check(world: World, process: Process | None, conte
     for each in others:
         each.stopped = False
     _reaches(world, _pick(world, (ProposalState.RECORDING, ProposalState.COMMITTING, ProposalState.IDLE)))
-    world.hangs = False
+    _load_ends(world)
 
 
 def _unread(process: Process) -> list[object]:
@@ -390,19 +467,17 @@ def _unread(process: Process) -> list[object]:
 
 def late_deadlines_come_amid_something(world: World, process: Process | None, content: bytes) -> None:
     """All that are set for what is provisional, for an override or for a caller, in whatever state it is."""
-    if waits := _pick(world, (True, False)):
-        for each in living(world):
-            each.lingers = True
-    if begins := _pick(world, (True, True, False)):
-        _something_begins(world, process, content)
+    for each in living(world):
+        each.lingers = True
     world.sources = another(world, content)
-    world.ask(Reload, wait_observers=3.0) if waits and not begins else world.trigger()
+    world.ask(Reload, wait_observers=3.0, force=True)
     goes_on(world, lambda: world.first_move() is None)
+    if _pick(world, (True, True, False)):
+        _something_begins(world, process, content)
     world.sources = another(world, OTHER[content])
     world.ask(Check) if _pick(world, (True, False)) else world.trigger()
     _reaches(world, _pick(world, (*ProposalState,)[1:]))
-    for timer in (fx.Timer.OBSERVERS, fx.Timer.EXPIRY, fx.Timer.CONFIRM, fx.Timer.PROVEN, fx.Timer.TRIAL):
-        a_deadline_comes(world, timer)
+    _all_deadlines_come(world)
 
 
 def an_override_ends_in_a_trial(world: World, process: Process | None, content: bytes) -> None:
