@@ -29,6 +29,9 @@ _FILES_OF_SOURCES = {
 }
 _CATCHING = threading.Lock()
 _WAITS_FOR_ANOTHER = 1.0  # seconds
+_LONG = 16  # characters of a text that count as one more value
+_FEW_VALUES, _MOST_TIMES = 10_000, 50
+"""So much may be there by aliases: some values anyhow, and others as many times as they are written."""
 
 
 class Called(NamedTuple):
@@ -134,12 +137,49 @@ def called(sources: list[Any]) -> list[Called]:
             for tell, what in (("_set_current_state", state), ("_set_settings_sources_data", states)):
                 getattr(source, tell, lambda known: None)(what)
             data = dict(source())
+            _check_size(data)
         except (Exception, SystemExit) as error:
             raise SourceFailed(source, error) from error
         found.append(Called(source, data))
         states[getattr(source, "__name__", type(source).__name__)] = data
         state = updated(data, state)
     return found
+
+
+class TooMuch(Exception):
+    """What a source gives is more than it has in memory; the text is the predicate of a sentence about its file."""
+
+
+def _check_size(data: dict[str, Any]) -> None:
+    """Count each value as often as it is referred to, since each is validated and sent. Raises TooMuch.
+
+    PyYAML makes one object of all aliases of a value: a kilobyte may stand for as much as it likes, or for itself.
+    """
+    sizes: dict[int, int] = {}
+    around: set[int] = set()
+    texts: set[int] = set()
+    left: list[tuple[Any, bool]] = [(data, False)]
+    there = 0
+    while left:
+        node, is_counted = left.pop()
+        inside = list(node.values()) if isinstance(node, dict) else node
+        if is_counted:
+            sizes[id(node)] = 1 + sum(sizes.get(id(each), 0) or _size(each) for each in inside)
+            around.discard(id(node))
+        elif id(node) in around:
+            raise TooMuch("has a value that contains itself, by an alias")
+        elif id(node) not in sizes:
+            there += sum(map(_size, {id(each): each for each in inside if id(each) not in texts}.values()))
+            texts.update(id(each) for each in inside if isinstance(each, str))
+            around.add(id(node))
+            left.append((node, True))
+            left += [(each, False) for each in inside if isinstance(each, dict | list)]
+    if sizes[id(data)] > _FEW_VALUES + _MOST_TIMES * there:
+        raise TooMuch(f"has aliases that stand for {_MOST_TIMES} times as much as it has, or more")
+
+
+def _size(value: Any) -> int:
+    return 1 + len(value) // _LONG if isinstance(value, str | bytes) else 1
 
 
 def together(found: list[Called]) -> dict[str, Any]:

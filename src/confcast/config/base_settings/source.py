@@ -27,7 +27,7 @@ from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Layers, Place, combined
 from confcast.config.sources.merge import Merged
 from confcast.config.validation import shadowed, strictness
-from confcast.errors import ConfigError
+from confcast.errors import ConfigError, Problem
 
 _MOST = 20  # sentences about keys that are ignored
 
@@ -144,6 +144,9 @@ class _OneRead:
             files.note_folder(folder, self._note)
 
     def _error_of(self, failure: calls.SourceFailed) -> ConfigError:
+        if isinstance(failure.error, calls.TooMuch):
+            named = ", ".join(each.shown for each in files.files_of(failure.source))
+            return ConfigError([Problem("", str(failure.error), named)])
         path = calls.file_of(failure.error)
         files.note_failed(path, self._note)
         return _unparsable(path) or ConfigError([calls.problem_of(failure, self._cls, self._place_of)], "io_error")

@@ -1,8 +1,8 @@
 """Refuses `.env` files that python-dotenv would take minutes or gigabytes for, before it reads them.
 
-Guaranteed: a file of 16 MiB ends in bounded time and memory. Thirty lines that each put the line above in twice stand
-for gigabytes; python-dotenv looks for the end of each reference, and for a comment behind each blank, anew, which takes
-the square of what is left of the line. So the work is counted before, with numbers alone: no text is made.
+Guaranteed: a file of 16 MiB ends in bounded time and memory. References to references stand for as much as they like,
+and lines that no person wrote can take the square of their length. So the work is counted before, with numbers alone:
+no text is made.
 
 A bound is far above what anybody writes: a `.env` file within them gives what python-dotenv gives.
 """

@@ -356,3 +356,29 @@ def test_a_file_that_the_class_names_can_t_be_tried_with_another_content():
 def test_a_file_that_stands_for_more_than_anybody_writes_is_refused_before_it_is_read(text, message):
     Path(".env").write_text(text)
     assert message in refusal()
+
+
+class Tree(Files):
+    tree: Any = None
+
+
+TIMES = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]\n" for n in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"tree:\n  a0: &a0 [x]\n{TIMES}", "a.yaml: has aliases that stand for 50 times as much as it has, or more"),
+        ("tree: &a [*a]\n", "a.yaml: has a value that contains itself, by an alias"),
+        ("tree: [&a " + "x" * 100_000 + ", *a" * 300 + "]\n", "a.yaml: has aliases that stand for 50 times as much"),
+    ],
+    ids=["lists", "a circle", "a long text"],
+)
+def test_aliases_that_stand_for_more_than_anybody_writes_are_refused(text, message):
+    Path("a.yaml").write_text(text)
+    assert refusal(Tree).startswith(message)
+
+
+def test_aliases_that_people_write_are_read():
+    Path("a.yaml").write_text("tree:\n  a: &a {x: [1, 2, 3]}\n  many:\n" + "  - *a\n" * 2000)
+    assert ConfigLoader(Tree).load().config.tree["many"] == [{"x": [1, 2, 3]}] * 2000
