@@ -6,7 +6,7 @@ libFuzzer changes bytes, of which most are no document any more: nothing behind 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -83,6 +83,21 @@ def _json(data: bytes, chance: random.Random) -> bytes | None:
 
 
 _MUTATORS = {"msgpack": _msgpack, "json": _json}
+
+
+def by_bytes(data: bytes, chance: random.Random, tokens: Sequence[bytes]) -> bytes:
+    """The input with a piece put in, left out, or doubled, or a bit that is another."""
+    at, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+    what = chance.randrange(4)
+    if what == 0:
+        return data[:at] + (chance.choice(tokens) if tokens else chance.randbytes(3)) + data[at:]
+    if what == 1:
+        return data[:at] + data[end:]
+    if what == 2:
+        return (data[:end] + data[at:])[:LONGEST]
+    changed = bytearray(data or b"\0")
+    changed[at % len(changed)] ^= 1 << chance.randrange(8)
+    return bytes(changed)
 
 
 def with_one_changed(document: Any, chance: random.Random) -> Any:

@@ -30,6 +30,12 @@ def test_the_inputs_that_are_kept_find_nothing(name: str, outcomes: dict[str, di
     assert outcomes["kept"][name] == ""
 
 
+@pytest.mark.parametrize("name", bounds.TARGETS)
+@pytest.mark.timeout(120)
+def test_nor_does_what_is_near_them(name: str, outcomes: dict[str, dict[str, str]]) -> None:
+    assert outcomes["near"][name] == ""
+
+
 @pytest.mark.timeout(120)
 def test_what_was_found_once_is_found_no_more(outcomes: dict[str, dict[str, str]]) -> None:
     assert outcomes["found"]
