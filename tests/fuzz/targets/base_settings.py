@@ -1,0 +1,84 @@
+"""The files that a BaseSettings class reads by itself: `.env`, YAML, TOML and JSON, as pydantic-settings takes them.
+
+An input is a byte that says which file, and its content. Declared: ConfigError (`config/base_settings/`). What is
+loaded is what its payload decodes to; no password is in a message.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+    YamlConfigSettingsSource,
+)
+
+from confcast import ConfigLoader
+from tests.fuzz.bounds import Finding
+from tests.fuzz.loading import FOLDER, SENTINEL, Inner, outcome, tokens
+from tests.unit.config.codec.exactness import assert_exact
+
+GROWS = True
+TOKENS = [*tokens("yaml"), b"A__NUMBER=", b"${X}", b"&a ", b"*a", b"PASSWORD="]
+_HOME = Path(FOLDER) / "home"
+_HOME.mkdir()
+_NAMES = (".env", "a.yaml", "a.toml", "a.json")
+
+
+class App(BaseSettings):
+    """What a class may have that reads by itself."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_nested_delimiter="__",
+        yaml_file="a.yaml",
+        toml_file="a.toml",
+        json_file="a.json",
+        extra="ignore",
+    )
+    a: Inner = Inner()
+    d: dict[str, Any] = {}
+    hosts: list[str] = []
+    x: str = ""
+    password: SecretStr = SecretStr("")
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: Any, dotenv_settings: Any, **others: Any) -> Any:
+        kinds = (YamlConfigSettingsSource, TomlConfigSettingsSource, JsonConfigSettingsSource)
+        return (dotenv_settings, *(kind(settings_cls) for kind in kinds))
+
+
+_LOADER = ConfigLoader(App)
+
+
+def seeds():
+    yield b'\0X=one\nPASSWORD=Hunter2\nA__NUMBER=3\nHOSTS=["a"]\nD__K=${X}\n'
+    yield b"\1x: one\npassword: Hunter2\na: &a {number: 3}\nd: {k: *a}\n"
+    yield b'\2x = "one"\npassword = "Hunter2"\n[a]\nnumber = 3\n'
+    yield b'\3{"x": "one", "password": "Hunter2", "a": {"number": 3}, "hosts": ["b"]}'
+
+
+def one(data: bytes) -> None:
+    name, content = _NAMES[data[0] % 4 if data else 0], data[1:]
+    here = Path.cwd()
+    (_HOME / name).write_bytes(content)
+    os.chdir(_HOME)
+    try:
+        candidate, problems = outcome(_LOADER.load)
+    finally:
+        os.chdir(here)
+        (_HOME / name).unlink()
+    if candidate is not None:
+        assert_exact(_LOADER._codec.decode(candidate.payload), candidate.config)
+    is_secret = candidate is not None and SENTINEL in candidate.config.password.get_secret_value()
+    if is_secret and content.count(SENTINEL.encode()) == 1 and SENTINEL in repr(candidate):
+        raise Finding("a repr has the password")
+    told = any(SENTINEL in str(each) for each in problems)
+    if told and b"PASSWORD=" + SENTINEL.encode() in content and content.count(SENTINEL.encode()) == 1:
+        raise Finding(f"a message quotes the password: {problems}")
