@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
 from benchmarks.plots import drawing
 from benchmarks.rivals.events import EVENTS, Outcome
 from benchmarks.rivals.results import Results
@@ -63,9 +61,9 @@ def svg(results: Results) -> bytes:
     return drawing.written(lambda: _figure(results), title, said, "scripts/bench --rivals")
 
 
-def _figure(results: Results) -> Figure:
+def _figure(results: Results) -> drawing.Figure:
     rows = len(results.rivals)
-    figure = Figure(figsize=(_WIDTH, rows * _HEIGHT_OF_A_ROW + _REST), layout="constrained")
+    figure = drawing.Figure(figsize=(_WIDTH, rows * _HEIGHT_OF_A_ROW + _REST), layout="constrained")
     axes = figure.subplots()
     for y, found in enumerate(results.rivals):
         for x, outcome in enumerate(found.outcomes):
