@@ -30,10 +30,14 @@ def answer(left: Look, right: Look) -> str:
 
 
 def cost(look: Look, seconds: float = 0.1) -> str:
-    """Nanoseconds of a look, less those of a call of a function that does nothing: the best of five of so long."""
-    looks = Timer(look)
-    number = max(1, min(1_000_000, int(seconds / max(1e-9, min(looks.repeat(3, 1))))))
-    best = min(looks.repeat(5, number)) - min(Timer(_nothing).repeat(5, number))
+    """Nanoseconds of a look, less those of a call of a function that does nothing: the best of three of so long.
+
+    As many looks as that takes are found by doubling them: there is a rival whose looks take longer and longer.
+    """
+    looks, number = Timer(look), 1
+    while (took := looks.timeit(number)) < seconds:
+        number *= 2
+    best = min(took, *looks.repeat(2, number)) - min(Timer(_nothing).repeat(3, number))
     return f"{max(0.0, best) / number * 1e9:.1f}\n"
 
 
