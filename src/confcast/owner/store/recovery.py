@@ -238,7 +238,10 @@ def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: boo
 def catch_up(journal: Journal, folder: Path) -> None:
     """Take the snapshot file's version into the journal, if the journal's is older. Raises JournalError.
 
-    The file is written after the journal, so its version was committed, and workers may run it.
+    The file is written after the journal, so its version was committed, and workers may run it. What else the journal
+    has lost is not known: workers may have had a version on trial, whose number is in no snapshot file. So the next
+    number is from the clock, as after the loss of a whole journal: that one was given to the undo of an older trial,
+    and stood for two contents.
     """
     saved, row = snapshot_file.load(folder), journal.latest()
     known = 0 if row is None else row.version
@@ -254,6 +257,7 @@ def catch_up(journal: Journal, folder: Path) -> None:
         extra=about("version_recovered", path=folder, version=saved.version, journaled=known),
     )
     _record(journal, saved)
+    journal.retire(int(time.time()))
 
 
 def _record(journal: Journal, saved: snapshot_file.Saved) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -138,9 +139,11 @@ class TestAJournalThatIsOlderThanItShould:
     def test_takes_what_is_missing_from_the_snapshot_file_and_says_so(self, runtime_dir, home, follow, caplog):
         journal(runtime_dir, row(1, b"A"))
         snapshot_file.save(home, SCHEMA, 2, digest(b"B"), b"B")
+        before = int(time.time())
         left = follow()
         assert left.row is not None
-        assert (left.row.version, left.row.payload, left.high_water, left.lost) == (2, b"B", 2, False)
+        assert (left.row.version, left.row.payload, left.lost) == (2, b"B", False)
+        assert left.high_water >= before, "a version 3 may have been on trial: its number was lost with the log"
         assert "the journal in" in caplog.text
         assert "ends at version 1, though version 2 was committed" in caplog.text
 
