@@ -8,6 +8,7 @@ import msgspec
 
 from confcast.config.schema.key_path import dotted
 from confcast.config.schema.kinds import import_path, resolve
+from confcast.wire.decoders import decode
 from confcast.wire.messages import WithSecrets
 
 
@@ -43,7 +44,7 @@ def check_plain(value: Any, path: tuple[Any, ...]) -> None:
 
 def unpacked(path: str, data: bytes) -> Any:
     """The source or guard that `packed` has written. Raises ImportError if its class can't be imported."""
-    return msgspec.msgpack.decode(data, type=resolve(path))
+    return decode(data, resolve(path))
 
 
 def packed(part: Any) -> tuple[str, bytes]:

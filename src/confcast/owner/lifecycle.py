@@ -60,6 +60,7 @@ from confcast.owner.watch.following import Following
 from confcast.owner.watch.polling import Polling
 from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
+from confcast.wire.decoders import decode
 from confcast.wire.files.about import About, module_file
 from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig, Superseded
 from confcast.wire.messages import ReloadEvent, ReloadResult
@@ -242,7 +243,7 @@ class Lifecycle:
         startup = self._startup
         os.chdir(startup.working_directory)
         sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in startup.sys_path]
-        return ConfigLoader._from_spec(msgspec.msgpack.decode(startup.loader, type=LoaderSpec))
+        return ConfigLoader._from_spec(decode(startup.loader, LoaderSpec))
 
     def _about(self, loader: ConfigLoader[Any]) -> About:
         startup, schema = self._startup, loader.schema

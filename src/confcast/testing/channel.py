@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from confcast.wire.decoders import decode
 from confcast.wire.framing import Deframer, frame
 
 
@@ -91,7 +92,7 @@ class Channel:
             if not (chunk := self._end.recv(65536)):
                 raise EOFError("the other end is closed")
             self._bodies = self._deframer.feed(chunk)
-        return msgspec.msgpack.decode(self._bodies.pop(0), type=kind)
+        return decode(self._bodies.pop(0), kind)
 
     def close(self) -> None:
         """Close this end."""

@@ -11,7 +11,6 @@ of its message).
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from typing import Any, Literal
@@ -33,6 +32,7 @@ from confcast.wire.answers import Stats as Stats
 from confcast.wire.answers import Versions as Versions
 from confcast.wire.answers import Workers as Workers
 from confcast.wire.canary import Canary
+from confcast.wire.decoders import decoder_of
 from confcast.wire.message import Message as Message
 from confcast.wire.message import WithSecrets as WithSecrets
 from confcast.wire.told import Change as Change
@@ -530,12 +530,6 @@ encode: Callable[[Message], bytes] = msgspec.msgpack.Encoder().encode
 """Encode one message to the body of a frame."""
 
 
-@functools.cache
-def _decoder(messages: Any) -> msgspec.msgpack.Decoder[Any]:
-    """The decoder of these messages, made when it is first used: it looks into each of their classes."""
-    return msgspec.msgpack.Decoder(messages)
-
-
 def _without_content(error: Exception) -> str:
     """The text of this error without quoted words: msgspec quotes a word that is not in an enum, however long."""
     return re.sub(_QUOTED, "", str(error))
@@ -544,7 +538,7 @@ def _without_content(error: Exception) -> str:
 def decode_to_owner(body: bytes) -> ToOwner:
     """Decode a message from a worker or a client. Raises ProtocolError, whose text has none of the content."""
     try:
-        message: ToOwner = _decoder(ToOwner).decode(body)
+        message: ToOwner = decoder_of(ToOwner).decode(body)
         return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to the owner: {_without_content(error)}") from None
@@ -553,7 +547,7 @@ def decode_to_owner(body: bytes) -> ToOwner:
 def decode_to_client(body: bytes) -> ToClient:
     """Decode an answer of an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        message: ToClient = _decoder(ToClient).decode(body)
+        message: ToClient = decoder_of(ToClient).decode(body)
         return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a client: {_without_content(error)}") from None
@@ -562,7 +556,7 @@ def decode_to_client(body: bytes) -> ToClient:
 def decode_to_worker(body: bytes) -> ToWorker:
     """Decode a message from an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        message: ToWorker = _decoder(ToWorker).decode(body)
+        message: ToWorker = decoder_of(ToWorker).decode(body)
         return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a worker: {_without_content(error)}") from None

@@ -18,6 +18,7 @@ import msgspec
 
 from confcast.config.sources.layer import fingerprint_of
 from confcast.log_fields import about
+from confcast.wire.decoders import decode
 from confcast.wire.files import whole_files
 from confcast.wire.messages import UNDECODABLE, WithSecrets
 
@@ -126,7 +127,7 @@ def decoded(content: bytes, kind: type[K]) -> K | None:
     if fingerprint_of(body) != digest:
         return None
     try:
-        return msgspec.msgpack.decode(body, type=kind)
+        return decode(body, kind)
     except UNDECODABLE:
         return None
 

@@ -31,6 +31,7 @@ from confcast.config.validation import infinite, strictness
 from confcast.config.validation.field_errors import NOTHING, FieldError, Invalid
 from confcast.config.validation.raising import last_line, place_of
 from confcast.config.validation.strictness import has_text_keys, no_text
+from confcast.wire.decoders import learn
 
 T = TypeVar("T")
 
@@ -203,6 +204,7 @@ def raised(error: Exception, annotation: Any, data: Any) -> FieldError:
 
 def convert(schema: type[T], data: Any) -> T:
     """Make an instance of the Struct. Raises Invalid with everything that is wrong."""
+    learn(schema)
     try:
         return cast("T", converted(schema, data))
     except Exception as error:  # also raised by __post_init__

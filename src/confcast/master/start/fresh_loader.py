@@ -27,6 +27,7 @@ from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
 from confcast.master.start import interpreter
 from confcast.master.start.execute import nameless_file
 from confcast.master.start.popen import content, started
+from confcast.wire.decoders import decode
 from confcast.wire.signal_mask import BLOCKED_AT_THE_START, held_back
 
 _NAME = "confcast.loader"
@@ -102,7 +103,7 @@ def _file(content: bytes = b"") -> Iterator[IO[bytes]]:
 
 def _taken(path: str, answered: bytes, status: int) -> ConfigLoader[Any]:
     try:
-        found = msgspec.msgpack.decode(answered, type=_Found)
+        found = decode(answered, _Found)
     except msgspec.DecodeError:
         how = f"status {status}" if status >= 0 else f"signal {-status}"
         raise _unanswered(path, f"the process that imports its module ended with {how}") from None
@@ -115,7 +116,7 @@ def answer(write_end: int, question: int) -> None:
     """Find the loader, and send it. Called in the new process."""
     _outlive_what_a_service_is_sent()
     with os.fdopen(question, "rb") as file:
-        asked = msgspec.msgpack.decode(file.read(), type=_Question)
+        asked = decode(file.read(), _Question)
     sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in asked.sys_path]
     try:
         found = _Found(ConfigLoader.find(asked.path)._to_spec())

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from confcast.texts import encodable
+from confcast.wire.decoders import decode
 from confcast.wire.files import whole_files
 from confcast.wire.messages import UNDECODABLE
 
@@ -85,7 +86,7 @@ def load(folder: Path) -> About | None:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # root reads folders of any user
         fd = os.open(folder / FILE, flags)
         try:
-            return msgspec.msgpack.decode(os.read(fd, _LONGEST), type=About)
+            return decode(os.read(fd, _LONGEST), About)
         finally:
             os.close(fd)
     except (OSError, *UNDECODABLE):

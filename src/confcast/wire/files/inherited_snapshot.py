@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from confcast.wire.address import address_variable, is_name, snapshot_variable
+from confcast.wire.decoders import decode
 from confcast.wire.files.snapshot_file import Saved
 from confcast.wire.messages import MAX_FRAME, PROTOCOL, UNDECODABLE, WithSecrets
 
@@ -75,7 +76,7 @@ def take(name: str, address: str) -> Inherited | None:
         return None
     try:
         body = os.pread(place.fd, min(os.fstat(place.fd).st_size, _MOST), 0)  # not read(): all share the offset
-        found = msgspec.msgpack.decode(body, type=Inherited)
+        found = decode(body, Inherited)
     except (OSError, *UNDECODABLE):
         return None
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from confcast.wire.decoders import decode
 from confcast.wire.files import whole_files
 from confcast.wire.messages import MAX_FRAME, PROTOCOL, UNDECODABLE, WithSecrets
 
@@ -57,7 +58,7 @@ def load(folder: Path) -> Saved | None:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe there would hold up its reader
         with open(os.open(folder / FILE, flags), "rb") as file:  # noqa: PTH123 - a descriptor
-            saved = msgspec.msgpack.decode(file.read(MAX_FRAME), type=Saved)
+            saved = decode(file.read(MAX_FRAME), Saved)
     except (OSError, *UNDECODABLE):
         return None
     return saved if saved.protocol == PROTOCOL else None
