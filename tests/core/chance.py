@@ -43,8 +43,8 @@ def run_by_chance(seed: int) -> World:
     tries, canary, probation = random.random() < 0.5, random.choice(TRIED), random.choice(PROBATION)
     world = begin(random.choice(SILENT), random.randint(0, 4), canary if tries else None, probation)
     often = random.choice([0.03, 0.08, 0.15, 0.3])
-    some = random.sample(WITHOUT_TRIALS, random.randint(4, 14 if tries else 24))
-    some += random.sample(TRIALS, random.randint(3, 12)) if tries else []
+    some = random.sample(WITHOUT_TRIALS, random.randint(5, 15 if tries else 27))
+    some += random.sample(TRIALS, random.randint(4, 15)) if tries else []
     some += [deadline_comes, owner_is_started, sources_change_and_hup, sources_change_and_somebody_calls]
     try:
         for _ in range(random.randint(50, 400)):

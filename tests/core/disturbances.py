@@ -432,6 +432,15 @@ def _newest(world):
     return max(world.journal.rows, default=0)
 
 
+def somebody_waits_for_an_observer_that_fails(world, process, content):
+    if process:
+        process.lingers = True
+        sources_change_and_somebody_waits_for_observers(world, process, content)
+        _goes_on(world, lambda: process.asked)
+        observer_fails(world, process, content)
+        process.lingers = False
+
+
 def somebody_waits_for_observers_while_something_else_begins(world, process, content):
     """They linger: the caller still waits when what runs is held, on trial or provisional."""
     for each in living(world):
@@ -782,7 +791,7 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     two_workers_die_of_what_they_run,
     *(what_is_on_probation_is_spoken_against,) * 2,
     what_is_on_probation_is_spoken_against_amid_a_vote,
-    what_is_on_probation_is_spoken_against_and_can_not_be_undone,
+    *(what_is_on_probation_is_spoken_against_and_can_not_be_undone,) * 2,
     what_is_on_probation_is_spoken_against_as_its_barrier_ends,
     something_supersedes_what_is_on_probation,
     somebody_ends_a_probation,
@@ -794,6 +803,7 @@ WITHOUT_TRIALS: tuple[Disturb, ...] = (
     server_starts_anew,
     a_next_generation_comes_or_is_called_off,
     somebody_waits_for_observers_while_something_else_begins,
+    somebody_waits_for_an_observer_that_fails,
     observers_linger_or_go_on,
     observer_fails,
     caller_goes,

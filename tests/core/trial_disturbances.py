@@ -499,7 +499,7 @@ TRIALS = (
     everyone_is_silent_at_a_promotion,
     a_promotion_can_not_be_written,
     somebody_goes_back_in_a_trial,
-    somebody_sets_in_a_trial,
+    *(somebody_sets_in_a_trial,) * 3,
     a_set_is_tried_and_hup,
     the_same_content_comes_in_a_trial,
     other_content_comes_in_a_trial,
