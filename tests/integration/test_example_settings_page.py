@@ -16,6 +16,7 @@ from threading import Barrier
 
 import pytest
 
+from confcast import ReloadResult
 from tests.support.killing import PLACES, Killing
 from tests.support.settings_page import WORKERS, Browser, Page, Shop
 from tests.support.slow import slow
@@ -54,6 +55,9 @@ def day(shop: Shop) -> Browser:
 def night(shop: Shop) -> Browser:
     """Another one's."""
     return shop.browser("night")
+
+
+TYPE_IT_AGAIN = "The password that was typed is not below, since it is shown to nobody: type it once more"
 
 
 def version_of(page: Page) -> int:
@@ -117,6 +121,41 @@ def test_what_another_has_changed_meanwhile_is_kept_where_nothing_was_typed(day:
     assert (done.status, done.fields["free_from"], done.fields["per_page"]) == (200, "77", "12")
 
 
+def test_a_password_that_was_typed_is_asked_for_again_at_a_conflict(shop: Shop, day: Browser, night: Browser) -> None:
+    """What came back has it no more, so saving once more would leave it as it was."""
+    seen = day.ask("/settings")
+    assert night.save(free_from="78").status == 200
+    told = day.save(seen, per_page="13", mail__password="never shown 2")
+    assert (told.status, told.fields["per_page"], told.fields["mail.password"]) == (409, "13", "")
+    assert TYPE_IT_AGAIN in told.text
+    assert "never shown" not in told.text
+    assert TYPE_IT_AGAIN not in day.save(seen, per_page="14").text
+
+
+def test_what_was_typed_is_kept_though_nobody_knows_the_version_that_was_seen(shop: Shop, day: Browser) -> None:
+    before = shop.answers()
+    told = day.save(version="123456", greeting="typed", mail__password="never shown 3")
+    assert (told.status, told.fields["greeting"]) == (409, "typed"), told.text
+    assert TYPE_IT_AGAIN in told.text
+    assert shop.answers() == before
+    assert day.save(told).fields["greeting"] == "typed"
+
+
+def test_a_password_can_be_ended(shop: Shop, day: Browser) -> None:
+    page = day.save(mail__password="to be ended")
+    assert "There is one now." in page.text
+    both = day.save(page, mail__password="another one", none__mail__password="on")
+    assert (both.status, set(both.problems)) == (422, {"mail.password"})
+    assert both.checked == {"none.mail.password"}  # as it was sent
+    assert TYPE_IT_AGAIN in both.text
+    ended = day.save(page, none__mail__password="on")
+    assert (ended.status, version_of(ended)) == (200, version_of(page) + 1), ended.text
+    assert "There is none now." in ended.text
+    assert "none.mail.password" not in ended.fields
+    assert shop.client().set({"mail.password": ""}).result is ReloadResult.UNCHANGED
+    assert "never shown" not in day.save(mail__password="never shown 4").text
+
+
 def test_a_bad_value_has_its_problem_beside_its_field_and_changes_nothing(shop: Shop, day: Browser) -> None:
     before = shop.answers()
     page = day.save(per_page="many", mail__port="70000", greeting="unseen")
@@ -125,11 +164,15 @@ def test_a_bad_value_has_its_problem_beside_its_field_and_changes_nothing(shop: 
     assert "integer" in page.problems["per_page"]
     assert "65535" in page.problems["mail.port"]
     assert (page.fields["per_page"], page.fields["greeting"]) == ("many", "unseen")  # to be mended, not typed anew
+    assert "2 fields need another look: Articles a page, Port of the mail server." in page.text
+    assert TYPE_IT_AGAIN not in page.text
+    assert "One field needs another look: Articles a page." in day.save(per_page="0").text
 
     page = day.save(postage="99", free_from="50", mail__password="never shown 1")
     assert (page.status, page.problems) == (422, {})
     assert "postage (99) is more than" in page.text
-    assert "type it once more" in page.text
+    assert "another look" not in page.text
+    assert TYPE_IT_AGAIN in page.text
     assert "never shown" not in page.text
     assert str(shop.folder) not in page.text  # where it lies on the server is no business of a browser
     assert shop.answers() == before
@@ -170,6 +213,15 @@ def test_a_worker_that_is_stopped_is_named_and_has_it_as_soon_as_it_goes_on(shop
     assert f"Worker {victim} does not run it yet" in page.text
     eventually(lambda: all(each.state == "current" for each in shop.client().workers()), "the worker's catching up")
     assert set(shop.answers().values()) == {(version_of(page), "while one stands still")}
+
+
+def test_it_tells_what_became_of_this_persons_own_saves_alone(shop: Shop, day: Browser, night: Browser) -> None:
+    sent_on = day.save(greeting="told of").url
+    assert day.ask(sent_on).title.startswith("Saved: version ")
+    shop.client().set({"greeting": "by a program"}, reason="deploy 7")
+    for browser, path in ((night, sent_on), (day, "/settings?saved=deploy+7"), (day, "/settings?saved=settings+page")):
+        page = browser.ask(path)
+        assert (page.title, "→" in page.text) == ("There is no such save", False)
 
 
 def test_a_stranger_and_a_page_of_another_site_change_nothing(shop: Shop, day: Browser, night: Browser) -> None:
@@ -271,7 +323,7 @@ def test_an_owner_that_is_killed_meanwhile_leaves_nothing_half(
     seen, before = day.ask("/settings"), shop.answers()
     greeting = f"killed {place}"
     killing.order_at(place)
-    page = day.save(seen, greeting=greeting, per_page="99")
+    page = day.save(seen, greeting=greeting, per_page="99", mail__password="never shown 5")
     assert killing.struck
     if is_saved:
         version = version_of(seen) + 1
@@ -280,6 +332,7 @@ def test_an_owner_that_is_killed_meanwhile_leaves_nothing_half(
     else:
         assert (page.status, page.title) == (503, "Not saved as far as can be seen"), page.text
         assert "what ran before still runs" in page.text
+        assert TYPE_IT_AGAIN in page.text
         assert (page.fields["greeting"], page.fields["per_page"]) == (greeting, "99")
         assert shop.answers() == before
         assert day.save(page).status == 200

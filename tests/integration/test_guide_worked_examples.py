@@ -45,7 +45,7 @@ def run(command: str, place: Path, log: Path, until: str) -> Iterator[str]:
 def test_the_settings_page_saves_as_the_page_says(
     tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = next(each for each in commands(PAGE) if "settings_page" in each)
+    command = next(each for each in commands(PAGE) if "settings_page" in each) + " --port 0"
     for name, text in files(PAGE).items():
         (tmp_path / name).write_text(text)
     with run(command, runtime_folder, tmp_path / "log", "Ctrl-C ends it") as said:

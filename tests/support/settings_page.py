@@ -27,6 +27,7 @@ WORKERS = 3
 PATIENCE = "6"
 """Seconds in which a worker answers, on a busy machine, too. The default is for one that is not."""
 STARTS_WITHIN = 40.0
+_COMMAND = (sys.executable, "-m", "confcast.examples.settings_page")
 
 
 class Page(NamedTuple):
@@ -35,9 +36,12 @@ class Page(NamedTuple):
     Attributes:
         status: Of HTTP.
         text: Its source.
-        fields: The value of each input, by name.
+        fields: The value of each input that a browser sends, by name.
         title: What the outcome's heading says; empty without one.
         problems: The text beside each input, by its name.
+        boxes: The boxes that may be ticked; a browser sends those that are.
+        checked: Those that are ticked.
+        url: Below the server's, where it was found.
     """
 
     status: int
@@ -45,6 +49,9 @@ class Page(NamedTuple):
     fields: dict[str, str]
     title: str
     problems: dict[str, str]
+    boxes: set[str]
+    checked: set[str]
+    url: str
 
 
 class Browser:
@@ -60,10 +67,10 @@ class Browser:
         request = urllib.request.Request(self.url + path, data, headers)
         try:
             with self._opener.open(request, timeout=DEADLINE + 20) as answer:
-                return _page(answer.status, answer.read().decode())
+                return _page(answer.status, answer.read().decode(), answer.url.removeprefix(self.url))
         except urllib.error.HTTPError as error:
             with error:
-                return _page(error.code, error.read().decode())
+                return _page(error.code, error.read().decode(), path)
 
     def sign_in(self, token: str) -> Page:
         return self.ask("/sign-in", {"token": token})
@@ -72,7 +79,7 @@ class Browser:
         """Type this into the form, a page's or that of what runs, and save it. `__` is a dot in a field's name."""
         seen = page or self.ask("/settings")
         typed = {key.replace("__", "."): text for key, text in changes.items()}
-        assert {*typed} <= {*seen.fields, "give_back"}, seen.text
+        assert {*typed} <= {*seen.fields, *seen.boxes, "give_back"}, seen.text
         return self.ask("/settings", seen.fields | typed)
 
 
@@ -102,7 +109,7 @@ class Shop:
         marks = {"CONFCAST_RUNTIME_DIR": str(self.runtime), "GUNICORN_CMD_ARGS": "", "SHOP_PATIENCE": PATIENCE}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "confcast.examples.settings_page", "--folder", str(self.folder)],
+                [*_COMMAND, "--port", "0", "--folder", str(self.folder)],
                 env=os.environ | self._environment | marks,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -203,11 +210,15 @@ class _Reader(HTMLParser):
         super().__init__()
         self.fields: dict[str, str] = {}
         self.title, self.problems = "", dict[str, str]()
+        self.boxes, self.checked = set[str](), set[str]()
         self._inside = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
-        if tag == "input":
+        if tag == "input" and found.get("type") == "checkbox":
+            self.boxes.add(found["name"])
+            self.checked |= {found["name"]} if "checked" in found else set()
+        if tag == "input" and ("checked" in found or found.get("type") != "checkbox"):
             self.fields[found["name"]] = found.get("value", "")
         self._inside = found.get("id", "") if tag in ("h2", "p") else ""
 
@@ -221,7 +232,7 @@ class _Reader(HTMLParser):
         self._inside = ""
 
 
-def _page(status: int, text: str) -> Page:
+def _page(status: int, text: str, url: str) -> Page:
     reader = _Reader()
     reader.feed(text)
-    return Page(status, text, reader.fields, reader.title, reader.problems)
+    return Page(status, text, reader.fields, reader.title, reader.problems, reader.boxes, reader.checked, url)

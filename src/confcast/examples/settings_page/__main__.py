@@ -1,6 +1,7 @@
 """Runs the shop and its settings page under gunicorn, until Ctrl-C: `python -m confcast.examples.settings_page`.
 
-Without `--folder` its files are in a temporary folder, which goes with it. It listens on loopback alone.
+Without `--folder` its files are in a temporary folder, which goes with it. It listens on loopback alone. Exit status 3:
+it could not start, for the reason that is on standard error; if gunicorn ends by itself, gunicorn's; else 0.
 """
 
 from __future__ import annotations
@@ -17,40 +18,62 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from confcast.examples.settings_page import demo_folder
+from confcast.servers.common import launching
 
 _CONF = "python:confcast.examples.settings_page.gunicorn_conf"
+_INSTALL = "pip install 'confcast[examples]'"
 _STARTS_WITHIN, _ENDS_WITHIN = 30.0, 15.0
 
 
-def main() -> int:
-    """Run it. Returns the exit status: gunicorn's own if that ends by itself, else 0."""
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it. Returns the exit status: gunicorn's own if that ends by itself, else 0.
+
+    Raises:
+        SystemExit: It could not start (3); the reason is on standard error.
+    """
+    options = _options(arguments)
     missing = [name for name in ("flask", "gunicorn") if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"the example needs {' and '.join(missing)}: pip install 'confcast[examples]'", file=sys.stderr)
-        return 2
+        _refuse(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: {_INSTALL}")
     with ExitStack() as held:
-        signal.signal(signal.SIGTERM, _interrupt)
+        listener = _listener(options.port)
+        held.enter_context(listener)
+        held.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
         folder = options.folder or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="confcast-shop-")))
-        demo_folder.fill(folder)
         try:
-            listener = held.enter_context(socket.create_server(("127.0.0.1", options.port)))
+            demo_folder.fill(folder)
         except OSError as error:
-            print(f"port {options.port} can't be had: {error.strerror}; --port gives another one", file=sys.stderr)
-            return 2
+            _refuse(f"{folder} can't be the example's folder: {error.strerror}")
         return _run(folder, listener)
 
 
-def _options() -> argparse.Namespace:
+def _listener(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        text = os.strerror(error.errno or 0)  # its own has the address, too
+        _refuse(f"port {port} can't be had: {text}; --port gives another one, 0 any that is free")
+
+
+def _refuse(text: str) -> NoReturn:
+    launching.refuse(f"confcast: {text}", launching.COULD_NOT_START)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m confcast.examples.settings_page", description=__doc__)
     parser.add_argument("--folder", type=Path, help="its files, which stay; made and filled if it is empty")
-    parser.add_argument("--port", type=int, default=0, help="on loopback; a free one if it is not given")
-    return parser.parse_args()
+    parser.add_argument("--port", type=int, default=8000, help="on loopback; 0 for any that is free (8000)")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port}: ports are from 0 to 65535")
+    return options
 
 
 def _run(folder: Path, listener: socket.socket) -> int:

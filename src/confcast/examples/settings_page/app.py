@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from confcast import OwnerUnavailable, Status
 from confcast.examples.settings_page import saving, session
-from confcast.examples.settings_page.form import FIELDS, Form
+from confcast.examples.settings_page.form import FIELDS, Form, has_one
 from confcast.examples.settings_page.settings import settings
 
 app = Flask(__name__)
@@ -38,7 +38,7 @@ def show() -> AnyResponse | str:
     if name is None:
         return redirect(url_for("sign_in"))
     mark = request.args.get("saved", "")
-    return _page(name, saving.saved(mark) if mark else None)
+    return _page(name, saving.saved(mark, name) if mark else None)
 
 
 @app.post("/settings")
@@ -104,6 +104,7 @@ def _page(name: str, outcome: saving.Outcome | None) -> AnyResponse:
         "settings.html",
         fields=FIELDS,
         form=form,
+        have_one={field.key for field in FIELDS if has_one(settings.current, field)},
         form_token=session.form_token(request, name, settings.current),
         name=name,
         outcome=outcome,

@@ -2,13 +2,15 @@
 
 Each input has the value beside it with which it was filled (`was.KEY`), so what a person has not touched is not set:
 it would freeze what another person, or the file, changes meanwhile. A password is shown to nobody: its input is empty,
-and means "as it is" if it stays so.
+and means "as it is" if it stays so. So a box beside it (`none.KEY`) says that there is to be none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
+
+from pydantic import SecretStr
 
 from confcast import Change
 from confcast.examples.settings_page.settings import Settings
@@ -29,8 +31,8 @@ FIELDS = (
     Field("free_from", "Sent for nothing from", "In euros.", "number"),
     Field("postage", "Postage of a smaller order", "In euros.", "number"),
     Field("mail.host", "Mail server", "Where orders are mailed to."),
-    Field("mail.port", "Its port", "From 1 to 65535.", "number"),
-    Field("mail.password", "Its password", "Left empty, it stays as it is. It is shown to nobody.", "password"),
+    Field("mail.port", "Port of the mail server", "From 1 to 65535.", "number"),
+    Field("mail.password", "Password of the mail server", "Left empty, it stays as it is.", "password"),
 )
 _KEYS = {field.key for field in FIELDS}
 _MOST = 2**53  # as a version's number
@@ -44,12 +46,14 @@ class Form(NamedTuple):
         values: By key, as texts.
         was: With what the inputs were filled.
         give_back: The key whose value from the file is to count again; empty for none.
+        ended: The keys of passwords of which there are to be none.
     """
 
     version: int
     values: dict[str, str]
     was: dict[str, str]
     give_back: str = ""
+    ended: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: Settings, version: int) -> Form:
@@ -64,11 +68,17 @@ class Form(NamedTuple):
         if not 0 < version < _MOST or key not in {"", *_KEYS}:
             raise ValueError("no version, or no key, of this page")
         values = {key: sent[key] if _is_secret(key) else sent[key].strip() for key in _KEYS if key in sent}
-        return cls(version, values, {key: sent.get(f"was.{key}", "") for key in values}, key)
+        ended = frozenset(each for each in filter(_is_secret, _KEYS) if f"none.{each}" in sent)
+        return cls(version, values, {key: sent.get(f"was.{key}", "") for key in values}, key, ended)
 
     def changed(self) -> dict[str, str]:
         """What the person wants to be other than it was. Texts: `set` reads them as variables are read."""
-        return {key: text for key, text in self.values.items() if text != self.was[key]}
+        typed = {key: text for key, text in self.values.items() if text != self.was[key]}
+        return dict.fromkeys(self.ended, "") | typed
+
+    def contradictions(self) -> list[str]:
+        """The keys of passwords that were typed, and of which there are to be none."""
+        return [key for key in self.ended if self.values.get(key)]
 
     def has_a_secret(self) -> bool:
         """Whether a password was typed, which no page shows again."""
@@ -77,8 +87,21 @@ class Form(NamedTuple):
     def after(self, version: int, changes: Iterable[Change]) -> Form:
         """The same, for a newer version: what others have changed is filled in where the person has touched nothing."""
         newer = {each.key: str(each.new) for each in changes if each.key in self.values and not _is_secret(each.key)}
-        mine = self.changed()
-        return Form(version, self.values | newer | mine, self.was | newer)
+        return self._above(version, newer)
+
+    def above(self, newer: Form) -> Form:
+        """The same, for the version of another form, whatever of it has changed since."""
+        return self._above(newer.version, newer.was)
+
+    def _above(self, version: int, newer: Mapping[str, str]) -> Form:
+        values = {**self.values, **newer, **self.changed()}
+        return self._replace(version=version, values=values, was={**self.was, **newer})
+
+
+def has_one(config: Settings, field: Field) -> bool:
+    """Whether there is such a password now."""
+    value = _value(config, field.key)
+    return isinstance(value, SecretStr) and bool(value.get_secret_value())
 
 
 def _is_secret(key: str) -> bool:
@@ -86,7 +109,11 @@ def _is_secret(key: str) -> bool:
 
 
 def _text(config: Settings, key: str) -> str:
+    return str(_value(config, key))
+
+
+def _value(config: Settings, key: str) -> object:
     value: object = config
     for name in key.split("."):
         value = getattr(value, name)
-    return str(value)
+    return value

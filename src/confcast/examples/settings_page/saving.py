@@ -9,14 +9,15 @@ of whoever maintains it, and it races with them.
 
 Guarantees: "saved" is said when every worker that answers has the version, and the others are named. An owner that dies
 meanwhile leaves no doubt: the next one is asked whether it was written, by the mark that each save carries as its
-reason. Saving the same form twice is safe, since both compare with the same version.
+reason. Saving the same form twice is safe, since both compare with the same version. What a person has typed comes back
+whenever it was not saved, but for a password, which the page asks for once more.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ from confcast.examples.settings_page.settings import settings
 T = TypeVar("T")
 _ASKED_FOR = 15.0
 _PAUSE = 0.1
+_NO_SUCH = "There is no such save"
 _LABELS = {field.key: field.label for field in FIELDS}
 SAVED, PARTLY, REFUSED, CONFLICT, UNKNOWN = 200, 202, 422, 409, 503
 """Statuses of the answer: saved everywhere, not yet everywhere, not at all, not since another was first, not known."""
@@ -52,7 +54,11 @@ class Outcome(NamedTuple):
 
 def new_mark(name: str) -> str:
     """The reason of a save: who, and which one."""
-    return f"settings page, {name}, save {secrets.token_hex(4)}"
+    return f"{_marks_of(name)}{secrets.token_hex(4)}"
+
+
+def _marks_of(name: str) -> str:
+    return f"settings page, {name}, save "
 
 
 def save(form: Form, mark: str) -> Outcome:
@@ -60,6 +66,8 @@ def save(form: Form, mark: str) -> Outcome:
     values = form.changed()
     if not values:
         return Outcome(SAVED, "Nothing to save", ("No field was changed.",))
+    if both := form.contradictions():
+        return _refused(form, dict.fromkeys(both, "Either type one, or have none."))
     return _outcome(settings.set(values, expect=form.version, reason=mark), form, mark)
 
 
@@ -68,15 +76,20 @@ def give_back(key: str, version: int, mark: str) -> Outcome:
     return _outcome(settings.unset([key], expect=version, reason=mark), None, mark)
 
 
-def saved(mark: str) -> Outcome:
-    """What became of a save, from the history: for the page that a browser is sent to afterwards."""
+def saved(mark: str, name: str) -> Outcome:
+    """What became of a save of this person's, from the history: for the page that a browser is sent to afterwards.
+
+    The mark comes from the page's address, which anybody may have written; other reasons of the history are no saves.
+    """
+    if not mark.startswith(_marks_of(name)):
+        return Outcome(REFUSED, _NO_SUCH)
     events = _asked(lambda: [each for each in settings.get_event_history(50) if each.reason == mark])
     if events:
         return _in_words(events[0], None)
     version = _version_of(mark)
     if version is None:
         return Outcome(UNKNOWN, "No config owner answers", ("Whether it was saved will be seen here: load it again.",))
-    return _spread(version) if version else Outcome(REFUSED, "There is no such save")
+    return _spread(version) if version else Outcome(REFUSED, _NO_SUCH)
 
 
 def _outcome(event: ReloadEvent, form: Form | None, mark: str) -> Outcome:
@@ -94,10 +107,16 @@ def _in_words(event: ReloadEvent, form: Form | None) -> Outcome:
     others = [": ".join(filter(None, (each.key, each.message))) for each in event.problems if each.key not in _LABELS]
     if not event.problems and event.error_message:
         others = [event.error_message]
-    if form is not None and form.has_a_secret():
-        others.append("The password is not shown again: type it once more.")
-    status = CONFLICT if event.result is ReloadResult.CONFLICT else REFUSED
-    return Outcome(status, "Not saved: nothing has changed", tuple(others), problems, form)
+    refused = _refused(form, problems, others)
+    return refused._replace(status=CONFLICT) if event.result is ReloadResult.CONFLICT else refused
+
+
+def _refused(form: Form | None, problems: Mapping[str, str], others: Iterable[str] = ()) -> Outcome:
+    """The summary says which fields have problems, too: whoever can't see the page would have to search them."""
+    labels = [field.label for field in FIELDS if field.key in problems]
+    number = "One field needs" if len(labels) == 1 else f"{len(labels)} fields need"
+    which = (f"{number} another look: {', '.join(labels)}.",) if labels else ()
+    return Outcome(REFUSED, "Not saved: nothing has changed", (*which, *others), problems, form)
 
 
 def _committed(version: int, applied: int, lagging: list[WorkerStatus], changes: list[Change]) -> Outcome:
@@ -112,17 +131,20 @@ def _committed(version: int, applied: int, lagging: list[WorkerStatus], changes:
 
 def _conflict(form: Form) -> Outcome:
     """Somebody was first: say what has changed, and keep what this person has typed."""
+    again = "What you have typed is still below. Save once more to set it on top of that."
     try:
         now = settings.status()
         changes = settings.diff(form.version, now.version)
-    except ConfcastError as error:  # the version that was seen is no longer kept, or the owner has died since
-        return Outcome(CONFLICT, "Not saved: another version runs by now", (str(error),))
+    except ConfcastError:  # the version that was seen is no longer kept, or the owner has died since
+        unknown = "What has changed since the version that you have seen can't be told."
+        newer = form.above(Form.of(settings.current, settings.version))
+        return Outcome(CONFLICT, "Not saved: another version runs by now", (unknown, again), form=newer)
     said = [_in_a_line(each) for each in changes]
     by = f" ({now.reason})" if now.reason else ""
     return Outcome(
         CONFLICT,
         f"Not saved: version {now.version} runs by now{by}",
-        (*said, "What you have typed is still below. Save once more to set it on top of that."),
+        (*said, again),
         form=form.after(now.version, changes),
     )
 

@@ -61,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             text = f"confcast: {package} is not installed: pip install 'confcast[examples]'"
             launching.refuse(text, launching.COULD_NOT_START)
     with _folder(options.folder) as folder, _stubs() as urls:
-        file = fill(folder, urls)
+        try:
+            file = fill(folder, urls)
+        except OSError as error:
+            text = f"confcast: {folder} can't be the example's folder: {error.strerror}"
+            launching.refuse(text, launching.COULD_NOT_START)
         os.environ["TENANT_PROXY_CONFIG"] = str(file)
         port = options.port or _free_port()
         place = shlex.quote(str(folder))
