@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from confcast.config.schema.key_path import KeyPath
@@ -36,6 +37,8 @@ _COMMENT = ("#", ";")
 _BEHIND = re.compile(r"\s[#;]")
 _MOST_BLANKS = 250  # configparser takes time by the square of their number
 _BLANKS = re.compile(rf"(?<![^\S\n])[^\S\n]{{{_MOST_BLANKS},}}+\S")
+_MOST_WRONG = 100  # lines: more are not looked for
+_PERHAPS_WRONG = re.compile(r"(?m)^[^\S\n]*+(?:\[\]?[^\]\n]*$|[^\s#;\[=:][^=:\n]*$)")
 _TABLE_AND_KEY = "is a table here and a key elsewhere in this file: with nested=True the name of a section is a path"
 
 _BEHIND_BRACKET = re.compile(r"\][^\S\n]*[^\s#;\]]")  # found sooner than the next, which has no literal to look for
@@ -180,8 +183,12 @@ def _read(text: str) -> Document:
         _check_blanks(text)
     parser = configparser.RawConfigParser()
     parser.optionxform = str.lower  # type: ignore[method-assign,assignment]  # what its own does, called for each key
+    given: Iterable[str] = lines
+    if sum(1 for _ in islice(_PERHAPS_WRONG.finditer(text), _MOST_WRONG + 1)) > _MOST_WRONG:
+        parser = few = _UntilTooMany()
+        given = few.some_of(lines)
     try:
-        parser.read_file(lines)
+        parser.read_file(given)
     except configparser.Error as error:
         raise _unparsable(text, error) from None
     live = parser.defaults()
@@ -190,6 +197,39 @@ def _read(text: str) -> Document:
     live.clear()  # so that `items` gives a section's own values alone
     sections = {name: dict(parser.items(name, raw=True)) for name in parser.sections()}
     return Document(sections, defaults, parser)
+
+
+class _UntilTooMany(configparser.RawConfigParser):
+    """Reads lines until too many of them are none: configparser adds each to one text, which it copies each time.
+
+    It asks for a header where a line may be one, and for the form of a key where it then is a line with a key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_wrong = False
+        self.SECTCRE: Any = self  # asked for a header by its `match`
+
+    def some_of(self, lines: Iterable[str]) -> Iterator[str]:
+        """The lines, up to where too many were wrong."""
+        wrong = 0
+        for line in lines:
+            wrong += self._is_wrong
+            self._is_wrong = False
+            if wrong > _MOST_WRONG:
+                return
+            yield line
+
+    def match(self, line: str) -> re.Match[str] | None:
+        """Recognise a header, in the place of the pattern."""
+        found = _HEADER.match(line)
+        self._is_wrong = found is None
+        return found
+
+    def optionxform(self, option: str) -> str:
+        """The form of a key, which may be empty: then it is none."""
+        self._is_wrong = not option
+        return option.lower()
 
 
 def _with_newlines(text: str) -> str:

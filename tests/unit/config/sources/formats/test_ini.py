@@ -10,11 +10,13 @@ import configparser
 import io
 import os
 import random
+import time
 from typing import Any
 
 import pytest
 
 from confcast.config.schema.key_path import value_at
+from confcast.config.sources.formats import ini
 from confcast.config.sources.formats.common import MAX_DEPTH, Unparsable
 from confcast.config.sources.formats.ini import Reader
 from confcast.config.sources.formats.ini_interpolation import MOST_WORK, Text
@@ -290,6 +292,40 @@ def laughs(each: str) -> str:
 def test_a_small_text_that_stands_for_much_is_refused_at_once(text):
     with pytest.raises(Unparsable, match="stands for too much text"):
         Reader(interpolate=True).parse(text)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("line", ["word", "  word", "[word", "[]", "\tword\n  words"], ids=repr)
+def test_many_lines_that_are_none_are_refused_by_the_first_of_them(line):
+    """Configparser takes the square of their number."""
+    began = time.process_time()
+    with pytest.raises(Unparsable, match=r"is no valid INI: a line has to be .* \(also line .*, …\)") as refused:
+        Reader().parse("[a]\n" + f"{line}\n" * 80_000)
+    assert refused.value.line == 2
+    assert time.process_time() - began < 1.0
+
+
+def test_a_value_of_many_lines_that_have_no_delimiter_is_one():
+    found = Reader().parse("[a]\nkey =\n" + "  word\n" * 500 + "other = 1\n[b]\nx = 2\n")
+    assert found == {"a": {"key": "\nword" * 500, "other": "1"}, "b": {"x": "2"}}
+
+
+def _is_no_later_fault(found: object) -> bool:
+    """Whether it is a document, or is refused by its first line that is none."""
+    return not isinstance(found, tuple) or found[2].startswith("is no valid INI")
+
+
+def test_a_text_is_read_alike_where_wrong_lines_are_counted(monkeypatch):
+    def outcome(text: str) -> object:
+        try:
+            return Reader().parse(text)
+        except Unparsable as error:
+            return error.line, error.column, error.message.partition(" (also")[0]
+
+    usual = {text: found for text in map(document, range(400)) if _is_no_later_fault(found := outcome(text))}
+    assert len(usual) > 300
+    monkeypatch.setattr(ini, "_MOST_WRONG", 0)
+    assert {text: outcome(text) for text in usual} == usual
 
 
 @pytest.mark.timeout(30)
