@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from threading import Event, Thread
 
@@ -30,7 +31,7 @@ _TRACE = re.compile(r"Traceback |  File |    ")
 
 
 class Failed(RuntimeError):
-    """A server that does not start, and the end of its log."""
+    """A server that does not start or answer, and why."""
 
 
 class Site:
@@ -133,8 +134,11 @@ class Site:
         return self._log.stat().st_size
 
     def cost_ns(self) -> float:
-        """What one look at a setting takes in a worker."""
-        return float(fetch(self.port, "/cost", PATIENCE))
+        """What one look at a setting takes in a worker. Raises Failed."""
+        try:
+            return float(fetch(self.port, "/cost", PATIENCE))
+        except (OSError, HTTPException) as error:
+            raise Failed(f"{self.rival.name}: what a look costs is not answered: {error}") from error
 
     def await_workers(self) -> frozenset[int]:
         """Their pids, when each of them has answered with the file's content. Raises Failed."""
