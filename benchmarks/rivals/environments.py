@@ -25,8 +25,8 @@ def made(rival: Rival) -> Path:
     python, stamp = folder / "bin" / "python", folder / "made-of"
     pinned = rival.folder / "requirements.txt"
     made_of = pinned.read_bytes()
-    if b"--editable" in made_of:  # what this tree needs is said in another file
-        made_of += (ROOT / "pyproject.toml").read_bytes()
+    if b"--editable" in made_of:  # it is this tree, and what that needs is said in another file
+        made_of += str(ROOT).encode() + (ROOT / "pyproject.toml").read_bytes()
     of = hashlib.sha256(made_of).hexdigest()
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != of:
         _run([sys.executable, "-m", "venv", "--clear", str(folder)])
