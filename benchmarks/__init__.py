@@ -3,6 +3,7 @@
     scripts/bench [--json FILE] [--only FAMILY] [--rounds N] [--strict]
     scripts/bench --plot [DIRECTORY] [--from FILE] [--rounds N]
     scripts/bench --servers|--fleet|--around|--rivals [NAME …] [--quick]
+    scripts/bench --long-run [RELOADS] [--seed N] [--json FILE]
 
 One file for each family of rows: `read.py` (reads, pins), `counting.py` (requests by version), `derived.py`,
 `reload.py`, `crowd.py` (64 workers), `observer.py` (commit to observer), `codec.py`, `growth.py` (each step of a load,
@@ -14,4 +15,6 @@ compared is measured alternately, in several rounds, because the machine is neve
 All of it takes some fifteen minutes.
 
 `--plot` draws how the figures grow (`plots/`); without a directory, the pictures of the guide's page on speed.
+`--long-run` says what 100,000 reloads leave behind, where everything runs that a server may have (`long_run/`); it
+exits with 1 if anything has grown.
 """

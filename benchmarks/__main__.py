@@ -14,6 +14,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import msgspec
+
 from benchmarks import plots
 from benchmarks.plots.figures import Figures
 from benchmarks.rows import Row, table
@@ -50,7 +52,11 @@ def main() -> int:
         "--plot", metavar="DIRECTORY", type=Path, nargs="?", const=plots.GUIDE, help=f"{_PLOT} (the guide's)"
     )
     parser.add_argument(
-        "--from", dest="drawn_from", metavar="FILE", type=Path, help="with --plot or --rivals: measured before"
+        "--from",
+        dest="drawn_from",
+        metavar="FILE",
+        type=Path,
+        help="with --plot, --rivals or --long-run: measured before",
     )
     parser.add_argument("--rounds", type=int, default=7, help="how often each comparison is repeated (7)")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a bar is missed")
@@ -60,6 +66,15 @@ def main() -> int:
     parser.add_argument(
         "--rivals", metavar="NAME", nargs="*", help="only what people would pick instead: these, or all"
     )
+    parser.add_argument(
+        "--long-run",
+        metavar="RELOADS",
+        type=int,
+        nargs="?",
+        const=100_000,
+        help="only a long run of all there is (100,000)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of a long run: the order of its acts (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="with one of these four: a trial of some minutes")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
@@ -71,8 +86,10 @@ def main() -> int:
         return _told(_around(parser, options), options)
     if options.rivals is not None:
         return _rivals(parser, options)
+    if options.long_run is not None:
+        return _long_run(parser, options)
     if options.drawn_from is not None and options.plot is None:
-        parser.error("--from: only with --plot or --rivals")
+        parser.error("--from: only with --plot, --rivals or --long-run")
     if options.plot is not None:
         return _plot(parser, options)
     rows = []
@@ -136,6 +153,26 @@ def _rivals(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
     if not options.quick and [found.name for found in results.rivals] == [*rivals.NAMES]:
         page.write(results)
     return 0
+
+
+def _long_run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Whatever has grown is a failure."""
+    from benchmarks import long_run
+
+    def noted(run: long_run.Run) -> None:
+        print(long_run.line(run), flush=True)
+        if options.json:
+            options.json.write_bytes(msgspec.json.encode(run))
+
+    if options.drawn_from is not None:
+        try:
+            run = msgspec.json.decode(options.drawn_from.read_bytes(), type=long_run.Run)
+        except (OSError, msgspec.MsgspecError) as error:
+            parser.error(f"--from: {error}")
+    else:
+        run = long_run.measure(options.long_run, options.seed, noted)
+    print(long_run.report(run))
+    return int(any(row.ok is False for row in run.rows()))
 
 
 def _plot(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
