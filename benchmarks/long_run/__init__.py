@@ -6,7 +6,7 @@ gunicorn with four workers, which are replaced after so many requests, and some 
 that are derived, a vote, health checks; the file and a fleet's engine through a gateway as sources; `confcast admin`
 with an open event stream, metrics, a webhook. Reloads of all kinds go on (`acts.py`), and requests with them.
 
-Each hundredth of a run it comes to rest, and is looked at (`looks.py`): a line says what was there. At the end
+At each hundredth of a run it comes to rest, and is looked at (`looks.py`): a line says what was there. At the end
 `verdict.py` judges, and the exit status is 1 if anything has grown. The file of `--json` has the looks, and is written
 anew at each: a run that was ended early can be judged up to there by `--from FILE`.
 
@@ -36,8 +36,10 @@ RELOADS = 100_000
 LOOKS = 100
 _LIVES = 8
 """How often a worker is replaced in a run, after its number of requests."""
-_KILLS = 25
-"""How many workers are killed in a run."""
+_LONG_LIFE = 6000
+"""Reloads that a worker lives at the least, in a run that has as many twice: before, it is not what it will be."""
+_KILL_EACH = 4
+"""After how many looks a worker is killed, always the youngest."""
 
 
 class Run(msgspec.Struct):
@@ -49,6 +51,7 @@ class Run(msgspec.Struct):
         seconds: How long it has taken so far.
         looks: The first before anything was done.
         results: How often acts ended how.
+        others: Outcomes that were none of an act's own.
         answered, lost, torn: Requests.
         killed: Workers.
         told: Messages that the receiver of webhooks has got.
@@ -59,6 +62,7 @@ class Run(msgspec.Struct):
     seconds: float = 0.0
     looks: list[Look] = []
     results: dict[str, int] = {}
+    others: list[str] = []
     answered: int = 0
     lost: int = 0
     torn: int = 0
@@ -67,23 +71,24 @@ class Run(msgspec.Struct):
 
     def rows(self) -> list[Row]:
         """The verdict."""
-        return [*verdict.judge(self.looks, JUDGED), exactly("requests that saw two versions", self.torn, 0)]
+        others = exactly("acts that ended otherwise than they should", len(self.others), 0)
+        return [*verdict.judge(self.looks, JUDGED), exactly("requests that saw two versions", self.torn, 0), others]
 
 
-def measure(reloads: int, seed: int, noted: Callable[[Run], object]) -> Run:
-    """A whole run; `noted` is called after each look."""
+def measure(reloads: int, seed: int, noted: Callable[[Run], object], looks: int = LOOKS) -> Run:
+    """A whole run with so many looks; `noted` is called after each, and after the one before the first reload."""
     run, began = Run(reloads, seed), time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-long-")))
         site = stack.enter_context(running(folder, _max_requests(reloads)))
         requests = stack.enter_context(asking(lambda: site.port))
         acts, todo = Acts(site, requests), plan(seed)
-        for number in range(LOOKS + 1):
-            due = reloads * number // LOOKS
+        for number in range(looks + 1):
+            due = reloads * number // looks
             while _done(site) < due:
                 for _ in range(max(1, (due - _done(site)) // 2)):  # an act makes several reloads at the most
                     acts.do(next(todo))
-            if number and number % (LOOKS // _KILLS) == 0:
+            if number and number % _KILL_EACH == 0:
                 site.kill_the_newest_worker()
                 run.killed += 1
             requests.await_rest()
@@ -95,7 +100,8 @@ def measure(reloads: int, seed: int, noted: Callable[[Run], object]) -> Run:
 
 
 def _max_requests(reloads: int) -> int:
-    return max(20, reloads * REQUESTS // WORKERS // _LIVES)
+    life = max(reloads // _LIVES, min(reloads // 2, _LONG_LIFE))
+    return max(20, life * REQUESTS // WORKERS)
 
 
 def _done(site: Site) -> int:
@@ -105,7 +111,7 @@ def _done(site: Site) -> int:
 
 
 def _take(run: Run, acts: Acts, requests: Requests, site: Site) -> None:
-    run.results, run.told = dict(sorted(acts.results.items())), site.told
+    run.results, run.others, run.told = dict(sorted(acts.results.items())), list(acts.others), site.told
     run.answered, run.lost, run.torn = requests.answered, requests.lost, requests.torn
 
 
@@ -153,4 +159,4 @@ def report(run: Run) -> str:
     head = (
         f"{run.looks[-1].reloads:,} of {run.reloads:,} reloads, {run.seconds:.0f} s; {requests}; {run.told:,} webhooks"
     )
-    return "\n".join([head, counts, "", "medians of tenths (KiB)", *tenths(run), "", table(run.rows())])
+    return "\n".join([head, counts, *run.others, "", "medians of tenths (KiB)", *tenths(run), "", table(run.rows())])

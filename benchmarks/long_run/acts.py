@@ -1,7 +1,7 @@
 """What is done to a server in a long run, each act as often as its share says.
 
-Each act checks its outcome: a run whose reloads are refused by mistake would leave nothing behind. The watcher may load
-an edit before the call that was to try it does; that act then was a plain reload, and is counted as such.
+Each act looks at its outcome: a run whose reloads are refused by mistake would leave nothing behind. The watcher may
+load an edit before the call that was to try it does; that act then was a plain reload, and is counted as such.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.long_run.requests import Requests
 from benchmarks.long_run.site import Site
-from confcast import Canary, ReloadEvent
+from confcast import Canary, ConfcastError, ReloadEvent
 from tests.support.waiting import eventually
 
 SHARES = {
@@ -38,6 +38,7 @@ SHARES = {
 REQUESTS = 2
 """For each act."""
 
+_MOST_OTHERS = 20
 _BAD = ("serial = 1\n[[[", 'serial = "none"\n', "", "veto = true\n", "serial = 0\n[pool]\nsize = 1\npassword = 'x'\n")
 _TRIALS = (
     Canary("50%", seconds=60.0, by="entity", min_requests=0),
@@ -56,18 +57,31 @@ class Acts:
 
     Attributes:
         results: How often an act's outcome was which, by the act and the result.
+        others: The outcomes that were none of an act's own, in words.
     """
 
     def __init__(self, site: Site, requests: Requests) -> None:
         self._site, self._requests, self._client = site, requests, site.client
         self._turn = self._count = 0
         self.results: Counter[str] = Counter()
+        self.others = list[str]()
 
     def do(self, act: str) -> None:
-        """Raises AssertionError when it has another outcome than it is to have."""
+        """Another outcome than its own is noted, and the run goes on. Raises AssertionError when there are many."""
         self._requests.wish(REQUESTS)
         self._turn += 1
-        getattr(self, f"_{act}")()
+        try:
+            getattr(self, f"_{act}")()
+        except (AssertionError, ConfcastError, OSError) as error:
+            self.others.append(f"{act}: {type(error).__name__}: {error}")
+            assert len(self.others) <= _MOST_OTHERS, "\n".join(self.others)
+            self._mend()
+
+    def _mend(self) -> None:
+        """Whatever was under way: nothing is held or set."""
+        self._site.write()
+        self._client.resume()
+        self._client.unset(["tuned"])
 
     def _note(self, act: str, event: ReloadEvent, *wanted: str) -> ReloadEvent:
         assert event.result in wanted, f"{act}: {' or '.join(wanted)} was expected, and not {event}"

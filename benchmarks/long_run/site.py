@@ -157,7 +157,7 @@ class Site:
         return status.phase == "idle" and not status.provisional and workers == {*self.workers()} != set()
 
 
-_MOMENT, _AT_REST = 0.1, 3.0
+_MOMENT, _AT_REST = 0.1, 1.5
 """Seconds between two looks at processes that rest, and in which what was given up is closed: things that were derived,
 the threads of health checks, a client's connection, a fold into the journal."""
 

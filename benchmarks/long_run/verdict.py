@@ -1,16 +1,17 @@
 """Whether anything has grown, by the looks of a long run alone. Pure.
 
-What the first tenth has made (caches, arenas of malloc, a journal of fifty versions) is not judged. From then on:
+What the first tenth has made (caches, arenas of malloc, a journal of fifty versions) is not judged, nor what a process
+makes in its first 3,000 reloads. From then on:
 
 - **Descriptors and threads** are exact. A process that was there in the first tenth always has more of them in the last
   third of its life than it ever had in that tenth, or it has not grown; for a younger one the first quarter of its own
   life counts. And those that are born late have no more than those that were born early: a descriptor that a master
   leaks is in each worker that it forks.
 - **Memory** is judged by a robust slope (Theil and Sen): the median of the slopes between any two looks at the same
-  process, both after its warm-up. Processes that are replaced count with all their lives together. A slope is growth
-  where it is above the bound, and comes to more than the slack within the time that one process was looked at: malloc
-  takes from the kernel, and gives back, in steps. What processes have at their birth is judged by the same slope, over
-  those that are born one after another.
+  process. Processes that are replaced count with all their lives together. A slope is growth where it is above the
+  bound, and comes to more than the slack within the time that one process was looked at: malloc takes from the kernel,
+  and gives back, in steps. What young processes have is judged by the same slope, over those that are born one after
+  another.
 - **Files** by the same slope, and **entries** of folders exactly. The log grows with each reload, and may not grow
   more with each: the median of the last third is compared with that of the first one.
 
@@ -36,7 +37,7 @@ SLACK = 512.0
 MOST_LOG = 1.25
 """What is logged a reload at the end, through that of the beginning."""
 WARM_UP = 3000
-"""Reloads in which a process reaches its size, in a run that is long enough for it."""
+"""Reloads in which a process reaches its size."""
 _UNIT = 10_000
 _LEAST, _LEAST_LATE = 3, 6
 """Looks at one process that a slope needs; and looks after its first ones that say whether it has more."""
@@ -93,35 +94,45 @@ def _gained(life: Life, of: Callable[[Has], int], end: int) -> float:
 
 
 def _gained_at_birth(lives: Sequence[Life], of: Callable[[Has], int], end: int) -> float:
-    """How many more the processes of the last third of a run are born with than those of its first third."""
-    births = [(life.points[0][0], of(life.points[0][1])) for life in lives]
+    """How many more those have that are born in the last third of a run than those that are born in its first third."""
+    births = [(at, of(each)) for at, each in _young(lives)]
     early = [value for at, value in births if at <= end / 3]
     late = [value for at, value in births if at > end * 2 / 3]
     return max(0, median(late) - max(early)) if early and len(late) >= _LEAST else 0
+
+
+def _young(lives: Sequence[Life]) -> list[tuple[int, Has]]:
+    """What those have that were born on the way, at the second look: by then they have done all that they do.
+
+    Those that were there at first were forked by a master that had done nothing yet.
+    """
+    return sorted(
+        (life.points[1] for life in lives if life.points[0][0] and len(life.points) > 1), key=lambda at: at[0]
+    )
 
 
 # ---- memory and files
 
 
 def _of_memory(role: str, lives: Sequence[Life], end: int) -> Iterator[Row]:
-    warm_up = min(WARM_UP, end / 10)
-    series = [_after(life, warm_up, end) for life in lives]
+    series = [_after(life, end) for life in lives]
     name = f"{role}: memory, KiB in {_UNIT:,} reloads"
     yield _slope_row(name, series, MOST_MEMORY)
-    births = [(life.points[0][0], float(life.points[0][1].memory)) for life in lives if not life.from_the_first]
+    births = [(at, float(each.memory)) for at, each in _young(lives)]
     if len(births) >= _LEAST:
-        yield _slope_row(f"{name}, at birth", [births], MOST_MEMORY)
+        yield _slope_row(f"{name}, of young ones", [births], MOST_MEMORY)
 
 
-def _after(life: Life, warm_up: float, end: int) -> list[Point]:
-    begin = end / 10 if life.from_the_first else life.points[0][0] + warm_up
+def _after(life: Life, end: int) -> list[Point]:
+    begin = max(end / 10, life.points[0][0] + WARM_UP)
     return [(at, float(each.memory)) for at, each in life.points if at >= begin]
 
 
 def _of_files(looks: Sequence[Look]) -> Iterator[Row]:
     end = looks[-1].reloads
     for name in looks[-1].files:
-        points = [(look.reloads, look.files[name]) for look in looks if look.reloads >= end / 10]
+        begin = max(end / 10, WARM_UP) if name.endswith("KiB") else end / 10
+        points = [(look.reloads, look.files[name]) for look in looks if look.reloads >= begin]
         early = [look.files[name] for look in looks if look.reloads <= end / 10]
         if name.endswith("KiB"):
             yield _slope_row(f"{name} in {_UNIT:,} reloads", [points], MOST_FILES)
