@@ -121,6 +121,33 @@ def test_a_worker_can_t_have_the_owner_read_what_it_may_not_read_itself(manager:
     assert {each.key: each.new for each in event.changes} == {"number": 7, "twin": 7}
 
 
+def test_a_worker_can_t_have_the_owner_read_a_file_by_its_path(
+    tmp_path: Path, runtime_folder: Path, nothing_is_left: None
+) -> None:
+    """Whoever sets the path of a `Watched` field hears that there is such a file, and workers get a digest of it."""
+    runtime_folder.chmod(0o711)
+    (certificate := tmp_path / "certificate.pem").write_text("public")
+    (private := tmp_path / "private").write_text("0000")
+    (config := tmp_path / "app.toml").write_text(f"[tls]\ncertificate = '{certificate}'\n")
+    manager = EmbeddedManager(ConfigLoader("tests.support.certified:Certified", config), watch=False, vote_timeout=10.0)
+    manager.workers_run_as(NOBODY, NOGROUP)
+    with manager:
+        address = manager.address
+
+        def sets_in_vain(path: Path) -> bool:
+            client = OwnerClient(address, "app")
+            events = [client.set({"tls.key": str(path)}), client.check(values={"tls": {"key": str(path)}})]
+            events.append(client.check_contents({}, {"app.toml": f"[tls]\ncertificate = '{path}'\n".encode()}))
+            return ["the file is not named by the sources now" in str(event.problems[0]) for event in events] == [
+                True
+            ] * 3
+
+        assert as_user(NOBODY, NOGROUP, lambda: sets_in_vain(private))
+        assert as_user(NOBODY, NOGROUP, lambda: sets_in_vain(tmp_path / "there is no such file"))
+        assert as_user(NOBODY, NOGROUP, lambda: bool(OwnerClient(address, "app").set({"tls.key": str(certificate)})))
+        assert OwnerClient(address, "app").set({"tls.key": str(private)})
+
+
 @pytest.mark.parametrize(("uid", "gid", "status"), [(NOBODY, NOGROUP, 0), (STRANGER, NOGROUP, 3), (STRANGER, 1, 3)])
 def test_the_command_line_is_for_the_workers_user_too_and_refuses_others_with_the_reason(
     manager: Manager, capfd: pytest.CaptureFixture[str], uid: int, gid: int, status: int

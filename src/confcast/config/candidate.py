@@ -31,6 +31,8 @@ class Reading:
         inherited: What of that was set before the present call, and may be left out.
         contents: What is known of the contents of `Watched` files; validation adds those that it finds.
         named: The files that the configuration names; None before it is validated.
+        own: What the sources give by themselves, where their layers have texts that somebody gave who is not trusted
+            with all that this process may read; None: these layers.
         fingerprint: 16 bytes; two readings of equal content of the sources, and of the files that were known before,
             have the same, whatever is set above them.
     """
@@ -48,6 +50,7 @@ class Reading:
         self.overrides, self.inherited = overrides, inherited
         self.contents: dict[Path, Content] = dict(contents or {})
         self.named: tuple[Path, ...] | None = None
+        self.own: Reading | None = None
         self.fingerprint = self.fingerprint_with(tuple(self.contents))
 
     def fingerprint_with(self, files: tuple[Path, ...]) -> bytes:
@@ -58,7 +61,9 @@ class Reading:
         """The same layers of the sources, and contents of files, under other values that are set."""
         if overrides is self.overrides and inherited is self.inherited:
             return self
-        return Reading(self.layers, overrides, self.contents, inherited, self._sources)
+        found = Reading(self.layers, overrides, self.contents, inherited, self._sources)
+        found.own = self.own
+        return found
 
     def with_contents(self, contents: Contents) -> Reading:
         """The same layers and overrides, with these contents of files beside those that are known."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from confcast.config import contents, guarding, restart
+from confcast.config import callers_files, contents, guarding, restart
 from confcast.config.base_settings.nested import has_own_sources
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.codec.masked_header import with_masked, without_masked
@@ -265,6 +265,9 @@ class ConfigLoader(Generic[T]):
         field_errors = hidden + list(shadowed.doubled(merged))
         try:
             config = validate(schema, merged.data)
+            if astray := self._led_to_files(config, reading):
+                field_errors += astray
+                del config  # error trackers send the variables of each frame
         except Invalid as error:
             refused = {merged.spelling.canonical(path) for each in fitted for path in each.refused}
             field_errors += [
@@ -282,6 +285,16 @@ class ConfigLoader(Generic[T]):
         except ConfigError as error:
             del config  # error trackers send the variables of each frame
             raise error.with_traceback(None) from None
+
+    def _led_to_files(self, config: T, reading: Reading) -> list[FieldError]:
+        """The errors about files that are named because of a caller who may not read them."""
+        if not has_watched(self.schema):
+            return []
+        trusted = reading.overrides.of_callers(callers_files.may_read_all)
+        if trusted is reading.overrides and reading.own is None:
+            return []
+        own, _ = self._merge((reading.own or reading).with_overrides(trusted))
+        return callers_files.errors(config, self.schema, own)
 
     def _made(self, config: T, merged: Merged, reading: Reading) -> Candidate[T]:
         """The candidate of a validated configuration. Raises ConfigError."""
@@ -506,6 +519,16 @@ class ConfigLoader(Generic[T]):
             ) from None
         other: ConfigLoader[T] = ConfigLoader(self._schema, *sources, overrides=self._overrides, guards=self._guards)
         return other
+
+    def _read_with(self, contents: Mapping[str, bytes], *, trusted: bool) -> Reading:
+        """What the sources give with these contents in the place of their files'. Raises ConfigError."""
+        reading = self._with_contents(contents, trusted=trusted)._read()
+        if not trusted and has_watched(self.schema):
+            try:
+                reading.own = self._read()
+            except ConfigError:  # so they name nothing now
+                reading.own = Reading(())
+        return reading
 
     def _set(self, reading: Reading, values: Mapping[str, Any], call: Call) -> Overrides:
         """The overrides of a reading with these values set, too; nothing is validated. Raises ConfigError."""

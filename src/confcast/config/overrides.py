@@ -173,6 +173,11 @@ class Overrides(WithSecrets, frozen=True):
         left = tuple(each for each in self.values if each.expires is None or each.expires > now)
         return self if len(left) == len(self.values) else Overrides(left)
 
+    def of_callers(self, may: Callable[[Who | None], bool]) -> Overrides:
+        """The layer with what such callers have set alone; the layer itself if that is all that counts."""
+        left = tuple(each for each in self.values if each.refused or may(each.who))
+        return self if len(left) == len(self.values) else Overrides(left)
+
     @property
     def next_expiry(self) -> float | None:
         """When the next value ends, in seconds since 1970; None if none does."""

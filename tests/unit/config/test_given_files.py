@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from confcast import ConfigError, ConfigLoader, Dotenv, File, Who
+from confcast.config.callers_files import may_read_all
 from confcast.config.sources import polled
-from confcast.owner.store.allowed_uids import may_read_all
 
 SECRET = "sentinel-41f7"  # in a file, and in a variable, that are none of the sources'
 

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from confcast.config.callers_files import may_read_all
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.codec import Patched
 from confcast.config.diff import differences
@@ -50,7 +51,6 @@ from confcast.owner.loop.running_values import RunningValues
 from confcast.owner.loop.shown_changes import shown_changes
 from confcast.owner.loop.source_positions import hidden_edits, placed
 from confcast.owner.loop.what_hangs import what_hangs
-from confcast.owner.store.allowed_uids import may_read_all
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
 from confcast.tracebacks import to_be_logged
@@ -478,7 +478,7 @@ class LoadThread:
     def _read_for(self, order: Load) -> Reading:
         """What the sources give, or gave to the committed version. Raises ConfigError, ProtocolError."""
         if isinstance(order.edit, Check) and order.edit.files:
-            return self._loader_for(order)._read()
+            return self._loader._read_with(order.edit.files, trusted=may_read_all(order.who))
         if not order.rebuild:
             return self._read() if _counts(order) else self._loader._read()
         committed = self._committed

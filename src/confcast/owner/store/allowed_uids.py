@@ -20,10 +20,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from confcast.wire.messages import Who
-
-_ROOT = 0
-
 
 class AllowedUids(NamedTuple):
     """The workers' user and group, where they differ from the owner's; -1 for none.
@@ -52,11 +48,3 @@ class AllowedUids(NamedTuple):
         if self.gid >= 0:
             os.chown(folder, -1, self.gid)
             folder.chmod(0o710)
-
-
-def may_read_all(who: Who | None) -> bool:
-    """Whether a caller may read all that this process may: a process of its user, or root's, that acts for itself.
-
-    Not a worker of another user; and not `confcast admin`, which calls for whoever has one of its tokens, and says so.
-    """
-    return who is not None and who.uid in (os.geteuid(), _ROOT) and not who.actor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,9 @@ from confcast.owner.core.effects import Checked, Load, Loaded, LoadFailed
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
-from confcast.wire.messages import Check, ReloadResult, Set
+from confcast.wire.messages import Check, ReloadResult, Set, Who
+
+OWN = Who(os.geteuid(), 7, "confcast set")
 
 
 class Settings(BaseModel):
@@ -112,13 +115,32 @@ def test_a_file_that_is_set_is_watched_beside_the_others_and_one_of_a_dry_run_is
 ) -> None:
     bench.commit("number = 1\n")
     (tmp_path / "c.pem").write_text("c")
-    assert isinstance(bench.load("number = 1\n", dry=True, edit=Check(1, {"certificate": "c.pem"})), Loaded)
+    assert isinstance(bench.load("number = 1\n", dry=True, edit=Check(1, {"certificate": "c.pem"}), who=OWN), Loaded)
     assert (tmp_path / "c.pem") not in bench.loader._watched()
-    bench.commit("number = 1\n", edit=Set(1, {"certificate": "c.pem"}))
+    bench.commit("number = 1\n", edit=Set(1, {"certificate": "c.pem"}), who=OWN)
     assert bench.loader._watched() == (bench.file, tmp_path / "key.pem", tmp_path / "c.pem")
     assert bench.triggers() == 0
     (tmp_path / "c.pem").write_text("another")
     assert bench.triggers() == 1
+
+
+@pytest.mark.parametrize(
+    "edit", [Set(1, {"certificate": "c.pem"}), Check(1, {"certificate": "c.pem"})], ids=["set", "check"]
+)
+def test_a_path_that_another_user_sets_is_not_read_nor_watched(bench: Bench, tmp_path: Path, edit: Set | Check) -> None:
+    bench.commit("number = 1\n")
+    (tmp_path / "c.pem").write_text("c")
+    who = Who(os.geteuid() + 1, 7, "a worker")
+    for text in ("number = 1\n", "number = 2\n"):
+        given = bench.load(text, dry=isinstance(edit, Check), edit=edit, who=who)
+        assert isinstance(given, LoadFailed)
+        assert given.problems[0].key == "certificate"
+        assert "the file is not named by the sources now" in given.problems[0].message
+        assert bench.loader._watched() == (bench.file, tmp_path / "key.pem")
+    text = 'certificate = "c.pem"\n'
+    given = bench.load("", dry=True, edit=Check(1, files={"app.toml": text.encode()}), who=who)
+    assert "the file is not named by the sources now" in str(given)
+    assert isinstance(bench.load(text, dry=isinstance(edit, Check), edit=edit, who=who), Loaded)
 
 
 def test_what_reads_no_source_keeps_the_contents_of_the_version_that_runs(bench: Bench, tmp_path: Path) -> None:
