@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
+import dotenv.variables
 import msgspec
 import pytest
 from pydantic import BaseModel
@@ -90,6 +92,33 @@ def test_a_dotenv_text_puts_in_no_other_variable(text: str, monkeypatch: Any) ->
     assert SECRET not in str(caught.value)
     found = loader._with_contents({".env": b"B=x${HOST}\nA=${B}\n"}, trusted=False).load().config
     assert (found.a, found.b) == ("xhere", "xhere")
+
+
+UNENDING = b"A=" + b"${" * 9000
+
+
+@pytest.mark.parametrize(("own", "given"), [(b"A=x\n", UNENDING), (UNENDING, b"A=x\n")], ids=["given", "own"])
+def test_a_dotenv_text_whose_references_have_no_end_is_looked_at_no_longer_than_by_a_load(
+    own: bytes, given: bytes, monkeypatch: Any
+) -> None:
+    looked_at = []
+    monkeypatch.setattr(dotenv.variables, "parse_variables", lambda value: looked_at.append(value) or iter(()))
+    Path(".env").write_bytes(own)
+    loader = ConfigLoader(Flat, Dotenv(interpolate=True))
+    with contextlib.suppress(ConfigError):
+        loader._with_contents({".env": given}, trusted=False).load()
+    assert UNENDING[2:].decode() not in looked_at
+
+
+def test_how_long_a_variable_is_that_a_dotenv_text_may_not_name_is_not_told(monkeypatch: Any) -> None:
+    monkeypatch.setenv("PLAIN_NAME", "x" * 100_000)
+    Path(".env").write_text("A=x\n")
+    loader = ConfigLoader(Flat, Dotenv(interpolate=True))
+    with pytest.raises(ConfigError) as caught:
+        loader._with_contents({".env": b"A=" + b"${PLAIN_NAME}" * 1000}, trusted=False).load()
+    assert {each.message.partition(" is not named")[0] for each in caught.value.problems} == {
+        "environment variable PLAIN_NAME"
+    }
 
 
 class Flat(BaseModel):

@@ -102,7 +102,7 @@ def check_text(file: NamedFile, content: bytes | None, encoding: str | None) -> 
             f"{file.shown}:{len(before)}:{len(before[-1]) + 1}", f"is not {name}: save it as {name}"
         ) from None
     if "$" in text:  # which pydantic-settings resolves
-        check_references(lines_in(text, file.shown))
+        check_references([*lines_in(text, file.shown)])
     else:
         check_blanks(text, file.shown)
 

@@ -27,7 +27,7 @@ import msgspec
 
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
-from confcast.config.sources.dotenv_limits import check_blanks, check_references
+from confcast.config.sources.dotenv_limits import check_blanks, check_braces, check_references
 from confcast.config.sources.file_reads import UNNAMED, FileReads, Named, ignore, is_called
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.config.sources.named_texts import Lists, NamedTexts, Naming, Text, Unknown, check_naming, names_as_dict
@@ -155,6 +155,7 @@ class Dotenv(_Options, frozen=True):
         if self.interpolate:
             with contextlib.suppress(ConfigError, OSError, disk.NotReadable, NotDecodable):  # raised by a load
                 lines = self._lines(decoded(FileReads(ignore, given).own(self.path)))
+                check_braces(lines)
                 names.update(name for line in lines for name in _variables_in(line))
         return Named(variables=names)
 
@@ -312,9 +313,7 @@ def _interpolated(lines: Sequence[Line]) -> _Values:
             direct = frozenset(each.name for each in atoms if isinstance(each, Variable))
             room -= len(direct) + sum(len(leads_to.get(name, ())) for name in direct)
             if room < 0:
-                raise ConfigError(
-                    [Problem("", "refers to too many names, by those that it refers to", line.place.value)]
-                )
+                raise ConfigError([Problem("", _MADE_OF_TOO_MANY, line.place.value)])
             names = direct.union(*(leads_to.get(name, ()) for name in direct))
         known[line.name], leads_to[line.name] = value, names
         found.append(value)
@@ -324,14 +323,19 @@ def _interpolated(lines: Sequence[Line]) -> _Values:
 
 
 def _variables_in(line: Line) -> list[str]:
-    """The names of the variables that a line refers to."""
+    """The names of the variables that a line refers to; after `check_braces`, since it may look for them for hours."""
     from dotenv.variables import Variable, parse_variables
 
-    return [each.name for each in parse_variables(line.value or "") if isinstance(each, Variable)]
+    names = (each.name for each in parse_variables(line.value or "") if isinstance(each, Variable))
+    return list(dict.fromkeys(names))
 
 
 def _check_within(lines: Sequence[Line], within: Named) -> None:
-    """Raise ConfigError for each line that refers to a variable that is not within, and that no line above it sets."""
+    """Raise ConfigError for each line that refers to a variable that is not within, and that no line above it sets.
+
+    What a line stands for is counted only later: that shows how long each variable is that it refers to.
+    """
+    check_braces(lines)
     known, problems = set(within.variables), list[Problem]()
     for line in lines:
         wrong = (name for name in _variables_in(line) if name not in known)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from confcast.config.sources.formats.common import MAX_BYTES, Lines
@@ -59,20 +59,25 @@ def check_blanks(text: str, shown: str) -> None:
             raise _refused("has too many blanks in a row", f"{shown}:{line}:{column}")
 
 
-def check_references(lines: Iterable[Assignment]) -> None:
-    """Refuse values that stand for too much, or have too many references without an end. Raises ConfigError."""
+def check_braces(lines: Iterable[Assignment]) -> None:
+    """Refuse values with too many references that have no end, before anybody looks for one. Raises ConfigError."""
+    steps = 0
+    for line in lines:
+        steps += sum(part.count("${") * len(part) for part in (line.value or "").split("}"))
+        if steps > MOST_STEPS:
+            raise _refused("has too many references without a closing brace", line.place.value)
+
+
+def check_references(lines: Sequence[Assignment]) -> None:
+    """Refuse values that stand for too much, after those that `check_braces` refuses. Raises ConfigError."""
     from dotenv.variables import parse_variables
 
+    check_braces(lines)
     known: dict[str, int] = {}
-    steps = characters = 0
+    characters = 0
     for line in lines:
         value = line.value or ""
-        length = len(value)
-        if "${" in value:
-            steps += sum(part.count("${") * len(part) for part in value.split("}"))
-            if steps > MOST_STEPS:
-                raise _refused("has too many references without a closing brace", line.place.value)
-            length = sum(_length(each, known) for each in parse_variables(value))
+        length = sum(_length(each, known) for each in parse_variables(value)) if "${" in value else len(value)
         characters += length
         if characters > MAX_BYTES:
             raise _refused(_TOO_MUCH, line.place.value)
