@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,8 @@ _WAITS_FOR_ANOTHER = 1.0  # seconds
 _LONG = 16  # characters of a text that count as one more value
 _FEW_VALUES, _MOST_TIMES = 10_000, 50
 """So much may be there by aliases: some values anyhow, and others as many times as they are written."""
+_COUNTED = 2**62  # a chain of aliases stands for numbers with as many bits as it has links
+_CONTAINERS = (dict, list, tuple, set, frozenset)  # tuples are in what PyYAML makes of !!pairs and !!omap
 
 
 class Called(NamedTuple):
@@ -153,33 +155,44 @@ class TooMuch(Exception):
 def _check_size(data: dict[str, Any]) -> None:
     """Count each value as often as it is referred to, since each is validated and sent. Raises TooMuch.
 
-    PyYAML makes one object of all aliases of a value: a kilobyte may stand for as much as it likes, or for itself.
+    PyYAML makes one object of all aliases of a value: a kilobyte may stand for as much as it likes, or for itself. A
+    small number, or a text of one character, is one object wherever it is written: only what is long is counted once.
     """
     sizes: dict[int, int] = {}
     around: set[int] = set()
-    texts: set[int] = set()
+    known: set[int] = set()
     left: list[tuple[Any, bool]] = [(data, False)]
     there = 0
     while left:
         node, is_counted = left.pop()
-        inside = list(node.values()) if isinstance(node, dict) else node
+        inside = _inside(node)
         if is_counted:
-            sizes[id(node)] = 1 + sum(sizes.get(id(each), 0) or _size(each) for each in inside)
+            size = 1 + sum(sizes.get(id(each), 0) or _size(each) for each in inside)
+            sizes[id(node)] = min(size, _COUNTED)
             around.discard(id(node))
         elif id(node) in around:
             raise TooMuch("has a value that contains itself, by an alias")
         elif id(node) not in sizes:
-            there += sum(map(_size, {id(each): each for each in inside if id(each) not in texts}.values()))
-            texts.update(id(each) for each in inside if isinstance(each, str))
+            there += sum(_size_once(each, known) for each in inside)
             around.add(id(node))
             left.append((node, True))
-            left += [(each, False) for each in inside if isinstance(each, dict | list)]
+            left += [(each, False) for each in inside if isinstance(each, _CONTAINERS)]
     if sizes[id(data)] > _FEW_VALUES + _MOST_TIMES * there:
         raise TooMuch(f"has aliases that stand for {_MOST_TIMES} times as much as it has, or more")
 
 
+def _inside(node: Any) -> Collection[Any]:
+    return [*node, *node.values()] if isinstance(node, dict) else node
+
+
 def _size(value: Any) -> int:
     return 1 + len(value) // _LONG if isinstance(value, str | bytes) else 1
+
+
+def _size_once(value: Any, known: set[int]) -> int:
+    size = 1 if id(value) in known else _size(value)
+    known.add(id(value))
+    return size
 
 
 def together(found: list[Called]) -> dict[str, Any]:

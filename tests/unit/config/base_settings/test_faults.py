@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pydantic_settings import (
 )
 
 from confcast import ConfigError, ConfigLoader, NotCarried
+from confcast.config.base_settings import calls
 from confcast.config.explain import explain
 from confcast.config.sources.formats.common import MAX_BYTES
 
@@ -362,17 +364,23 @@ class Tree(Files):
     tree: Any = None
 
 
+STANDS_FOR_TOO_MUCH = "a.yaml: has aliases that stand for 50 times as much as it has, or more"
 TIMES = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]\n" for n in range(1, 9))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"tree:\n  a0: &a0 [x]\n{TIMES}", "a.yaml: has aliases that stand for 50 times as much as it has, or more"),
+        (f"tree:\n  a0: &a0 [x]\n{TIMES}", STANDS_FOR_TOO_MUCH),
         ("tree: &a [*a]\n", "a.yaml: has a value that contains itself, by an alias"),
-        ("tree: [&a " + "x" * 100_000 + ", *a" * 300 + "]\n", "a.yaml: has aliases that stand for 50 times as much"),
+        ("tree: [&a " + "x" * 100_000 + ", *a" * 300 + "]\n", STANDS_FOR_TOO_MUCH),
+        (f"tree:\n  a0: &a0 [x]\n{TIMES.replace('[', '!!pairs [').replace('*', 'k: *')}", STANDS_FOR_TOO_MUCH),
+        ("tree: !!pairs [k: &a !!pairs [k: *a]]\n", "a.yaml: has a value that contains itself, by an alias"),
+        ("tree: [&a " + "x" * 100_000 + ", {*a : 1}" * 300 + "]\n", STANDS_FOR_TOO_MUCH),
+        ("tree: [&a !!set {" + "x" * 100_000 + "}, " + "[*a], " * 300 + "]\n", STANDS_FOR_TOO_MUCH),
+        ("tree: [&a !!binary " + "eHh4" * 30_000 + ", [*a]" * 300 + "]\n", STANDS_FOR_TOO_MUCH),
     ],
-    ids=["lists", "a circle", "a long text"],
+    ids=["lists", "a circle", "a long text", "pairs", "a circle of pairs", "long keys", "sets", "long bytes"],
 )
 def test_aliases_that_stand_for_more_than_anybody_writes_are_refused(text, message):
     Path("a.yaml").write_text(text)
@@ -382,3 +390,19 @@ def test_aliases_that_stand_for_more_than_anybody_writes_are_refused(text, messa
 def test_aliases_that_people_write_are_read():
     Path("a.yaml").write_text("tree:\n  a: &a {x: [1, 2, 3]}\n  many:\n" + "  - *a\n" * 2000)
     assert ConfigLoader(Tree).load().config.tree["many"] == [{"x": [1, 2, 3]}] * 2000
+
+
+@pytest.mark.parametrize("value", ["0", "x", "true", '""', "null"])
+def test_values_that_python_has_once_are_no_aliases(value):
+    Path("a.yaml").write_text(f"tree: [{', '.join([value] * 11_000)}]\n")
+    assert len(ConfigLoader(Tree).load().config.tree) == 11_000
+
+
+def test_a_long_chain_of_aliases_is_counted_in_the_time_of_its_length():
+    chain = [["x"]]
+    for _ in range(40_000):
+        chain.append([chain[-1], chain[-1]])
+    began = time.process_time()
+    with pytest.raises(calls.TooMuch):
+        calls._check_size({"chain": chain})
+    assert time.process_time() - began < 1.0
