@@ -262,8 +262,8 @@ def twice_the_line_above(count: int) -> str:
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        (twice_the_line_above(60), "x:22:5", "stands for too much text, by the names that it refers to"),
-        ("A0=x\n" + "".join(f"A{n}=${{A{n - 1}}}\n" for n in range(1, 3000)), "x:1415:7", "refers to too many names"),
+        (twice_the_line_above(22), "x:22:5", "stands for too much text, by the names that it refers to"),
+        ("A0=x\n" + "".join(f"A{n}=${{A{n - 1}}}\n" for n in range(1, 1420)), "x:1415:7", "refers to too many names"),
         ("NAME=" + "${" * 8000, "x:1:6", "has too many references without a closing brace"),
         ("B=1\nNAME=a" + " " * 11_000 + "b", "x:2:7", "has too many blanks in a row"),
     ],

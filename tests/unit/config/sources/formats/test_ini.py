@@ -275,8 +275,8 @@ def test_a_value_knows_what_it_was_made_of():
 
 
 def laughs(each: str) -> str:
-    lines = [f"x{depth} = {each.format(depth + 1) * 10}" for depth in range(9)]
-    return "\n".join(["[a]", *lines, "x9 = ha", ""])
+    lines = [f"x{depth} = {each.format(depth + 1) * 10}" for depth in range(7)]
+    return "\n".join(["[a]", *lines, "x7 = ha", ""])
 
 
 @pytest.mark.timeout(30)
