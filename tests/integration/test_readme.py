@@ -81,6 +81,7 @@ RUN = {
         ("json_logs.py", "log_config.py", "serve.py", "settings.py", "versioned.py", "wsgi.py"), "test_guide_logs.py"
     ),
     "many_hosts.md": dict.fromkeys(("settings.py", "sources.py", "app.toml"), "test_guide_many_hosts.py"),
+    "worked_examples.md": {"saving_in_short.py": "test_guide_worked_examples.py"},
     "one_host.md": dict.fromkeys(("web.py", "follower.py"), "test_guide_one_host.py"),
     "own_sources.md": dict.fromkeys(
         ("properties.py", "flags.py", "remote.py", "pushed.py", "sources.py", "settings.py"),
@@ -102,7 +103,15 @@ RUN = {
 }
 
 # What can't be run here, by page: how many snippets, each with its reason beside it.
-NOT_RUN = {"README.md": 1, "admin.md": 2, "one_host.md": 1, "operating.md": 1, "speed.md": 1}
+NOT_RUN = {
+    "README.md": 1,
+    "admin.md": 2,
+    "one_host.md": 1,
+    "operating.md": 1,
+    "proven.md": 4,
+    "rivals.md": 1,
+    "speed.md": 1,
+}
 
 LAUNCHERS = sorted({line for page in PAGES for line in commands(page) if " confcast.servers." in line})
 CLIENTS = dict.fromkeys(
@@ -177,6 +186,7 @@ def test_every_command_is_one_that_the_tests_know() -> None:
         "one_host.md",
         "serve.md",
         "admin.md",
+        "worked_examples.md",
     )
     known += [re.escape(line) for page in typed for line in commands(GUIDE / page)]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
