@@ -267,12 +267,12 @@ class Nats:
         message = await self._newest_head() if limit == 1 else None
         if message is not None and _ENTRY in message.headers:
             return [unquote_to_bytes(message.headers[_ENTRY])]
-        sequence = 1
+        sequence, walked = 1, 0
         while message := await self._message(self._bucket, seq=sequence, next_by_subj=self._head_subject):
-            sequence = message.sequence + 1
+            sequence, walked = message.sequence + 1, walked + 1
+            self._check_count(walked)
             if _ENTRY in message.headers:
                 found.append(unquote_to_bytes(message.headers[_ENTRY]))
-            self._check_count(len(found))
         return found[::-1][:limit]
 
     async def old_payloads(self, named: Container[str]) -> list[OldPayload]:

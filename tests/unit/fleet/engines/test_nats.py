@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from confcast.fleet.engines import nats
 from confcast.fleet.engines.engine import EngineError, Fault, Unreachable
 from confcast.fleet.engines.nats import Nats, _headers, token
 
@@ -87,6 +88,23 @@ def test_no_answer_raises_anything_but_an_error_in_words(use: str, answer: bytes
             await USES[use](store_of(answer))
 
     asyncio.run(main())
+
+
+class OneAfterTheOther(Answering):
+    """A connection to something that has a message behind each one, and no entry in any."""
+
+    async def ask(self, subject: str, content: bytes = b"", headers: dict[str, str] | None = None) -> Message:
+        await super().ask(subject)
+        stored = {"subject": "a", "seq": self.asked, "time": "2026-01-01T00:00:00Z"}
+        return Message(json.dumps({"message": stored}).encode())
+
+
+def test_messages_without_an_entry_do_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(nats, "_MOST_WALKED", 20)
+    store = store_of(b"")
+    store._connection = OneAfterTheOther(b"")  # type: ignore[assignment]
+    with pytest.raises(Fault, match="nats://host: JetStream answers with more than 20 messages"):
+        asyncio.run(store.entries(10))
 
 
 @pytest.mark.parametrize(
