@@ -111,6 +111,7 @@ NOT_RUN = {
     "proven.md": 4,
     "rivals.md": 1,
     "speed.md": 1,
+    "worked_examples.md": 1,
 }
 
 LAUNCHERS = sorted({line for page in PAGES for line in commands(page) if " confcast.servers." in line})
