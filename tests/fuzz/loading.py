@@ -29,10 +29,21 @@ T = TypeVar("T")
 SENTINEL = "Hunter2"
 """What a password has in it."""
 
-FOLDER = Path(os.environ.get("CONFCAST_FUZZ_ROOM") or tempfile.mkdtemp(prefix="confcast-fuzz-", dir=bounds.MEMORY))
-"""Where a target's files lie: in the folder that `scripts/fuzz` removes, or in one that ends with the process."""
+_ROOM = Path(os.environ.get("CONFCAST_FUZZ_ROOM") or tempfile.mkdtemp(prefix="confcast-fuzz-", dir=bounds.MEMORY))
+"""Where targets' files lie: in the folder that `scripts/fuzz` removes, or in one that ends with the process."""
 if "CONFCAST_FUZZ_ROOM" not in os.environ:
-    atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+    atexit.register(shutil.rmtree, _ROOM, ignore_errors=True)
+
+
+def own_folder(target: str) -> Path:
+    """A target's own, by its module's name: a replay has all targets in one process, one after another."""
+    folder = _ROOM / target.rpartition(".")[2]
+    folder.mkdir()
+    return folder
+
+
+FOLDER = own_folder("loading")
+"""Of the targets of one file's text, each of which writes its file before it is read."""
 
 
 class Inner(BaseModel):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from confcast.admin.app import Admin
@@ -190,7 +189,7 @@ class Now:
 
 
 def _application() -> tuple[Any, str]:
-    path = Path(loading.FOLDER) / "tokens"
+    path = loading.own_folder(__name__) / "tokens"
     tokens = Tokens(path)
     token = next(line.split()[2] for line in path.read_text().splitlines() if " write " in line)
     admin = Admin(Owners(), Now(), tokens, Limits())  # type: ignore[arg-type]

@@ -21,13 +21,12 @@ from pydantic_settings import (
 
 from confcast import ConfigLoader
 from tests.fuzz.bounds import Finding
-from tests.fuzz.loading import FOLDER, SENTINEL, Inner, outcome, tokens
+from tests.fuzz.loading import SENTINEL, Inner, outcome, own_folder, tokens
 from tests.unit.config.codec.exactness import assert_exact
 
 GROWS = True
 TOKENS = [*tokens("yaml"), b"A__NUMBER=", b"${X}", b"&a ", b"*a", b"PASSWORD="]
-_HOME = Path(FOLDER) / "home"
-_HOME.mkdir()
+_HOME = own_folder(__name__)
 _NAMES = (".env", "a.yaml", "a.toml", "a.json")
 
 

@@ -38,8 +38,6 @@ TOKENS = [
         b"Date: ",
     ),
 ]
-
-
 _OK, _AGO = b"HTTP/1.1 200 OK\r\n", b"Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n5\r\na = 1\r\n0\r\n\r\n"
 

@@ -29,7 +29,8 @@ from tests.fuzz.bounds import Cut
 FORM = "msgpack"
 ROW, ENTRY, TAIL = range(3)
 
-_TEMPLATE, _PATH = Path(loading.FOLDER) / "template.sqlite3", Path(loading.FOLDER) / "journal.sqlite3"
+_FOLDER = loading.own_folder(__name__)
+_TEMPLATE, _PATH = _FOLDER / "template.sqlite3", _FOLDER / "journal.sqlite3"
 _OPERATOR = OperatorState(hold=Hold(3, 1.0, Who(0, 7, "x"), "why"))
 
 

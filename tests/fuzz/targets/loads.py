@@ -6,7 +6,6 @@ quotes the password that the file has.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,7 +35,7 @@ from confcast.wire.messages import (
     encode,
 )
 from tests.fuzz.bounds import Cut, Finding, joined
-from tests.fuzz.loading import FOLDER, SENTINEL, Outer
+from tests.fuzz.loading import SENTINEL, Outer, own_folder
 
 FORM = "msgpack"
 MOST = 12
@@ -54,7 +53,8 @@ TOKENS = [
     b"*",
 ]
 
-_PATH = Path(FOLDER) / "app.toml"
+_FOLDER = own_folder(__name__)
+_PATH = _FOLDER / "app.toml"
 _PATH.write_text(
     f'x = "y"\npassword = "{SENTINEL}-of-the-file"\nmode = "on"\n[a]\nnumber = 3\ntree = {{k = [1, 2.5]}}\n[[b]]\n'
 )
@@ -119,7 +119,7 @@ def one(data: bytes) -> None:
 
 
 def _thread() -> LoadThread:
-    thread = LoadThread(_LOADER, Attempts(Path(FOLDER) / "in_progress"), lambda given: None)
+    thread = LoadThread(_LOADER, Attempts(_FOLDER / "in_progress"), lambda given: None)
     results = list(thread.load(Load(1, True)))
     first = results[0]
     assert isinstance(first, Loaded)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from confcast import ConfigLoader, File
 from tests.fuzz.bounds import Cut, Finding, joined
-from tests.fuzz.loading import FOLDER, SENTINEL, Outer, Text, outcome, tokens
+from tests.fuzz.loading import SENTINEL, Outer, Text, outcome, own_folder, tokens
 
 TOKENS = [
     *tokens("yaml"),
@@ -25,7 +25,8 @@ TOKENS = [
         b"${",
     ),
 ]
-(FOLDER / "secret").write_text(f"{SENTINEL}-of-the-file\n")
+_FOLDER = own_folder(__name__)
+(_FOLDER / "secret").write_text(f"{SENTINEL}-of-the-file\n")
 
 
 def seeds():
@@ -36,11 +37,11 @@ def seeds():
 
 def one(data: bytes) -> None:
     cut = Cut(data)
-    texts = [Text(str(FOLDER / name), cut.chunk()) for name in ("main.yaml", "other.yaml")]
+    texts = [Text(str(_FOLDER / name), cut.chunk()) for name in ("main.yaml", "other.yaml")]
     for name, text in zip(("main.yaml", "other.yaml"), texts, strict=True):
-        (FOLDER / name).write_bytes(text.content)
+        (_FOLDER / name).write_bytes(text.content)
     options = {"references": "env", "tags": ("env", "file", "include"), "includes": "include", "allow_empty": True}
-    loader = ConfigLoader(Outer, File(FOLDER / "main.yaml", **options))
+    loader = ConfigLoader(Outer, File(_FOLDER / "main.yaml", **options))
     candidate, problems = outcome(loader.load)
     for problem in problems:
         if not any(text.has(problem.location.partition(", from ")[0]) for text in texts):

@@ -1,7 +1,7 @@
 """What a worker does with whatever its owner sends: the decoder, and the worker's machine with a real codec.
 
 An input is messages, each behind its length. Declared: ProtocolError (`wire/messages.py`; the pipe is opened anew).
-Every Install and Commit has one answer, no number that was shown goes down, and what is answered an owner can read.
+No Install and no Commit has two answers, no number that was shown goes down, and what is answered an owner can read.
 """
 
 from __future__ import annotations
@@ -88,8 +88,7 @@ def _give(machine: Machine, message: Any) -> None:
         if isinstance(effect, Reply):
             answers.append(effect.message)
             decode_to_owner(encode(effect.message))
-    open_ = machine.state not in (ReplicaState.DETACHED, ReplicaState.CLOSED, ReplicaState.REFUSED)
-    if isinstance(message, Install | Commit) and open_ and answers:
+    if isinstance(message, Install | Commit):
         assert sum(isinstance(each, Applied | Declined) for each in answers) <= 1
     if before is not None and machine.held is not None:
         assert machine.held.version >= before.version, "the number went down"

@@ -7,7 +7,6 @@ what a server gave last, the copy's numbers. Declared: nothing but what each fun
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import msgspec
 
@@ -23,7 +22,7 @@ from tests.fuzz import loading
 FORM = "msgpack"
 TOKENS = [b"left-", b"here-", b"12-34"]
 
-_FOLDER = Path(loading.FOLDER)
+_FOLDER = loading.own_folder(__name__)
 _SAVED = Saved(PROTOCOL, b"s" * 16, 3, b"d" * 16, b"payload")
 _GOOD = kept.Good(b"{}", "0" * 64, b"payload", 1.5)
 _KEPT = last_known.Kept("name", "toml", b"a = 1", "tag", "", 2.5)

@@ -12,10 +12,10 @@ import shutil
 
 from confcast import ConfigLoader, SecretsDir
 from tests.fuzz.bounds import Cut, Finding, joined
-from tests.fuzz.loading import FOLDER, SENTINEL, Outer, outcome, tokens
+from tests.fuzz.loading import SENTINEL, Outer, outcome, own_folder, tokens
 
 TOKENS = [*tokens("json"), b"a__number", b"..data", b"password", b"b__0", b"\xff", b"(x"]
-_FOLDER = FOLDER / "secrets"
+_FOLDER = own_folder(__name__)
 
 
 def seeds():

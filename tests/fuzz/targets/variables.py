@@ -11,7 +11,7 @@ from pathlib import Path
 
 from confcast import ConfigLoader, Environment
 from tests.fuzz.bounds import Finding
-from tests.fuzz.loading import FOLDER, SENTINEL, Outer, outcome, tokens
+from tests.fuzz.loading import SENTINEL, Outer, outcome, own_folder, tokens
 
 GROWS = True
 TOKENS = [
@@ -25,7 +25,8 @@ TOKENS = [
     b"\n",
     b"__",
 ]
-_SECRET = FOLDER / "secret"
+_FOLDER = own_folder(__name__)
+_SECRET = _FOLDER / "secret"
 _SECRET.write_text("from a file\n")
 
 
@@ -46,7 +47,7 @@ def one(data: bytes) -> None:
     loader = ConfigLoader(Outer, Environment("FUZZED_", lists=lists, files=files))
     os.environb.update(variables)
     here = Path.cwd()
-    os.chdir(FOLDER)
+    os.chdir(_FOLDER)
     try:
         candidate, problems = outcome(loader.load)
     finally:
