@@ -22,6 +22,7 @@ from tests.core import rows
 from tests.core.chance import run_by_chance
 from tests.core.rows import Cell, Rows
 from tests.core.unreached import OWNER_ROWS, WORKER_ROWS, found, why_not
+from tests.support.arguments import above_zero
 
 CHUNK = 250
 """Schedules that a process runs before it tells what they have reached."""
@@ -142,9 +143,9 @@ def table(reached: Rows, *, of_owner: bool) -> list[str]:
 def main() -> int:
     """Run, tell, and return the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
-    parser.add_argument("--schedules", type=int, default=10_000, help="how many (10000)")
+    parser.add_argument("--schedules", type=above_zero(int), default=10_000, help="how many (10000)")
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED", help="the first seed (0)")
-    parser.add_argument("--processes", type=int, default=2, help="in how many processes (2)")
+    parser.add_argument("--processes", type=above_zero(int), default=2, help="in how many processes (2)")
     parser.add_argument("--seconds", type=float, default=86400.0, help="begin none after so long, and tell (a day)")
     parser.add_argument("--cells", type=Path, metavar="FILE", help="write the count of each cell there, as JSON")
     asked = parser.parse_args()

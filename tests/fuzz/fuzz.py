@@ -10,6 +10,7 @@ A finding's input lies in the folder, too, and its traceback is printed. Exit st
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.fuzz import bounds, choosing
+from tests.support.arguments import above_zero
 
 ROOT = Path(__file__).parents[2]
 HANGS = 20
@@ -84,13 +86,15 @@ def main(arguments: list[str]) -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__, formatter_class=_AsWritten)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"all, or of these: {', '.join(bounds.TARGETS)}")
-    parser.add_argument("--seconds", type=int, default=600, help="for each target (600)")
+    parser.add_argument("--seconds", type=above_zero(int), default=600, help="for each target (600)")
     parser.add_argument("--corpus", type=Path, help="where inputs go, and come from; else they are dropped at the end")
-    parser.add_argument("--at-once", type=int, default=2, help="how many targets run at once (2)")
+    parser.add_argument("--at-once", type=above_zero(int), default=2, help="how many targets run at once (2)")
     parser.add_argument("--keep", action="store_true", help="choose some inputs of each target for the tree")
     options = parser.parse_args(arguments)
     if unknown := set(options.targets) - set(bounds.TARGETS):
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
+    if importlib.util.find_spec("atheris") is None:  # else each target would count as one that found something
+        parser.error("atheris is not installed here: scripts/fuzz installs it, and runs this")
     names = options.targets or bounds.TARGETS
     with tempfile.TemporaryDirectory(prefix="confcast-fuzz-") as dropped, ThreadPoolExecutor(options.at_once) as pool:
         folder = (options.corpus or Path(dropped)).absolute()

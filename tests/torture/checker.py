@@ -4,9 +4,9 @@ It knows no module of confcast: what it takes a guarantee to be is written anew,
 function, each with the name of its source. What a rule excuses, it excuses by what was done (a process was stopped, a
 disk was full), never by what confcast says of it.
 
-    python -m tests.torture.checker FOLDER
+    python -m tests.torture.checker FOLDER…
 
-prints the violations of the history in that folder, and ends with 1 if there are any.
+prints the violations of the history in each of these folders, and ends with 1 if there are any.
 
 Rejected: the simulation's oracle (it sees messages and rows, which a site under torture does not show, and two proofs
 with one root are one), and a model that is run beside the history (what may happen in what order depends on what no
@@ -15,6 +15,7 @@ record can show; each rule needs only a few records, and says what it cannot see
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,15 +70,28 @@ def check(records: Sequence[Record]) -> list[Violation]:
     return [Violation(name, what, shown) for name, rule in RULES.items() for what, shown in rule(view)]
 
 
-def main(folder: Path) -> int:
-    """Print what is wrong with the history in this folder; the exit status."""
-    found = check(read(folder))
+def main(arguments: Sequence[str]) -> int:
+    """Print what is wrong with the histories in these folders; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture.checker", description="Decides of kept histories.")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="KEPT/SERVER-SEED/history")
+    folders = parser.parse_args(arguments).folders
+    if empty := [str(each) for each in folders if not any(each.glob("*.jsonl"))]:
+        parser.error(f"no history is in {', '.join(empty)}")
+    wrong = [_print(each) for each in folders]
+    return int(any(wrong))
+
+
+def _print(folder: Path) -> bool:
+    """Whether anything is wrong with the history in this folder."""
+    records = read(folder)
+    found = check(records)
+    print(f"{folder}: {len(records)} records, {len(found)} violations")
     for violation in found:
         print(f"{violation.rule}: {violation.what}")
         for record in violation.records:
             print(f"    {record}")
-    return 1 if found else 0
+    return bool(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

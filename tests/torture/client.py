@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 from tests.torture.history import Recorder, Request, Seen, now
@@ -109,17 +110,17 @@ class Clients:
     def __init__(self, asker: Callable[[], Asker], seed: int, recorder: Recorder, options: Options) -> None:
         self._make, self._seed, self._recorder, self._options = asker, seed, recorder, options
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(each,)) for each in range(options.clients)]
+        self._pool, self._runs = ThreadPoolExecutor(options.clients), list[Future[None]]()
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._runs += [self._pool.submit(self._run, each) for each in range(self._options.clients)]
 
     def stop(self) -> None:
-        """Return when each has its last answer."""
+        """Return when each has its last answer. Raises what has ended one of them too early."""
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self._pool.shutdown()
+        for each in self._runs:
+            each.result()
 
     def _run(self, number: int) -> None:
         chance, asker = random.Random(f"{self._seed} {number}"), self._make()

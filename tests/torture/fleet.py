@@ -17,8 +17,8 @@ from tests.support.fleet.gateways import Gateway
 from tests.support.fleet.publisher import Publisher
 
 KEY = "torture"
-_ENGINES: dict[str, type[Server]] = {"redis": Redis, "etcd": Etcd}
-NAMES = ("", *_ENGINES)
+ENGINES: dict[str, type[Server]] = {"redis": Redis, "etcd": Etcd}
+"""By the name that `--fleet` has."""
 
 
 class Fleet:
@@ -29,10 +29,10 @@ class Fleet:
     """
 
     def __init__(self, engine: str) -> None:
-        programs = _ENGINES[engine].programs()
+        programs = ENGINES[engine].programs()
         assert programs, f"there is no server of {engine} on this machine"
         self._thread, self._is_closed = ThreadPoolExecutor(1), False
-        self.engine = _ENGINES[engine](programs[0])
+        self.engine = ENGINES[engine](programs[0])
         self._thread.submit(self._begin).result()
 
     def _begin(self) -> None:

@@ -57,8 +57,10 @@ def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
             nemesis.calm()
             threading.Event().wait(_AFTERWARDS)
         finally:
-            clients.stop()
-            watcher.stop()
+            try:
+                clients.stop()
+            finally:
+                watcher.stop()
         left += watcher.baseline.gained(site.processes())
     finally:
         left += [_left(words) for words in site.stop()]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.torture import checker
 from tests.torture.bad_histories import BAD
 from tests.torture.checker import RULES, check
-from tests.torture.history import Call, Left, Record, Recorder, Request, Run, State
+from tests.torture.history import Call, Left, Record, Recorder, Request, Run, State, read
 from tests.torture.near_misses import NEAR
 from tests.torture.small_histories import WORKERS, Model, manned, requests_of, run
 
@@ -159,5 +159,13 @@ def test_the_command_prints_what_is_wrong(
     for record in [*Model(1).history, *([Left(at=99.0, kind="socket", what="a socket")] if broken else [])]:
         recorder.write(record)
     recorder.close()
-    assert checker.main(tmp_path) == status
-    assert ("left_behind: socket: a socket" in capsys.readouterr().out) == broken
+    assert checker.main([str(tmp_path)]) == status
+    told = capsys.readouterr().out
+    assert f"{tmp_path}: {len(read(tmp_path))} records, {status} violations" in told
+    assert ("left_behind: socket: a socket" in told) == broken
+
+
+def test_a_folder_without_a_history_is_no_good_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        checker.main([str(tmp_path), str(tmp_path / "nowhere")])
+    assert f"no history is in {tmp_path}, {tmp_path / 'nowhere'}" in capsys.readouterr().err
