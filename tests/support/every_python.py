@@ -1,8 +1,8 @@
 """The test suite with every Python that is here: what `scripts/every-python` runs.
 
 Each Python has an environment of its own, with the versions that `.constraints/` has for it; with a Python for which
-it has none, the newest of everything. A Python that is not here, or that a package can't be installed for, is told by
-name and is no failure of the suite: the line says why. The exit status is 1 if a test failed with one of them.
+it has none, the newest of everything. A Python that is not here, or that a package can't be installed for, has a line
+that says so. The exit status is 1 if a test failed with one of them, or if one that was asked for was not tried.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def run(home: Path, options: list[str]) -> tuple[str, bool]:
     return f"{told}, {time.monotonic() - began:.0f} s ({log.relative_to(ROOT)})", ended.returncode == 0
 
 
-def tried(name: str, options: list[str]) -> bool:
-    """Run the suite with one Python and print its line. False if a test failed."""
+def tried(name: str, options: list[str]) -> bool | None:
+    """Run the suite with one Python and print its line. False if a test failed; None if none could be run."""
     python = pythons.interpreter(name)
     if python is None:
         print(f"{name:12} is not here", flush=True)
-        return True
+        return None
     home, why_not = environment_of(name, python)
     if why_not:
         print(f"{name:12} what the tests need can't be installed: {why_not}", flush=True)
-        return True
+        return None
     told, good = run(home, options)
     print(f"{name:12} {pythons.version_of(python)}: {told}", flush=True)
     return good
@@ -66,11 +66,13 @@ def tried(name: str, options: list[str]) -> bool:
 def main() -> int:
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     own, given = sys.argv[1:at], sys.argv[at + 1 :]
-    parser = argparse.ArgumentParser(prog="scripts/every-python", epilog="What follows `--` goes to pytest.")
+    epilog = "What follows `--` goes to pytest."
+    parser = argparse.ArgumentParser(prog="scripts/every-python", description=__doc__, epilog=epilog)
     parser.add_argument("names", nargs="*", help="interpreters; without any: " + " ".join(NAMES))
-    names = parser.parse_args(own).names or NAMES
-    results = [tried(name, given) for name in names]
-    return 0 if all(results) else 1
+    asked = parser.parse_args(own).names
+    results = [tried(name, given) for name in asked or NAMES]
+    bad = (False, None) if asked else (False,)
+    return int(any(each in bad for each in results))
 
 
 if __name__ == "__main__":
