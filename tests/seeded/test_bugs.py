@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -18,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.seeded.bugs import BUGS, BY_CHANCE, FIRST_VOTE, PROBATIONS, TRIALS, Bug
+from tests.support.seeded import copied, with_the_bug
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "src" / "confcast"
 AT_LEAST = {"core": 7, "shell": 4, "worker": 4, "journal": 3, "watcher": 3, "codec": 3, "load": 3, "serve": 2}
 A_TEST, A_RUN = 20, 300
 """Seconds for one test, and for all of a run: a bug may well make something wait for ever."""
@@ -29,12 +28,6 @@ OF_NEW_ROWS = [bug for bug in BUGS if {TRIALS, PROBATIONS, FIRST_VOTE} & {*bug.f
 """Those of trials, of probations and of who votes first, each of which has a trace by hand, too."""
 
 each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.area}: {bug.name}")
-
-
-def with_the_bug(bug: Bug) -> str:
-    text = (PACKAGE / bug.file).read_text(encoding="utf-8")
-    assert text.count(bug.text) == 1, f"{bug.file} was rewritten where this bug went: find it a new place"
-    return text.replace(bug.text, bug.instead)
 
 
 @each_bug
@@ -59,9 +52,7 @@ def test_there_are_bugs_everywhere():
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Where `confcast` lies, to be changed and imported from."""
-    shutil.copytree(PACKAGE, tmp_path / "confcast", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    return copied(tmp_path)
 
 
 def run(tests: tuple[str, ...], home: Path, *options: str) -> subprocess.CompletedProcess[str]:

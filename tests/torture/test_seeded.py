@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,22 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.seeded import copied, with_the_bug
 from tests.torture.checker import RULES, check
 from tests.torture.history import Request, read
 from tests.torture.seeded import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "src" / "confcast"
 A_RUN = 240
 """Seconds for one run: its torture, its start and end, and what a bug makes wait in vain."""
 
 each_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.area}: {bug.name}")
-
-
-def with_the_bug(bug: Bug) -> str:
-    text = (PACKAGE / bug.file).read_text(encoding="utf-8")
-    assert text.count(bug.text) == 1, f"{bug.file} was rewritten where this bug went: find it a new place"
-    return text.replace(bug.text, bug.instead)
 
 
 @each_bug
@@ -49,9 +42,7 @@ def test_there_are_two_bugs_in_each_area():
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Where `confcast` lies, to be changed and imported from."""
-    shutil.copytree(PACKAGE, tmp_path / "copy" / "confcast", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path / "copy"
+    return copied(tmp_path / "copy")
 
 
 def broken_rules(home: Path, kept: Path, options: list[str]) -> set[str]:
