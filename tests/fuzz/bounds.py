@@ -34,7 +34,6 @@ MOST_MIB = 64
 LONGEST = 4096
 """Bytes of an input."""
 
-
 GROWN = 32 * 1024
 """Bytes that a part of a grown input is repeated up to: what takes the square of its length shows there, not before."""
 

@@ -42,7 +42,7 @@ def test_what_was_found_once_is_found_no_more(outcomes: dict[str, dict[str, str]
     assert {name: text for name, text in outcomes["found"].items() if text} == {}
 
 
-def test_an_input_is_small_and_there_are_some_dozens() -> None:
+def test_an_input_is_small_and_there_are_some_dozens_of_a_target_at_the_most() -> None:
     found = {path: path.stat().st_size for path in bounds.CORPUS.glob("*/*")}
     assert {path.parent.name for path in found} <= set(bounds.TARGETS)
     assert [path for path, size in found.items() if size > bounds.LONGEST] == []

@@ -18,8 +18,8 @@ from tests.fuzz import bounds, mutators
 INSTRUMENTED = ["confcast", "tests.fuzz.targets", "configparser", "tomllib", "dotenv", "http.client", "nats"]
 """The modules by whose branches inputs are told apart; libraries of C have none that could be seen."""
 
-
 _SIZES = (1, 1, 2, 3, 4, 5, 8, 12, 20, 40)
+"""Bytes of a part that is repeated (`bounds.grown`)."""
 
 
 def main(name: str, folder: Path, flags: list[str]) -> None:
