@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -112,6 +113,29 @@ def test_threads_that_want_the_same_one_get_the_same_one(making: Making, lock: L
     assert making.made == [Known]
 
 
+def test_what_is_evaluated_while_one_is_made_may_want_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An annotation may be the name of a module that makes it only then, as the application's packages do."""
+
+    evaluated = []
+
+    def made_only_now(name: str) -> type:
+        if name != "Number":
+            raise AttributeError(name)
+        learn(Known)
+        evaluated.append(name)
+        return int
+
+    lazy: Any = types.ModuleType("lazy")
+    lazy.__getattr__ = made_only_now
+    monkeypatch.setitem(sys.modules, "lazy", lazy)
+    lazy.lazy = lazy
+    late = type(msgspec.Struct)(
+        "Late", (msgspec.Struct,), {"__annotations__": {"a": "lazy.Number"}, "__module__": "lazy"}
+    )
+    in_thread(lambda: learn(late))()
+    assert evaluated
+
+
 def test_a_fork_waits_for_whoever_makes_one() -> None:
     program = """
         import os, threading
@@ -131,7 +155,7 @@ def test_a_fork_waits_for_whoever_makes_one() -> None:
         threading.Timer(0.1, over.set).start()
         child = os.fork()
         if child == 0:
-            os._exit(int(decoders._making.locked() or decoders.decoder_of(int) is not int))
+            os._exit(int(decoders._making._is_owned() or decoders.decoder_of(int) is not int))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         thread.join()
     """
