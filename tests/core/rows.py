@@ -2,7 +2,7 @@
 
 A cell is a row of `test_every_cell.py` (an input, or a frame, told apart by what it says) in a state. The owner's state
 is where its proposal is, and what is provisional or held then; the worker's is that of its machine, and what it holds.
-So a million schedules say of each cell how often it was tried, and none may be at zero but those of `UNREACHABLE`.
+So a million schedules say of each cell how often it was tried, and none may be at zero but those of `unreached.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows of both tables, and the cells that no schedule can reach, each with the reason.
+"""The rows of both tables, and the cells that no schedule can reach, or few ever do, each with the reason.
 
 A cell that is listed here is tried all the same: `test_every_cell.py` has every row in every state, and
 `test_rows.py` says of those that can't be reached that they are dropped or refused.

@@ -33,8 +33,6 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
         hup: Whether a HUP to the master reloads.
         master_survives: Whether the site goes on after its master's end: somebody starts it again.
         doors: By which verbs are called.
-        entities: Whether requests name entities, so that a trial may go by them.
-        tears: Whether the journal may be torn: what is promised then is less.
         root: Whether the owner can read what it has no right to read.
         silence: Seconds after which a worker that does not answer is passed over.
         harms: What a content may do where it runs.
@@ -48,8 +46,6 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
     hup: bool = True
     master_survives: bool = False
     doors: tuple[str, ...] = ("client", "cli", "admin")
-    entities: bool = True
-    tears: bool = True
     root: bool = False
     silence: float = 2.0
     harms: tuple[str, ...] = ("kills", "sick", "fails")
@@ -176,7 +172,6 @@ class _Planner:
             "hups": terrain.hup,
             "publish": terrain.fleet,
             "take_over": terrain.master_survives,
-            "tear_journal": terrain.tears,
             "back": bool(self._contents),
         }
         return needs.get(name, True)
@@ -344,7 +339,7 @@ class _Planner:
     def trial(self, at: float) -> None:
         """A content that is tried first: the reload is asked for at once, before the watcher has seen the file."""
         self.write(at, harm=self.dice.choices(("", *self.terrain.harms), (6, *(1 for _ in self.terrain.harms)))[0])
-        by = self.dice.choice(("worker", "entity")) if self.terrain.entities else "worker"
+        by = self.dice.choice(("worker", "entity"))
         size: Scalar = self.dice.choice(("25%", "50%")) if by == "entity" else self.dice.choice((1, 2, "25%"))
         how: dict[str, Scalar] = {"canary_by": by, "canary_size": size, "canary_seconds": self.dice.choice((0.7, 2.0))}
         how |= {"canary_min_requests": self.dice.choice((0, 5, 50, 100_000))}

@@ -140,12 +140,6 @@ class Site:
             return "worker"
         return "" if not command or any(other in command for other in _OTHERS) else "booting"
 
-    @property
-    def admin_url(self) -> str:
-        """Where the admin API is."""
-        assert self.admin is not None
-        return self.admin.url
-
     def admin_token(self, role: str = "write") -> str:
         """What it asks for."""
         assert self.admin is not None
