@@ -37,7 +37,8 @@ _WHOLE = re.compile(r"\$\{[^{}]*\}")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?|file:(?P<path>.+)", re.DOTALL)
 _NAMES = re.compile(rb"(?:\$\{|!env[ \t]+[\"']?)([A-Za-z_][A-Za-z0-9_]*)")
 _SECRET = re.compile("API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|COOKIE|CREDENTIAL|PRIVATE|_PWD|DSN", re.IGNORECASE)
-_URL_WITH_PASSWORD = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+_URL_WITH_PASSWORD = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,40}+://[^/\s:@]*:[^/\s@]+@")
+"""The scheme's length is bounded: else each letter of a long key would be looked at to the key's end."""
 
 
 class Resolved(NamedTuple):

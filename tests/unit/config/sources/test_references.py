@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -589,7 +590,17 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "confcast.loader")
 
 
-# ---- what would be too much
+# ---- what would be too much, or take too long
+
+
+@pytest.mark.parametrize("end", ["", "postgres://me:x@host"])
+def test_a_long_text_is_looked_at_once(end, variables):
+    variables(LONG="a" * 100_000 + end)
+    resolver = references.Resolver(Path(), FileReads(ignore))
+    began = time.process_time()
+    assert resolver.resolve("${LONG}").is_secret == bool(end)
+    assert time.process_time() - began < 1.0
+
 
 TOO_MUCH = f"has references that give more than {references.MOST_PUT_IN} characters, with those before it"
 
