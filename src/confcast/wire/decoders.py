@@ -4,8 +4,8 @@ Guaranteed: one thread at a time makes a decoder, and it is complete before anot
 not promise that several threads may use a class for the first time at once, and processes have died where they did. A
 fork waits for whoever makes one: the child would have it half made for good.
 
-What is evaluated for one may want another in the same thread (a module that makes its names when they are asked for, and
-reads a configuration then), so the lock is one that its thread may take again.
+What is evaluated for one may want another in the same thread (a module that makes its names when they are asked for,
+and reads a configuration then), so the lock is one that its thread may take again.
 
 A decoder that a module makes as it is imported needs none of this: nobody else has the classes of that module yet.
 
