@@ -1,6 +1,6 @@
 """flagd's provider for OpenFeature, in its file mode: each worker looks at the file again and again.
 
-Its documentation (its page on PyPI, "File mode"): for local development, tests and
+Its documentation (https://github.com/open-feature/python-sdk-contrib, "File mode"): for local development, tests and
 offline applications; with the daemon flagd the provider is told of changes instead. The daemon is a program in Go that
 neither PyPI nor npm nor Debian has, so it was not to be had where this ran. A setting is a flag with one variant.
 """

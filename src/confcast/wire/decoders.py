@@ -27,18 +27,19 @@ import msgspec
 T = TypeVar("T")
 
 _making = threading.RLock()
-_made: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+made: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+"""By type, for whoever decodes each message: a look here is no call."""
 _known: weakref.WeakSet[type] = weakref.WeakSet()
 
 
 def decoder_of(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     """The decoder of this type: one of confcast's own, which are kept. Any thread may call it."""
-    found = _made.get(kind)
+    found = made.get(kind)
     if found is None:
         _hook_fork()
         with _making:
-            found = _made.get(kind) or msgspec.msgpack.Decoder(kind)
-            _made[kind] = found
+            found = made.get(kind) or msgspec.msgpack.Decoder(kind)
+            made[kind] = found
     return found
 
 

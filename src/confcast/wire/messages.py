@@ -32,7 +32,7 @@ from confcast.wire.answers import Stats as Stats
 from confcast.wire.answers import Versions as Versions
 from confcast.wire.answers import Workers as Workers
 from confcast.wire.canary import Canary
-from confcast.wire.decoders import decoder_of
+from confcast.wire.decoders import decoder_of, made
 from confcast.wire.message import Message as Message
 from confcast.wire.message import WithSecrets as WithSecrets
 from confcast.wire.told import Change as Change
@@ -538,7 +538,7 @@ def _without_content(error: Exception) -> str:
 def decode_to_owner(body: bytes) -> ToOwner:
     """Decode a message from a worker or a client. Raises ProtocolError, whose text has none of the content."""
     try:
-        message: ToOwner = decoder_of(ToOwner).decode(body)
+        message: ToOwner = (made.get(ToOwner) or decoder_of(ToOwner)).decode(body)
         return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to the owner: {_without_content(error)}") from None
@@ -547,7 +547,7 @@ def decode_to_owner(body: bytes) -> ToOwner:
 def decode_to_client(body: bytes) -> ToClient:
     """Decode an answer of an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        message: ToClient = decoder_of(ToClient).decode(body)
+        message: ToClient = (made.get(ToClient) or decoder_of(ToClient)).decode(body)
         return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a client: {_without_content(error)}") from None
@@ -556,7 +556,7 @@ def decode_to_client(body: bytes) -> ToClient:
 def decode_to_worker(body: bytes) -> ToWorker:
     """Decode a message from an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        message: ToWorker = decoder_of(ToWorker).decode(body)
+        message: ToWorker = (made.get(ToWorker) or decoder_of(ToWorker)).decode(body)
         return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a worker: {_without_content(error)}") from None

@@ -73,7 +73,7 @@ def lock(monkeypatch: pytest.MonkeyPatch) -> Lock:
 @pytest.fixture
 def making(lock: Lock, monkeypatch: pytest.MonkeyPatch) -> Making:
     found = Making()
-    monkeypatch.setattr(decoders, "_made", {})
+    monkeypatch.setattr(decoders, "made", {})
     monkeypatch.setattr(decoders.msgspec.msgpack, "Decoder", found)
     return found
 
