@@ -97,7 +97,7 @@ class Interpolation:
         counted = self._counted[key, depth] = Work()
         if text is not None:
             counted.steps, counted.length = _STEP + len(text) * (1 + text.count("%")), len(text)
-            for name in _names(text):
+            for name in _names(text) if counted.steps <= MOST_WORK else ():  # to look for them is work, too
                 counted.add(self._count(name, depth + 1))
         return counted
 

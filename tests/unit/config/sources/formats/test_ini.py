@@ -286,6 +286,7 @@ def laughs(each: str) -> str:
         pytest.param(laughs("%(x{})s"), id="ten of ten of ten"),
         pytest.param(laughs("%(x{})s").replace("ha", ""), id="nothing, so often"),
         pytest.param("[a]\nx = " + "%%" * (MOST_WORK // 20_000), id="percent signs"),
+        pytest.param("[a]\nx = " + "%(" * 150_000, id="references without an end"),
         pytest.param("[a]\nx = " + "y" * 4_000_000 + "\n" + "".join(f"x{n} = %(x)s\n" for n in range(9)), id="copies"),
     ],
 )
