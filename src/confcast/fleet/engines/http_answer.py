@@ -30,7 +30,7 @@ _PIECE = 64 * 1024
 _TO_THE_END = 2**62  # more than anybody sends
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
@@ -180,7 +180,7 @@ async def _read_one_head(incoming: Incoming) -> AnswerHead:
             raise incoming.garbage("a line of its head is not a name and a value")
         if size > _MOST_HEAD:
             raise incoming.garbage(f"its head is longer than {_MOST_HEAD} bytes")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1")
+        name, value = field[1].decode("ascii").lower(), field[2].strip(b" \t").decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     raise incoming.garbage(f"its head has more than {_MOST_LINES} lines")
 
