@@ -22,7 +22,9 @@ _SECRET_KEY = re.compile(
     r"pass|pwd|secret|token|credential|private|auth|key|dsn|salt|cookie|sign|cert|pin$|hash|seed|nonce|conn|jwt|bearer",
     re.IGNORECASE,
 )
-_BY_CHANCE = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/_=.~-]{16,}")
+_LONG = re.compile(r"[A-Za-z0-9+/_=.~-]{16,}")
+_WORD = re.compile(r"\S{16,}")
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile("[A-Za-z]")
 
 
 def plain_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
@@ -45,7 +47,25 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, *, mas
 
 
 def _key(name: Any) -> str:
-    return _BY_CHANCE.sub(MASK, shown_part(name))
+    return _without_chance(shown_part(name))
+
+
+def _without_chance(text: str) -> str:
+    """The text with what was made by chance masked: long parts of a word, from which on it has a digit and a letter.
+
+    Each word is looked at once. A pattern that looks ahead from each character takes the square of its length.
+    """
+    return _WORD.sub(_masked_word, text)
+
+
+def _masked_word(word: re.Match[str]) -> str:
+    last = min(_last(_DIGIT, word[0]), _last(_LETTER, word[0]))
+    return _LONG.sub(lambda part: MASK if part.start() <= last else part[0], word[0])
+
+
+def _last(kind: re.Pattern[str], word: str) -> int:
+    """Where the last character of a kind stands; -1 for none."""
+    return max((found.start() for found in kind.finditer(word)), default=-1)
 
 
 def _table(value: Any) -> Mapping[str, Any]:
@@ -68,4 +88,4 @@ def _shown(value: Any, *, masked: bool) -> Any:
     shown = plain(value)
     if not isinstance(shown, str):
         return cut(shown)
-    return MASK if "-----BEGIN" in shown else cut(_BY_CHANCE.sub(MASK, shown_url(shown)))
+    return MASK if "-----BEGIN" in shown else cut(_without_chance(shown_url(shown)))
