@@ -16,7 +16,9 @@ from typing import Any
 
 from confcast.config.schema.key_path import dotted
 from confcast.config.schema.secret_paths import shown_key
+from confcast.config.sources.variable_targets import LONGEST_KEY as LONGEST_KEY
 from confcast.config.sources.variable_targets import (
+    MOST_PARTS,
     Target,
     Whole,
     list_around,
@@ -26,10 +28,6 @@ from confcast.config.sources.variable_targets import (
     with_indexes,
 )
 
-LONGEST_KEY = 1000
-"""Characters of a key at the most: finding out what it means takes more than linear time, in the owner's one thread."""
-
-_MOST_PARTS = 100
 _MOST_PATHS = 2000  # paths searched for a suggestion: classes that refer to each other have exponentially many
 
 
@@ -57,9 +55,9 @@ def targets_at(key: str, schema: Any) -> tuple[Target, ...]:
 
 def too_long(key: str) -> str:
     """Why a key is too long to be looked for; empty if it is not."""
-    if len(key) <= LONGEST_KEY and max(key.count("."), key.count("[")) < _MOST_PARTS:
+    if len(key) <= LONGEST_KEY and max(key.count("."), key.count("[")) < MOST_PARTS:
         return ""
-    return f"is too long for a key: at most {LONGEST_KEY} characters, and {_MOST_PARTS} parts"
+    return f"is too long for a key: at most {LONGEST_KEY} characters, and {MOST_PARTS} parts"
 
 
 @functools.lru_cache(2048)  # each reload, and each look at what is set, makes the same calls

@@ -250,5 +250,6 @@ def _check(status: int, content: bytes, target: bytes, body: bytes) -> None:
     if status >= 400:
         if content:
             json.loads(content)
-        if SENTINEL in content and SENTINEL in body and SENTINEL not in target:
+        is_named = b"unknown field" in content  # a name is no value
+        if SENTINEL in content and SENTINEL in body and SENTINEL not in target and not is_named:
             raise Finding(f"a refusal quotes a value: {content[:300]!r}")

@@ -28,6 +28,9 @@ from confcast.config.schema.annotations import (
 from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.spelling import Spelling, is_ruled_out
 
+LONGEST_KEY, MOST_PARTS = 1000, 100
+"""Characters and parts of a key: finding out what it means takes more than linear time, in the owner's one thread."""
+
 _MOST = 64  # targets at most: nested unions of classes have exponentially many
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # the boundary in maxConns, and in HTTPPort
 _NOT_IN_A_NAME = re.compile(r"\W")
@@ -63,7 +66,9 @@ class Target(NamedTuple):
 
 @functools.lru_cache(1024)  # each reload makes the same calls
 def targets(schema: Any, name: str) -> tuple[Target, ...]:
-    """The targets of a name in lower case without the prefix, the likeliest first; mostly one."""
+    """The targets of a name in lower case without the prefix, the likeliest first; mostly one. None of one too long."""
+    if len(name) > LONGEST_KEY or name.count("__") >= MOST_PARTS:
+        return ()
     return _distinct(_targets(Target((), schema), name.split("__"), _VARIABLE))
 
 
@@ -101,7 +106,7 @@ def parts_of(key: str) -> list[str]:
 
 def list_around(schema: Any, parts: Sequence[str], find: Callable[[Any, Sequence[str]], tuple[Target, ...]]) -> KeyPath:
     """The path of the list that has the item which these parts would set; empty if they set no item."""
-    for length in range(len(parts) - 1, 0, -1):
+    for length in range(min(len(parts), MOST_PARTS) - 1, 0, -1):
         for target in find(schema, parts[:length]):
             if any(map(is_list, members(target.annotation, written=True))):
                 return target.path

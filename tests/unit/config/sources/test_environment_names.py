@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import typing
 from pathlib import Path
 from typing import Any
@@ -397,3 +398,16 @@ def test_a_schema_that_can_not_be_imported_is_reported_as_ever(monkeypatch):
     monkeypatch.setenv("APP_NAME_FILE", "/nonexistent")
     with pytest.raises(ImportError):
         ConfigLoader("no_such_module:Settings", FILES).load()
+
+
+@pytest.mark.parametrize("name", ["A__" * 4000 + "B", "A" * 100_000, "D__" + "X" * 1000])
+def test_a_name_that_is_too_long_for_a_key_is_none_at_once(name, monkeypatch):
+    class Named(BaseModel):
+        a: dict[str, Any] = {}
+        d: dict[str, str] = {}
+
+    monkeypatch.setenv(f"LONG_{name}", "1")
+    began = time.process_time()
+    with pytest.raises(ConfigError, match="the schema has no such key"):
+        ConfigLoader(Named, Environment("LONG_")).load()
+    assert time.process_time() - began < 1.0
