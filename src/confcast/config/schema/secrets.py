@@ -8,6 +8,7 @@ Guaranteed: an annotation that can't be resolved counts as a secret, and as a UR
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -22,12 +23,12 @@ from confcast.config.schema.secret_urls import is_url_class
 
 def contains_secret(annotation: Any) -> bool:
     """Whether an annotation has a secret type anywhere: in containers, unions and fields of classes too."""
-    return _contains(annotation, set(), _is_secret_part, _is_secret_class)
+    return _has(annotation, _is_secret_part, _is_secret_class)
 
 
 def contains_url(annotation: Any) -> bool:
     """Whether an annotation has a type of URLs with secrets anywhere: in containers, unions and fields of classes."""
-    return _contains(annotation, set(), is_url_mark, is_url_class)
+    return _has(annotation, is_url_mark, is_url_class)
 
 
 def is_marked_url(annotation: Any) -> bool:
@@ -113,6 +114,18 @@ def _is_opened_by_hand(part: Any) -> bool:
     """Whether a type is pydantic's `Secret[…]`, which wraps a whole table."""
     kind = typing.get_origin(part) or part
     return isinstance(kind, type) and issubclass(kind, loaded("pydantic.types", "Secret"))
+
+
+def _has(annotation: Any, is_mark: Callable[[Any], bool], is_one: Callable[[type], bool]) -> bool:
+    try:
+        return _known(annotation, is_mark, is_one)
+    except TypeError:  # metadata of `Annotated` that can't be hashed
+        return _contains(annotation, set(), is_mark, is_one)
+
+
+@functools.lru_cache(4096)  # each wrong value of a file asks for its type, and for those around it
+def _known(annotation: Any, is_mark: Callable[[Any], bool], is_one: Callable[[type], bool]) -> bool:
+    return _contains(annotation, set(), is_mark, is_one)
 
 
 def _contains(annotation: Any, seen: set[type], is_mark: Callable[[Any], bool], is_one: Callable[[type], bool]) -> bool:
