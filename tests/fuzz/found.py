@@ -6,7 +6,7 @@ import msgspec
 
 from confcast.fleet.engines.gateway_lines import digest_of
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, nats, payload, records, redis
+from tests.fuzz.targets import etcd, gateway, nats, payload, records, redis, references
 
 ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
@@ -56,6 +56,10 @@ FOUND = {
     "a ring whose name clears the terminal": (
         records,
         head(rollout={"stages": ["1 host"], "stage": -1, "rings": ["\x1b[2J=x"]}) + b'\n{"of":"host","host":"a"}',
+    ),
+    "an included file that is empty, beside a key that there is not": (
+        references,
+        joined(b"a: !include other.yaml\nnone: 1\n", b"# nothing\n"),
     ),
     "a time of Redis that is none": (redis, asks_redis(OLD_PAYLOADS, b"*2\r\n+x\r\n+y\r\n")),
     "a time of Redis in one part": (redis, asks_redis(OLD_PAYLOADS, b"*1\r\n:1\r\n")),

@@ -105,8 +105,8 @@ def locate(text: str) -> dict[KeyPath, Spot]:
     def spots(builder: _Builder, root: Any) -> dict[KeyPath, Spot]:
         return {path: Spot(_start(key), _start(value)) for path, key, value in builder.walk(root, ())}
 
-    found: dict[KeyPath, Spot] = _read(text, spots)
-    return found
+    found: dict[KeyPath, Spot] | None = _read(text, spots)  # None of a text without a document
+    return found or {}
 
 
 def notes(text: str) -> dict[KeyPath, Note]:
@@ -120,8 +120,8 @@ def notes(text: str) -> dict[KeyPath, Note]:
         found = ((path, _note(value, commented)) for path, _, value in builder.walk(root, ()))
         return {path: note for path, note in found if note is not None}
 
-    found: dict[KeyPath, Note] = _read(text, noted)
-    return found
+    found: dict[KeyPath, Note] | None = _read(text, noted)
+    return found or {}
 
 
 def most_expanded(text: str) -> int:
