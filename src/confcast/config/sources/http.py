@@ -41,6 +41,7 @@ from confcast.config.sources.layer import Layer, fingerprint_of
 from confcast.config.sources.polled import Told
 from confcast.errors import ConfigError, Problem
 from confcast.log_fields import about
+from confcast.wire import urls
 from confcast.wire.http_exchange import Reply, Unanswered, Unusable, get
 from confcast.wire.messages import WithSecrets
 
@@ -52,7 +53,6 @@ _log = logging.getLogger("confcast.loader")
 _LONGEST_TIMEOUT = 600.0
 _LONGEST_PAUSE = 3600.0
 _SAME_SECOND = 2.0
-_MASK = "***"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x7e\x80-\xff]+")
 _OWN = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "authorization"})
@@ -182,10 +182,7 @@ class Http(_Options, frozen=True):
     @property
     def shown(self) -> str:
         """The URL as messages show it: without its user, its password and its query."""
-        parts = urlsplit(self.url)
-        user = f"{_MASK}@" if "@" in parts.netloc else ""
-        where = user + parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, where, parts.path, _MASK if parts.query else "", ""))
+        return urls.shown(self.url)
 
     def read(self) -> Layer:
         """Ask for the document, and parse it. May take `timeout` seconds.
