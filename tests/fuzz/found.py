@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from confcast.config.codec.codec import digest
 from confcast.fleet.engines.gateway_lines import digest_of
+from confcast.wire.messages import Install, encode
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, nats, payload, records, redis, references
+from tests.fuzz.targets import etcd, gateway, nats, payload, records, redis, references, replica
 
 ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
@@ -60,6 +62,10 @@ FOUND = {
     "an included file that is empty, beside a key that there is not": (
         references,
         joined(b"a: !include other.yaml\nnone: 1\n", b"# nothing\n"),
+    ),
+    "a version that is held, again, with a digest that is empty": (
+        replica,
+        joined(encode(Install(1, digest(replica._A), replica._A)), encode(Install(1, b"", replica._B))),
     ),
     "a time of Redis that is none": (redis, asks_redis(OLD_PAYLOADS, b"*2\r\n+x\r\n+y\r\n")),
     "a time of Redis in one part": (redis, asks_redis(OLD_PAYLOADS, b"*1\r\n:1\r\n")),

@@ -443,7 +443,7 @@ class Machine:
 
     def _is_new(self, version: int, digest: bytes) -> bool:
         """Whether this number is above all that were shown here, or again that of the newest trial and its content."""
-        return version > self._shown or (version == self._shown and digest == self._tried)
+        return version > self._shown or (version == self._shown and digest == self._tried != b"")
 
     def _known(self, digest: bytes, *, undo: bool = False) -> Held | None:
         """What has this digest, and needs neither a build nor a question any more.
