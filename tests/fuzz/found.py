@@ -6,9 +6,11 @@ import msgspec
 
 from confcast.config.codec.codec import digest
 from confcast.fleet.engines.gateway_lines import digest_of
+from confcast.owner.store import entries
+from confcast.owner.store.entries import EVENT
 from confcast.wire.messages import Install, encode
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, nats, payload, records, redis, references, replica
+from tests.fuzz.targets import etcd, gateway, journal, nats, payload, records, redis, references, replica
 
 ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
@@ -66,6 +68,14 @@ FOUND = {
     "a version that is held, again, with a digest that is empty": (
         replica,
         joined(encode(Install(1, digest(replica._A), replica._A)), encode(Install(1, b"", replica._B))),
+    ),
+    "a journal whose last entry has a number below 0": (
+        journal,
+        journal.row(journal._COLUMNS.index(("folded", "number")), 2, b"\xf0" * 8),
+    ),
+    "an ahead file whose last entry has the highest number that there is": (
+        journal,
+        bytes([journal.TAIL]) + joined(journal.numbered(2**64 - 1, EVENT, entries.encode(journal._event(4)))),
     ),
     "a time of Redis that is none": (redis, asks_redis(OLD_PAYLOADS, b"*2\r\n+x\r\n+y\r\n")),
     "a time of Redis in one part": (redis, asks_redis(OLD_PAYLOADS, b"*1\r\n:1\r\n")),

@@ -75,6 +75,12 @@ def row(column: int, kind: int, value: bytes) -> bytes:
     return bytes([ROW, column, kind]) + len(value).to_bytes(2) + value
 
 
+def numbered(number: int, kind: int, body: bytes) -> bytes:
+    """An entry as it stands in the file."""
+    rest = _HEAD.pack(len(body), number, kind) + body
+    return _CHECKSUM.pack(zlib.crc32(rest)) + rest
+
+
 def seeds():
     yield entry(VERSION, encode((_row(4), StateRow(operator=_OPERATOR)))) + entry(EVENT, encode(_event(4)))
     yield entry(STATE, encode((3, StateRow(3, b"r" * 16)))) + entry(EVENT, encode(_event(3, ReloadResult.UNDONE)))
@@ -97,8 +103,7 @@ def one(data: bytes) -> None:
                 _change(connection, *_COLUMNS[cut.byte() % len(_COLUMNS)], cut.byte(), cut.chunk())
             elif kind == ENTRY:
                 of, body, number = cut.byte() % 5, cut.chunk(), number + 1
-                rest = _HEAD.pack(len(body), number, of) + body
-                content += _CHECKSUM.pack(zlib.crc32(rest)) + rest
+                content += numbered(number, of, body)
             else:
                 content += cut.chunk()
     ahead.write_bytes(content)

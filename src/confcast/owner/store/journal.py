@@ -343,7 +343,8 @@ class Journal:
 
     def _write(self, kind: int, body: bytes, after: Waiting, *, flush: bool) -> None:
         """Append an entry, after which that waits. Raises what SQLite and the system raise."""
-        number = self._number + 1
+        if (number := self._number + 1) > _HIGHEST:
+            raise OverflowError(f"{number} is no number of an entry")
         if self._ahead.has_room_for(body):
             self._ahead.append(Entry(number, kind, body), flush=flush)
             self._waiting, self._number = after, number
@@ -399,7 +400,7 @@ class Journal:
             if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'folded'").fetchone():
                 return 0
             found = self._ask("SELECT number FROM folded").fetchone()
-            return operator.index(found[0]) if found else 0
+            return _height(found[0]) if found else 0
 
     # ---- the schemas
 
@@ -576,8 +577,15 @@ class Journal:
         """The number of the committed version, and the high-water number."""
         query = "SELECT coalesce((SELECT version FROM newest), 0), (SELECT version FROM floor)"
         with self._database.explained("read"):
-            newest, high_water = map(operator.index, self._ask(query).fetchone())
+            newest, high_water = map(_height, self._ask(query).fetchone())
         return newest, max(newest, high_water)
+
+
+def _height(found: Any) -> int:
+    """A number that only rises, from 0 on. Raises TypeError, ValueError: it is none."""
+    if (number := operator.index(found)) < 0:
+        raise ValueError(f"{number} is below 0")
+    return number
 
 
 def _checked(values: list[Any]) -> VersionRow:
