@@ -106,6 +106,13 @@ def _pattern(cls: Any, parts: Any) -> Any:
     return re.compile(text, flags)
 
 
+def _name_email(cls: Any, parts: Any) -> Any:
+    name, email = parts
+    if type(name) is not str or type(email) is not str:  # its class takes whatever it is given
+        raise TypeError
+    return cls(name, email)
+
+
 def _unset(cls: Any, parts: Any) -> Any:
     import msgspec
 
@@ -184,7 +191,7 @@ LEAVES = (
     Leaf(45, "msgspec:UnsetType", type(None), lambda v: None, _unset),
     Leaf(46, "pydantic_core:Url", str, str, _url),
     Leaf(47, "pydantic_core:MultiHostUrl", str, str, _url),
-    Leaf(48, "pydantic.networks:NameEmail", list, lambda v: [v.name, v.email], _spread),
+    Leaf(48, "pydantic.networks:NameEmail", list, lambda v: [v.name, v.email], _name_email),
     Leaf(49, "collections:Counter", dict, dict, _call, deep=True),
     Leaf(50, "confcast.config.schema.watched_path:WatchedPath", list, _watched_parts, _watched),
 )

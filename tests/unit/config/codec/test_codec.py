@@ -26,7 +26,7 @@ import msgspec
 import pydantic
 import pydantic_core
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, NameEmail, PrivateAttr, RootModel, SecretBytes, SecretStr
 from typing_extensions import TypedDict
 
 from confcast.config.codec import Codec, digest
@@ -651,3 +651,16 @@ def test_the_error_for_foreign_bytes_repeats_none_of_them():
         CODEC.decode(secret)
     assert "hush" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_name_with_an_address_has_two_texts() -> None:
+    """Its class takes whatever it is given, and could not be encoded again."""
+
+    class Addressed(BaseModel):
+        to: Any = None
+
+    codec = Codec(Addressed)
+    payload = codec.encode(Addressed(to=NameEmail("a", "b@c.example")))
+    assert codec.decode(payload).to == NameEmail("a", "b@c.example")
+    with pytest.raises(ProtocolError):
+        codec.decode(payload.replace(b"\xa1a", b"\xcc\x02"))
