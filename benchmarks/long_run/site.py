@@ -36,7 +36,7 @@ APPLICATION = Path(__file__).with_name("application")
 WORKERS = 4
 JUDGED = ("owner", "master", "worker", "admin", "gateway", "metrics")
 """The roles whose processes are ours; the engine is somebody else's."""
-_LINES = (2, 20, 200, 40)
+_LINES = (2, 20, 60, 8)
 """How many routes a content has, in turns: frames and files of several sizes."""
 
 
