@@ -15,7 +15,7 @@ import pytest
 
 from confcast.wire.listener import SOCKET
 from confcast.worker.client.connection_per_call import AddressClient
-from tests.support.settings_page import PATIENCE, STARTS_WITHIN, Browser
+from tests.support.settings_page import PATIENCE, STARTS_WITHIN, WORKERS, Browser
 from tests.support.snippets import GUIDE, commands, files, imported_from
 from tests.support.waiting import DEADLINE, eventually
 
@@ -50,14 +50,16 @@ def test_the_settings_page_saves_as_the_page_says(
         (tmp_path / name).write_text(text)
     with run(command, runtime_folder, tmp_path / "log", "Ctrl-C ends it") as said:
         url = re.findall(r"The shop: (\S+)/\n", said)[0]
+        (address,) = runtime_folder.glob(f"*/{SOCKET}")
+        shop = AddressClient(str(address), "shop")
+        eventually(lambda: len(shop.workers()) == WORKERS, "all workers")
         browser = Browser(url)
         assert browser.sign_in(Path(re.findall(r"cat (\S+)   # day", said)[0]).read_text()).status == 200
         assert browser.save(greeting="Hello").title == "Saved: version 2 runs in every worker (3)"
-        (address,) = runtime_folder.glob(f"*/{SOCKET}")
         with imported_from(tmp_path):
             import saving_in_short  # type: ignore[import-not-found]
 
-            monkeypatch.setattr(saving_in_short, "settings", AddressClient(str(address), "shop"))
+            monkeypatch.setattr(saving_in_short, "settings", shop)
             assert saving_in_short.save({"greeting": "Moin"}, 2, "day") == "saved in every worker"
             assert saving_in_short.save({"greeting": "Servus"}, 2, "night") == "conflict"
         assert browser.ask("/settings").fields["greeting"] == "Moin"

@@ -30,6 +30,8 @@ _log = logging.getLogger("confcast.serve")
 
 _ASKS_WITHIN = 10.0
 """Seconds for the first message of a process that has connected."""
+_TURN_ENDS_WITHIN = 0.5
+"""Seconds that a process waits for its turn: who has just been answered may ask again before its first turn is over."""
 _LONGEST_TURN = 600.0
 _NOTED_WITHIN = 5.0
 """Seconds for the last message of a successor that serves already: one that is stopped just then has taken over."""
@@ -136,7 +138,7 @@ class Former:
                 _not_heard(error)
 
     def _answer(self, pipe: Pipe, ask: TakeOver, pid: int) -> None:
-        if not self._turn.acquire(blocking=False):
+        if not self._turn.acquire(timeout=_TURN_ENDS_WITHIN):
             pipe.send(Refused("it is being taken over by another process, or has just begun"))
             return
         try:

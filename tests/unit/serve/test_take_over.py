@@ -228,6 +228,38 @@ def ask(listens: Former) -> object:
     return answer
 
 
+class EndingTurn:
+    """A turn whose end comes just after another process has asked for its own."""
+
+    def __init__(self) -> None:
+        self._turn, self.asked = threading.Lock(), threading.Event()
+        self._turn.acquire()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        self.asked.set()
+        return self._turn.acquire(blocking, timeout)
+
+    def release(self) -> None:
+        self._turn.release()
+
+
+def test_who_asks_while_the_turn_of_another_ends_is_not_refused(
+    listening: tuple[Former, Manager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other has been answered before, and it may be the same process that asks again."""
+    listens, _ = listening
+    ending = EndingTurn()
+    monkeypatch.setattr(listens, "_turn", ending)
+    monkeypatch.setattr(former_module, "_TURN_ENDS_WITHIN", DEADLINE)
+    with connected(f"{listens._folder}/{TAKE_OVER}", DEADLINE) as pipe:
+        pipe.send(TakeOver(PROTOCOL + 1, DEADLINE))
+        assert ending.asked.wait(DEADLINE)
+        ending.release()
+        answer = pipe.receive(DEADLINE)
+    assert isinstance(answer, Refused)
+    assert "another version of confcast" in answer.reason
+
+
 def test_an_owner_that_can_t_leave_a_copy_of_its_journal_gives_no_place_away(
     listening: tuple[Former, Manager],
 ) -> None:
