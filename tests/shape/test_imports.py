@@ -26,7 +26,7 @@ ALLOWED = {
     "wire": ("texts", "log_fields", "errors"),
     "config": (
         *("texts", "log_fields", "errors", "wire.messages", "wire.files.whole_files"),
-        *("wire.programs", "wire.http_exchange", "wire.decoders"),
+        *("wire.programs", "wire.http_exchange", "wire.decoders", "wire.urls"),
     ),
     "fleet": ("texts", "log_fields", "errors", "wire", "config"),
     "guards": ("config.guarding",),
