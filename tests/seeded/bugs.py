@@ -589,7 +589,7 @@ BUGS = (
         "what is held changes its content under one number",
         "a replica never swaps content under one number",
         "connection/machine.py",
-        "return version > self._shown or (version == self._shown and digest == self._tried)",
+        'return version > self._shown or (version == self._shown and digest == self._tried != b"")',
         "return version >= self._shown",
         _WORKERS_TABLE,
     ),

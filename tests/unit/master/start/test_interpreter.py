@@ -14,6 +14,7 @@ import pytest
 import confcast
 from confcast.master.start import interpreter, interpreter_flags
 from tests.support import pythons
+from tests.support.slow import slow
 
 OPTIONS = (
     "-O -I -X dev",
@@ -39,7 +40,7 @@ def state(python: str, *options: str) -> list[object]:
     return list(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("version", pythons.VERSIONS)
+@pytest.mark.parametrize("version", [pythons.VERSIONS[0], *map(slow, pythons.VERSIONS[1:])])
 def test_the_options_that_are_found_make_an_interpreter_that_is_alike(version: str) -> None:
     """Those of the standard library's private function, and ours: a version without it shows here."""
     python = pythons.interpreter(version)

@@ -22,13 +22,15 @@ GREETING = Hello(PROTOCOL, 0, "replica", "app", SCHEMA)
 
 
 def with_absurd_numbers(kind: type) -> Iterator[Any]:
-    """Messages of this kind, with every absurd number in every field that takes one."""
+    """Messages of this kind, with every pair of absurd numbers in any two fields that take one."""
     usual = {"protocol": PROTOCOL, "role": "replica", "name": "app", "schema": SCHEMA, "function": "app:check"}
     usual |= {"values": {}, "keys": (), "reason": "no pool"}
-    fields = msgspec.structs.fields(kind)
-    for given in itertools.product(*(NUMBERS.get(field.type, (None,)) for field in fields)):
-        values = {field.name: value for field, value in zip(fields, given, strict=True) if value is not None}
-        yield kind(**{name: value for name, value in usual.items() if name in kind.__struct_fields__}, **values)
+    usual = {name: value for name, value in usual.items() if name in kind.__struct_fields__}
+    numbers = {field.name: NUMBERS[field.type] for field in msgspec.structs.fields(kind) if field.type in NUMBERS}
+    usual |= {name: type(values[0])() for name, values in numbers.items()}
+    for names in itertools.combinations(numbers, min(2, len(numbers))):
+        for given in itertools.product(*(numbers[name] for name in names)):
+            yield kind(**usual | dict(zip(names, given, strict=True)))
 
 
 def messages() -> Iterator[Any]:
