@@ -85,6 +85,7 @@ class Oracle(TrialOracle):
         self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
         self._sources_of: dict[bytes, bytes | None] = {}  # the same, by the content of each version of it
         self.undone_sources: set[bytes | None] = set()  # what they gave to what was undone, until they change
+        self.stopped: bytes | None = None  # what the last load that follows them found, if a hold has stopped it
         self._fresh_owner()
 
     # ---- owners
@@ -95,7 +96,7 @@ class Oracle(TrialOracle):
         self.read: bytes | None = None
         self.read_values: bytes | None = None
         self.read_was_good: bytes | None = None  # what was read last, if it was good by then
-        self.rebuilds = False
+        self.rebuilds = self._held_back = False
         self.connecting: set[int] = set()
         self.knows_trials: set[int] = set()  # by their Hellos to this owner
         self._open_calls, self._asked = {}, {}
@@ -233,6 +234,7 @@ class Oracle(TrialOracle):
         self.dry = isinstance(effect, fx.Load) and effect.dry
         self.load_number = effect.number
         self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
+        self._held_back = isinstance(effect, fx.Load) and effect.compare and self.world.journal.operator.is_held
         self.disturbed = set()
         self.loads_begun += 1
         self.load_begins()
@@ -364,6 +366,8 @@ class Oracle(TrialOracle):
             self.read, self._loading, self.read_values = content, number, values
             good = content is not None and self.world.journal.was_good(content)
             self.read_was_good = content if good else None
+            if not (self.dry or self.rebuilds):
+                self.stopped = content if self._held_back else None
 
     def load_checked(self, number: int, *, holds: bool) -> None:
         if number == self._loading:  # a later one may have come in between
@@ -909,6 +913,8 @@ class Oracle(TrialOracle):
             pipe = world.pipes[number]
             assert not (pipe.peer_open and pipe.owner_open), "G5: a caller was never answered"
         assert self._last_load > self._last_trigger, "G5: a trigger was lost"
+        stopped = self.stopped not in (None, self.rows.get(self.newest_row))
+        assert not stopped or world.journal.operator.is_held, "D5: a hold has stopped an edit, and nobody loads it now"
         owed = self.last_event is not None and any(p.message == OWED for p in self.last_event.problems)
         here = [process for process in self.world.processes if process.pid in self.world.known()]
         awake = [process.pipe is not None for process in here]  # whose Goodbye was lost with an owner is not, for good

@@ -1,15 +1,21 @@
-"""What the judge of random schedules must not take for a fault: each trace was found by chance, and is told shortly."""
+"""What the judge of random schedules takes for a fault, and what it must not.
+
+Of the latter each trace was found by chance, and is told shortly.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from confcast.owner.core.requests import Requests
 from confcast.wire.canary import Canary
-from confcast.wire.messages import Confirm, Reload
+from confcast.wire.messages import Confirm, Reload, Rollback
 from tests.core.simulation import World
 from tests.core.trial_disturbances import BY_ENTITY
-from tests.core.world import A, B, C
+from tests.core.world import A, B, C, D
 
 SECONDS = 600.0
 
@@ -41,6 +47,36 @@ def loads(world: World, content: bytes, **asked: Any) -> None:
     world.sources = content
     world.ask(Reload, **asked)
     comes_to_an_end(world)
+
+
+# ---- what is a fault
+
+
+@pytest.mark.parametrize("forgets", ["stop", "retry_stopped", None])
+def test_an_edit_that_a_hold_has_stopped_is_lost_if_nobody_loads_it_once_the_hold_is_over(
+    forgets: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """The hold was of a window, whose end takes it back."""
+    if forgets is not None:
+        monkeypatch.setattr(Requests, forgets, lambda self, digest: None)
+    world = World()
+    world.start_owner()
+    world.start_worker()
+    comes_to_an_end(world)
+    loads(world, C)
+    loads(world, B, confirm_within=SECONDS)
+    world.ask(Rollback, version=1)
+    comes_to_an_end(world)
+    loads(world, D)
+    assert (world.oracle.stopped, world.journal.operator.is_held) == (D, True)
+    if forgets is None:
+        world.come_to_rest()
+        return
+    with pytest.raises(AssertionError, match="D5: a hold has stopped an edit"):
+        world.come_to_rest()
+
+
+# ---- what is none
 
 
 def test_a_window_is_lost_with_its_row_also_where_its_number_comes_again():
