@@ -10,18 +10,20 @@ A finding's input lies in the folder, too, and its traceback is printed. Exit st
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.fuzz import bounds, choosing
+from tests.fuzz import bounds, choosing, rooms
 from tests.support.arguments import above_zero
 
 ROOT = Path(__file__).parents[2]
@@ -71,11 +73,30 @@ def run(name: str, seconds: int, folder: Path) -> Result:
         ),
     ]
     command = [sys.executable, "-m", "tests.fuzz.worker", name, str(corpus), *flags]
-    with log.open("wb") as file, tempfile.TemporaryDirectory(prefix="confcast-fuzz-", dir=bounds.MEMORY) as room:
-        own = {**os.environ, "CONFCAST_FUZZ_ROOM": room}
-        done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=file, env=own, check=False)
+    with log.open("wb") as file, rooms.room() as room:
+        own = {**os.environ, "CONFCAST_FUZZ_ROOM": str(room)}
+        with subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file, env=own) as worker:
+            _running.append(worker)
+            status = worker.wait()
+            _running.remove(worker)
     slowest = json.loads(stats.read_text(encoding="utf-8"))["seconds"] if stats.exists() else 0.0
-    return Result(name, done.returncode, log, slowest)
+    return Result(name, status, log, slowest)
+
+
+_running = list[subprocess.Popen[bytes]]()
+"""The targets' processes: whoever ends this one ends them."""
+
+
+@contextlib.contextmanager
+def _ends_with_its_processes(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """The block; what it leaves by an exception, as a signal's, waits for no target."""
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in list(_running):
+            worker.kill()
+        raise
 
 
 def _quoted(token: bytes) -> str:
@@ -96,8 +117,10 @@ def main(arguments: list[str]) -> int:
     if importlib.util.find_spec("atheris") is None:  # else each target would count as one that found something
         parser.error("atheris is not installed here: scripts/fuzz installs it, and runs this")
     names = options.targets or bounds.TARGETS
-    with tempfile.TemporaryDirectory(prefix="confcast-fuzz-") as dropped, ThreadPoolExecutor(options.at_once) as pool:
-        folder = (options.corpus or Path(dropped)).absolute()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was made is removed on the way
+    pool = ThreadPoolExecutor(options.at_once)
+    with rooms.room(None) as dropped, pool, _ends_with_its_processes(pool):
+        folder = (options.corpus or dropped).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         print(_ROW.format("target", "executions", "corpus", "edges", "peak MiB", "slowest", ""), flush=True)
         found = 0

@@ -7,11 +7,10 @@ that is no document is never quoted, and nor is a password that was read.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime as dt
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -19,8 +18,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, SecretStr
 
 from confcast import ConfigError, ConfigLoader, File, Problem
-from tests.fuzz import bounds
 from tests.fuzz.bounds import Finding
+from tests.fuzz.rooms import room
 from tests.unit.config.codec.exactness import assert_exact
 from tests.unit.config.sources.test_fuzz import TOKENS, paths
 
@@ -29,10 +28,10 @@ T = TypeVar("T")
 SENTINEL = "Hunter2"
 """What a password has in it."""
 
-_ROOM = Path(os.environ.get("CONFCAST_FUZZ_ROOM") or tempfile.mkdtemp(prefix="confcast-fuzz-", dir=bounds.MEMORY))
+_STACK = contextlib.ExitStack()
+atexit.register(_STACK.close)
+_ROOM = Path(os.environ.get("CONFCAST_FUZZ_ROOM") or _STACK.enter_context(room()))
 """Where targets' files lie: in the folder that `scripts/fuzz` removes, or in one that ends with the process."""
-if "CONFCAST_FUZZ_ROOM" not in os.environ:
-    atexit.register(shutil.rmtree, _ROOM, ignore_errors=True)
 
 
 def own_folder(target: str) -> Path:
