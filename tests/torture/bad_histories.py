@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.torture.history import Applied, Left, Record
 from tests.torture.small_histories import (
+    ALONE,
     BY_ENTITY,
     NEXT,
     NEXT_OWNER,
@@ -24,6 +25,7 @@ from tests.torture.small_histories import (
     look,
     on_trial,
     outcome,
+    process,
     request,
     run,
     state,
@@ -76,6 +78,28 @@ BAD: list[tuple[str, str, list[Record]]] = [
         [*SECOND, call(3.0, "set", "partial", 2, lagging=[B]), request(3.5, 1, 1, A)],
     ),
     ("barrier", "a worker that began afterwards", [*SECOND, call(3.0, version=2), request(9.0, 1, 1, 99)]),
+    (
+        "barrier",
+        "a worker that began without an owner, and has not knocked for long",
+        [*ALONE, call(9.5, version=2), request(9.8, 1, 1, 99)],
+    ),
+    (
+        "barrier",
+        "one that the next owner knows",
+        [*ALONE, state(7.1, 1, owner=NEXT_OWNER, workers={"99": 1}), call(7.2, version=2), request(7.5, 1, 1, 99)],
+    ),
+    (
+        "barrier",
+        "one that began while the owner stood still, which leaves its word at the socket",
+        [
+            *SECOND,
+            act(4.0, "stop"),
+            act(6.5, "continue"),
+            process(5.0, 99, "worker", "ready"),
+            call(7.2, version=2),
+            request(7.5, 1, 1, 99),
+        ],
+    ),
     (
         "barrier",
         "an older one after a newer one",
@@ -143,6 +167,7 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ("answered_once", "twice", [call(3.0, id=1), call(3.5, id=1)]),
     ("answered_once", "never", [call(3.0, answered=False, result="", error="the call has not returned")]),
     ("answered_once", "too late", [call(3.0, at=15.0)]),
+    ("answered_once", "later than the machine has made it", [call(3.0, at=19.5, waited=4.0)]),
     ("answered_once", "an error that no verb may raise", [call(3.0, "status", "", error="undeclared: KeyError: 'x'")]),
     (
         "answered_once",

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import http.client
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from confcast import Canary, Client, ConfigError, OwnerUnavailable, ReloadEvent
-from tests.torture import content
+from tests.torture import content, delays
 from tests.torture.plan import Scalar
 
 UNDECLARED = "undeclared: "
@@ -79,6 +78,7 @@ class Answer(msgspec.Struct, kw_only=True):
     applied: list[int] = []
     lagging: list[int] = []
     error: str = ""
+    waited: float = 0.0
 
 
 class Where(NamedTuple):
@@ -201,18 +201,21 @@ def _word(found: object) -> str:
 
 def _by_command(where: Where, verb: str, given: Mapping[str, Scalar], path: Path | None, within: float) -> Answer:
     line = [sys.executable, "-m", "confcast", *command_of(verb, given, where.master, path)]
-    try:
-        done = subprocess.run(line, capture_output=True, timeout=within, check=False, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
+    done = delays.run(line, within)
+    if done is None:
         return Answer(answered=False, error="the command did not end")
-    said = done.stderr.decode(errors="replace").strip()
-    if done.returncode not in _DECLARED_EXITS or "Traceback" in said:
-        return Answer(error=f"{UNDECLARED}exit status {done.returncode}: {said[-500:]}")
+    return msgspec.structs.replace(_of_exit(done), waited=done.waited)
+
+
+def _of_exit(done: delays.Ended) -> Answer:
+    said = done.err.decode(errors="replace").strip()
+    if done.status not in _DECLARED_EXITS or "Traceback" in said:
+        return Answer(error=f"{UNDECLARED}exit status {done.status}: {said[-500:]}")
     with contextlib.suppress(ValueError):
-        found = json.loads(done.stdout)
+        found = json.loads(done.out)
         if isinstance(found, dict) and "result" in found:
             return _of_event(found)
-    return Answer(result=f"exit {done.returncode}", error=said[-500:] if done.returncode else "")
+    return Answer(result=f"exit {done.status}", error=said[-500:] if done.status else "")
 
 
 def command_of(verb: str, given: Mapping[str, Scalar], master: int, path: Path | None = None) -> list[str]:

@@ -130,6 +130,7 @@ class Call(Record):
         applied: The pids that had the version when the answer was given.
         error: The exception's type and text, if it raised.
         lagging: The pids that the outcome names: they did not answer in time, or declined.
+        waited: Seconds that the caller, its program included, was ready to run, and the machine ran others.
     """
 
     began: float
@@ -146,6 +147,7 @@ class Call(Record):
     applied: list[int] = []
     error: str = ""
     lagging: list[int] = []
+    waited: float = 0.0
 
 
 class Veto(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.torture.history import Applied, Record
 from tests.torture.small_histories import (
+    ALONE,
     BY_ENTITY,
     NEXT,
     NEXT_OWNER,
@@ -102,6 +103,16 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         "barrier",
         "a worker that the next owner does not know yet, since the roster was torn",
         [*SECOND, act(2.5, "tear_journal"), call(3.0, version=2), request(3.5, 1, 1, A)],
+    ),
+    (
+        "barrier",
+        "a worker that began without an owner, and has not knocked at the next one yet",
+        [*ALONE, call(7.2, version=2), request(7.5, 1, 1, 99)],
+    ),
+    (
+        "names_everyone",
+        "the same",
+        [*ALONE, call(8.4, version=2, applied=[*WORKERS, 98]), request(8.45, 1, 1, 99), request(11.0, 2, 2, 99)],
     ),
     (
         "few_try",
@@ -213,6 +224,7 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         [act(3.0, "kill", "admin", 8), call(3.1, door="admin", answered=False)],
     ),
     ("answered_once", "just in time", [call(3.0, at=13.5)]),
+    ("answered_once", "the machine ran others", [call(3.0, at=17.5, waited=4.0)]),
     (
         "not_forgotten",
         "an owner that was killed",

@@ -16,8 +16,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from confcast import Client, ConfcastError, OwnerUnavailable, Status
-from tests.torture import doors
+from tests.torture import delays, doors
 from tests.torture.acts_on_files import ActsOnFiles
 from tests.torture.acts_on_fleet import ActsOnFleet
 from tests.torture.acts_on_processes import ActsOnProcesses
@@ -211,7 +213,10 @@ class _Caller:
         admin = self._site.admin
         door = None if admin is None else (admin.port, self._site.admin_token())
         where = doors.Where(self._site.client, self._site.master, door)
-        self._record(doors.call(where, self._door, self._verb, given, self._deadline))
+        waited = delays.of_this_thread()
+        answer = doors.call(where, self._door, self._verb, given, self._deadline)
+        waited = delays.of_this_thread() - waited + answer.waited
+        self._record(msgspec.structs.replace(answer, waited=waited))
 
     def _record_content(self) -> None:
         given, at = self._given, now()
@@ -240,6 +245,7 @@ class _Caller:
             applied=answer.applied,
             lagging=answer.lagging,
             error=answer.error,
+            waited=answer.waited,
         )
         self._recorder.write(call)
 

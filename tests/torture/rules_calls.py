@@ -17,7 +17,8 @@ _UNDECLARED = "undeclared: "
 def answered_once(view: View) -> Found:
     """G5, DESIGN 4a `timeout`: every caller gets one answer, by its deadline; no verb raises what it does not declare.
 
-    Excused: a call by a process that was itself killed or stopped meanwhile. A signal has no answer.
+    Excused: a call by a process that was itself killed or stopped meanwhile; and as much time as the caller was ready
+    to run, and the machine ran others, by the kernel's count. A signal has no answer.
     Cannot see: an answer to somebody else.
     """
     for number, count in Counter(each.id for each in view.calls).items():
@@ -31,8 +32,7 @@ def answered_once(view: View) -> Found:
             yield f"{call.verb} by {call.door} was not answered: {call.error}", [call]
         elif call.error.startswith(_UNDECLARED):
             yield f"{call.verb} by {call.door} failed in an undeclared way: {call.error}", [call]
-        elif call.deadline and call.at - call.began > call.deadline + GRACE:
-            took = call.at - call.began
+        elif call.deadline and (took := call.at - call.began - call.waited) > call.deadline + GRACE:
             yield f"{call.verb} by {call.door} took {took:.1f} s, and was promised {call.deadline:.1f} s", [call]
 
 
@@ -47,7 +47,8 @@ def names_everyone(view: View) -> Found:
     """G3: each worker that lives has the version when a true answer is given, or is named in it.
 
     Judged for workers that were there before the call and are after it, and were told to end by nobody. Excused: whom
-    the owner cannot know, since the roster was torn, or could not be written.
+    the owner cannot know, since the roster was torn, or could not be written, or it began without one, and has not
+    knocked yet.
     Cannot see: a worker that no request has reached afterwards.
     """
     for call in view.calls:
@@ -66,7 +67,8 @@ def _must_be_named(view: View, pid: int, call: Call) -> bool:
     lived = life.began < call.began - GRACE and life.ended > call.at + GRACE
     ends = any(each.pid == pid and each.name == "kill" for each in view.acts)
     unwritten = any(each.began <= call.at and each.ended >= life.began for each in view.full_disks)
-    return lived and not ends and not unwritten and not view.is_off_the_roster(pid, call.at)
+    unheard = view.is_off_the_roster(pid, call.at) or view.is_yet_to_knock(pid, call.at)
+    return lived and not ends and not unwritten and not unheard
 
 
 def not_forgotten(view: View) -> Found:

@@ -106,8 +106,9 @@ def barrier(view: View) -> Found:
     """G3: a request that began after a true answer sees that version or a newer one, in each worker that is not named.
 
     Workers that were started since are bound, too: a late joiner begins with what is committed. Excused are those that
-    began while files were lost or the disk was full, since the snapshot file may be older then; and, where the journal
-    was torn or lost, whom the next owner does not know yet: the roster is in there.
+    began while files were lost or the disk was full, since the snapshot file may be older then; where the journal was
+    torn or lost, whom the next owner does not know yet: the roster is in there; and whom it has not heard of yet, since
+    it began while there was none: it knocks within two seconds.
     Cannot see: a worker that no request reached in between.
     """
     barriers, highest, passed = view.barriers, 0, 0
@@ -126,7 +127,8 @@ def barrier(view: View) -> Found:
 
 def _binds(view: View, barrier: Barrier, request: Request) -> bool:
     worker, born = request.worker, view.lives[request.worker].began
-    if worker not in barrier.call.applied and view.is_off_the_roster(worker, barrier.at):
+    told = worker in barrier.call.applied
+    if not told and (view.is_off_the_roster(worker, barrier.at) or view.is_yet_to_knock(worker, barrier.at)):
         return False
     if born > barrier.call.began and (view.lost(barrier.at, born) or _disk_was_full(view, barrier.call.began, born)):
         return False

@@ -49,6 +49,9 @@ COMMITTED = ("success", "unchanged", "partial")
 LOSSES = ("tear_journal", "remove_files")
 """The acts after which less is promised of what lies in files."""
 
+_KNOCKS = 2.0
+"""Seconds within which a worker without an owner asks again for one, at the most: PROTOCOL 1."""
+
 
 class Violation(msgspec.Struct, frozen=True):
     """A guarantee that did not hold.
@@ -284,6 +287,26 @@ class View:
         asked = (*self.agreed, *self.vetoes, *self.applied)
         return lost > 0.0 and not any(each.by == worker and lost < each.at < time for each in asked)
 
+    def is_yet_to_knock(self, worker: int, time: float) -> bool:
+        """Whether no owner may have heard of this worker: it began while none could be, and asks each two seconds.
+
+        Where an owner only stood still, the worker waits at its socket, and is heard before a barrier is closed.
+        """
+        born = self.lives[worker].began
+        spans = (each for each in self._unreachable if each.began <= born <= each.ended and each.began <= time)
+        heard = any(each.by == worker and each.at < time for each in (*self.agreed, *self.vetoes))
+        listed = any(str(worker) in each.workers for each in self.states if each.at < time)
+        return not heard and not listed and any(time < each.ended + _KNOCKS for each in spans)
+
+    @functools.cached_property
+    def _unreachable(self) -> list[Span]:
+        """When there was no owner, or none had a socket."""
+        deaths = [*self.killed("owner"), *self.killed("master")]
+        ends = [(each.began, each.pid) for each in deaths]
+        ends += [(each.at - GRACE, each.pid) for each in self.processes if _is_end(each)]
+        ends += [(each.began, 0) for each in self._done(LOSSES) if each.arguments.get("which") == "folder"]
+        return merged(Span(end, self._served_again(end, pid)) for end, pid in ends)
+
     def was_unmanned(self, began: float, ended: float) -> bool:
         """Whether at some time of this span no worker was there for sure."""
         spans = sorted(each for each in self.lives.values() if each.began <= ended and each.ended >= began)
@@ -324,10 +347,8 @@ class View:
     @functools.cached_property
     def downs(self) -> list[Span]:
         """When no owner could answer: dead, stopped, without its socket, or its master could start no other one."""
-        ends = [(each.began, each.pid) for each in (*self.killed("owner"), *self.killed("master"))]
-        ends += [(each.at - GRACE, each.pid) for each in self.processes if _is_end(each)]
-        ends += [(each.began, 0) for each in self.acts if each.name in LOSSES]
-        found = [Span(end, self._served_again(end, pid)) for end, pid in ends]
+        losses = (each.began for each in self.acts if each.name in LOSSES)
+        found = [*self._unreachable, *(Span(each, self._served_again(each, 0)) for each in losses)]
         for act in self._done(("stop",)):
             if act.role in ("owner", "master"):
                 found += self.sleeps[act.pid]

@@ -125,6 +125,9 @@ WINDOW = {"confirm_within": 1.0}
 REST = [calm(20.0), state(20.1, 2), *(request(20.2, 2, 2, pid) for pid in WORKERS)]
 NEXT = state(6.0, 1, owner=NEXT_OWNER)
 
+ALONE = [*SECOND, state(3.5, 1), act(4.0, "kill"), process(5.0, 99, "worker", "ready"), NEXT]
+"""A worker, 99, has begun between two owners. The next one answers from 6.0 on, so that it can be heard of by 9.0."""
+
 
 def manned(until: float) -> list[Record]:
     """A beginning: content 1 is written and seen, and the worker that has shown it is there all the time."""

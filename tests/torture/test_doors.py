@@ -170,6 +170,6 @@ def test_an_admin_process_that_is_gone_is_an_answer():
 def test_a_command_is_run_and_its_exit_status_says_what_it_means(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(tmp_path))
     nobody = call(Where(Client(), 2**22, None), "cli", "status", {}, 5.0)
-    assert nobody == Answer(result="exit 3", error=nobody.error)
+    assert nobody == Answer(result="exit 3", error=nobody.error, waited=nobody.waited)
     misspelt = call(Where(Client(), 2**22, None), "cli", "explain", {"key": "--nothing"}, 5.0)
     assert misspelt.error.startswith(UNDECLARED)
