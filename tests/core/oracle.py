@@ -115,6 +115,7 @@ class Oracle(TrialOracle):
         self.working: set[int] = set()
         self.overdue: set[int] = set()
         self.applied_here: dict[int, set[int]] = {}
+        self._told_of = 0  # the highest number that a Hello has told of, held or on trial
         self.recorded_here: set[int] = set()
         self.rows_here: set[int] = set()  # of its journal, also where that has been made anew since
         self.closed: set[int] = set()
@@ -822,6 +823,7 @@ class Oracle(TrialOracle):
         self.pipe_of[pipe.pid] = pipe.number
         self.working.discard(pipe.pid)
         self.applied_here.setdefault(hello.version, set()).add(pipe.pid)
+        self._told_of = max(self._told_of, hello.version, hello.trial or 0)
         self._while_recording(pipe.pid)
 
     def _owner_receives_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
@@ -927,6 +929,8 @@ class Oracle(TrialOracle):
                 assert version == newest or self.refused_last.get(process.pid) == newest, (
                     f"{process.pid} stays at {version}, {newest} is committed"
                 )
+                other = process.trial == newest or (version == newest and process.held.digest != self.rows[newest])
+                assert not other, f"{process.pid} has another content as version {newest}"
 
     def check_last_outcome(self) -> None:
         operator = self.world.journal.operator
@@ -947,7 +951,7 @@ class Oracle(TrialOracle):
 
     def _is_told_of(self, version: int) -> bool:
         """Whether anybody has told this owner of this number, or of a higher one."""
-        return any(number >= version for number in self.applied_here)
+        return self._told_of >= version or any(number >= version for number in self.applied_here)
 
     def _one_content(self, version: int, content: bytes) -> None:
         if version in self.given_twice:

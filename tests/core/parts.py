@@ -59,6 +59,7 @@ class Journal:
         self.roster: set[int] = set()
         self.deleted = False
         self.forgets = False  # which content was good: it keeps few versions
+        self.untried = NOTHING_SET  # what people had set before the trial that is open began
         self._closed = NOTHING_SET, NOTHING_SET  # what was last found with a probation that is over, and without it
 
     def write(self, version: int, content: bytes, values: bytes = b"", operator: OperatorState = NOTHING_SET) -> None:
@@ -166,6 +167,11 @@ class Process:
         return self.machine.held
 
     @property
+    def trial(self) -> int:
+        """The number of what it has on trial; 0: nothing."""
+        return self.machine.trial
+
+    @property
     def knows_trials(self) -> bool:
         return self.pid % 7 != 0
 
@@ -188,7 +194,8 @@ class Process:
     def hello(self) -> Hello:
         version, digest = (self.held.version, self.held.digest) if self.held else (0, b"")
         usual = {"protocol": PROTOCOL, "name": "app", "schema": SCHEMA, "patches": self.machine.patches}
-        usual["trial"] = self.machine.trial if self.knows_trials else None
+        usual["trial"] = self.trial if self.knows_trials else None
+        usual["trial_digest"] = self.machine.trial_digest
         return Hello(pid=self.pid, role="replica", version=version, digest=digest, **usual | self.other)
 
     def _build(self, payload: bytes) -> bytes:

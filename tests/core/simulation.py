@@ -195,25 +195,29 @@ class World(Crowd):
         self.notes.clear()
 
     def journal_goes_back(self) -> None:
-        """While no owner runs, a copy from before the newest version is put in its place.
+        """While no owner runs, a copy from before the newest version, or from before its trial, is put in its place.
 
-        Only where somebody who is awake still holds the highest number, and can report it to the next owner: without
+        Only where somebody who is awake still has the highest number, and can report it to the next owner: without
         that, no protocol could know that it was given out.
         """
-        before = sorted(self.journal.rows)[:-1]
-        if self.owner is not None or not before or self.journal.deleted or self.disk_is_full:
+        journal = self.journal
+        tries = journal.rows and journal.operator.trial is not None
+        before = sorted(journal.rows)[: None if tries else -1]
+        if self.owner is not None or not before or journal.deleted or self.disk_is_full:
             return
         awake = [process for process in self.processes if process.can_connect and process.fits and process.held]
-        ahead = {process.held.version for process in awake if process.held.version > before[-1]}
-        if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may receive the lower one first
-            return
+        shown = {number for process in awake for number in (process.held.version, process.trial)}
+        if {number for number in shown if number > before[-1]} != {max(self.oracle.contents)}:
+            return  # of two numbers the owner may receive the lower one first
+        if tries:
+            journal.operators[before[-1]] = journal.untried
         self.journal.rows = {version: self.journal.rows[version] for version in before}
         self.journal.settled &= set(before)
         self.journal.declined &= set(before)
         self.journal.taken_back.clear()
         self.journal.high_water = before[-1]
         self.oracle.journal_went_back(before[-1])
-        self.census.notes("the journal goes back")
+        self.census.notes("the journal goes back to before a trial" if tries else "the journal goes back")
         self.start_owner()
         self._everyone_connects()
 
@@ -464,6 +468,8 @@ class World(Crowd):
         version = max(self.journal.rows)
         assert effect.operator.serial > self.journal.operator.serial, "a serial number was used again"
         self.oracle.state_written(version, effect.operator)
+        if self.journal.operator.trial is None:
+            self.journal.untried = self.journal.operator
         self.journal.operators[version] = effect.operator
         self.journal.state = (version if effect.undo else 0, effect.refused)
 

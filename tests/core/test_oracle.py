@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from confcast.owner.core.members import Roster
 from confcast.owner.core.requests import Requests
 from confcast.wire.canary import Canary
 from confcast.wire.messages import Confirm, Reload, Rollback
@@ -73,6 +74,36 @@ def test_an_edit_that_a_hold_has_stopped_is_lost_if_nobody_loads_it_once_the_hol
         world.come_to_rest()
         return
     with pytest.raises(AssertionError, match="D5: a hold has stopped an edit"):
+        world.come_to_rest()
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_a_number_stands_for_two_contents_if_nobody_compares_what_was_on_trial_under_it(
+    forgets: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """The journal goes back to before a trial, and the window's end gives its number out before its canary is heard."""
+    if forgets:
+        monkeypatch.setattr(Roster, "shows_another", lambda self, known: False)
+    world = World()
+    world.start_owner()
+    for _ in range(3):
+        world.start_worker()
+    comes_to_an_end(world)
+    loads(world, B, confirm_within=SECONDS)
+    loads(world, C, canary=Canary(1))
+    assert [process.trial for process in world.processes] == [3, 0, 0]
+    world.processes.reverse()  # the canary's Hello comes last
+    world.sources = A
+    world.kill_owner()
+    world.time_passes(SECONDS)
+    world.journal_goes_back()
+    comes_to_an_end(world)
+    assert (world.journal.rows[3], world.oracle.given_twice) == (A, {3})
+    if not forgets:
+        world.come_to_rest()
+        assert world.journal.rows == {1: A, 2: B, 3: A, 4: A}
+        return
+    with pytest.raises(AssertionError, match="1 has another content as version 3"):
         world.come_to_rest()
 
 

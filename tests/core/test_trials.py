@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -856,6 +858,31 @@ def test_a_lost_journal_does_not_bring_a_number_down():
     assert owner.version == 10
 
 
+@pytest.mark.parametrize(
+    ("shown", "version"), [(C, 4), (B, 3), (b"", 3)], ids=["another content", "promoted meanwhile", "an older build"]
+)
+def test_a_number_that_was_lost_with_its_trial_and_is_given_out_again_is_given_up(shown: bytes, version: int):
+    """The journal was torn: of the trial nothing is left, and an undo was due before any worker could tell of it."""
+    owner, (w1,) = serving(1)
+    owner.core._numbers.commit(Committed(3, B, B))
+    peer = owner.meets(7, 1, A, trial=3, trial_digest=shown)
+    assert [record.version for record in owner.did(fx.Record)] == [4] * (version > 3)
+    if version > 3:
+        owner.records()
+    all_apply(owner, w1, peer)
+    assert (owner.state, owner.version, owner.core.committed.payload) == (IDLE, version, B)
+
+
+def test_a_number_on_trial_that_a_lost_one_had_ends_its_trial():
+    owner, (w1, w2) = begun()
+    stays = owner.meets(7, 1, A, trial=2, trial_digest=B)
+    assert owner.did(fx.Record) == []
+    owner.meets(8, 1, A, trial=2, trial_digest=C)
+    owner.feed(fx.ProcessGone(8))
+    undone(owner, [w1, w2, stays])
+    assert "(or with this one, and other content) ended the trial" in owner.events()[-1].evidence[0]
+
+
 def test_before_a_next_generation_starts_it_is_undone():
     """E10."""
     owner, (w1, w2) = begun()
@@ -864,10 +891,10 @@ def test_before_a_next_generation_starts_it_is_undone():
     assert "fully reloaded" in owner.events()[-1].evidence[0]
 
 
-@pytest.mark.parametrize("trial", [-1, 2**40])
-def test_a_number_that_no_owner_gave_out_is_refused(trial: int):
+@pytest.mark.parametrize("told", [{"trial": -1}, {"trial": 2**40}, {"trial": 2, "trial_digest": b"d" * 65}])
+def test_what_no_owner_gave_out_is_refused(told: dict[str, Any]):
     owner, _ = serving(0)
-    peer = owner.meets(7, 1, A, trial=trial)
+    peer = owner.meets(7, 1, A, **told)
     assert [type(frame).__name__ for frame in owner.sent(peer)] == ["Refused"]
 
 

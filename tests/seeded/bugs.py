@@ -289,6 +289,14 @@ BUGS = (
         TRIALS,
     ),
     _core(
+        "what a worker has on trial is known by its number alone",
+        "one number never stands for two contents, whatever was lost",
+        "core/members.py",
+        "member.shows not in known or member.shown not in (nothing, known[member.shows])",
+        "member.shows not in known",
+        f"{TRIALS}::test_a_number_that_was_lost_with_its_trial_and_is_given_out_again_is_given_up",
+    ),
+    _core(
         "what a hold stops is not noted",
         "an edit that a hold has stopped is loaded once the hold has ended, by whatever",
         "core/machine.py",

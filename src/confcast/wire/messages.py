@@ -76,6 +76,7 @@ class Hello(Message, frozen=True):
     requests, is on no roster and has no vote. The kernel's credentials identify the process; `pid` does not. `patches`:
     whether it takes, for a payload, a patch of what it holds. `trial`: the number that it holds on trial, 0: none;
     None: its build knows neither trials nor probations. `masked`: whether it reads keys of secrets before a payload.
+    `trial_digest`: that of what has the number in `trial`; empty where there is none, or its build does not tell it.
     """
 
     protocol: int
@@ -88,6 +89,7 @@ class Hello(Message, frozen=True):
     patches: bool = False
     trial: int | None = None
     masked: bool = False
+    trial_digest: bytes = b""
 
 
 class Working(Message, frozen=True):

@@ -209,8 +209,8 @@ class _Earlier(msgspec.Struct, frozen=True, tag="Hello", array_like=True):
 
 def test_a_build_that_knows_no_patches_and_one_that_does_read_each_other() -> None:
     earlier = _Earlier(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16)
-    now = Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16, patches=True, masked=True)
-    known = msgspec.structs.replace(now, patches=False, masked=False)
+    now = Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16, True, 4, True, b"t" * 16)
+    known = msgspec.structs.replace(now, patches=False, trial=None, masked=False, trial_digest=b"")
     assert decode_to_owner(msgspec.msgpack.encode(earlier)) == known
     assert msgspec.msgpack.decode(encode(now), type=_Earlier) == earlier
 

@@ -50,7 +50,8 @@ class MemberInputs(Trials):
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.AddMember(given.pid))
         member = self.roster.connect(given.pid, given.pipe, hello.version, hello.digest)
-        member.patches, member.trial, member.shows = hello.patches, hello.trial, hello.trial or 0
+        member.patches, member.trial = hello.patches, hello.trial
+        member.shows, member.shown = hello.trial or 0, hello.trial_digest
         if (hello.version, hello.digest) == (self.committed.version, self.committed.digest):
             member.has_applied(hello.version, self._now)
         self._outbox.touch(member)
@@ -58,7 +59,10 @@ class MemberInputs(Trials):
             self._effects.append(fx.Retire(max(hello.version, member.shows)))
         if hello.version:
             self._numbers.seen(hello.version, hello.digest)
-        self._numbers.retire(member.shows)
+        if member.shown:
+            self._numbers.seen(member.shows, member.shown)
+        else:
+            self._numbers.retire(member.shows)
         self._appoint()
         self._reissue_failed = False
         self._retry_owed()

@@ -59,6 +59,7 @@ class Member:
         timed_out: Whether a deadline excused it, and it has not answered the committed version since.
         working: The function that it has reported it runs, and since when; None while it runs none.
         shows: The number on trial that it held when it sent its last Hello; 0 for none.
+        shown: The digest of what had that number; empty where its build does not tell it.
         agreed: The round of the Prepare that was sent last on this pipe, once it has voted yes to it; 0 before.
         trying: The number on trial that was sent on this pipe, by Try or in an Install; 0 for none.
         tried: The number on trial that it has on this pipe, as it reports; 0 for none.
@@ -93,6 +94,7 @@ class Member:
     timed_out: bool = False
     working: tuple[str, float] | None = None
     shows: int = 0
+    shown: bytes = field(default=b"", repr=False)
     agreed: int = 0
     trying: int = 0
     tried: int = 0
@@ -238,6 +240,15 @@ class Roster:
         self._move(member, pipe)
         member.held, member.holds = (version, digest), digest
         return member
+
+    def shows_another(self, known: dict[int, bytes]) -> bool:
+        """Whether a member came with something on trial whose number is none of these, or has other content here.
+
+        Lower numbers than these are behind, and of no interest. The number of a trial that was lost with its row may
+        have been given out again. A build that does not tell what it has is believed to have what is known.
+        """
+        nothing, ahead = b"", (member for member in self if member.shows >= min(known))
+        return any(member.shows not in known or member.shown not in (nothing, known[member.shows]) for member in ahead)
 
     def lose_pipe(self, member: Member) -> None:
         """Note that the member's pipe ended: what was staged over it is dropped, and the member stays on the roster."""

@@ -62,6 +62,7 @@ def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | 
         return Refused(f"{text}: the newest is {high_water}; start it anew", _FINAL)
     if hello.trial is not None and not 0 <= hello.trial <= high_water + _MOST_AHEAD:
         return Refused(f"it says that it has version {hello.trial} on trial, and no owner has given that out", _FINAL)
-    if len(hello.digest) > _LONGEST_DIGEST:
-        return Refused(f"its version has a digest of {len(hello.digest)} bytes: no owner has given that out", _FINAL)
+    longest = max(len(hello.digest), len(hello.trial_digest))
+    if longest > _LONGEST_DIGEST:
+        return Refused(f"its version has a digest of {longest} bytes: no owner has given that out", _FINAL)
     return None

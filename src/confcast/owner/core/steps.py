@@ -218,8 +218,8 @@ class Steps(Hooks):
         version, contradicted = self.committed.version, self._numbers.contradicted_by
         if any(member.held[0] >= version and contradicted(*member.held) for member in self.roster):
             return True
-        trial = self.operator.trial.version if self.operator.trial is not None else 0
-        return version > 0 and any(member.shows > version and member.shows != trial for member in self.roster)
+        on_trial = {trial.version: trial.digest} if (trial := self.operator.trial) else {}
+        return version > 0 and self.roster.shows_another({version: self.committed.digest, **on_trial})
 
     def _reissue(self) -> None:
         """Write the committed content under the number that a worker holds, or above it if its content differs."""

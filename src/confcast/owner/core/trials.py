@@ -242,7 +242,8 @@ class Trials(Windows):
             return (ENDED_BY.format("the undo of what no worker runs", version),)
         if why := self._why_over():
             return (ENDED_BY.format(f"the end of what was provisional ({why[0]})", version),)
-        return (ENDED_BY.format("a worker with a higher number", version),) if self._must_reissue() else ()
+        higher = "a worker with a higher number (or with this one, and other content)"
+        return (ENDED_BY.format(higher, version),) if self._must_reissue() else ()
 
     def _ends_trial(self) -> bool:
         why = self._against_trial() or self._goes_first()

@@ -332,7 +332,7 @@ class Link:
         try:
             connection.connect(address)
             machine = self._machine
-            of = (version, digest, machine.patches, machine.trial, True)
+            of = (version, digest, machine.patches, machine.trial, True, machine.trial_digest)
             connection.sendall(frame(encode(Hello(PROTOCOL, os.getpid(), "replica", name, schema, *of))))
         except OSError:
             connection.close()

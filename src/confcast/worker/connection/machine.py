@@ -304,6 +304,11 @@ class Machine:
         """The number of the version on trial that is held beside the committed one, for Hello; 0: none."""
         return self.slot.held.version if self.slot is not None and self.slot.held is not None else 0
 
+    @property
+    def trial_digest(self) -> bytes:
+        """The digest of what has that number: were the trial lost with its row, the owner could give it out again."""
+        return self.slot.held.digest if self.slot is not None and self.slot.held is not None else b""
+
     def handle(self, frame: ToWorker) -> list[Effect]:
         """Handle one message. Returns the effects. Raises ImpossibleMessage if there is no pipe."""
         if self.state in (ReplicaState.DETACHED, ReplicaState.CLOSED):

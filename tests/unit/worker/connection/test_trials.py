@@ -196,7 +196,8 @@ class TestByWorker:
         attach(replica, owner)
         owner.attempt(5)
         owner.connection.close()
-        assert owner.accept().trial == 5
+        hello = owner.accept()
+        assert (hello.trial, hello.trial_digest) == (5, digest(CODEC.encode(Settings(5))))
         assert pinned(replica) == 5
         owner.install(3)
         assert pinned(replica) == 5
