@@ -6,11 +6,12 @@ Exits with 1 if anything was violated, and with the command that repeats the run
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.arguments import above_zero
@@ -20,7 +21,7 @@ from tests.torture.history import Record
 from tests.torture.options import Options
 from tests.torture.plan import PHASES
 from tests.torture.report import line, report
-from tests.torture.rig import run
+from tests.torture.rig import NotStarted, run
 from tests.torture.servers import SERVERS
 
 
@@ -62,13 +63,27 @@ def _round(given: argparse.Namespace, seed: int) -> bool:
     """One run; whether anything was violated. The folder of one that was not is removed, unless it is to be kept."""
     options = Options(**{name: getattr(given, name) for name in _OPTIONS})
     folder = _kept(given, seed) or Path(tempfile.mkdtemp(prefix=f"torture-{seed}-"))
-    history = run(given.server, given.seconds, seed, folder, options)
-    violations = check(history)
+    with _gone_unless_it_shows_something(folder) if given.keep is None else contextlib.nullcontext():
+        history = run(given.server, given.seconds, seed, folder, options)
+        violations = check(history)
     keeps = bool(violations) or given.keep is not None
     _print(given, seed, history, violations, folder if keeps else None)
     if not keeps:
         shutil.rmtree(folder)
     return bool(violations)
+
+
+@contextlib.contextmanager
+def _gone_unless_it_shows_something(folder: Path) -> Iterator[None]:
+    """The block; the folder of a site that can't start, or of a run that somebody ends, is removed."""
+    try:
+        yield
+    except (NotStarted, SystemExit, KeyboardInterrupt):
+        shutil.rmtree(folder)
+        raise
+    except BaseException:
+        print(f"kept in: {folder}", file=sys.stderr)
+        raise
 
 
 def _print(

@@ -110,17 +110,18 @@ class Served(Jobs):
 
     def end(self) -> None:
         """The program first: its workers would wait for another owner."""
-        for each in [self._program, *self._former]:
-            if each is None:
-                continue
-            with contextlib.suppress(ProcessLookupError):
-                each.send_signal(signal.SIGTERM)
-            each.wait(DEADLINE)
         try:
-            super().end()
-            assert not self.address.is_symlink(), "the address is there after the end"
+            for each in [self._program, *self._former]:
+                if each is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        each.send_signal(signal.SIGTERM)
+                    each.wait(DEADLINE)
         finally:
-            self.address.unlink(missing_ok=True)
+            try:
+                super().end()
+                assert not self.address.is_symlink(), "the address is there after the end"
+            finally:
+                self.address.unlink(missing_ok=True)
 
 
 def talk(port: int, job: dict[str, Any]) -> Any:

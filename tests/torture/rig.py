@@ -48,7 +48,7 @@ def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
     watcher = Watcher(site, recorder, wall, seconds / 10)
     recorder.write(Written(at=now(), by=os.getpid(), began=now(), serial=1))
     try:
-        site.start()
+        _start(site)
         watcher.start()
         clients.start()
         try:
@@ -67,6 +67,20 @@ def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
         left += leftovers.after_the_end(site.runtime, site.state) + leftovers.tracebacks(site.said())
         for each in left:
             recorder.write(each)
+
+
+class NotStarted(Exception):
+    """A site can't start; the text has what its processes have written last."""
+
+
+_MOST_OF_A_LOG = 3000
+
+
+def _start(site: Site) -> None:
+    try:
+        site.start()
+    except Exception as error:
+        raise NotStarted(f"{error}; its processes have said:\n{site.said()[-_MOST_OF_A_LOG:]}") from error
 
 
 def _left(words: str) -> Left:
