@@ -32,7 +32,6 @@ import select
 import threading
 import time
 from collections.abc import MutableMapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from confcast.errors import ConfcastError, NotAttached
@@ -40,6 +39,7 @@ from confcast.log_fields import about
 from confcast.serve import notify, verdict
 from confcast.serve.notify import Notifier
 from confcast.serve.serving import PlugIn
+from confcast.wire import processes
 from confcast.wire.processes import Death
 from confcast.worker.client.connection_per_call import AddressClient
 
@@ -140,7 +140,7 @@ class Systemd(PlugIn):
         owner with it.
         """
         text = f"process {serving.successor} has taken over; this one ends when no worker needs it"
-        if _services_of(serving.successor) == _services_of(os.getpid()):
+        if processes.control_groups(serving.successor) == processes.control_groups(os.getpid()):
             self._end(notify.main_pid(serving.successor, text))
             return
         with self._sending:
@@ -305,14 +305,6 @@ class Systemd(PlugIn):
         assert serving is not None
         assert serving.manager is not None
         return serving.manager
-
-
-def _services_of(pid: int) -> str:
-    """The control groups of a process, by which systemd knows its service; "" if the system does not say."""
-    try:
-        return Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 class _OwnerSeen:

@@ -16,6 +16,7 @@ from confcast.serve import systemd as module
 from confcast.serve.notify import Notifier
 from confcast.serve.serving import PlugIn
 from confcast.serve.systemd import Systemd, plug_in
+from confcast.wire import processes
 from confcast.wire.messages import ReloadEvent, ReloadResult
 from tests.support.systemd import NotifySocket
 from tests.support.waiting import DEADLINE, eventually
@@ -194,7 +195,7 @@ def test_nothing_is_told_after_the_end(service: Service) -> None:
 def test_where_a_process_of_another_service_takes_over_this_one_goes_on_until_it_ends(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_services_of", str)
+    monkeypatch.setattr(processes, "control_groups", str)
     service.serving.successor = os.getppid()
     service.plug_in.superseded(service.serving)
     text = f"process {os.getppid()} has taken over"

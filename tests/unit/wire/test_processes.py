@@ -15,6 +15,7 @@ import pytest
 
 from confcast.wire import processes
 from confcast.wire.processes import Death, is_alive, started
+from tests.support.interning import interned
 from tests.support.stopping import stop
 
 
@@ -111,3 +112,17 @@ def test_a_process_is_known_by_its_parents_its_folder_and_its_command(child: sub
 def test_of_a_process_that_is_gone_nothing_is_known() -> None:
     gone = 2**22 + 1
     assert (list(processes.parents(gone)), processes.working_directory(gone), processes.command(gone)) == ([], "", "")
+
+
+def test_of_the_processes_that_were_asked_about_the_interpreter_keeps_no_name(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = interned(monkeypatch)
+
+    assert processes.command(child.pid)
+    assert processes.user_of(child.pid) == os.geteuid()
+    assert is_alive(child.pid, started(child.pid))
+    assert processes.working_directory(child.pid)
+    processes.control_groups(child.pid)
+
+    assert kept == []

@@ -150,7 +150,7 @@ class Database:
             (free,), (pages,) = (self.ask(f"PRAGMA {what}").fetchone() for what in ("freelist_count", "page_count"))
             if free > max(_LOG_PAGES, pages // 2):  # in steady use about one content's pages are free
                 self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` frees a single page
-            if Path(self._log).stat().st_size > _LONGEST_LOG:
+            if os.stat(self._log).st_size > _LONGEST_LOG:  # noqa: PTH116 - as above: each reload comes here
                 self.flush()
 
     def copy_to(self, path: Path, complete: Callable[[Ask], None]) -> None:

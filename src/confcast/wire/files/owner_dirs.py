@@ -285,10 +285,9 @@ def _listening() -> Iterator[OwnerDir]:
     """The folders of all owners that listen: no variable of root's names systemd's RuntimeDirectory=. Linux only."""
     with contextlib.suppress(OSError):
         for line in _LISTENING.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-            path = Path(line.split(maxsplit=7)[-1])
-            found = parse(path.parent) if path.name == FRESH else None  # the name that the socket was bound under
-            if found is not None:
-                yield found
+            path = line.split(maxsplit=7)[-1]
+            if path.endswith(f"/{FRESH}") and (found := parse(Path(path).parent)) is not None:
+                yield found  # it was bound under that name
 
 
 def _first(found: Iterable[OwnerDir]) -> list[OwnerDir]:

@@ -13,6 +13,7 @@ from confcast.wire.files import about, owner_dirs
 from confcast.wire.files.about import About
 from confcast.wire.files.owner_dirs import HANDOVER, OwnerDir
 from confcast.wire.listener import FRESH, SOCKET
+from tests.support.interning import interned
 
 Make = Callable[..., OwnerDir]
 
@@ -135,6 +136,20 @@ def test_where_an_owner_listens_is_read_from_the_kernel_s_list(
     )
     monkeypatch.setattr(owner_dirs, "_LISTENING", listed)
     assert [found.path for found in owner_dirs._listening()] == [folder]
+
+
+def test_of_the_sockets_of_other_programs_the_interpreter_keeps_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "unix"
+    lines = (f"0000: 00000002 00000000 00010000 0001 01 {each} /run/x{each}/{SOCKET}\n" for each in range(3))
+    listed.write_text("".join(lines))
+    monkeypatch.setattr(owner_dirs, "_LISTENING", listed)
+    kept = interned(monkeypatch)
+
+    assert list(owner_dirs._listening()) == []
+
+    assert kept == []
 
 
 @pytest.mark.parametrize("told", [".", "app", "\0", "/nowhere/at/all"])
