@@ -107,6 +107,23 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ),
     ("true_status", "a worker that is said to have it", [*SECOND, state(3.0, 2), request(3.5, 1, 1, C)]),
     (
+        "catches_up",
+        "an edit that has never come to one worker",
+        [*SECOND, request(1.0, 1, 1, A), state(3.0, 2, workers={"11": 1, "12": 2}), request(6.5, 1, 1, A)],
+    ),
+    (
+        "catches_up",
+        "long after it was stopped",
+        [
+            *SECOND,
+            request(0.5, 1, 1, A),
+            act(0.6, "stop", "worker", A),
+            act(0.8, "continue", "worker", A),
+            state(8.0, 2, workers={"11": 1}),
+            request(11.5, 1, 1, A),
+        ],
+    ),
+    (
         "committed_stays",
         "the next owner has an older one",
         [*SECOND, state(3.0, 2), act(3.5, "kill"), state(6.0, 1, owner=NEXT_OWNER)],
@@ -235,6 +252,53 @@ BAD: list[tuple[str, str, list[Record]]] = [
             *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 3, 2, pid))),
             on_trial(3.0, 2),
             *(request(3.2, 2, 2, pid) for pid in WORKERS),
+        ],
+    ),
+    (
+        "few_try",
+        "an edit is tried first, and by two",
+        [
+            run(canary="worker", trial=1.0),
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 3, 2, pid))),
+            outcome(3.0, "on_trial", 2, 1),
+            request(3.2, 2, 2, A),
+            request(3.3, 2, 2, B),
+        ],
+    ),
+    (
+        "one_entity",
+        "an edit is tried first, and seen by two workers",
+        [
+            run(canary="entity", trial=10.0),
+            *SECOND,
+            outcome(3.0, "on_trial", 2, 1),
+            request(4.0, 2, 2, A, entity="e"),
+            request(6.0, 1, 1, B, entity="e"),
+        ],
+    ),
+    (
+        "trial_ends",
+        "an edit that is tried first for ever",
+        [
+            run(canary="worker", trial=1.0),
+            *SECOND,
+            outcome(3.0, "on_trial", 2, 1),
+            request(3.5, 2, 2, A),
+            request(7.0 + ONE_LOAD, 1, 1, B),
+        ],
+    ),
+    (
+        "trial_dies_with_its_owner",
+        "of an edit that is tried first",
+        [
+            run(canary="worker", trial=1.0),
+            *SECOND,
+            state(2.5, 1),
+            outcome(3.0, "on_trial", 2, 1),
+            request(3.1, 2, 2),
+            act(3.5, "kill"),
+            state(5.0, 2, owner=NEXT_OWNER),
         ],
     ),
     (

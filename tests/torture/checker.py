@@ -35,6 +35,7 @@ RULES: dict[str, Rule] = {
         rules_requests.only_valid,
         rules_requests.barrier,
         rules_requests.true_status,
+        rules_requests.catches_up,
         rules_requests.committed_stays,
         rules_requests.reissued,
         rules_votes.agreed,

@@ -126,6 +126,19 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "few_try",
+        "a call has begun it, by entity, and a HUP finds it on trial",
+        [
+            run(canary="worker", trial=10.0),
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(20.0, 3, 2, pid))),
+            on_trial(3.0, 2, **BY_ENTITY),
+            outcome(3.01, "on_trial", 2, 1, origin="call"),
+            outcome(3.3, "on_trial", 2, 1, origin="signal"),
+            *(request(3.5, 2, 2, pid, entity="e") for pid in WORKERS),
+        ],
+    ),
+    (
         "one_entity",
         "a watched edit had begun the trial, by worker",
         [
@@ -140,6 +153,47 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         "true_status",
         "a worker that is said to be behind",
         [*SECOND, state(3.0, 2, workers={"11": 1}), request(3.5, 1, 1, A)],
+    ),
+    (
+        "catches_up",
+        "as long as a vote takes",
+        [*SECOND, request(1.0, 1, 1, A), state(3.0, 2, workers={"11": 1}), request(5.5, 1, 1, A)],
+    ),
+    (
+        "catches_up",
+        "a worker that was stopped",
+        [
+            *SECOND,
+            request(1.0, 1, 1, A),
+            act(2.5, "stop", "worker", A),
+            state(3.0, 2, workers={"11": 1}),
+            act(6.0, "continue", "worker", A),
+            request(6.5, 1, 1, A),
+        ],
+    ),
+    (
+        "catches_up",
+        "a worker that has refused it",
+        [
+            edit(2.0, 2),
+            *votes(2.1, 2, no=(A,)),
+            request(2.5, 2, 2, B),
+            request(1.0, 1, 1, A),
+            state(3.0, 2, workers={"11": 1}),
+            request(6.5, 1, 1, A),
+        ],
+    ),
+    (
+        "catches_up",
+        "no owner lived",
+        [
+            *SECOND,
+            request(1.0, 1, 1, A),
+            state(3.0, 2, workers={"11": 1}),
+            act(3.1, "kill"),
+            request(6.5, 1, 1, A),
+            state(6.6, 2, owner=NEXT_OWNER),
+        ],
     ),
     ("committed_stays", "asked before it was committed", [*SECOND, state(3.0, 1, at=5.0), call(3.1, version=2)]),
     (

@@ -67,22 +67,17 @@ def trial_ends(view: View) -> Found:
     """DESIGN 4b "Trial": after its time, and as much once more, what was on trial is everybody's or nobody's.
 
     So no worker serves an older number from then on, but for those that were stopped, or refuse the content.
-    Cannot see: a trial that no caller has begun.
+    Cannot see: a trial that neither a caller nor an owner has told of.
     """
-    for number, call in view.trials.items():
-        ends = call.at + 2 * view.trial_seconds(call) + view.one_load
-        for request in view.looks:
-            if request.began <= ends or request.seen[0].version >= number:
+    for number, trial in view.trials.items():
+        ends = trial.at + 2 * trial.seconds + view.one_load
+        for request in view.looks_from(ends):
+            if request.seen[0].version >= number:
                 continue
-            late = request.began - ends - view.down(call.at, request.began)
-            if late > 0 and not _has_an_excuse(view, request, number, call.at):
-                yield (
-                    f"worker {request.worker} serves version {request.seen[0].version}, long after trial {number}",
-                    [
-                        call,
-                        request,
-                    ],
-                )
+            late = request.began - ends - view.down(trial.at, request.began)
+            if late > 0 and not _has_an_excuse(view, request, number, trial.at):
+                what = f"worker {request.worker} serves version {request.seen[0].version}, long after trial {number}"
+                yield what, [trial.shown, request]
                 break
 
 
@@ -99,64 +94,65 @@ def few_try(view: View) -> Found:
     """DESIGN 4b "Trial", E1: by worker, no more workers run what is on trial than were asked for, and never all.
 
     Counted among those that lived through all of the trial's time: a canary that leaves is replaced.
-    Cannot see: a trial that no caller has begun, and a worker that has it and no request.
+    Cannot see: a trial that neither a caller nor an owner has told of, and a worker that has it and no request.
     """
-    for number, call in view.trials.items():
-        ends = call.began + view.trial_seconds(call)
-        if view.tried_by(call) == "entity" or any(view.calls_between(call.began, ends, "confirm")):
+    for number, trial in view.trials.items():
+        ends = trial.began + trial.seconds
+        if trial.by == "entity" or any(view.calls_between(trial.began, ends, "confirm")):
             continue
-        through = {pid for pid, life in view.lives.items() if life.began < call.began and life.ended > ends}
+        through = {pid for pid, life in view.lives.items() if life.began < trial.began and life.ended > ends}
         shown = [each for each in view.looks if each.seen[0].version == number and each.at < ends]
         canaries = {each.worker: each for each in shown if each.worker in through}
-        if len(canaries) > view.most_canaries(call):
-            yield f"{len(canaries)} workers ran version {number} on trial", [call, *canaries.values()]
+        if len(canaries) > trial.most:
+            yield f"{len(canaries)} workers ran version {number} on trial", [trial.shown, *canaries.values()]
 
 
 def one_entity(view: View) -> Found:
     """DESIGN 4b, E9: in a trial by entity, who has seen its version sees it, or a newer one, in every worker.
 
     For a second after its first sight two workers may differ ("some milliseconds, as at any commit").
-    Cannot see: a trial that no caller has begun, and an entity that one worker alone was asked for.
+    Cannot see: a trial that neither a caller nor an owner has told of, and an entity that one worker alone was asked
+    for.
     """
-    for number, call in view.trials.items():
-        if view.tried_by(call) != "entity":
+    for number, trial in view.trials.items():
+        if trial.by != "entity":
             continue
         first: dict[str, Request] = {}
-        ends = call.at + 2 * view.trial_seconds(call) + view.one_load
+        ends = trial.at + 2 * trial.seconds + view.one_load
         for request in sorted(view.looks, key=lambda each: each.at):
             if request.entity and request.seen[0].version == number:
                 first.setdefault(request.entity, request)
-        for request in view.looks:
+        for request in view.looks_from(trial.began):
             before = first.get(request.entity)
             if before is None or request.seen[0].version >= number or request.began > ends:
                 continue
-            if request.began > before.at + GRACE and not _has_an_excuse(view, request, number, call.at):
+            if request.began > before.at + GRACE and not _has_an_excuse(view, request, number, trial.at):
                 what = f"{request.entity} saw version {number} on trial, then {request.seen[0].version}"
-                yield what, [call, before, request]
+                yield what, [trial.shown, before, request]
 
 
 def trial_dies_with_its_owner(view: View) -> Found:
     """DESIGN 4a, "owner dies", U7: the next owner undoes a trial before it loads anything, and does not commit it.
 
     Judged where the owner was killed before the trial's time was over, and nobody had asked to confirm.
-    Cannot see: a trial that no caller has begun.
+    Cannot see: a trial that neither a caller nor an owner has told of.
     """
-    for number, call in view.trials.items():
-        deaths = [each.began for each in view.killed("owner") if call.at < each.began]
-        if not deaths or deaths[0] > call.began + view.trial_seconds(call):
+    for number, trial in view.trials.items():
+        deaths = [each.began for each in view.killed("owner") if trial.at < each.began]
+        if not deaths or deaths[0] > trial.began + trial.seconds:
             continue
         death = deaths[0]
-        if not any(view.calls_between(call.began, death + GRACE, "confirm")):
-            yield from _outlives(view, number, call, death)
-            yield from _comes_back(view, view.serial_of(number), number, death, call)
+        if not any(view.calls_between(trial.began, death + GRACE, "confirm")):
+            yield from _outlives(view, number, trial.shown, death)
+            yield from _comes_back(view, view.serial_of(number), number, death, trial.shown)
 
 
-def _outlives(view: View, number: int, call: Call, death: float) -> Found:
+def _outlives(view: View, number: int, shown: Record, death: float) -> Found:
     later = (each for each in view.states if each.began > death and each.owner != _owner_at(view, death))
     for state in later:
         if state.version == number or (state.trial == number and _late(view, death, state) > 0):
             what = f"version {number} was on trial when its owner was killed; the next one has kept it"
-            yield what, [call, state]
+            yield what, [shown, state]
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -160,6 +161,39 @@ def _note(said: dict[int, State], state: State) -> None:
     for pid, version in state.workers.items():
         if version >= state.version and (int(pid) not in said or said[int(pid)].version < state.version):
             said[int(pid)] = state
+
+
+def catches_up(view: View) -> Found:
+    """G3: whoever was passed over has the newest version first thing when it wakes, so nobody serves an older one long.
+
+    Longer than votes take, after an owner has said that a newer one is committed, whatever it was committed for: an
+    edit has no caller who is promised a barrier. Excused: a worker that was stopped, refuses the newer one, or has
+    begun since; the time in which no owner could act. Cannot see: a worker that no request reaches in the time after it.
+    """
+    within = max(view.option("vote_timeout", 2.0), view.option("precommit_timeout", 30.0)) + 2 * GRACE
+    told, highest = list[State](), 0
+    for state in view.states:
+        if state.version > highest:
+            told.append(state)
+            highest = state.version
+    versions = [each.version for each in told]
+    for request in view.looks:
+        newer = bisect_right(versions, request.seen[0].version)
+        if newer < len(told) and request.began > told[newer].at + within:
+            since = told[newer]
+            late = request.began - since.at - view.down(since.at, request.began)
+            if late > within and not _may_lag(view, request, since):
+                what = f"worker {request.worker} served version {request.seen[0].version}"
+                yield f"{what} {late:.1f} s after version {since.version} was said to be committed", [since, request]
+
+
+def _may_lag(view: View, request: Request, since: State) -> bool:
+    worker, newer = request.worker, range(request.seen[0].version + 1, since.version + 1)
+    refused = {each.serial for each in view.vetoes if each.by == worker}
+    refuses = any(view.serial_of(version) in refused for version in newer if view.serial_of(version))
+    begun_since = view.lives[worker].began > since.began
+    slept = view.slept(worker, since.at - view.one_load, request.at)
+    return refuses or begun_since or slept or view.may_forget(since.began, request.at)
 
 
 def committed_stays(view: View) -> Found:

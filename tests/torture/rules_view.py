@@ -96,6 +96,26 @@ class Barrier(NamedTuple):
         return worker in self.call.applied
 
 
+class Trial(NamedTuple):
+    """A trial, by what has begun it.
+
+    Attributes:
+        shown: The record of it.
+        began: Before it was on trial.
+        at: When it was, at the latest.
+        by: `worker` or `entity`.
+        seconds: For how long it goes on, before it is decided, or goes on once more.
+        most: How many workers may run it, by worker.
+    """
+
+    shown: Call | Outcome
+    began: float
+    at: float
+    by: str
+    seconds: float
+    most: int
+
+
 class View:
     """A history, read once.
 
@@ -120,6 +140,14 @@ class View:
         self._whole = sorted(self._all(Written), key=lambda each: each.began)
         self.written = [each for each in self._whole if each.how != "set"]
         self.looks = sorted((each for each in self.requests if each.seen), key=lambda each: each.began)
+
+    def looks_from(self, began: float) -> list[Request]:
+        """Those of the requests that began then, or later."""
+        return self.looks[bisect_left(self._look_times, began) :]
+
+    @functools.cached_property
+    def _look_times(self) -> list[float]:
+        return [each.began for each in self.looks]
 
     @property
     def followed(self) -> Iterator[tuple[Written, Written | None]]:
@@ -225,40 +253,51 @@ class View:
         return (each for each in self.calls if each.verb in verbs and each.began <= ended and each.at >= began)
 
     @functools.cached_property
-    def trials(self) -> dict[int, Call]:
-        """By number, the call that has begun the trial: of a trial that was there before it, nobody knows by whom.
+    def trials(self) -> dict[int, Trial]:
+        """By number, the trial that a call has begun, or that something else has, where every change is tried first.
 
-        Nor of one that something else may have begun, where every change is tried first.
+        Of one that was there before a call, nobody knows by whom it was begun.
         """
-        found: dict[int, Call] = {}
+        found = {number: self._trial_by_itself(told) for number, told in self._begun_by_others.items() if self._canary}
         for each in self.calls:
             begins = each.result == "on_trial" and each.version and not self._known_before(each.version, each.began)
             if begins and each.version not in self._begun_by_others:
-                found.setdefault(each.version, each)
+                found.setdefault(each.version, self._trial_by(each))
         return found
 
+    @property
+    def _canary(self) -> str:
+        """By what every change is tried first; empty if it is not."""
+        return str(self.run.options.get("canary") or "") if self.run is not None else ""
+
     @functools.cached_property
-    def _begun_by_others(self) -> set[int]:
-        trials = (each for each in self.outcomes if each.result == "on_trial")
-        return {each.version for each in trials if each.origin not in ("call", "command")}
+    def _begun_by_others(self) -> dict[int, Outcome]:
+        """By number, what is told first of a trial, where that is not a call: a later trigger finds it on trial."""
+        first: dict[int, Outcome] = {}
+        for each in sorted(self.outcomes, key=lambda each: each.began):
+            if each.result == "on_trial":
+                first.setdefault(each.version, each)
+        return {number: each for number, each in first.items() if each.origin not in ("call", "command")}
 
     def _known_before(self, version: int, time: float) -> bool:
         seen = version in self.first_seen and self.first_seen[version].at < time
         return seen or any(version in (each.trial, each.version) for each in self.states if each.at < time)
 
-    def trial_seconds(self, call: Call) -> float:
-        """For how long a trial that this call has begun goes on, before it is decided, or goes on once more."""
-        given = call.arguments.get("canary_seconds")
-        return float(given) if isinstance(given, int | float) else self.option("trial", 60.0)
+    def _trial_by_itself(self, told: Outcome) -> Trial:
+        """What an edit begins, as the manager's options say. By when it was on trial, its load tells."""
+        at = min(told.at, told.began + self.one_load)
+        return Trial(told, told.began, at, self._canary, self.option("trial", 60.0), 1)
 
-    def tried_by(self, call: Call) -> str:
-        """`worker` or `entity`: as the call says, or else the manager's option."""
-        option = self.run.options.get("canary") if self.run is not None else None
-        return str(call.arguments.get("canary_by") or option or "worker")
+    def _trial_by(self, call: Call) -> Trial:
+        """What a call begins, as it says, or else the manager's options."""
+        given, size = call.arguments.get("canary_seconds"), call.arguments.get("canary_size", 1)
+        seconds = float(given) if isinstance(given, int | float) else self.option("trial", 60.0)
+        by = str(call.arguments.get("canary_by") or self._canary or "worker")
+        return Trial(call, call.began, call.at, by, seconds, self._most_canaries(size))
 
-    def most_canaries(self, call: Call) -> int:
-        """How many workers may run what this call has put on trial by worker: never all of them."""
-        size, workers = call.arguments.get("canary_size", 1), int(self.option("workers", 4))
+    def _most_canaries(self, size: object) -> int:
+        """How many workers may run what is on trial by worker: never all of them."""
+        workers = int(self.option("workers", 4))
         share = float(size[:-1]) / 100 if isinstance(size, str) and size.endswith("%") else 0.0
         wanted = math.ceil(workers * share) if share else int(size) if isinstance(size, int) else 1
         return max(1, min(wanted, workers - 1))
