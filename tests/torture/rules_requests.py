@@ -168,7 +168,7 @@ def catches_up(view: View) -> Found:
 
     Longer than votes take, after an owner has said that a newer one is committed, whatever it was committed for: an
     edit has no caller who is promised a barrier. Excused: a worker that was stopped, refuses the newer one, or has
-    begun since; the time in which no owner could act. Cannot see: a worker that no request reaches in the time after it.
+    begun since; the time in which no owner could act. Cannot see: a worker that no request reaches after that time.
     """
     within = max(view.option("vote_timeout", 2.0), view.option("precommit_timeout", 30.0)) + 2 * GRACE
     told, highest = list[State](), 0
