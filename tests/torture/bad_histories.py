@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.torture.history import Applied, Left, Record
+from tests.torture.history import Applied, Died, Left, Record
 from tests.torture.small_histories import (
     ALONE,
     BY_ENTITY,
@@ -11,6 +11,7 @@ from tests.torture.small_histories import (
     ONE_LOAD,
     REST,
     SECOND,
+    SET_FOR_A_TIME,
     WINDOW,
     WORKERS,
     A,
@@ -395,6 +396,27 @@ BAD: list[tuple[str, str, list[Record]]] = [
         [edit(2.0, 2, harm="sick"), *votes(2.1, 2), request(3.0, 2, 2), request(4.0 + ONE_LOAD, 2, 2)],
     ),
     (
+        "failing_is_undone",
+        "its requests fail for long",
+        [
+            edit(2.0, 2, harm="fails"),
+            *votes(2.1, 2),
+            request(1.0, 1, 1),
+            *(request(3.0 + number / 100, 2, 2, status=500) for number in range(50)),
+            request(4.0 + ONE_LOAD, 2, 2, status=500),
+        ],
+    ),
+    (
+        "deadly_is_undone",
+        "it kills workers for long",
+        [
+            edit(2.0, 2, harm="kills"),
+            *votes(2.1, 2),
+            *(Died(at=3.0 + pid / 100, by=pid, version=2, serial=2) for pid in WORKERS),
+            Died(at=4.0 + ONE_LOAD, by=A, version=2, serial=2),
+        ],
+    ),
+    (
         "holds",
         "a HUP commits, whatever is seen of it",
         [call(3.0, "rollback", version=3), outcome(5.0, "success", 4, 3, origin="signal")],
@@ -408,6 +430,11 @@ BAD: list[tuple[str, str, list[Record]]] = [
             call(3.7, "resume", "validation_failed", 3),
             outcome(5.0, "on_trial", 4, 3, origin="restart"),
         ],
+    ),
+    (
+        "holds",
+        "an edit is committed, and what is held was set for a time",
+        [*SET_FOR_A_TIME, call(3.0, "rollback", version=4), request(3.2, 4, 9), edit(3.5, 4), request(4.0, 5, 4)],
     ),
     (
         "holds",

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.torture import rules_calls, rules_end, rules_provisional, rules_requests, rules_votes
+from tests.torture import rules_calls, rules_end, rules_harmful, rules_provisional, rules_requests, rules_votes
 from tests.torture.history import Record, read
 from tests.torture.rules_view import Rule, View, Violation
 
@@ -54,7 +54,9 @@ RULES: dict[str, Rule] = {
         rules_provisional.one_entity,
         rules_provisional.trial_dies_with_its_owner,
         rules_provisional.stays_undone,
-        rules_provisional.sick_is_undone,
+        rules_harmful.sick_is_undone,
+        rules_harmful.failing_is_undone,
+        rules_harmful.deadly_is_undone,
         rules_provisional.holds,
         rules_end.noticed,
         rules_end.served,

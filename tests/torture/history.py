@@ -169,6 +169,13 @@ class Applied(Record):
     serial: int
 
 
+class Died(Record):
+    """A request has seen a content that kills, and kills its worker now. `by` is the worker."""
+
+    version: int
+    serial: int
+
+
 class Outcome(Record):
     """What the owner says of a load in its own history (`confcast history --json`), read at the end and before a kill.
 
@@ -267,7 +274,7 @@ class Left(Record):
 
 
 Records = (
-    Run | Written | Request | Call | Veto | Agreed | Applied | Outcome | State | Process | Act | Calm | Left
+    Run | Written | Request | Call | Veto | Agreed | Applied | Died | Outcome | State | Process | Act | Calm | Left
 )  # a record's tag is its type's name
 
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(Records).decode

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.torture.history import Applied, Record
+import msgspec
+
+from tests.torture.history import Applied, Died, Record
 from tests.torture.small_histories import (
     ALONE,
     BY_ENTITY,
@@ -11,6 +13,7 @@ from tests.torture.small_histories import (
     ONE_LOAD,
     REST,
     SECOND,
+    SET_FOR_A_TIME,
     WINDOW,
     WORKERS,
     A,
@@ -23,6 +26,7 @@ from tests.torture.small_histories import (
     living,
     on_trial,
     outcome,
+    process,
     request,
     run,
     state,
@@ -576,6 +580,68 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "failing_is_undone",
+        "a few fail",
+        [
+            edit(2.0, 2, harm="fails"),
+            *votes(2.1, 2),
+            request(1.0, 1, 1),
+            *(request(3.0 + number / 100, 2, 2, status=500) for number in range(15)),
+            request(4.0 + ONE_LOAD, 2, 2, status=500),
+        ],
+    ),
+    (
+        "failing_is_undone",
+        "those of the version before fail, too",
+        [
+            edit(1.0, 3, harm="fails"),
+            edit(2.0, 2, harm="fails"),
+            *(request(1.1 + number / 100, 2, 3, status=500) for number in range(50)),
+            *(request(3.0 + number / 100, 3, 2, status=500) for number in range(50)),
+            request(4.0 + ONE_LOAD, 3, 2, status=500),
+        ],
+    ),
+    (
+        "failing_is_undone",
+        "a server whose requests have no status",
+        [
+            msgspec.structs.replace(run(), server="celery"),
+            edit(2.0, 2, harm="fails"),
+            request(1.0, 1, 1),
+            *(request(3.0 + number / 100, 2, 2, status=500) for number in range(50)),
+            request(4.0 + ONE_LOAD, 2, 2, status=500),
+        ],
+    ),
+    (
+        "deadly_is_undone",
+        "two die of it, as many as may",
+        [
+            edit(2.0, 2, harm="kills"),
+            *(Died(at=3.0 + pid / 100, by=pid, version=2, serial=2) for pid in (A, B)),
+            Died(at=4.0 + ONE_LOAD, by=A, version=2, serial=2),
+        ],
+    ),
+    (
+        "deadly_is_undone",
+        "as many had ended before it",
+        [
+            edit(2.0, 2, harm="kills"),
+            *(process(2.0, pid, "worker", "ended") for pid in (A, B, C)),
+            *(Died(at=3.0 + pid / 100, by=pid, version=2, serial=2) for pid in WORKERS),
+            Died(at=4.0 + ONE_LOAD, by=A, version=2, serial=2),
+        ],
+    ),
+    (
+        "deadly_is_undone",
+        "a person wants it",
+        [
+            edit(2.0, 2, harm="kills"),
+            *(Died(at=3.0 + pid / 100, by=pid, version=2, serial=2) for pid in WORKERS),
+            call(3.5, "reload", version=2, arguments={"force": True}),
+            Died(at=4.0 + ONE_LOAD, by=A, version=2, serial=2),
+        ],
+    ),
+    (
         "holds",
         "what is set on top of it",
         [
@@ -583,6 +649,17 @@ NEAR: list[tuple[str, str, list[Record]]] = [
             call(4.0, "set", version=4),
             outcome(4.0, "success", 4, 3, origin="set"),
             outcome(5.0, "held", 4, 4),
+        ],
+    ),
+    (
+        "holds",
+        "the end of what was set for a time, and is held",
+        [
+            *SET_FOR_A_TIME,
+            call(3.0, "rollback", version=4),
+            request(3.2, 4, 9),
+            outcome(3.5, "success", 5, 4, origin="expiry"),
+            request(4.0, 5, 2),
         ],
     ),
     (

@@ -204,41 +204,6 @@ def _asks_for_it(call: Call) -> bool:
     return by_verb or any(call.arguments.get(name) for name in ("force", "canary_size", "confirm_within"))
 
 
-def sick_is_undone(view: View) -> Found:
-    """DESIGN 4b "Probation": a version whose health check says no is served by nobody soon after its commit.
-
-    Judged in its first version only, since content that was good once is good at once; not where the owner could not
-    hear of it in the time of its probation. Cannot see: a no that one worker alone has said, and was killed.
-    """
-    probation = view.option("probation", 20.0)
-    first: dict[int, int] = {}
-    for version in sorted(view.contents):
-        first.setdefault(view.contents[version].serial, version)
-    for serial, version in first.items():
-        if view.harm_of(serial) != "sick" or probation < 2.0:
-            continue
-        began = view.first_seen[version].at
-        if view.down(began - 2 * GRACE, began + probation + GRACE) or _was_wanted(view, began):
-            continue
-        last = max((each for each in view.looks if each.seen[0].version == version), key=lambda each: each.began)
-        late = last.began - began - view.one_load - view.down(began, last.began)
-        slept = view.slept(last.worker, began, last.at)
-        if late > 0 and not slept:
-            yield (
-                f"version {version} is sick, and was served for {last.began - began:.1f} s",
-                [
-                    view.first_seen[version],
-                    last,
-                ],
-            )
-
-
-def _was_wanted(view: View, began: float) -> bool:
-    """Whether a person may have said that it is good, or have passed over all that protects from it."""
-    forced = (each for each in view.calls if each.verb == "confirm" or each.arguments.get("force"))
-    return any(each.at > began - view.one_load for each in forced)
-
-
 def holds(view: View) -> Found:
     """DESIGN 4a "Held": from a rollback on, until a person resumes, no load that follows the sources commits anything.
 
@@ -276,9 +241,12 @@ def _committed_while_held(view: View, call: Call, until: float) -> Found:
 
 
 def _seen_while_held(view: View, call: Call, until: float) -> Found:
-    """What people set builds on what is held, and may show a content that the file had before."""
+    """What people set builds on what is held, and may show a content that the file had before.
+
+    So does the end of what was set for a time, if that is what is held: it follows no source, but what is kept of them.
+    """
     held = view.serial_of(call.version)
-    changed = any(view.calls_between(call.began, until, "set", "unset"))
+    changed = any(view.calls_between(call.began, until, "set", "unset")) or _ends_by_itself(view, held)
     for version, request in sorted(view.first_sight.items()):
         serial = view.serial_of(version)
         written = view.valid.get(serial)
@@ -287,3 +255,8 @@ def _seen_while_held(view: View, call: Call, until: float) -> Found:
         if written.how != "set" and (written.began > call.at or not changed):
             yield f"version {call.version} was held, and version {version} came of the file", [call, request]
             return
+
+
+def _ends_by_itself(view: View, serial: int) -> bool:
+    sets = (each.arguments for each in view.calls if each.verb == "set")
+    return any(given.get("serial") == serial and given.get("ttl") for given in sets)

@@ -25,6 +25,7 @@ from tests.torture.history import (
     Applied,
     Call,
     Calm,
+    Died,
     Left,
     Outcome,
     Process,
@@ -136,6 +137,7 @@ class View:
         self.requests, self.calls, self.states = self._all(Request), self._all(Call), self._all(State)
         self.outcomes, self.acts, self.processes = self._all(Outcome), self._all(Act), self._all(Process)
         self.agreed, self.vetoes, self.applied = self._all(Agreed), self._all(Veto), self._all(Applied)
+        self.died = self._all(Died)
         self.calms, self.left = self._all(Calm), self._all(Left)
         self._whole = sorted(self._all(Written), key=lambda each: each.began)
         self.written = [each for each in self._whole if each.how != "set"]

@@ -128,6 +128,15 @@ NEXT = state(6.0, 1, owner=NEXT_OWNER)
 ALONE = [*SECOND, state(3.5, 1), act(4.0, "kill"), process(5.0, 99, "worker", "ready"), NEXT]
 """A worker, 99, has begun between two owners. The next one answers from 6.0 on, so that it can be heard of by 9.0."""
 
+SET_FOR_A_TIME = [
+    *SECOND,
+    request(2.3, 2, 2),
+    call(2.5, "set", version=3, arguments={"serial": 9, "ttl": 0.3}),
+    edit(2.5, 9, how="set"),
+    *votes(2.5, 9),
+]
+"""A content, 9, is set above the file's for a time."""
+
 
 def manned(until: float) -> list[Record]:
     """A beginning: content 1 is written and seen, and the worker that has shown it is there all the time."""

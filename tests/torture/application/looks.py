@@ -8,7 +8,9 @@ import signal
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from settings import settings
+from settings import record, settings
+
+from tests.torture.history import Died, now
 
 
 class Asked(NamedTuple):
@@ -35,6 +37,7 @@ def look() -> list[int]:
     """One look: by the snapshot and by `current`, which are to be one. The content may kill its reader."""
     snapshot, current = settings.snapshot, settings.current
     if snapshot.config.harm == "kills":
+        record(Died(at=now(), by=os.getpid(), version=snapshot.version, serial=snapshot.config.serial))
         os.kill(os.getpid(), signal.SIGKILL)
     return [snapshot.version, snapshot.config.serial, current.left, current.right, current.tuned, current.published]
 
