@@ -81,6 +81,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
         left, right: Two keys far apart, which every valid content gives its serial.
         tuned: A key that no file has, for `set`; 0 where nothing is set.
         published: A key that a fleet's engine alone gives; 0 without one.
+        derived: What was built of the content's number, by the worker; 0 where nothing is.
     """
 
     version: int
@@ -89,6 +90,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     right: int
     tuned: int = 0
     published: int = 0
+    derived: int = 0
 
 
 class Request(Record):

@@ -6,14 +6,18 @@ its own, since a caller may have to wait as long as a load may take; that thread
 who has no answer long after its deadline is recorded as having none.
 
 Before an owner is killed, what it says of its loads is read once more, if it answers at once.
+
+A worker attaches before it imports the application, where its server can have it so. A change that comes in between is
+the earliest that it meets, and has its own acts: at the site's start, and where a worker that was killed is replaced.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,7 +29,7 @@ from tests.torture.acts_on_fleet import ActsOnFleet
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import ActsOnStorage
 from tests.torture.history import Act, Call, Calm, Recorder, Written, now
-from tests.torture.plan import Scalar, Step
+from tests.torture.plan import AT_THE_START, EARLY, Scalar, Step
 from tests.torture.site import Site
 
 _SOON = 0.5
@@ -34,6 +38,10 @@ _LATER = 15.0
 """Seconds after its deadline in which a caller may still come back."""
 _REST = 90.0
 """Seconds in which everything comes to rest once it is mended: as long as owners that died early are waited for."""
+_REPLACED = 8.0
+"""Seconds in which a worker that was killed has a successor, or a change is made without one."""
+_AT_ONCE = 0.005
+"""Seconds between two looks for what has just attached: an import takes longer."""
 _LOOK = 0.1
 _AGAIN = 2.0
 """Seconds between two looks at a system that comes to rest, and between two attempts to end what a person ends."""
@@ -59,6 +67,24 @@ class Nemesis:
         self._telling: threading.Thread | None = None
         self._threads = list[threading.Thread]()
         self._serial = 1
+
+    @contextlib.contextmanager
+    def greeting(self) -> Iterator[None]:
+        """Around the site's start: a content is written and reloaded as soon as all workers have attached."""
+        over = threading.Event()
+        thread = self._begin(lambda: self._greet(over))
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _greet(self, over: threading.Event) -> None:
+        while not over.wait(_AT_ONCE):
+            if len(_attached(self._site)) >= self._site.options.workers:
+                self._files.write(serial=AT_THE_START, veto="", harm="", padding=0, how="replace")
+                self._call_and_wait("reload", reason=EARLY)
+                return
 
     def run(self, steps: Sequence[Step]) -> None:
         """Do all of it, each when it is due, or at once if that is over."""
@@ -192,7 +218,9 @@ class _Caller:
 
     def __init__(self, site: Site, recorder: Recorder, number: int, given: Mapping[str, Scalar]) -> None:
         self._site, self._recorder, self._number = site, recorder, number
-        self._given = {name: value for name, value in given.items() if name not in ("door", "verb")}
+        self._given = {name: value for name, value in given.items() if name not in ("door", "verb", "once_replaced")}
+        there = site.processes() if given.get("once_replaced") else {}
+        self._replaced = {pid for role in ("worker", "booting") for pid in there.get(role, ())}
         self._door, self._verb = str(given["door"]), str(given["verb"])
         self._began = now()
         self._deadline = doors.deadline(self._door, self._verb, self._given, site.options.answers_within)
@@ -206,6 +234,9 @@ class _Caller:
         self._record(doors.Answer(answered=False, error="the call has not returned"))
 
     def _run(self) -> None:
+        end = now() + _REPLACED
+        while self._replaced and not _attached(self._site) - self._replaced and now() < end:
+            _pause(_AT_ONCE)
         given = resolved(self._site.client, self._given)
         self._began, self._given = now(), given
         if self._verb == "set" and "serial" in given:
@@ -269,6 +300,14 @@ def resolved(client: Client, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
         found = {name: value for name, value in found.items() if name not in unknown}
         found |= {name: "running" for name in ("a", "b") if isinstance(found.get(name), int)}
     return found
+
+
+def _attached(site: Site) -> set[int]:
+    """The workers that have a version, by what the owner says; nobody, while there is none that answers."""
+    try:
+        return {each.pid for each in site.client.status().workers if each.version}
+    except (AssertionError, ConfcastError):  # there is no process of the server yet
+        return set()
 
 
 def _pause(seconds: float) -> None:

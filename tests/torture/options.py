@@ -21,6 +21,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         admin: Whether `confcast admin` runs beside the server.
         fleet: The engine that a second source follows, `redis` or `etcd`, through a gateway; empty for none.
         phases: The phases of the plan, by name, with commas between them; empty for all.
+        imports: Seconds that the application takes to be imported; a worker of some servers has attached before.
     """
 
     workers: int = 4
@@ -38,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     admin: bool = True
     fleet: str = ""
     phases: str = ""
+    imports: float = 0.3
 
     def manager(self) -> dict[str, float | int | str]:
         """Those of the manager but for the canary, by name."""

@@ -78,6 +78,9 @@ class Phase(msgspec.Struct, frozen=True):
     weights: dict[str, int]
 
 
+AT_THE_START = 2
+"""The number of the content that is reloaded as soon as the first workers have attached; that of the first is 1."""
+
 READS = {"read": 1}
 EDITS = {
     "write": 8,
@@ -92,7 +95,7 @@ EDITS = {
 }
 VERBS = {"reload": 6, "set": 5, "unset": 2, "rollback": 3, "confirm": 2, "resume": 3, "check": 2, "wait": 1, "read": 4}
 TRIALS = {"trial": 6, "window": 4, "confirm": 2, "rollback": 1, "resume": 1, "write": 3, "harmful": 2, "vetoed": 1}
-KILLS = {"kill": 5, "terminate": 1, "stopped": 5, "hups": 2, "take_over": 1}
+KILLS = {"kill": 5, "replaced": 1, "terminate": 1, "stopped": 5, "hups": 2, "take_over": 1}
 DISKS = {"full_disk": 3, "tear_journal": 1, "remove_files": 2}
 
 PHASES = {
@@ -102,6 +105,7 @@ PHASES = {
     "verbs": Phase(5.0, {**VERBS, "write": 3, "vetoed": 1}),
     "trials": Phase(1.5, TRIALS),
     "kills": Phase(2.5, {**KILLS, "write": 4, "reload": 2, "broken": 1}),
+    "replacements": Phase(1.0, {"replaced": 3, "write": 1, "reload": 1}),
     "disks": Phase(2.0, {**DISKS, "write": 3, "reload": 2, "set": 1, "kill": 1}),
     "everything": Phase(6.0, {**EDITS, **VERBS, **TRIALS, **KILLS, **DISKS}),
 }
@@ -115,6 +119,8 @@ _AFTER_THE_OTHERS = 1.0
 _STOPS_THE_MASTER = 0.1
 _STOPS = (0.05, 0.2, 0.5, 1.0)
 _REASON = "the nemesis"
+EARLY = "as soon as it has attached"
+"""The reason of a change that comes while a worker may still import."""
 SIZES = (0, 4, 80, 2000)
 """Lines of padding: frames below and above what one write to a pipe takes at once, and above what a pipe holds."""
 
@@ -156,7 +162,7 @@ class _Planner:
 
     def __init__(self, seed: int, terrain: Terrain) -> None:
         self.dice, self.terrain, self.steps = random.Random(seed), terrain, list[Step]()
-        self._serial = 1  # the site has begun with it
+        self._serial = AT_THE_START  # the site has begun with the ones up to it
         self._contents = list[dict[str, Scalar]]()
         self._file_is_free = self._disk_is_free = self._next_death = 0.0
         self._pairs = 0
@@ -172,6 +178,7 @@ class _Planner:
             "hups": terrain.hup,
             "publish": terrain.fleet,
             "take_over": terrain.master_survives,
+            "replaced": "worker" in terrain.roles and "client" in terrain.doors,
             "back": bool(self._contents),
         }
         return needs.get(name, True)
@@ -265,6 +272,19 @@ class _Planner:
         self._add(at, "kill", role, rank, signal=signal)
         if role in ("admin", "gateway", "engine", "master"):  # a worker's and an owner's next one comes by itself
             self._add(at + self.dice.choice((0.1, 0.5, 1.5)), "start_again", role)
+
+    def replaced(self, at: float) -> None:
+        """A worker dies, and a change comes in the moment in which its next one has attached, and imports yet."""
+        if at < self._next_death:
+            self.kill(at)
+            return
+        self._next_death = at + self.terrain.deaths_apart
+        if self.dice.random() < 0.3:
+            self._call(at, "reload", only=("client",), once_replaced=True, reason=EARLY)
+        else:
+            content: dict[str, Scalar] = {"serial": self._number(), "veto": "", "harm": ""}
+            self._call(at, "set", only=("client",), once_replaced=True, ttl=1.0, reason=EARLY, **content)
+        self._add(at, "kill", "worker", self.dice.randrange(self.terrain.workers), signal="KILL")
 
     def terminate(self, at: float) -> None:
         self.kill(at, signal="TERM")

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.torture.history import Act, Applied, Call, Left, Outcome, Process, Record, Request, Run, Written
+from tests.torture.plan import EARLY
 
 if TYPE_CHECKING:
     from tests.torture.checker import Violation
 
+_IMPORT = 1.0
+"""Seconds within which a worker has imported the application, for which it was not waited: most have, by then."""
 _FEW = 10
 """Violations that are spelt out, and records of each."""
 
@@ -36,6 +39,7 @@ def report(history: Sequence[Record], violations: Sequence[Violation], folder: P
         f"requests: {requests(history)}",
         f"versions: {versions(history)}",
         f"processes: {_counted(f'{each.role} {each.what}' for each in history if isinstance(each, Process))}",
+        f"early changes: {early(history)}",
         f"violations: {len(violations)}",
         *(line for each in violations[:_FEW] for line in _violation(each)),
     ]
@@ -75,6 +79,16 @@ def versions(history: Iterable[Record]) -> str:
         elif isinstance(each, Applied):
             applied.add(each.version)
     return f"{len(seen)} versions seen of {len(applied - {0})} applied"
+
+
+def early(history: Iterable[Record]) -> str:
+    """How many came as soon as a worker had attached; of these, while one imported, and answered before it had."""
+    records = list(history)
+    ready = [each.at for each in records if isinstance(each, Process) and each.what == "ready"]
+    calls = [each for each in records if isinstance(each, Call) and each.arguments.get("reason") == EARLY]
+    during = sum(any(each.began < at < each.at + _IMPORT for at in ready) for each in calls)
+    before = sum(any(each.at < at < each.at + _IMPORT for at in ready) for each in calls)
+    return f"{len(calls)}, {during} while a worker imported, {before} answered before it had"
 
 
 def _acts(history: Iterable[Record]) -> Iterable[str]:

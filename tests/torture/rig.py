@@ -47,12 +47,13 @@ def _run(site: Site, seed: int, seconds: float, wall: float) -> None:
     clients = Clients(site.asker, seed, recorder, site.options)
     watcher = Watcher(site, recorder, wall, seconds / 10)
     recorder.write(Written(at=now(), by=os.getpid(), began=now(), serial=1))
+    nemesis = Nemesis(site, recorder, watcher.ask_events)
     try:
-        _start(site)
+        with nemesis.greeting():
+            _start(site)
         watcher.start()
         clients.start()
         try:
-            nemesis = Nemesis(site, recorder, watcher.ask_events)
             nemesis.run(plan(seed, seconds, site.terrain()))
             nemesis.calm()
             threading.Event().wait(_AFTERWARDS)

@@ -13,7 +13,7 @@ Found = Iterator[tuple[str, list[Record]]]
 
 
 def one_version(view: View) -> Found:
-    """G2: all looks of a request are at one version, and at one whole content of it.
+    """G2: all looks of a request are at one version, at one whole content of it, and at what was built of that.
 
     Cannot see: what no look reads, and a change back before the next look.
     """
@@ -22,6 +22,8 @@ def one_version(view: View) -> Found:
             yield f"one request has seen {[*dict.fromkeys(request.seen)]}", [request]
         elif any({look.left, look.right} != {look.serial} for look in request.seen):
             yield f"half of one content and half of another: {request.seen[0]}", [request]
+        elif any(look.derived not in (0, look.serial) for look in request.seen):
+            yield f"one content, and what was built of another: {request.seen[0]}", [request]
 
 
 def never_down(view: View) -> Found:

@@ -8,6 +8,7 @@ nemesis' affair.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -44,7 +45,6 @@ class Site:
 
     Attributes:
         config: The file that is watched.
-        client: The verbs, for whoever wants to call one.
         respawns: Whether another worker takes the place of one that dies. hypercorn stops instead.
         deaths_apart: Seconds that two deaths of workers must be apart, or the server ends.
         survives: Whether the workers serve on without the master, until it is started again: `confcast serve`.
@@ -70,7 +70,7 @@ class Site:
 
     def _environment(self, server: str, stack: ExitStack) -> dict[str, str]:
         """For the server's processes. What they need to run beside it is started."""
-        found = {"HISTORY": str(self.history)}
+        found = {"HISTORY": str(self.history), "IMPORTS": str(self.options.imports)}
         if server == "celery":
             found["BROKER_PORT"] = str(port := stack.enter_context(redis_server()))
             self._broker = stack.enter_context(contextlib.closing(Broker(f"redis://127.0.0.1:{port}/0")))
@@ -83,9 +83,8 @@ class Site:
         """Return when all workers serve, and the admin server listens."""
         self._stack.enter_context(_variable("CONFCAST_RUNTIME_DIR", str(self.runtime)))  # where the owner is looked for
         self.server.start()
-        lasting = self.server.address if isinstance(self.server, Served) else None
-        self.client = Client(address=lasting) if lasting else Client(pid=self.master)
         if self.options.admin:
+            lasting = self.server.address if isinstance(self.server, Served) else None
             which = ("--address", str(lasting)) if lasting else ("--pid", str(self.master))
             self.admin = AdminServer(self.folder, *which).start()
 
@@ -96,6 +95,11 @@ class Site:
         return Connection(lambda: self.port) if isinstance(self.server, Jobs) else Http(lambda: self.port)
 
     # ---- what there is
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """The verbs, for whoever wants to call one. There is none before the server's process."""
+        return Client(address=self.server.address) if isinstance(self.server, Served) else Client(pid=self.master)
 
     @property
     def port(self) -> int:

@@ -11,13 +11,15 @@ import pytest
 
 from confcast import OwnerUnavailable, Status
 from confcast.wire.messages import Held, Override, VersionInfo, WorkerStatus
+from tests.support.waiting import eventually
 from tests.torture import content
 from tests.torture.history import Act, Call, Calm, Recorder, Written, read
 from tests.torture.nemesis import Nemesis, resolved
 from tests.torture.options import Options
-from tests.torture.plan import Step, Terrain
+from tests.torture.plan import AT_THE_START, EARLY, Step, Terrain
 from tests.torture.site import Site
 
+RESUMES: dict[str, Any] = {"door": "client", "verb": "resume"}
 AT_REST = Status(version=3, workers=[WorkerStatus(7, 3, "current")])
 
 
@@ -41,6 +43,9 @@ class StubClient:
 
     def resume(self, **_: Any) -> None:
         self.asked.append("resume")
+
+    def reload(self, **_: Any) -> None:
+        self.asked.append("reload")
 
     def workers(self) -> list[object]:
         self.returns.wait()
@@ -167,6 +172,41 @@ def test_a_caller_who_has_no_answer_long_after_its_deadline_is_recorded_once(
     client.returns.set()
     (call,) = stage.recorded(Call)
     assert (call.verb, call.answered, call.error) == ("workers", False, "the call has not returned")
+
+
+# ---- who has just attached
+
+REPLACED = Status(version=3, workers=[WorkerStatus(8, 3, "current")])
+
+
+def test_the_first_content_is_reloaded_as_soon_as_all_workers_have_attached(stage: Stage) -> None:
+    client = StubClient(Status(version=3), Status(version=3, workers=[WorkerStatus(7, 0, "starting")]), AT_REST)
+    with stage.nemesis(client).greeting():
+        eventually(lambda: client.asked, "a reload")
+    assert client.asked == ["reload"]
+    assert [each.serial for each in stage.recorded(Written)] == [AT_THE_START]
+    assert [(each.verb, each.arguments["reason"]) for each in stage.recorded(Call)] == [("reload", EARLY)]
+
+
+def test_a_site_that_does_not_come_is_not_greeted(stage: Stage) -> None:
+    with pytest.raises(AssertionError, match="it has ended"), stage.nemesis(StubClient()).greeting():
+        raise AssertionError("it has ended")
+    assert not stage.recorded(Written)
+
+
+def test_a_change_waits_for_the_worker_that_takes_anothers_place(stage: Stage) -> None:
+    client = StubClient(AT_REST, Status(version=3), AT_REST, REPLACED)
+    stage.nemesis(client).run([Step(at=0.0, act="call", arguments={**RESUMES, "once_replaced": True})])
+    eventually(lambda: stage.recorded(Call), "the call")
+    assert (client.asked, client.states) == (["resume"], [REPLACED])
+
+
+def test_it_comes_without_one_at_last(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.torture.nemesis._REPLACED", 0.02)
+    client = StubClient(AT_REST)
+    stage.nemesis(client).run([Step(at=0.0, act="call", arguments={**RESUMES, "once_replaced": True})])
+    eventually(lambda: stage.recorded(Call), "the call")
+    assert client.asked == ["resume"]
 
 
 # ---- a run's numbers

@@ -56,6 +56,16 @@ def _acts() -> set[str]:
     return {name for kind in kinds for name in vars(kind) if not name.startswith("_")} - NO_ACTS
 
 
+def test_a_change_comes_as_soon_as_a_worker_is_replaced():
+    steps = [step for seed in range(20) for step in plan(seed, 30.0)]
+    changes = [step for step in steps if step.arguments.get("once_replaced")]
+    assert {step.arguments["verb"] for step in changes} == {"reload", "set"}
+    deaths = {step.at for step in steps if (step.act, step.role) == ("kill", "worker")}
+    assert {step.at for step in changes} <= deaths
+    bare = [step for seed in range(20) for step in plan(seed, 30.0, Terrain(roles=("owner",)))]
+    assert not any(step.arguments.get("once_replaced") for step in bare)
+
+
 def test_no_public_verb_is_forgotten():
     public = {name for name in dir(confcast.Client) if not name.startswith("_")}
     assert {name for name in public if not (name.startswith("a") and name.rstrip("_")[1:] in public)} == {

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from settings import record, settings
 
 from tests.torture.history import Died, now
+
+time.sleep(float(os.environ.get("IMPORTS", "0")))  # its worker has attached by then, and may have voted
+connection = settings.derive(lambda serial: serial, lambda c: c.serial, name="connection")
 
 
 class Asked(NamedTuple):
@@ -34,12 +38,13 @@ def asked(query: str) -> Asked:
 
 
 def look() -> list[int]:
-    """One look: by the snapshot and by `current`, which are to be one. The content may kill its reader."""
-    snapshot, current = settings.snapshot, settings.current
+    """One look: by the snapshot, by `current` and by what is derived: all one. The content may kill its reader."""
+    snapshot, current, derived = settings.snapshot, settings.current, connection.current
     if snapshot.config.harm == "kills":
         record(Died(at=now(), by=os.getpid(), version=snapshot.version, serial=snapshot.config.serial))
         os.kill(os.getpid(), signal.SIGKILL)
-    return [snapshot.version, snapshot.config.serial, current.left, current.right, current.tuned, current.published]
+    mine = [snapshot.version, snapshot.config.serial, current.left, current.right]
+    return [*mine, current.tuned, current.published, derived]
 
 
 def fails() -> bool:
