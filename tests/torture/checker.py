@@ -20,7 +20,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.torture import rules_calls, rules_end, rules_harmful, rules_provisional, rules_requests, rules_votes
+from tests.torture import (
+    rules_calls,
+    rules_end,
+    rules_harmful,
+    rules_provisional,
+    rules_requests,
+    rules_undo,
+    rules_votes,
+)
 from tests.torture.history import Record, read
 from tests.torture.rules_view import Rule, View, Violation
 
@@ -58,6 +66,9 @@ RULES: dict[str, Rule] = {
         rules_harmful.failing_is_undone,
         rules_harmful.deadly_is_undone,
         rules_provisional.holds,
+        rules_undo.named_version,
+        rules_undo.what_was_good,
+        rules_undo.trial_leaves,
         rules_end.noticed,
         rules_end.served,
         rules_end.left_behind,

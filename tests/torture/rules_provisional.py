@@ -142,7 +142,8 @@ def trial_dies_with_its_owner(view: View) -> Found:
         if not deaths or deaths[0] > trial.began + trial.seconds:
             continue
         death = deaths[0]
-        if not any(view.calls_between(trial.began, death + GRACE, "confirm")):
+        ended = any(each.previous < number < each.version and each.began < death for each in view.outcomes)
+        if not ended and not any(view.calls_between(trial.began, death + GRACE, "confirm")):
             yield from _outlives(view, number, trial.shown, death)
             yield from _comes_back(view, view.serial_of(number), number, death, trial.shown)
 

@@ -233,6 +233,12 @@ class View:
         states = (each for each in (*before, *self.states_between(began, ended)))
         return any(each.overrides for each in states) or any(self.calls_between(since, ended, "set", "unset"))
 
+    def had_overrides(self, version: int) -> bool:
+        """Whether a version that was seen may have been made with what people had set."""
+        seen = self.first_seen[version].at
+        began = min((each.began for each in self.outcomes if each.version == version), default=seen - self.one_load)
+        return self.is_overlaid(min(began, seen), seen)
+
     def states_between(self, began: float, ended: float) -> Iterator[State]:
         """Those that were answered in this span."""
         first, last = bisect_left(self._state_times, began), bisect_right(self._state_times, ended)

@@ -110,6 +110,11 @@ def torn(worker: int = A, **what: Any) -> Request:
     return request(3.0, 2, 2, worker, seen=[look(2, 2, **what)])
 
 
+def edit_on_trial(began: float, version: int, **what: Any) -> Record:
+    """The same of a trial that an edit has begun, with the manager's options; by the owner's history."""
+    return outcome(began, "on_trial", version, version - 1, **what)
+
+
 def two_looks(first: tuple[int, int], second: tuple[int, int]) -> Request:
     return request(3.0, 0, 0, seen=[look(*first), look(*second)])
 
@@ -124,6 +129,23 @@ BY_ENTITY = {"canary_by": "entity", "canary_seconds": 10.0}
 WINDOW = {"confirm_within": 1.0}
 REST = [calm(20.0), state(20.1, 2), *(request(20.2, 2, 2, pid) for pid in WORKERS)]
 NEXT = state(6.0, 1, owner=NEXT_OWNER)
+
+TRIES = run(canary="worker", trial=1.0)
+"""A run in which every change is tried first, by one worker, for a second."""
+
+SOUND = [*SECOND, outcome(2.1, "success", 2, 1), request(2.5, 2, 2)]
+"""The second content is committed, and is good before another one comes."""
+
+SICK = [
+    edit(8.0, 3, harm="sick"),
+    *votes(8.1, 3),
+    outcome(8.1, "success", 3, 2),
+    request(8.5, 3, 3),
+    outcome(9.5, "undone", 4, 3, origin="undo"),
+]
+"""After that, a third one is sick, and undone by itself, as version 4."""
+WELL = [edit(8.0, 3), *votes(8.1, 3), outcome(8.1, "success", 3, 2), request(8.5, 3, 3)]
+"""Or a third one is not."""
 
 ALONE = [*SECOND, state(3.5, 1), act(4.0, "kill"), process(5.0, 99, "worker", "ready"), NEXT]
 """A worker, 99, has begun between two owners. The next one answers from 6.0 on, so that it can be heard of by 9.0."""
