@@ -57,7 +57,8 @@ def take_signals(worker: Any) -> None:
             signal.signal(signal.SIGHUP, signals.nothing)
 
     worker.init_signals = init_signals
-    signal.signal(signal.SIGUSR1, worker.handle_usr1)
+    # By its own handler gevent would begin a greenlet in the midst of its patching; what that raises stops gunicorn.
+    signal.signal(signal.SIGUSR1, lambda *_: worker.log.reopen_files())
     signal.signal(signal.SIGHUP, signals.nothing)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
 

@@ -55,8 +55,7 @@ def said() -> Iterator[list[str]]:
 
 
 def worker_of(log: Log) -> None:
-    worker = SimpleNamespace(log=log, init_signals=print, handle_usr1=lambda number, frame: log.reopen_files())
-    take_signals(worker)
+    take_signals(SimpleNamespace(log=log, init_signals=print))
 
 
 def dirty_worker_of(log: Log) -> None:
@@ -90,4 +89,19 @@ def test_in_a_worker_a_log_that_can_t_be_opened_anew_goes_on_in_the_old_file(
     (tmp_path / "logs").mkdir()
     log.reopen_files()
     assert (tmp_path / "logs" / "error.log").exists()
+    log.handler.close()
+
+
+def test_a_worker_that_boots_opens_its_logs_anew_and_does_nothing_else(tmp_path: Path, said: list[str]) -> None:
+    """gevent's would begin a greenlet, perhaps in the midst of its patching: the server stopped at that, at any HUP."""
+
+    def begin_a_greenlet(number: int, frame: object) -> None:
+        raise ImportError("gevent is half imported")
+
+    log = Log(tmp_path / "error.log", said)
+    with restored((signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)):
+        take_signals(SimpleNamespace(log=log, init_signals=print, handle_usr1=begin_a_greenlet))
+        (tmp_path / "error.log").rename(tmp_path / "rotated.log")
+        signal.raise_signal(signal.SIGUSR1)
+    assert (tmp_path / "error.log").exists()
     log.handler.close()
