@@ -177,7 +177,6 @@ class Lifecycle:
         row = left.row
         if left.lost:
             self._loop.count_loss("journal lost")
-        gathering = self._restarted and (left.lost or row is None)
         if row is not None:
             loading.committed(row.digest, row.payload, row.values)
             try_to_write(
@@ -186,7 +185,7 @@ class Lifecycle:
         starts_anew = not self._restarted
         last_good = self._startup.options.on_start_error == "last_good" and starts_anew and not self._startup.former
         self._loop.start_from(
-            row, left.roster, left.high_water, gathering=gathering, starts_anew=starts_anew, last_good=last_good
+            row, left.roster, left.high_water, gathering=left.gathers, starts_anew=starts_anew, last_good=last_good
         )
         operator = self._loop.core.operator
         if operator.is_held:

@@ -109,6 +109,11 @@ class Core(MemberInputs, Operations, LastGood):
         return self._numbers.high_water
 
     @property
+    def gathers(self) -> bool:
+        """Whether nothing is committed yet, until each living worker has connected."""
+        return self._gathering
+
+    @property
     def fallback(self) -> Proven:
         """What the end of the open window puts back; without one, the newest version that is proven."""
         return self._fallback

@@ -46,7 +46,7 @@ from confcast.owner.loop.questions import QUESTIONS, Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import contents_past_guards, restored
 from confcast.owner.loop.waiting_clients import WaitingClients
-from confcast.owner.store import handover
+from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
@@ -115,6 +115,7 @@ class EventLoop:
         self._runtime_dir = runtime_dir
         self._open_journal = open_journal
         self._journal = open_journal()
+        self._gathers = False
         self._journal_incomplete = False  # a new journal lacks what could not be written into it
         self._will_fold = False
         self._mailbox = mailbox
@@ -172,6 +173,7 @@ class EventLoop:
             now=time.monotonic(),
             report=loop_log.transitions(),
         )
+        self._gathers = gathering
         for pid in roster:
             self._add_member(fx.AddMember(pid))
         self._perform(self.core.begin())
@@ -350,6 +352,9 @@ class EventLoop:
             if isinstance(given, fx.Loaded) and given.differs:
                 given = with_goodness(given, self._journal, self._failures)
             self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
+            if self._gathers and not self.core.gathers:
+                self._gathers = False
+                self._try("roster", lambda: incomplete_roster.mark(self._journal, whole=True))
             self._probing.follow(self.core)
             if self._outcomes is not None:
                 self._outcomes.follow(self.core)
@@ -528,11 +533,13 @@ class EventLoop:
             former = self._journal
             self._journal = self._open_journal()  # until the new journal can be made, the former one answers queries
             former.close()
+        incomplete_roster.mark(self._journal, whole=False)  # if this owner dies on the way, the next one gathers
         self._record_anew()
         self._journal.describe(self._rules.schema, self._rules.fields)
         self._journal.retire(self.core.high_water)
         for member in self.core.roster:
             self._journal.add_member(member.pid, processes.started(member.pid))
+        incomplete_roster.mark(self._journal, whole=not self.core.gathers)
         self._journal_incomplete = False
 
     def _record_anew(self) -> None:

@@ -9,8 +9,9 @@ code.
 If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970: higher than any that was
 given out, so that no number repeats with other content. A restarted owner starts from the snapshot file, as workers do:
 the committed version is lost only if journal and snapshot file both are. Roster, kept versions, history and totals are
-lost. A journal whose log was damaged is whole and older, since SQLite reads a log up to the damage and reports nothing:
-then the snapshot file has the version that was committed last.
+lost; the owner gathers its workers, and if it dies before it has, so does the next one. A journal whose log was damaged
+is whole and older, since SQLite reads a log up to the damage and reports nothing: then the snapshot file has the
+version that was committed last.
 
 Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
 torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
@@ -29,7 +30,7 @@ from typing import NamedTuple
 
 from confcast.config.codec import digest
 from confcast.log_fields import about
-from confcast.owner.store import handover
+from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, StateRow, TornJournal, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
@@ -53,6 +54,7 @@ class Recovered(NamedTuple):
         roster: The pids of the processes that attached to a former owner, and live.
         fields: The field table of the code that made `row`; this owner's table when there is no row.
         lost: Whether there was a journal that is gone or torn.
+        gathers: Whether the roster may lack workers that live, so that they have to connect before a commit.
     """
 
     row: VersionRow | None
@@ -60,6 +62,7 @@ class Recovered(NamedTuple):
     roster: tuple[int, ...]
     fields: dict[str, str]
     lost: bool
+    gathers: bool
 
 
 def recover(
@@ -82,6 +85,8 @@ def recover(
     _place_journal(runtime_dir, startup, open_journal)
     lost = is_journal_lost(runtime_dir, open_journal, restarted=restarted)
     with contextlib.closing(open_journal()) as journal:
+        if not restarted and not incomplete_roster.is_whole(journal):  # its workers are gone
+            try_to_write("roster", functools.partial(incomplete_roster.mark, journal, whole=True))
         if lost:
             restore_from_snapshot_file(journal, runtime_dir.folder, restarted=restarted)
         elif restarted:
@@ -90,6 +95,7 @@ def recover(
         if not restarted and startup.former:
             _continue_versions(journal, Path(startup.former), fingerprint)
         row, high_water = journal.latest(), journal.high_water
+        gathers = restarted and (lost or row is None or not incomplete_roster.is_whole(journal))
         if row is not None and row.schema != fingerprint:
             row, fields = (row, journal.described(row.schema)) if restarted else (None, fields)
         if row is None or row.schema == fingerprint:
@@ -100,7 +106,7 @@ def recover(
             try_to_write("end of a refusal", journal.forgive)
     if restarted and row is None:
         high_water = max(high_water, int(time.time()))
-    return Recovered(row, high_water, living, fields, lost)
+    return Recovered(row, high_water, living, fields, lost, gathers)
 
 
 def try_to_write(what: str, write: Callable[[], None]) -> bool:
@@ -165,7 +171,7 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: boo
     deleted.
     """
     left, uids, living = _notes(runtime_dir, "left"), runtime_dir.allowed_uids.uids(), set[int]()
-    for pid, since in journal.roster():
+    for pid, since in incomplete_roster.members(journal):
         if restarted and processes.is_alive(pid, since) and (pid, since) not in left:
             living.add(pid)
         else:
@@ -224,6 +230,8 @@ def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal]
 def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: bool) -> None:
     """Put the snapshot file's version, or a number from the clock, into a new journal. Raises JournalError."""
     saved = snapshot_file.load(folder) if restarted else None
+    if restarted:
+        incomplete_roster.mark(journal, whole=False)
     if saved is not None and digest(saved.payload) == saved.digest:
         _log.warning(
             "version %d is taken from the snapshot file in %s",
@@ -241,7 +249,7 @@ def catch_up(journal: Journal, folder: Path) -> None:
     The file is written after the journal, so its version was committed, and workers may run it. What else the journal
     has lost is not known: workers may have had a version on trial, whose number is in no snapshot file. So the next
     number is from the clock, as after the loss of a whole journal: that one was given to the undo of an older trial,
-    and stood for two contents.
+    and stood for two contents. Nor is it known who attached since.
     """
     saved, row = snapshot_file.load(folder), journal.latest()
     known = 0 if row is None else row.version
@@ -256,6 +264,7 @@ def catch_up(journal: Journal, folder: Path) -> None:
         saved.version,
         extra=about("version_recovered", path=folder, version=saved.version, journaled=known),
     )
+    incomplete_roster.mark(journal, whole=False)
     _record(journal, saved)
     journal.retire(int(time.time()))
 

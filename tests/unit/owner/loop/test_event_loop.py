@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.owner.loop import event_loop
+from confcast.owner.store import incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.wire.framing import frame
 from confcast.wire.messages import PROTOCOL, Hello, ReloadResult, encode
@@ -201,6 +203,45 @@ def test_a_journal_that_is_made_anew_has_what_a_window_may_yet_fall_back_to(
     shell.turns(fx.Trigger("signal"))
     shell.owner._recreate_what_was_deleted()
     assert [kept.version for kept in shell.owner._journal.versions()] == [2, 1]
+
+
+def test_an_owner_that_dies_before_its_new_journal_has_its_workers_has_the_next_one_gather(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.turns(*load(b"A"))
+    shell.connects()
+    shell.turns_until(lambda: shell.owner.core.statuses() != [])
+    assert incomplete_roster.is_whole(shell.journal)
+    for path in shell.runtime_dir.folder.glob("journal*"):
+        path.unlink()
+    monkeypatch.setattr(Journal, "add_member", unless_for_nobody(Journal.add_member))
+    shell.turns(fx.Trigger("signal"))
+    left = shell.owner._journal.latest()
+    assert left is not None
+    assert left.payload == b"A", "the next owner does not see that it is incomplete"
+    assert not incomplete_roster.is_whole(shell.owner._journal)
+    monkeypatch.undo()
+    shell.turns(fx.Loaded(2, b"A", b"A", differs=False))
+    shell.owner._recreate_what_was_deleted()
+    assert incomplete_roster.is_whole(shell.owner._journal)
+
+
+def unless_for_nobody(add_member: Callable[[Journal, int, int], None]) -> Callable[[Journal, int, int], None]:
+    def add(journal: Journal, pid: int, started: int) -> None:
+        if pid:
+            raise JournalError("the disk says no")
+        add_member(journal, pid, started)
+
+    return add
+
+
+def test_once_each_living_worker_has_had_time_to_connect_the_roster_is_whole(shell: Shell) -> None:
+    shell.turns(*load(b"A"))
+    shell.owner._rules = msgspec.structs.replace(shell.owner._rules, gather_timeout=0.05)
+    incomplete_roster.mark(shell.journal, whole=False)
+    shell.owner.start_from(shell.journal.latest(), (), 1, gathering=True)
+    assert not incomplete_roster.is_whole(shell.journal)
+    shell.turns_until(lambda: incomplete_roster.is_whole(shell.journal))
 
 
 # ---- the rest

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from confcast import ReloadEvent, ReloadResult, Webhook
 from confcast.config.codec import digest
+from confcast.owner.store import incomplete_roster
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.deliveries import Deliveries
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
@@ -135,6 +136,31 @@ class TestWhoServesWithoutAnOwner:
         assert "the notes of workers can't be read" in caplog.text
 
 
+class TestARosterThatMayLackSomebody:
+    """A worker that lives and is not on it would be left out of a success, and serve what was there before."""
+
+    def test_has_its_owner_gather_and_the_next_one_if_that_dies_before_it_has(self, runtime_dir, home, follow):
+        snapshot_file.save(home, SCHEMA, 2, digest(b"B"), b"B")
+        assert [follow(restarts).gathers for restarts in (1, 2)] == [True, True]
+        with closing(Journal(runtime_dir.journal)) as journal:
+            incomplete_roster.mark(journal, whole=True)
+        assert not follow(3).gathers
+
+    def test_is_none_of_a_first_start(self, runtime_dir, home, follow):
+        journal(runtime_dir, row(1, b"A"))
+        with closing(Journal(runtime_dir.journal)) as found:
+            incomplete_roster.mark(found, whole=False)
+        assert [follow(restarts).gathers for restarts in (0, 1)] == [False, False]
+
+    def test_keeps_whom_it_has(self, runtime_dir, home, follow):
+        with closing(Journal(runtime_dir.journal)) as journal:
+            incomplete_roster.mark(journal, whole=False)
+            journal.record(row(1, b"A"))
+            journal.add_member(*ME)
+        left = follow()
+        assert (left.roster, left.gathers) == ((ME[0],), True)
+
+
 class TestAJournalThatIsOlderThanItShould:
     def test_takes_what_is_missing_from_the_snapshot_file_and_says_so(self, runtime_dir, home, follow, caplog):
         journal(runtime_dir, row(1, b"A"))
@@ -142,7 +168,7 @@ class TestAJournalThatIsOlderThanItShould:
         before = int(time.time())
         left = follow()
         assert left.row is not None
-        assert (left.row.version, left.row.payload, left.lost) == (2, b"B", False)
+        assert (left.row.version, left.row.payload, left.lost, left.gathers) == (2, b"B", False, True)
         assert left.high_water >= before, "a version 3 may have been on trial: its number was lost with the log"
         assert "the journal in" in caplog.text
         assert "ends at version 1, though version 2 was committed" in caplog.text
