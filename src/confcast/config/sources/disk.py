@@ -138,10 +138,10 @@ def as_path(path: str) -> Path:
     return Path(path)
 
 
-def identity(path: Path) -> tuple[int, ...] | None:
+def identity(path: Path | str) -> tuple[int, ...] | None:
     """The fields of a file's stat that change with its content; None if the file can't be reached."""
     try:
-        return stat_fields(path.stat())
+        return stat_fields(os.stat(path))  # noqa: PTH116 - a Path or plain text
     except OSError:
         return None
 

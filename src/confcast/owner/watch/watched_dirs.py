@@ -29,11 +29,11 @@ _LINKS = 40  # links that are followed on the way to one file: the kernel's limi
 
 def dirs_to_watch(paths: tuple[Path, ...]) -> Dirs:
     """The existing directories in which an event must happen before a path can lead to other content."""
-    names = {name for path in paths for name in _on_the_way(path)}
+    names = {name for path in paths for name in _on_the_way(str(path.absolute()))}
     for path in paths:
-        for entry in entries_of(path):
+        for entry in entries_of(path.absolute()):
             if entry.is_symlink() or _is_directory(entry):
-                names |= _on_the_way(Path(entry.path))
+                names |= _on_the_way(entry.path)
     names |= {os.path.dirname(name) for name in names}  # noqa: PTH120 (`os.path` takes plain text)
     found: Dirs = {}
     for name in names:
@@ -83,14 +83,15 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _on_the_way(path: Path) -> set[str]:
+def _on_the_way(path: str) -> set[str]:
     """The directories that hold the links on the way, and the one that holds the file, or the nearest that exists.
 
-    Where the path leads to a directory, that directory is one of them.
+    Where the path leads to a directory, that directory is one of them. All is plain text: a Path interns its parts, and
+    with each new content of a Kubernetes volume other ones come.
     """
     found: set[str] = set()
     here, links = "/", 0
-    names = [*reversed(path.absolute().parts[1:])]
+    names = [*reversed(_parts(path))]
     while names:
         name = names.pop()
         if name == "..":
@@ -100,8 +101,8 @@ def _on_the_way(path: Path) -> set[str]:
         if target is not None:
             found.add(here)
             links += 1
-            here = "/" if target.is_absolute() else here
-            names += reversed(target.parts[target.is_absolute() :])
+            here = "/" if target.startswith("/") else here
+            names += reversed(_parts(target))
             if links > _LINKS:
                 return found
         elif os.path.isdir(entry):  # noqa: PTH112
@@ -113,8 +114,12 @@ def _on_the_way(path: Path) -> set[str]:
     return found | {here}
 
 
-def _target(entry: str) -> Path | None:
+def _target(entry: str) -> str | None:
     try:
-        return Path(os.readlink(entry))  # noqa: PTH115
+        return os.readlink(entry)  # noqa: PTH115
     except OSError:
         return None
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]

@@ -258,7 +258,7 @@ class Watcher:
         for path in self._watched():
             found.append(own := identity(path))
             if own is not None:
-                inside = [identity(Path(entry)) for entry in entries_of(path)]
+                inside = [identity(entry.path) for entry in entries_of(path)]
                 found += inside
                 self._say_if_too_large(path, len(inside))
         return found

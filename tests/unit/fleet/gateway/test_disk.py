@@ -13,6 +13,7 @@ from confcast.fleet.gateway.disk import StateFolder
 from confcast.fleet.gateway.disk_thread import DiskThread
 from confcast.fleet.gateway.errors import StateFolderError
 from confcast.fleet.head import digest_of
+from tests.support.interning import interned
 from tests.support.waiting import DEADLINE
 
 ONE, TWO = digest_of(b"1"), digest_of(b"2")
@@ -44,6 +45,19 @@ def test_payloads_that_no_head_names_any_more_are_deleted_with_what_a_killed_wri
     left.write_bytes(b"half")
     copy.keep_head(b"head", [ONE])
     assert (copy.payload(ONE), copy.payload(TWO), left.exists()) == (b"1", None, False)
+
+
+def test_of_the_payloads_that_have_come_and_gone_the_interpreter_keeps_no_name(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+):
+    copy, kept = folder.copy_of("shop"), interned(monkeypatch)
+
+    for digest, content in ((ONE, b"1"), (TWO, b"2")):
+        copy.keep_payload(digest, content)
+        copy.keep_head(b"head", [digest])
+        assert copy.payload(digest) == content
+
+    assert not {ONE, TWO} & {*kept}
 
 
 @pytest.mark.parametrize("spoiled", [b"", b"other", b"1" * 2_000_000])

@@ -14,6 +14,7 @@ import pytest
 
 from confcast.owner.watch import watched_dirs, watcher
 from confcast.owner.watch.watched_dirs import dirs_to_watch
+from tests.support.interning import interned
 from tests.support.waiting import eventually
 from tests.support.watching import Bench
 
@@ -312,3 +313,18 @@ def test_a_directory_that_may_not_be_read_is_watched_from_outside(tmp_path: Path
     closed = tmp_path.resolve() / "closed"
     closed.mkdir(mode=0o300)
     assert {str(closed), str(closed.parent)} <= set(dirs_to_watch((closed,)))
+
+
+def test_of_a_kubernetes_volume_s_contents_the_interpreter_keeps_no_name(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dated = folder.path / "..2026_11_30_06_00_00.123456789"
+    folder.write(f"{dated.name}/app.yaml", b"first")
+    (folder.path / "..data").symlink_to(dated.name)
+    (folder.path / "app.yaml").symlink_to("..data/app.yaml")
+    kept = interned(monkeypatch)
+
+    assert str(dated) in dirs_to_watch((folder.path, folder.path / "app.yaml"))
+    assert len(folder.watcher._stats()) == 5
+
+    assert dated.name not in kept
