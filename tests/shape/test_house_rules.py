@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shape.source import ROOT
+from tests.shape.source import ROOT, files
 
 TOP = {"README.md", "benchmarks", "findings", "pyproject.toml", "scripts", "src", "tests"}
 INSTALLS = {"install", "install-chromium", "install-into", "install-promtool", "install-redis", "install-shells"}
@@ -82,3 +83,19 @@ def test_the_package_needs_three_others_and_ships_its_types():
     assert {re.split(r"[<>=~!]", each)[0] for each in project["dependencies"]} == {"pydantic", "msgspec", "watchfiles"}
     assert {"yaml", "gunicorn"} <= set(project["optional-dependencies"])
     assert (ROOT / "src/confcast/py.typed").is_file()
+
+
+def test_no_path_is_made_of_a_name_that_is_put_together():
+    """A Path interns its parts, up to Python 3.13; 3.12.1 keeps them for good: pids and digests are plain text.
+
+    Programs to copy may: they have few names.
+    """
+    found = [
+        f"{file}:{node.lineno}: {ast.unparse(node)}"
+        for file in files()
+        if not file.module.startswith("confcast.examples.")
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Path"
+        if any(isinstance(each, ast.JoinedStr) for each in node.args)
+    ]
+    assert not found, "\n".join(["open(f'…') and os.stat(f'…') take plain text:", *found])
