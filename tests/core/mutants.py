@@ -1,9 +1,10 @@
 """Mutation of the state machines: `scripts/mutate [FILE …]`, by mutmut, whose settings stand in `pyproject.toml`.
 
 Each function of the core and of the worker's machine is changed in one place at a time, and the tests of `tests/core`
-that reach that function are run, but for the long simulation. A change that no test notices has survived. Those that
-were looked at are listed in `survivors.toml`, with why no test need notice them; a survivor that is not listed makes
-the exit status 1. What was decided is kept in `mutants/`: without a FILE, a run goes on where the last one ended.
+that reach that function are run, but for the long simulation: `decide_mutants.py` does that quickly, and only where
+mypy finds no fault with the change. A change that no test notices has survived. Those that were looked at are listed in
+`survivors.toml`, with why no test need notice them; a survivor that is not listed makes the exit status 1. What was
+decided is kept in `mutants/`: without a FILE, a run goes on where the last one ended.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 LISTED = Path(__file__).with_name("survivors.toml")
+DECIDES = Path(__file__).with_name("decide_mutants.py")
 PACKAGE = Path(__file__).parents[2] / "src" / "confcast"
-_FOUND = ("killed", "timeout")
+_TYPED = "caught by type check"
 
 
 class Mutant(NamedTuple):
@@ -84,7 +86,9 @@ def listed() -> dict[tuple[str, str, str, str], str]:
     """The survivors that were looked at, and why no test need notice each."""
     read = tomllib.loads(LISTED.read_text(encoding="utf-8")) if LISTED.exists() else {}
     return {
-        (each["file"], each["function"], each["was"], each["instead"]): each["why"] for each in read.get("survivor", ())
+        (each["file"], each["function"], each["was"], each["instead"]): reason["why"]
+        for reason in read.get("reason", ())
+        for each in reason["survivor"]
     }
 
 
@@ -101,7 +105,8 @@ def report() -> int:
             unlisted.append(mutant)
     for mutant in unlisted:
         print(f"{mutant.status}: {mutant.name}\n- {mutant.was}\n+ {mutant.instead}\n")
-    print(f"{'':46}{'mutants':>9}{'killed':>8}{'timeouts':>9}{'survived':>9}{'listed':>8}{'to do':>7}{'score':>8}")
+    titles = ("mutants", "typed", "killed", "timeouts", "survived", "listed", "to do", "by tests", "score")
+    print(f"{'':40}" + "".join(f"{title:>9}" for title in titles))
     total: Counter[str] = Counter()
     for file, by_status in sorted(counts.items()):
         by_status["listed"] = named[file]
@@ -112,25 +117,33 @@ def report() -> int:
 
 
 def _line(title: str, counts: Counter[str]) -> str:
-    found = sum(counts[each] for each in _FOUND)
-    waiting = counts["not checked"]
+    """The scores count what is listed as not noticed; the first is of those that mypy does not refuse."""
+    typed, ran, waiting = counts[_TYPED], counts["killed"] + counts["timeout"], counts["not checked"]
     every = counts.total() - counts["listed"]
-    missed = every - found - waiting
-    score = f"{found / (found + missed):.1%}" if found + missed else "-"
-    numbers = f"{every:>9}{counts['killed']:>8}{counts['timeout']:>9}{missed:>9}{counts['listed']:>8}{waiting:>7}"
-    return f"{title:46}{numbers}{score:>8}"
+    missed = every - typed - ran - waiting
+    numbers = (every, typed, counts["killed"], counts["timeout"], missed, counts["listed"], waiting)
+    scores = (_share(ran, ran + missed), _share(typed + ran, typed + ran + missed))
+    return f"{title:40}" + "".join(f"{each:>9}" for each in (*numbers, *scores))
+
+
+def _share(some: int, of: int) -> str:
+    return f"{some / of:.1%}" if of else "-"
 
 
 def main() -> int:
     """Run what is asked for, tell, and return the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("files", nargs="*", metavar="FILE", help="these alone, and anew")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="these alone, and anew; all that was never decided")
+    parser.add_argument(
+        "--again", action="store_true", help="also, or of these files only, what has survived: by new tests"
+    )
     parser.add_argument("--processes", default="2", help="in how many processes (2)")
     parser.add_argument("--report", action="store_true", help="run nothing, and print what is known")
     asked = parser.parse_args()
     if not asked.report:
-        patterns = [pattern_of(file) for file in asked.files]
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", asked.processes, *patterns]
+        which = "survived" if asked.again else "all" if asked.files else "new"
+        patterns = [pattern_of(file) for file in asked.files] or ["*"]
+        command = [sys.executable, "-P", str(DECIDES), which, asked.processes, *patterns]
         if (ended := subprocess.run(command, check=False).returncode) != 0:
             return ended
     return 1 if report() else 0

@@ -27,7 +27,9 @@ def test_a_file_is_named_by_its_path():
 
 
 def test_a_mutant_that_is_caught_in_time_or_not_at_all_counts_as_it_should():
-    line = mutants._line(
-        "all", mutants.Counter(killed=6, timeout=1, survived=3, listed=2) + mutants.Counter({"not checked": 5})
-    )
-    assert line.split() == ["all", "15", "6", "1", "3", "2", "5", "70.0%"]
+    known = {"killed": 6, "timeout": 1, "survived": 3, "listed": 2, "not checked": 5, "caught by type check": 20}
+    assert mutants._line("all", mutants.Counter(known)).split() == [
+        *("all", "35", "20", "6", "1", "3", "2", "5"),
+        *("70.0%", "90.0%"),
+    ]
+    assert mutants._line("all", mutants.Counter({"not checked": 5})).split() == ["all", "5", *"000005", "-", "-"]
