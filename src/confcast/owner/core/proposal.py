@@ -287,7 +287,7 @@ class Proposal:
         """The outcome of a proposal whose content is on trial under this number: `version` still runs."""
         lagging, notes = roster.lagging(version), list(self.notes)
         event = self._event(ReloadResult.ON_TRIAL, trial, (), now, lagging=lagging, notes=notes)
-        return msgspec.structs.replace(event, previous_version=version, error_message=TO_DO.format(trial))
+        return msgspec.structs.replace(event, error_message=TO_DO.format(trial))
 
     @property
     def cause(self) -> Cause:

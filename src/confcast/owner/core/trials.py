@@ -138,10 +138,10 @@ class Trials(Windows):
         assert trial is not None
         if began:
             self._begin_trial(trial)
-        elif self._canaries is not None:
-            self._canaries.trial = trial
-        by = self._canaries.begins_by if self._canaries is not None else 0.0
-        self._effects.append(fx.WakeAt(fx.Timer.TRIAL, NO_TOKEN, by or trial.deadline))
+        canaries = self._canaries
+        assert canaries is not None  # the trial of an owner that has died is undone, and never extended
+        canaries.trial = trial
+        self._effects.append(fx.WakeAt(fx.Timer.TRIAL, NO_TOKEN, canaries.begins_by or trial.deadline))
         self._first_load_ends(failed=False)
         self._close(proposal.on_trial(trial.version, self.roster, self.committed.version, self._now))
         self._exit_if_due()
@@ -353,7 +353,6 @@ class Trials(Windows):
         assert self.operator.trial is not None
         proposal, version = self._proposal, self.operator.trial.version
         proposal.promotes = None
-        self._waits.staging_ended(timed_out=False)
         self._excuse_timed_out()
         why = tuple(NOT_PROMOTED.format(version, cut(str(problem))) for problem in problems or (NOBODY_AGREED,))
         self._order_undo(proposal, why)
@@ -414,12 +413,13 @@ class Trials(Windows):
 
     def _roll_back_trial(self) -> None:
         """Take back, for a person, all that is provisional, and hold what is put back."""
-        proposal, window = self._proposal, self.operator.window
-        if window is not None and self._runs_provisional():
+        proposal, trial = self._proposal, self.operator.trial
+        assert trial is not None
+        if self._runs_provisional():
             self._roll_back_window()
             return
         proposal.refused, proposal.pending, proposal.restores = self.refused, self.operator.pending, proposal.previous
-        self._taken_back = self.operator.trial.version if self.operator.trial is not None else 0
+        self._taken_back = trial.version
         hold = Hold(self.committed.version, self._now, proposal.who, proposal.reason)
         self._renew(proposal, msgspec.structs.replace(self.operator, window=None, hold=hold))
 

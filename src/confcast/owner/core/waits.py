@@ -73,9 +73,7 @@ class Waits:
         """Note that a staging ended. `timed_out`: workers' time-outs refused it, so the next one has twice the time."""
         self._tries = min(self._tries + 1, _MOST_DOUBLED) if timed_out else 0
 
-    def excuse(
-        self, state: ProposalState, version: int, began: float, now: float, *, dry: bool = False
-    ) -> float | None:
+    def excuse(self, state: ProposalState, version: int, began: float, now: float, *, dry: bool) -> float | None:
         """Excuse, at a deadline, the members that report nothing. Returns the late deadline if others need it.
 
         `dry`: they are excused this time only, and do not count as timed out.

@@ -142,7 +142,7 @@ class Windows(Probations):
     def _why_over(self) -> tuple[str, ...]:
         window, version = self.operator.window, self.committed.version
         if window is None or self._against or not window.deadline:
-            return self._against if window is not None else ()
+            return self._against  # none without a window
         if self._hands_over:
             return (UNCONFIRMED_AT_HANDOVER.format(version),)
         if self._starts_anew:
