@@ -9,6 +9,7 @@ import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
+from confcast.owner.core.probations import _MOST_SUPERSEDED
 from confcast.owner.loop.probing import provisional_version
 from confcast.owner.store.kept_versions import judgement_of
 from confcast.wire.messages import (
@@ -546,6 +547,7 @@ def test_of_what_was_superseded_in_one_long_window_only_the_newest_are_remembere
         content = str(number).encode()
         owner.loads_of(content, content)
         commits(owner, w1, w2)
+    assert len(owner.core._superseded) == _MOST_SUPERSEDED
     owner.forget()
     complains(owner, w1, 2)
     complains(owner, w2, owner.version - 1)

@@ -939,7 +939,8 @@ def test_a_worker_with_a_higher_number_ends_it():
     owner, (_w1, _w2) = begun()
     owner.meets(9, 7, D)
     assert [record.version for record in owner.did(fx.Record)] == [8]
-    assert "higher number" in owner.core._proposal.evidence[0]
+    assert owner.core._proposal.evidence[0].startswith("a worker with a higher number ended the trial of version ")
+    assert not owner.core._proposal.evidence[0].endswith("None")
 
 
 def test_what_no_worker_runs_is_undone_after_the_trial():
@@ -961,6 +962,7 @@ def test_what_no_worker_runs_is_undone_after_the_trial():
     assert owner.core.operator.trial.version == 3
     owner.receives(w1, Goodbye())
     owner.receives(w2, Declined(2, (WHY,)))
+    assert owner.core._proposal.evidence == ("the undo of what no worker runs ended the trial of version 3",)
     owner.records()
     owner.receives(w2, Declined(4, (WHY,)))
     owner.records()
@@ -1009,6 +1011,9 @@ def test_what_was_on_trial_and_what_ran_beside_it_are_both_refused_once_both_are
     commits(owner, *peers)
     tries(owner, peers, C)
     owner.receives(peers[0], Unhealthy(2, "the pool is empty"))
+    empty = "worker 1 says that version 2 is unhealthy: the pool is empty"
+    why = f"the end of what was provisional ({empty}) ended the trial of version 3"
+    assert owner.core._proposal.evidence == (why,)
     for version in (4, 5):
         owner.records()
         assert owner.version == version
