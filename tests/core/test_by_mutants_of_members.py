@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import ProposalState
-from confcast.wire.messages import Working
-from tests.core.test_first_vote import BUILD, asked
-from tests.core.world import A, B, C, Owner, all_vote, scene, stuff
+from confcast.owner.core.first_vote import SLOW, FirstVote
+from confcast.owner.core.machine import ProposalState, Rules
+from confcast.owner.core.members import Member, Roster
+from confcast.owner.core.rules import _LONGEST_DIGEST, _MOST_AHEAD, refusal
+from confcast.wire.messages import Applied, Declined, Tried, Vote, Working
+from tests.core.test_first_vote import BUILD, after_a_slow_vote, asked, loads_another
+from tests.core.test_windows import serving
+from tests.core.world import SCHEMA, WHY, A, B, C, Owner, Peer, all_apply, all_vote, hello, scene, stuff
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 
@@ -23,6 +29,33 @@ def test_after_silence_a_barrier_takes_no_longer():
     assert wake.when == it.owner.now + it.owner.core.rules.vote_timeout
 
 
+@pytest.mark.parametrize(
+    ("seconds", "ok", "first"), [(0.05, True, False), (0.05, False, False), (0.1, True, False), (0.5, True, True)]
+)
+def test_a_vote_that_took_no_longer_than_is_usual_has_no_first_one(seconds: float, ok: bool, first: bool):
+    rules = Rules(schema=SCHEMA)
+    roster = Owner((1, A)).core.roster
+    vote = FirstVote(rules, roster)
+    member = Member(1)
+    vote.begins_function(member, 0.0)
+    member.working = (BUILD, 0.0)
+    vote.votes(member, ok=ok, now=seconds)
+    assert vote._slowest == (seconds if ok else 0.0)
+    vote.choose(1.0, 1.0)
+    assert (vote._last > SLOW) is first
+
+
+@pytest.mark.parametrize(("last", "seconds", "fits"), [(10.0, 20.0, True), (10.1, 20.0, False), (10.0, 20.1, False)])
+def test_a_first_vote_fits_if_the_others_still_have_their_time(last: float, seconds: float, fits: bool):
+    owner = Owner((1, A))
+    for pid in (1, 2, 3):
+        owner.has(pid)
+    vote = FirstVote(Rules(schema=SCHEMA, precommit_timeout=30.0), owner.core.roster)
+    vote._slowest = last
+    vote.choose(seconds, 100.0)
+    assert (vote.member is not None) is fits
+
+
 def test_how_long_one_worked_that_has_died_says_nothing_of_votes():
     owner = Owner((1, A))
     peers = [owner.has(pid) for pid in (1, 2, 3)]
@@ -35,3 +68,131 @@ def test_how_long_one_worked_that_has_died_says_nothing_of_votes():
     owner.is_asked()
     owner.forget().loads(C)
     assert asked(owner, *peers) == [2, 3]
+
+
+def test_how_long_one_worked_that_has_come_anew_says_nothing_of_votes():
+    owner = Owner((1, A))
+    peers = [owner.has(pid) for pid in (1, 2, 3)]
+    owner.is_asked()
+    owner.loads(B)
+    owner.receives(peers[0], Working(owner.core.round, BUILD))
+    owner.loses_pipe(peers[0])
+    peers[0] = owner.has(1)
+    owner.now += 1.0
+    all_vote(owner, peers[1], ok=False)
+    owner.is_asked()
+    owner.forget().loads(C)
+    assert asked(owner, *peers) == [1, 2, 3]
+
+
+def test_where_all_have_refused_the_first_on_the_roster_is_the_first():
+    owner, peers = after_a_slow_vote()
+    for peer in peers:
+        owner.core.roster.of(peer.pid).willing = False
+    loads_another(owner)
+    assert asked(owner, *peers) == [1]
+
+
+# ---- members, and what is known of them
+
+
+def test_since_when_a_worker_has_a_version_is_since_it_first_had_it():
+    member = Member(1)
+    member.is_sent(2, B)
+    assert (member.given, member.had) == (2, None)
+    member.has_applied(2, 100.0)
+    member.is_sent(2, B)
+    member.has_applied(2, 105.0)
+    assert member.had == 100.0
+    member.is_sent(3, C)
+    assert (member.given, member.had) == (3, None)
+    member.has_applied(3, 107.0)
+    assert member.had == 107.0
+    member.has_applied(4, 109.0)
+    assert (member.given, member.had) == (4, 109.0)
+
+
+def test_on_a_new_pipe_a_member_is_as_new():
+    roster, fresh = Roster((1,)), Member(1)
+    member = roster.of(1)
+    member.pipe_was_full, member.provisional_until, member.agreed, member.vote = True, 120.0, 7, True
+    member.trying = member.tried = member.begun = member.sent = member.acked = 9
+    roster.connect(1, 5, 0, b"")
+    for name in ("pipe_was_full", "provisional_until", "agreed", "vote", "trying", "tried", "begun", "sent", "acked"):
+        assert getattr(member, name) == getattr(fresh, name), name
+
+
+def test_a_new_number_is_of_who_has_that_content():
+    roster = Roster((1, 2))
+    one, other = roster
+    one.runs = one.given = 2
+    other.runs, other.given = 1, 1
+    roster.renumber(2, 5)
+    assert [(member.runs, member.given) for member in roster] == [(5, 5), (1, 1)]
+
+
+def test_what_one_has_declined_and_applied_since_is_not_proven_but_what_comes_after_it_is():
+    owner, first, second = serving()
+    for content, version in ((B, 2), (C, 3)):
+        owner.is_triggered()
+        owner.loads(content)
+        all_vote(owner, first, second)
+        owner.records()
+        if content == B:
+            owner.receives(second, Declined(2, (WHY,)))
+            owner.receives(second, Applied(2))
+        all_apply(owner, first, second)
+        assert (owner.state, owner.version) == (IDLE, version)
+        assert owner.core.fallback.committed.version == (1 if content == B else 3)
+
+
+# ---- whom an owner does not serve
+
+
+def refused(pid: int = 1, **said: object) -> str:
+    answer = refusal(Rules(schema=SCHEMA), hello(1, **said), pid, 5)
+    return "" if answer is None else answer.reason
+
+
+def test_whom_an_owner_does_not_serve_is_told_why():
+    text = "it has a PID namespace that the config owner does not see, so its end could not be noticed: share "
+    assert refused(pid=0).startswith(text)
+    text = "its schema is not the one that this owner has loaded; it says itself which fields differ"
+    assert refused(schema=b"other") == text
+
+
+def test_how_far_ahead_and_how_long_what_a_worker_says_may_be():
+    assert refused(version=5 + _MOST_AHEAD, content=b"x" * _LONGEST_DIGEST) == ""
+    assert refused(trial=5 + _MOST_AHEAD) == ""
+    assert "no owner has given that out" in refused(version=6 + _MOST_AHEAD)
+    assert "no owner has given that out" in refused(trial=6 + _MOST_AHEAD)
+    assert "no owner has given that out" in refused(content=b"x" * (_LONGEST_DIGEST + 1))
+
+
+def test_what_is_dropped_is_counted_by_its_kind():
+    owner, first, second = serving()
+    owner.receives(first, hello(1))
+    first = owner.has(1)
+    owner.meets(9, schema=b"other")
+    owner.receives(second, Vote(99, True))
+    owner.receives(first, Applied(7))
+    owner.receives(first, Declined(7))
+    owner.receives(first, Tried(7))
+    owner.receives(Peer(77, 777), Applied(1))
+    owner.is_triggered()
+    number = owner.last_load
+    owner.waits_out(fx.Timer.LOAD)
+    owner.feed(fx.Checked(number))
+    owner.is_triggered()
+    owner.feed(fx.Loaded(number, B, B, differs=True))
+    assert owner.core.dropped == {
+        "second Hello": 1,
+        "refused Hello": 1,
+        "late vote": 1,
+        "applied what was not committed": 1,
+        "declined another version": 1,
+        "tried what is not on trial": 1,
+        "message without Hello": 1,
+        "late check": 1,
+        "late load": 1,
+    }
