@@ -9,7 +9,7 @@ from confcast.owner.core.first_vote import SLOW, FirstVote
 from confcast.owner.core.machine import ProposalState, Rules
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.rules import _LONGEST_DIGEST, _MOST_AHEAD, refusal
-from confcast.wire.messages import Applied, Declined, Tried, Vote, Working
+from confcast.wire.messages import Applied, Check, Declined, ReloadResult, Tried, Vote, Working
 from tests.core.test_first_vote import BUILD, after_a_slow_vote, asked, loads_another
 from tests.core.test_windows import serving
 from tests.core.world import SCHEMA, WHY, A, B, C, Owner, Peer, all_apply, all_vote, hello, scene, stuff
@@ -196,3 +196,13 @@ def test_what_is_dropped_is_counted_by_its_kind():
         "late check": 1,
         "late load": 1,
     }
+
+
+def test_who_has_voted_no_in_a_dry_run_is_named_so():
+    owner, first, second = serving()
+    call = owner.is_asked_for(Check)
+    owner.loads(B)
+    all_vote(owner, first, ok=False)
+    assert [(each.pid, each.reason) for each in owner.core.statuses()] == [(1, "voted no"), (2, "")]
+    all_vote(owner, second)
+    assert owner.answer(call).result is ReloadResult.REJECTED
