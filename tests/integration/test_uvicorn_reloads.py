@@ -64,6 +64,28 @@ class TestUvicornReloads(Reloads):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize(("limit", "log"), [(3, "no new worker serves; the old ones go on"), (60, None)])
+def test_a_full_reload_needs_a_limit_of_the_health_check_that_is_longer_than_a_start(
+    limit: int, log: str | None, tmp_path: Path
+):
+    with servers_of(Server, tmp_path) as make:
+        server = make(arguments=("--timeout-worker-healthcheck", str(limit))).start()
+        before = server.pids()
+        application = server.folder / "asgi_app.py"
+        application.write_text(application.read_text() + "\nimport time\n\ntime.sleep(4)\n")
+        server.signal(signal.SIGRTMIN)
+
+        if log is not None:
+            server.await_log(log)
+            assert server.pids() == before
+        else:
+            eventually(lambda: (pids := server.pids()) and not pids & before, "new workers only", 60)
+        server.change()
+        assert server.hup()[0] == "success"
+
+
+@pytest.mark.slow
 def test_a_full_reload_keeps_the_number_of_workers_that_signals_have_made(tmp_path: Path):
     with servers_of(Server, tmp_path) as make:
         server = make().start()
