@@ -47,10 +47,20 @@ class ActsOnFiles:
 
     # ---- whole texts
 
-    def write(self, *, serial: int, veto: str, harm: str, padding: int, how: str) -> None:
+    def write(
+        self,
+        *,
+        serial: int,
+        veto: str,
+        harm: str,
+        padding: int,
+        how: str,
+        listens: int = content.LISTENS,
+        empty: bool = False,
+    ) -> None:
         """A valid content: by a rename, in place, or by a swap of a folder's link."""
-        text = content.text(serial, veto=veto, harm=harm, padding=padding)
-        self._put(text.encode(), how, serial=serial, veto=veto, harm=harm)
+        text = content.text(serial, veto=veto, harm=harm, padding=padding, listens=listens, empty=empty)
+        self._put(text.encode(), how, serial=serial, veto=veto, harm=harm, empty=empty)
 
     def break_file(self, *, kind: str, serial: int, padding: int, how: str) -> None:
         """A text that is no content."""

@@ -176,6 +176,8 @@ def _by_client(where: Where, verb: str, given: Mapping[str, Scalar], path: Path 
 def arguments_of(verb: str, given: Mapping[str, Scalar], path: Path | None = None) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a client's method: by place, and by name."""
     how = _some(given, "expect", "reason", "timeout", "confirm_within", "wait_observers", "force", "ttl")
+    if "allow" in given:
+        how["allow"] = [given["allow"]]
     if canary := _canary(given):
         how["canary"] = Canary(canary.pop("size"), **canary)
     if verb == "check":
@@ -228,6 +230,7 @@ def command_of(verb: str, given: Mapping[str, Scalar], master: int, path: Path |
     names -= {"expect"} if verb == "reload" else set()  # that command has no such option
     line += [part for name in sorted(names) for part in ("--" + name.replace("_", "-"), str(given[name]))]
     line += ["--force"] if given.get("force") else []
+    line += ["--allow", str(given["allow"])] if "allow" in given else []
     flags = {"size": "", "by": "by", "seconds": "for", "min_requests": "min-requests", "inconclusive": "inconclusive"}
     for name, value in _canary(given).items():
         line += [f"--{flags[name] or 'canary'}", str(value)]
@@ -286,6 +289,8 @@ def request_of(
         body |= _some(given, "version")
     if canary := _canary(given):
         body["canary"] = canary
+    if "allow" in given:
+        body["allow"] = [given["allow"]]
     if verb == "check":
         body = {"files": {FILE: path.read_text()}} if path is not None else {"values": values(given)}
     if verb == "set":

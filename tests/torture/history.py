@@ -60,6 +60,7 @@ class Written(Record):
         veto: Which workers' precommit functions refuse it: ``""``, `all`, or `some` (those with an odd pid).
         harm: What it does where it runs: ``""``, `kills` (workers), `sick` (the health check says no), `fails` (500).
         how: `replace` (rename), `rewrite` (in place), `data` (a swap of a directory link), `delete`, …
+        empty: Whether a guard is to refuse it, where what runs is not empty.
         ok: False if the file could not be written.
     """
 
@@ -69,6 +70,7 @@ class Written(Record):
     veto: str = ""
     harm: str = ""
     how: str = "replace"
+    empty: bool = False
     ok: bool = True
 
 
@@ -82,6 +84,8 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
         tuned: A key that no file has, for `set`; 0 where nothing is set.
         published: A key that a fleet's engine alone gives; 0 without one.
         derived: What was built of the content's number, by the worker; 0 where nothing is.
+        listens: The value of the key that needs a restart.
+        marks: How many entries the table has that is guarded against being emptied.
     """
 
     version: int
@@ -91,6 +95,8 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     tuned: int = 0
     published: int = 0
     derived: int = 0
+    listens: int = 1
+    marks: int = 1
 
 
 class Request(Record):

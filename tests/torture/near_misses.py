@@ -8,6 +8,8 @@ from tests.torture.history import Applied, Died, Record
 from tests.torture.small_histories import (
     ALONE,
     BY_ENTITY,
+    EMPTY,
+    FORGOTTEN,
     NEXT,
     NEXT_OWNER,
     ONE_LOAD,
@@ -59,15 +61,12 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     (
         "one_content",
         "a trial's number that a torn journal has forgotten",
-        [
-            *SECOND,
-            on_trial(2.5, 2),
-            request(3.0, 2, 2),
-            act(3.5, "tear_journal"),
-            edit(4.0, 3),
-            *votes(4.1, 3),
-            request(5.0, 2, 3, B),
-        ],
+        [*FORGOTTEN, request(5.2, 2, 2), request(6.5 + ONE_LOAD, 3, 3)],
+    ),
+    (
+        "one_content",
+        "who has it stood still",
+        [*FORGOTTEN, act(5.0, "stop", role="worker", pid=A), request(6.5 + ONE_LOAD, 2, 2)],
     ),
     (
         "one_content",
@@ -885,5 +884,54 @@ NEAR: list[tuple[str, str, list[Record]]] = [
             act(3.9, "kill"),
             state(5.0, 5, owner=NEXT_OWNER),
         ],
+    ),
+    ("until_a_restart", "the same value", [*SECOND, request(3.0, 2, 2, seen=[look(2, 2, listens=1)])]),
+    (
+        "until_a_restart",
+        "an owner that has lost its journal",
+        [*SECOND, act(2.5, "tear_journal"), request(3.0, 2, 2, seen=[look(2, 2, listens=2)])],
+    ),
+    (
+        "until_a_restart",
+        "another server has taken over",
+        [*SECOND, act(2.5, "take_over", role="master"), request(3.0, 2, 2, seen=[look(2, 2, listens=2)])],
+    ),
+    (
+        "guarded",
+        "somebody has allowed it",
+        [
+            *SECOND,
+            call(2.05, version=2, arguments={"allow": "empties:marks"}),
+            outcome(2.1, "success", 2, 1, origin="call"),
+            EMPTY,
+        ],
+    ),
+    ("guarded", "a start takes what there is", [*SECOND, outcome(2.1, "success", 2, 1, origin="restart"), EMPTY]),
+    (
+        "guarded",
+        "it was empty before",
+        [
+            *SECOND,
+            EMPTY,
+            outcome(3.0, "success", 3, 2),
+            request(3.5, 3, 1, seen=[look(3, 1, marks=0)]),
+        ],
+    ),
+    (
+        "guarded",
+        "what ran before is resumed",
+        [
+            *SECOND,
+            request(2.2, 2, 2, seen=[look(2, 2, marks=0)]),
+            request(5.0, 3, 1),
+            call(5.9, "resume", version=4),
+            outcome(6.0, "success", 4, 3, origin="resume"),
+            request(6.5, 4, 2, seen=[look(4, 2, marks=0)]),
+        ],
+    ),
+    (
+        "noticed",
+        "a guard refuses it",
+        [*living(30.0), state(19.0, 1), edit(20.0, 2, empty=True)],
     ),
 ]

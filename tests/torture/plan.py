@@ -91,6 +91,7 @@ EDITS = {
     "unreadable": 1,
     "back": 2,
     "same": 1,
+    "guarded": 2,
     "publish": 4,
 }
 VERBS = {"reload": 6, "set": 5, "unset": 2, "rollback": 3, "confirm": 2, "resume": 3, "check": 2, "wait": 1, "read": 4}
@@ -119,6 +120,10 @@ _AFTER_THE_OTHERS = 1.0
 _STOPS_THE_MASTER = 0.1
 _STOPS = (0.05, 0.2, 0.5, 1.0)
 _REASON = "the nemesis"
+_NEEDS_A_RESTART = 0.15
+"""How likely a content has another value of the key that needs a restart."""
+GUARD = "empties:marks"
+"""The name of the site's guard."""
 EARLY = "as soon as it has attached"
 """The reason of a change that comes while a worker may still import."""
 SIZES = (0, 4, 80, 2000)
@@ -207,9 +212,12 @@ class _Planner:
         self._file_is_free = at + busy
         return at
 
-    def write(self, at: float, veto: str = "", harm: str = "") -> None:
+    def write(self, at: float, veto: str = "", harm: str = "", **more: Scalar) -> None:
         how = self.dice.choices(("replace", "rewrite", "data"), (4, 2, 2))[0]
-        traits = {"serial": self._number(), "veto": veto, "harm": harm, "padding": self._size()}
+        traits: dict[str, Scalar] = {"serial": self._number(), "veto": veto, "harm": harm, "padding": self._size()}
+        if self.dice.random() < _NEEDS_A_RESTART:
+            more["listens"] = self.dice.choice((2, 3))
+        traits |= more
         self._contents.append(traits)
         self._file(at, "write", how=how, **traits)
 
@@ -223,6 +231,13 @@ class _Planner:
         """To an earlier content: the latest ones more often."""
         among = self._contents[-self.dice.choice((1, 2, 3, 10)) :]
         self._file(at, "write", how=self.dice.choice(("replace", "rewrite", "data")), **self.dice.choice(among))
+
+    def guarded(self, at: float) -> None:
+        """A content that a guard is to refuse; by some it is allowed, soon or at once, and then is not empty again."""
+        self.write(at, empty=True)
+        if self.dice.random() < 0.5:
+            self._call(self._file_is_free + self.dice.choice((0.0, 0.5)), "reload", allow=GUARD, reason=_REASON)
+            self.write(self._file_is_free + 1.0)
 
     def same(self, at: float) -> None:
         self._file(at, "touch")

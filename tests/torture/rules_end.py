@@ -18,7 +18,8 @@ def noticed(view: View) -> Found:
     """G5, DESIGN 7 "Watching": an edit is loaded, however it was written, whatever was loaded meanwhile.
 
     Judged where nothing else could have stopped it: no other edit after it, nothing done to a process, no hold, nothing
-    set. The content is new, so that a worker must vote on it. A vote, or a request that sees it, shows that it was.
+    set, and no guard that refuses it. The content is new, so that a worker must vote on it. A vote, or a request that
+    sees it, shows that it was.
     Cannot see: what only comes of a disturbance, and what the look each 30 s has made good by then.
     """
     for edit, until in _edits_in_peace(view):
@@ -33,7 +34,7 @@ def _edits_in_peace(view: View) -> Iterator[tuple[Written, float]]:
     for edit, after in view.followed:
         until = edit.at + _NOTICED
         over = min(after.began if after is not None else view.looks[-1].at, view.looks[-1].at) if view.looks else 0.0
-        is_new = edit.ok and edit.kind == "valid" and view.valid.get(edit.serial) is edit
+        is_new = edit.ok and edit.kind == "valid" and view.valid.get(edit.serial) is edit and not edit.empty
         if is_new and until < over and not _is_disturbed(view, edit, until):
             yield edit, until
 

@@ -68,14 +68,23 @@ def _observed_down(view: View) -> Found:
 def one_content(view: View) -> Found:
     """PROTOCOL 1 "the floor": a number never stands for two contents, in whatever workers, under whatever owners.
 
-    A number that was given out for a trial alone may come again once the journal was torn: no snapshot file has it.
+    A number that was given out for a trial alone may come again once the journal was torn: no snapshot file has it. As
+    soon as a worker tells of it there is another one, so nobody has the former content under it a load later.
     Cannot see: what differs in keys that no look reads.
     """
     first: dict[int, tuple[Content, Request]] = {}
+    again: dict[int, Request] = {}
     for request in sorted(view.looks, key=lambda each: each.at):
         for look in request.seen:
             content, shown = first.setdefault(look.version, (content_of(look), request))
-            if content != content_of(look) and not _is_forgotten_trial(view, look.version, shown.at, request.began):
+            if content == content_of(look):
+                if look.version in again and _has_heard_of(view, again[look.version], request):
+                    what = f"version {look.version} is {content_of(again[look.version].seen[0])}, and long after that"
+                    yield f"{what} still {content}", [shown, again[look.version], request]
+                    del again[look.version]
+            elif _is_forgotten_trial(view, look.version, shown.at, request.began):
+                again.setdefault(look.version, request)
+            else:
                 yield f"version {look.version} was {content}, then {content_of(look)}", [shown, request]
     for each in view.applied:
         known = first.get(each.version)
@@ -87,6 +96,12 @@ def one_content(view: View) -> Found:
 def _is_forgotten_trial(view: View, version: int, since: float, until: float) -> bool:
     on_trial = any(each.result == "on_trial" and each.version == version for each in (*view.calls, *view.outcomes))
     return view.lost(since, until) and (on_trial or any(each.trial == version for each in view.states))
+
+
+def _has_heard_of(view: View, since: Request, request: Request) -> bool:
+    """Whether this worker has had time to tell an owner of its number, and to be given another one."""
+    late = request.began - since.at - view.down(since.at, request.began)
+    return late > view.one_load and not view.slept(request.worker, since.at, request.at)
 
 
 def only_valid(view: View) -> Found:

@@ -147,6 +147,21 @@ SICK = [
 WELL = [edit(8.0, 3), *votes(8.1, 3), outcome(8.1, "success", 3, 2), request(8.5, 3, 3)]
 """Or a third one is not."""
 
+FORGOTTEN = [
+    *SECOND,
+    on_trial(2.5, 2),
+    request(3.0, 2, 2),
+    act(3.5, "tear_journal"),
+    edit(4.0, 3),
+    state(4.1, 1, owner=NEXT_OWNER),
+    *votes(4.1, 3),
+    request(5.0, 2, 3, B),
+]
+"""The second content is on trial, the journal is torn, and the third one gets its number."""
+
+EMPTY = request(2.5, 2, 2, seen=[look(2, 2, marks=0)])
+"""The second content has emptied what is guarded."""
+
 ALONE = [*SECOND, state(3.5, 1), act(4.0, "kill"), process(5.0, 99, "worker", "ready"), NEXT]
 """A worker, 99, has begun between two owners. The next one answers from 6.0 on, so that it can be heard of by 9.0."""
 

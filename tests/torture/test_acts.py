@@ -34,6 +34,8 @@ class Settings(msgspec.Struct):
     veto: str = ""
     harm: str = ""
     padding: list[str] = []
+    listens: int = 1
+    marks: list[int] = []
 
 
 class Recorded:

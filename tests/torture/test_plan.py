@@ -15,6 +15,7 @@ from tests.torture.acts_on_files import ActsOnFiles
 from tests.torture.acts_on_fleet import ActsOnFleet
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import ActsOnStorage
+from tests.torture.content import LISTENS
 from tests.torture.plan import MAKERS, Step, Terrain, plan
 
 NO_VERBS = {"serve", "exec", "admin", "fleet"}
@@ -64,6 +65,15 @@ def test_a_change_comes_as_soon_as_a_worker_is_replaced():
     assert {step.at for step in changes} <= deaths
     bare = [step for seed in range(20) for step in plan(seed, 30.0, Terrain(roles=("owner",)))]
     assert not any(step.arguments.get("once_replaced") for step in bare)
+
+
+def test_some_contents_meet_a_guard_and_some_have_a_value_that_needs_a_restart():
+    steps = [step for seed in range(20) for step in plan(seed, 30.0)]
+    written = [step.arguments for step in steps if step.act == "write"]
+    assert {each.get("listens", LISTENS) for each in written} == {LISTENS, 2, 3}
+    assert 0 < sum(bool(each.get("empty")) for each in written) < len(written) / 4
+    allowing = {(step.arguments["verb"], step.arguments["door"]) for step in steps if step.arguments.get("allow")}
+    assert allowing == {("reload", door) for door in ("client", "cli", "admin")}
 
 
 def test_no_public_verb_is_forgotten():

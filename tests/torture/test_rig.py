@@ -20,7 +20,7 @@ from tests.torture.plan import Terrain, plan
 from tests.torture.report import report
 from tests.torture.rig import run
 
-_SECONDS, _SEED = 30.0, 4783
+_SECONDS, _SEED = 30.0, 2469
 _ACTS = {
     *("write", "break_file", "touch", "cut", "complete", "delete", "rename_away", "rename_back", "make_unreadable"),
     *("kill", "stop", "go_on", "hup", "start_again", "fill_disk", "free_disk", "tear_journal", "remove_files", "call"),

@@ -44,7 +44,7 @@ def look() -> list[int]:
         record(Died(at=now(), by=os.getpid(), version=snapshot.version, serial=snapshot.config.serial))
         os.kill(os.getpid(), signal.SIGKILL)
     mine = [snapshot.version, snapshot.config.serial, current.left, current.right]
-    return [*mine, current.tuned, current.published, derived]
+    return [*mine, current.tuned, current.published, derived, current.listens, len(current.marks)]
 
 
 def fails() -> bool:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from confcast import Replica
+from confcast import NeedsRestart, Replica
 from tests.torture.history import Agreed, Applied, Process, Record, Recorder, Veto, now
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """tests/torture/content.py says what is in it; `tuned` is for `set`, `published` for a fleet's engine."""
+    """tests/torture/content.py says what is in it; `tuned` is for `set`, `published` for a fleet's engine.
+
+    `listens` needs a restart, and `marks` is guarded.
+    """
 
     serial: int
     left: int
@@ -24,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     padding: list[str] = []
     tuned: int = 0
     published: int = 0
+    listens: Annotated[int, NeedsRestart("sockets are bound at the start")] = 1
+    marks: list[int] = []
 
 
 settings = Replica(Settings, name="app")
