@@ -43,6 +43,7 @@ SITUATIONS = (
     "the journal is lost",
     "a restarted owner gathers",
     "the journal goes back",
+    "the journal goes back to before a trial",
     "a re-issue is written",
     "a re-issue fails",
     "a Hello is refused",

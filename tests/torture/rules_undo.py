@@ -66,7 +66,7 @@ def trial_leaves(view: View) -> Found:
 
 def _content(view: View, version: int, until: float | None) -> Content | None:
     """What requests saw of it; None if nobody did, it may have had overrides, or its number was lost."""
-    if version not in view.contents:
+    if version not in view.first_seen:  # a request may have met it in a later look only, which `one_version` judges
         return None
     seen = view.first_seen[version].at
     if until is not None and view.lost(seen - view.one_load, until):
@@ -80,7 +80,7 @@ def _content(view: View, version: int, until: float | None) -> Content | None:
 def _leads_to(view: View, shown: Record, ran: int, version: int, time: float) -> Found:
     """Whether what took the place of the version that ran may have been good, and is not older than it must be."""
     undone, found = view.contents.get(ran), _content(view, version, None)
-    before = [each for each in view.contents if each < version and view.contents[each] != undone]
+    before = [each for each in view.first_seen if each < version and view.contents[each] != undone]
     floor = max((each for each in before if each < ran and _is_sound(view, each, time)), default=0)
     if None in (undone, found) or not floor or view.lost(view.first_seen[floor].at - view.one_load, time):
         return
