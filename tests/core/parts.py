@@ -39,6 +39,8 @@ class Pipe:
 class Journal:
     """Rows, retired numbers and the roster; `deleted`: still written to, and gone with the owner that has it open.
 
+    `gathers`: it was made anew, and whoever lives and has not connected since is missing on the roster.
+
     `settled`: versions whose barrier is closed; `declined`: those that a worker has declined; `taken_back`: those on
     probation when an undo of them, or of a later one, was written.
 
@@ -57,6 +59,7 @@ class Journal:
         self.taken_back: set[int] = set()
         self.high_water = high_water
         self.roster: set[int] = set()
+        self.gathers = False
         self.deleted = False
         self.forgets = False  # which content was good: it keeps few versions
         self.untried = NOTHING_SET  # what people had set before the trial that is open began

@@ -134,10 +134,11 @@ class World(Crowd):
         if self.owner is not None or (self.journal.deleted and self.disk_is_full):
             return
         self.owners += 1
-        gathering = self.journal.deleted
-        if gathering:
+        if self.journal.deleted:
             self.journal = self._new_journal(1_000_000 * self.owners)
+            self.journal.gathers = True
             self.oracle.journal_was_lost()
+        gathering = self.journal.gathers = self.journal.gathers and not self.starts_anew
         self.census.owner_begins(gathering=gathering)
         roster = tuple(sorted(pid for pid in self.journal.roster | self.notes if self.lives(pid)))
         if not self.disk_is_full:
@@ -429,6 +430,8 @@ class World(Crowd):
                 self._write_state(effect)
             case fx.Retire(version):
                 self.journal.high_water = max(self.journal.high_water, version)
+            case fx.Gathered():
+                self.journal.gathers = False
             case fx.WriteSnapshot(version, content):
                 self.snapshot = Held(version, content, content)
 

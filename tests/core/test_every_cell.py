@@ -106,7 +106,7 @@ OWNER: dict[str, list[str]] = {
     "Wake, barrier": ["-", "-", "-", "-", "→IDLE Accept RecordEvent Answer"],
     "Wake, undo": ["-"] * 5,
     **{f"Wake, {timer}, of a wait that is over": ["-"] * 5 for timer in WAITS},
-    "Wake, gather": ["-"] * 5,
+    "Wake, gather": ["Gathered"] * 5,
     "Wake, deferred": ["-"] * 5,
     "Wake, observers": ["-"] * 5,
     "Wake, expiry": ["-"] * 5,

@@ -1058,6 +1058,7 @@ class TestGathering:
         owner.receives(w1, Vote(1, True))
         assert owner.state is STAGING
         owner.waits_out(fx.Timer.GATHER)
+        assert owner.did(fx.Gathered) == [fx.Gathered()]
         assert owner.orders() == [fx.Record(501, A, A)]
 
     def test_the_vote_lasts_until_everyone_was_gathered(self):
@@ -1085,7 +1086,7 @@ class TestGathering:
     def test_the_end_of_the_gathering_moves_nothing_else(self, state):
         it = scene(state)
         it.owner.feed(fx.Wake(fx.Timer.GATHER, 0))
-        nothing_new(it, state)
+        assert (it.owner.state, it.owner.log) == (state, [fx.Gathered()])
 
 
 class TestTheOutbox:

@@ -94,7 +94,7 @@ _OWNER = (
     ),
     Beyond("nothing else ends the wait for the next try", ("Wake, undo, of a wait that is over",), _EVERYWHERE),
     Beyond(
-        "an owner gathers on a journal that has nothing, and little is written before the gathering ends",
+        "an owner gathers on a journal that has little, and little is written before the gathering ends",
         ("Wake, gather",),
         lambda state, standing: standing != "settled" or state in ("RECORDING", "COMMITTING"),
         seldom=True,

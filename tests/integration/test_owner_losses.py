@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
 from tests.support.fixtures import StartManager, StartWorker
-from tests.support.owners import await_fold, await_one_that_can_t_start, home_of, kill_the_owner
+from tests.support.owners import await_fold, await_one_that_can_t_start, await_the_next, home_of, kill_the_owner
 from tests.support.settings import Limits, write
 from tests.support.slow import slow
-from tests.support.waiting import made_by
+from tests.support.stopping import await_stopped
+from tests.support.waiting import eventually, in_thread, made_by
 
 CLOCK = 1_700_000_000
 """Numbers that were counted on from the clock are above this; those of a test's own versions are not."""
@@ -66,6 +70,37 @@ def test_torn_between_two_owners_the_committed_version_stays_and_the_loss_is_sai
 def delete_with_the_snapshot_file(journal: Path) -> None:
     delete(journal)
     journal.with_name("snapshot").unlink()
+
+
+def test_killed_while_it_gathers_the_next_one_gathers_as_well(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    """The journal that it began is whole, and lacks the worker, which sleeps. Without: SUCCESS, applied by nobody."""
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    worker.signal(signal.SIGSTOP)
+    await_stopped(worker.pid)
+    kill_the_owner(manager)
+    delete(home_of(manager) / "journal")
+    write(config, 2)
+    await_the_next(manager, kill_it_while_it_gathers(manager))
+
+    outcome = in_thread(manager.reload)
+    eventually(lambda: manager.status().phase == "staging", "it gathers")
+    worker.signal(signal.SIGCONT)
+
+    event = outcome()
+    assert (event.result, event.applied, event.lagging) == (ReloadResult.SUCCESS, [worker.pid], [])
+    assert worker.ask("read") == (event.version, 2)
+
+
+def kill_it_while_it_gathers(manager: ConfigReloadManager[Any]) -> int:
+    outcome = in_thread(manager.reload)
+    eventually(lambda: manager.status().phase == "staging", "the next one gathers")
+    dead = kill_the_owner(manager)
+    with contextlib.suppress(ConfcastError):
+        outcome()
+    return dead
 
 
 def alter_the_payload(journal: Path) -> None:

@@ -361,6 +361,10 @@ class Retire(_Data, frozen=True):
     version: int
 
 
+class Gathered(_Data, frozen=True):
+    """Note in the journal that its roster is whole: each living worker has had the time to connect."""
+
+
 class WriteSnapshot(WithSecrets, _Data, frozen=True):
     """Write the snapshot file, on which workers start when no owner answers. A failure stops nothing."""
 
@@ -434,6 +438,7 @@ Effect = (
     | ClearRefused
     | Accept
     | Retire
+    | Gathered
     | WriteSnapshot
     | AddMember
     | RemoveMember

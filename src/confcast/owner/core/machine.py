@@ -327,6 +327,7 @@ class Core(MemberInputs, Operations, LastGood):
     def _wake(self, given: fx.Wake) -> None:
         if given.timer is fx.Timer.GATHER:
             self._gathering = False
+            self._effects.append(fx.Gathered())
             self._test_done()
         elif given.timer is fx.Timer.EXPIRY:
             self._expiry_is_due()

@@ -65,6 +65,7 @@ FIELDS: dict[type, tuple[str, ...]] = {
     fx.Restore: ("number", "version"),
     fx.Record: ("version", "undo?"),
     fx.Retire: ("version",),
+    fx.Gathered: (),
     fx.WriteSnapshot: ("version",),
     fx.AddMember: ("pid",),
     fx.RemoveMember: ("pid",),

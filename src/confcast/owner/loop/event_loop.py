@@ -115,7 +115,6 @@ class EventLoop:
         self._runtime_dir = runtime_dir
         self._open_journal = open_journal
         self._journal = open_journal()
-        self._gathers = False
         self._journal_incomplete = False  # a new journal lacks what could not be written into it
         self._will_fold = False
         self._mailbox = mailbox
@@ -173,7 +172,6 @@ class EventLoop:
             now=time.monotonic(),
             report=loop_log.transitions(),
         )
-        self._gathers = gathering
         for pid in roster:
             self._add_member(fx.AddMember(pid))
         self._perform(self.core.begin())
@@ -352,9 +350,6 @@ class EventLoop:
             if isinstance(given, fx.Loaded) and given.differs:
                 given = with_goodness(given, self._journal, self._failures)
             self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
-            if self._gathers and not self.core.gathers:
-                self._gathers = False
-                self._try("roster", lambda: incomplete_roster.mark(self._journal, whole=True))
             self._probing.follow(self.core)
             if self._outcomes is not None:
                 self._outcomes.follow(self.core)
@@ -576,6 +571,7 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.ClearRefused: lambda loop, effect: loop._try("end of a refusal", loop._journal.forgive),
     fx.Accept: EventLoop._accept_all,
     fx.Retire: lambda loop, effect: loop._try("burnt number", lambda: loop._journal.retire(effect.version)),
+    fx.Gathered: lambda loop, effect: loop._try("roster", lambda: incomplete_roster.mark(loop._journal, whole=True)),
     fx.WriteSnapshot: EventLoop._write_snapshot,
     fx.AddMember: EventLoop._add_member,
     fx.RemoveMember: EventLoop._remove_member,

@@ -251,6 +251,8 @@ def catch_up(journal: Journal, folder: Path) -> None:
     number is from the clock, as after the loss of a whole journal: that one was given to the undo of an older trial,
     and stood for two contents. Nor is it known who attached since.
     """
+    if not incomplete_roster.is_whole(journal):  # its owner was killed, perhaps before it counted on from the clock
+        journal.retire(int(time.time()))
     saved, row = snapshot_file.load(folder), journal.latest()
     known = 0 if row is None else row.version
     if saved is None or saved.version <= known or digest(saved.payload) != saved.digest:

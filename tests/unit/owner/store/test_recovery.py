@@ -152,6 +152,17 @@ class TestARosterThatMayLackSomebody:
             incomplete_roster.mark(found, whole=False)
         assert [follow(restarts).gathers for restarts in (0, 1)] == [False, False]
 
+    @pytest.mark.parametrize("name", ["record", "retire"])
+    def test_is_told_by_whoever_dies_as_it_makes_a_journal_anew(self, home, follow, monkeypatch, name):
+        before = int(time.time())
+        snapshot_file.save(home, SCHEMA, 1, digest(b"A"), b"A")
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(Journal, name, interrupted)
+            follow()
+        left = follow(2)
+        assert left.gathers
+        assert left.high_water >= before, "numbers above that of the snapshot file were given out, too"
+
     def test_keeps_whom_it_has(self, runtime_dir, home, follow):
         with closing(Journal(runtime_dir.journal)) as journal:
             incomplete_roster.mark(journal, whole=False)
@@ -159,6 +170,10 @@ class TestARosterThatMayLackSomebody:
             journal.add_member(*ME)
         left = follow()
         assert (left.roster, left.gathers) == ((ME[0],), True)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 class TestAJournalThatIsOlderThanItShould:
