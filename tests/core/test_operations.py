@@ -506,6 +506,49 @@ def test_the_end_of_an_override_reads_no_source():
     assert owner.core.operator == OperatorState(5)
 
 
+def finds(owner: Owner, values: bytes, layer: bytes = b"x") -> None:
+    """What runs: an override hides what the sources give."""
+    owner.feed(fx.Loaded(owner.last_load, B, B, False, layer=layer, expires=130.0, values=values))
+
+
+@pytest.mark.parametrize(
+    ("values", "then"),
+    [([b"edited"], LOADING), ([b"edited", b"once"], IDLE), ([b"once"], IDLE), ([b""], IDLE)],
+    ids=["edited", "edited back", "not edited", "not known"],
+)
+def test_an_edit_that_an_override_has_hidden_is_loaded_at_its_end(values: list[bytes], then: ProposalState):
+    """The end builds on what was committed before that edit, and nobody else would look at the sources again."""
+    owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0), values=b"once")
+    for each in values:
+        owner.is_triggered("watch")
+        assert owner.did(fx.Load)[-1].values, "else it is not known whether there was an edit"
+        finds(owner, each)
+        for peer in (w1, w2):
+            owner.receives(peer, Applied(1))
+        assert owner.state is IDLE
+    owner.waits_out(fx.Timer.EXPIRY)
+    assert owner.did(fx.Load)[-1].rebuild
+    owner.loads_with(A, b"")
+    commits(owner, w1, w2)
+    assert owner.state is then
+    assert [load.rebuild for load in owner.did(fx.Load)[-2:]][-1] is (then is IDLE)
+
+
+def test_one_that_is_committed_before_the_end_is_hidden_no_more():
+    owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0), values=b"once")
+    owner.is_triggered("watch")
+    finds(owner, b"edited")
+    for peer in (w1, w2):
+        owner.receives(peer, Applied(1))
+    owner.is_asked_for(Set, values={"k": "y"})
+    owner.loads_with(A, b"xy", expires=130.0)
+    commits(owner, w1, w2)
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(B, b"y")
+    commits(owner, w1, w2)
+    assert owner.state is IDLE
+
+
 def test_an_end_that_is_refused_is_tried_with_the_next_load_alone():
     owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0))
     owner.waits_out(fx.Timer.EXPIRY)

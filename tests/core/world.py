@@ -78,6 +78,7 @@ class Owner:
         high_water=0,
         roster=(),
         undo=False,
+        values=b"",
         refused=b"",
         operator=OperatorState(),  # noqa: B008 - immutable
         gathering=False,
@@ -87,7 +88,7 @@ class Owner:
         report=None,
         **rules,
     ):
-        mine = Committed(committed[0], committed[1], committed[1], undo) if committed else None
+        mine = Committed(committed[0], committed[1], committed[1], undo, values) if committed else None
         self.core = Core(
             Rules(schema=SCHEMA, fields={"a": "int"}, **{"probation": 0.0, **rules}),
             committed=mine,

@@ -212,6 +212,8 @@ class Core(MemberInputs, Operations, LastGood):
             proposal.refused = self.refused
         if proposal.follows_sources and not proposal.dry:
             self._requests.stop(given.digest if self._is_held_back() else b"")
+            is_new = given.values not in (b"", self.committed.values)
+            self._requests.hide(is_new and bool(self._layer_to_load()))
         if self._found_in_trial(given):
             return
         if self._is_held_back():

@@ -146,12 +146,18 @@ class Operations(Trials):
         """Load what a hold that ends has stopped: nobody else looks at the sources again.
 
         A resumption's load comes after all that was stopped. But its trial lasts, and an edit meanwhile is stopped;
-        and the end of a window takes back a hold that began in it.
+        and the end of a window takes back a hold that began in it. Likewise for what an override has hidden: its end
+        builds on what was committed, and reads no source.
         """
-        was_held = self.operator.is_held
+        before, proposal = self.operator, self._proposal
+        if proposal.reads_sources and not proposal.unchanged:  # a commit
+            self._requests.hide(False)
         super()._set_operator(operator)
-        if was_held and not self.operator.is_held:
-            self._requests.retry_stopped(self._proposal.digest)
+        after = self.operator
+        if before.is_held and not after.is_held:
+            self._requests.retry_stopped(proposal.digest)
+        if (before.layer, before.trial) != (after.layer, after.trial) and after.trial is None and not after.is_held:
+            self._requests.retry_hidden()
 
     def _found_held(self, given: fx.Loaded) -> None:
         """Tell what the sources would bring: each caller, and without one the history, once per change."""

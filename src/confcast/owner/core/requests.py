@@ -78,6 +78,7 @@ class Requests:
         self._owed_round = 0
         self._insists = False
         self._stopped = b""
+        self._hidden = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
@@ -137,6 +138,16 @@ class Requests:
         if self._stopped not in (b"", runs):
             self.trigger(Cause("watch"))
         self._stopped = b""
+
+    def hide(self, edited: bool) -> None:
+        """A load of the sources has found an edit below what people have set, which may hide it; or none that is."""
+        self._hidden = edited
+
+    def retry_hidden(self) -> None:
+        """What people had set has ended, and no source was read for that: request a load of the edit below it."""
+        if self._hidden:
+            self.trigger(Cause("watch"))
+        self._hidden = False
 
     def begin_operation(self) -> Request | None:
         """Begin the operation whose turn it is; None if a plain load comes first."""

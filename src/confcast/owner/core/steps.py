@@ -184,8 +184,8 @@ class Steps(Hooks):
 
     def _begin_load(self, *, insist: bool, compare: bool = False, edit: Edit | None = None) -> None:
         self._enter(ProposalState.LOADING)
-        mine, values = self._proposal, self.operator.unconfirmed is not None
-        mine.load, layer = self._loads.begin(), self._layer_to_load()
+        mine, layer = self._proposal, self._layer_to_load()
+        mine.load, values = self._loads.begin(), bool(layer) or self.operator.unconfirmed is not None
         load = fx.Load(mine.load, insist, layer, edit, mine.rebuilds, compare, mine.dry, mine.who, values)
         guarding = fx.Guarding.WARN if self._requests.starts else mine.guarding
         self._effects.append(msgspec.structs.replace(load, guarding=guarding, allow=mine.allow))
