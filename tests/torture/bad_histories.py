@@ -10,6 +10,7 @@ from tests.torture.small_histories import (
     FORGOTTEN,
     NEXT,
     NEXT_OWNER,
+    NOTED,
     ONE_LOAD,
     REST,
     SECOND,
@@ -96,6 +97,11 @@ BAD: list[tuple[str, str, list[Record]]] = [
         "barrier",
         "a worker that began without an owner, and has not knocked for long",
         [*ALONE, call(9.5, version=2), request(9.8, 1, 1, 99)],
+    ),
+    (
+        "barrier",
+        "one that has left a note for the next owner",
+        [*NOTED, call(7.2, version=2), request(7.5, 1, 1, 99)],
     ),
     (
         "barrier",

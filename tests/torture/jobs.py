@@ -47,8 +47,8 @@ class Jobs(Server):
         return talk(self.port, {"what": path})
 
     def roots(self) -> list[int]:
-        """The processes below which all others are."""
-        return [self.pid]
+        """The processes below which all others are, while they run: the pid of one that has ended may be another's."""
+        return [self.pid] if self._is_running() else []
 
 
 class Served(Jobs):
@@ -106,7 +106,8 @@ class Served(Jobs):
         eventually(lambda: self.log().count("serving version") > before or not self._is_running(), "the next serve")
 
     def roots(self) -> list[int]:
-        return [self.pid, *(each.pid for each in [*self._former, self._program] if each is not None)]
+        mine = [self._process, *self._former, self._program]
+        return [each.pid for each in mine if each is not None and each.poll() is None]
 
     def end(self) -> None:
         """The program first: its workers would wait for another owner."""

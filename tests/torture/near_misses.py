@@ -245,6 +245,20 @@ NEAR: list[tuple[str, str, list[Record]]] = [
             request(6.0, 3, 2),
         ],
     ),
+    (
+        "reissued",
+        "what an undo has put there",
+        [
+            *SECOND,
+            outcome(2.1, "success", 2, 1),
+            request(2.5, 2, 2),
+            outcome(3.0, "undone", 3, 2, origin="undo"),
+            request(3.2, 3, 1),
+            act(3.5, "kill"),
+            outcome(5.0, "success", 4, 3, origin="reissue"),
+            request(6.0, 4, 1),
+        ],
+    ),
     ("agreed", "one yes is enough", [edit(2.0, 2), *votes(2.1, 2, among=(C,)), request(3.0, 2, 2)]),
     ("agreed", "perhaps nobody was there", [edit(2.0, 2), request(50.0, 2, 2, 99)]),
     ("own_veto", "it agrees later", [edit(2.0, 2), *votes(2.1, 2, no=(A,)), *votes(5.0, 2), request(9.0, 2, 2, A)]),
@@ -317,6 +331,16 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         "what_was_there",
         "what was set stands above it",
         [*SECOND, state(2.5, 1, overrides=["serial"]), call(3.0, "reload", "unchanged", 1)],
+    ),
+    (
+        "what_was_there",
+        "an undo brings back what was set above it",
+        [
+            *SECOND,
+            state(2.5, 1),
+            outcome(2.7, "undone", 1, 3, origin="undo"),
+            call(3.0, "resume", "success", 1),
+        ],
     ),
     (
         "one_change_one_version",
@@ -619,6 +643,16 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "failing_is_undone",
+        "nobody was there when its probation began",
+        [
+            edit(22.0, 2, harm="fails"),
+            request(1.0, 1, 1),
+            *(request(23.0 + number / 100, 2, 2, 99, status=500) for number in range(50)),
+            request(24.0 + ONE_LOAD, 2, 2, 99, status=500),
+        ],
+    ),
+    (
         "deadly_is_undone",
         "two die of it, as many as may",
         [
@@ -720,6 +754,7 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ("noticed", "no file", [*living(30.0), state(19.0, 1), edit(20.0, 2, kind="syntax")]),
     ("served", "its worker was killed", [act(2.9, "kill", "worker", A), failed(3.0)]),
     ("served", "a content kills workers", [edit(2.5, 2, harm="kills"), failed(3.0)]),
+    ("served", "one that somebody has gone back to", [Died(at=2.9, by=A, version=4, serial=2), failed(3.0)]),
     (
         "served",
         "a content has its requests fail",

@@ -100,7 +100,7 @@ KILLS = {"kill": 5, "replaced": 1, "terminate": 1, "stopped": 5, "hups": 2, "tak
 DISKS = {"full_disk": 3, "tear_journal": 1, "remove_files": 2}
 
 PHASES = {
-    "still": Phase(0.0, {"write": 1}),
+    "still": Phase(0.0, {"write": 1, "left_alone": 1}),
     "quiet": Phase(1.0, {**READS, "write": 1}),
     "edits": Phase(4.0, {**EDITS, "harmful": 2, "vetoed": 3}),
     "verbs": Phase(5.0, {**VERBS, "write": 3, "vetoed": 1}),
@@ -115,6 +115,8 @@ _SHORTEST, _LONGEST, _STILL = 2.0, 6.0, 6.0
 """Seconds of a phase, and of one in which nothing is done but one write."""
 _RESUMES = 0.8
 """How likely a phase begins by following the file again: while a version is held, hardly anything else happens."""
+_ALONE = 7.0
+"""Seconds in which nobody writes the file again: somewhat more than a harmful content may be served."""
 _AFTER_THE_OTHERS = 1.0
 """Seconds in which what was begun before a phase without acts is mostly over."""
 _STOPS_THE_MASTER = 0.1
@@ -212,20 +214,24 @@ class _Planner:
         self._file_is_free = at + busy
         return at
 
-    def write(self, at: float, veto: str = "", harm: str = "", **more: Scalar) -> None:
+    def write(self, at: float, veto: str = "", harm: str = "", busy: float = 0.0, **more: Scalar) -> None:
         how = self.dice.choices(("replace", "rewrite", "data"), (4, 2, 2))[0]
         traits: dict[str, Scalar] = {"serial": self._number(), "veto": veto, "harm": harm, "padding": self._size()}
         if self.dice.random() < _NEEDS_A_RESTART:
             more["listens"] = self.dice.choice((2, 3))
         traits |= more
         self._contents.append(traits)
-        self._file(at, "write", how=how, **traits)
+        self._file(at, "write", busy, how=how, **traits)
 
     def vetoed(self, at: float) -> None:
         self.write(at, veto=self.dice.choice(("all", "some")))
 
     def harmful(self, at: float) -> None:
         self.write(at, harm=self.dice.choice(self.terrain.harms))
+
+    def left_alone(self, at: float) -> None:
+        """A harmful content that no other one follows, before it is taken back for sure."""
+        self.write(at, harm=self.dice.choice(self.terrain.harms), busy=_ALONE)
 
     def back(self, at: float) -> None:
         """To an earlier content: the latest ones more often."""

@@ -67,7 +67,8 @@ def _has_a_cause(view: View, request: Request) -> bool:
     began = request.began - view.one_load
     acts = (each for each in view.acts if each.role in ("worker", "master"))
     acted = any(each.began <= request.at and each.at >= began for each in acts)
-    return acted or any(each.began <= request.at and each.at >= began for each in _killers(view))
+    killed = any(began <= each.at <= request.at for each in view.died)  # whatever has put that content there
+    return acted or killed or any(each.began <= request.at and each.at >= began for each in _killers(view))
 
 
 def _killers(view: View) -> Iterator[Record]:

@@ -77,16 +77,20 @@ def _first_versions(view: View, harm: str) -> Iterator[int]:
 
 
 def _is_undone(view: View, what: str, first: Request | Died, served: Iterable[Request | Died]) -> Found:
-    """Whether it was served for no longer than it takes to take it back."""
+    """Whether it was served for no longer than it takes to take it back: an undo waits for nothing but a write.
+
+    As long as votes take, which is more than the second in which each worker is asked for its health.
+    """
+    within = max(view.option("vote_timeout", 2.0), view.option("precommit_timeout", 30.0)) + 2 * GRACE
     probation = view.option("probation", 20.0)
     unheard = view.down(first.at - 2 * GRACE, first.at + probation + GRACE)
-    if probation < _SHORTEST or unheard or _was_wanted(view, first.at):
+    unseen = view.was_unmanned(first.at - probation, first.at)  # its probation began before anybody could speak
+    if probation < _SHORTEST or unheard or unseen or _was_wanted(view, first.at):
         return
     last = max(served, key=_began)
     worker = last.worker if isinstance(last, Request) else last.by
     took = _began(last) - first.at
-    late = took - view.one_load - view.down(first.at, _began(last))
-    if late > 0 and not view.slept(worker, first.at, last.at):
+    if took - view.down(first.at, _began(last)) > within and not view.slept(worker, first.at, last.at):
         yield f"{what}, and was served for {took:.1f} s", [first, last]
 
 

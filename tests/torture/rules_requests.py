@@ -126,7 +126,7 @@ def barrier(view: View) -> Found:
     Workers that were started since are bound, too: a late joiner begins with what is committed. Excused are those that
     began while files were lost or the disk was full, since the snapshot file may be older then; where the journal was
     torn or lost, whom the next owner does not know yet: the roster is in there; and whom it has not heard of yet, since
-    it began while there was none: it knocks within two seconds.
+    it began while there was none, and the note that it left was removed: it knocks within two seconds.
     Cannot see: a worker that no request reached in between.
     """
     barriers, highest, passed = view.barriers, 0, 0
@@ -275,7 +275,7 @@ def reissued(view: View) -> Found:
 
     Cannot see: a reissue that no owner's history tells, or whose contents no request has seen.
     """
-    known = {each.version: each for each in view.outcomes if each.result in COMMITTED}
+    known = {each.version: each for each in view.outcomes if each.result in (*COMMITTED, "undone")}
     for each in view.outcomes:
         before = max((version for version in known if version < each.version), default=0)
         contents = view.contents.get(before), view.contents.get(each.version)

@@ -227,17 +227,30 @@ class View:
         return {each.serial if each.kind == "valid" else 0 for each in (*latest, *meanwhile)}
 
     def is_overlaid(self, began: float, ended: float) -> bool:
-        """Whether what people have set may have stood above the file at some time of this span."""
-        before = [each for each in self.states if each.at <= began][-1:]
-        since = before[0].began if before else 0.0
-        states = (each for each in (*before, *self.states_between(began, ended)))
-        return any(each.overrides for each in states) or any(self.calls_between(since, ended, "set", "unset"))
+        """Whether what people have set may have stood above the file at some time of this span.
+
+        An undo, and a way back, bring back what was set when their version was made.
+        """
+        since = self._told_before(began)
+        backs = (each for each in self.outcomes if each.result == "undone" or each.origin == "rollback")
+        brought = any(since - GRACE < each.began < ended for each in backs)
+        return brought or any(self.calls_between(since, ended, "rollback")) or self._is_set(began, ended)
+
+    def _is_set(self, began: float, ended: float) -> bool:
+        """Whether a status tells of something that people have set, or a call has set it, in this span."""
+        since = self._told_before(began)
+        calls = any(self.calls_between(since, ended, "set", "unset"))
+        return calls or any(each.overrides for each in self.states_between(since, ended))
+
+    def _told_before(self, time: float) -> float:
+        """When the last status before began."""
+        return next((each.began for each in reversed(self.states) if each.at <= time), 0.0)
 
     def had_overrides(self, version: int) -> bool:
         """Whether a version that was seen may have been made with what people had set."""
         seen = self.first_seen[version].at
         began = min((each.began for each in self.outcomes if each.version == version), default=seen - self.one_load)
-        return self.is_overlaid(min(began, seen), seen)
+        return self._is_set(min(began, seen), seen)
 
     def states_between(self, began: float, ended: float) -> Iterator[State]:
         """Those that were answered in this span."""
@@ -335,15 +348,21 @@ class View:
         return lost > 0.0 and not any(each.by == worker and lost < each.at < time for each in asked)
 
     def is_yet_to_knock(self, worker: int, time: float) -> bool:
-        """Whether no owner may have heard of this worker: it began while none could be, and asks each two seconds.
+        """Whether no owner may have heard of this worker: it began while none could be, and what it left was removed.
 
-        Where an owner only stood still, the worker waits at its socket, and is heard before a barrier is closed.
+        It leaves a note in the run-time folder, which the next owner reads; without the folder it is heard of once it
+        asks again, each two seconds. Where an owner only stood still, it waits at its socket.
         """
         born = self.lives[worker].began
         spans = (each for each in self._unreachable if each.began <= born <= each.ended and each.began <= time)
         heard = any(each.by == worker and each.at < time for each in (*self.agreed, *self.vetoes))
         listed = any(str(worker) in each.workers for each in self.states if each.at < time)
-        return not heard and not listed and any(time < each.ended + _KNOCKS for each in spans)
+        return not heard and not listed and any(time < each.ended + _KNOCKS and self._swept(each) for each in spans)
+
+    def _swept(self, span: Span) -> bool:
+        """Whether the run-time folder was removed in this span."""
+        removed = (each for each in self._done(LOSSES) if each.arguments.get("which") == "folder")
+        return any(_overlap(span, each.began, each.at) for each in removed)
 
     @functools.cached_property
     def _unreachable(self) -> list[Span]:

@@ -125,9 +125,9 @@ class Site:
         An owner shows by its command line, a worker by its file in the history.
         """
         found: dict[str, list[int]] = {role: [] for role in ROLES}
-        roots = self.server.roots() if isinstance(self.server, Jobs) else [self.master]
+        roots = self.server.roots() if isinstance(self.server, Jobs) else self.server.masters()
         below = {pid for root in roots for pid in _children(root)} - {*roots}
-        if is_running(self.master):
+        if self.server.masters():
             found["master"].append(self.master)
         for pid in sorted(below):
             if is_running(pid) and (role := self._role(pid)):

@@ -162,8 +162,10 @@ FORGOTTEN = [
 EMPTY = request(2.5, 2, 2, seen=[look(2, 2, marks=0)])
 """The second content has emptied what is guarded."""
 
-ALONE = [*SECOND, state(3.5, 1), act(4.0, "kill"), process(5.0, 99, "worker", "ready"), NEXT]
-"""A worker, 99, has begun between two owners. The next one answers from 6.0 on, so that it can be heard of by 9.0."""
+NOTED = [*SECOND, state(3.5, 1), act(4.0, "kill"), process(5.0, 99, "worker", "ready"), NEXT]
+"""A worker, 99, has begun between two owners, and left a note for the next one, which answers from 6.0 on."""
+ALONE = [*NOTED, act(5.5, "remove_files", arguments={"which": "folder"})]
+"""The note was removed with its folder. The worker knocks by 9.0."""
 
 SET_FOR_A_TIME = [
     *SECOND,
