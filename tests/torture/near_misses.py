@@ -137,6 +137,18 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "few_try",
+        "a plain reload finds what another one tries with two",
+        [
+            *SECOND,
+            *(each for pid in WORKERS for each in (request(1.0, 1, 1, pid), request(9.0, 3, 2, pid))),
+            call(3.0, "reload", "on_trial", 2),
+            on_trial(3.0, 2, canary_size=2),
+            request(3.2, 2, 2, A),
+            request(3.3, 2, 2, B),
+        ],
+    ),
+    (
+        "few_try",
         "a call has begun it, by entity, and a HUP finds it on trial",
         [
             run(canary="worker", trial=10.0),
