@@ -19,7 +19,6 @@ of those that match a pattern: what was never decided, and with it those that ha
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -153,8 +152,7 @@ class Deciding:
         reads, writes = os.pipe()
         if (pid := os.fork()) == 0:
             self._alone()
-            items = [*self._items.values()]
-            failing = [item.nodeid for item, following in _with_next(items) if not _passes(item, following)]
+            failing = [test for test, item in self._items.items() if not _passes(item)]
             os.write(writes, "\n".join(failing).encode())
             os._exit(0)
         os.close(writes)
@@ -179,8 +177,8 @@ class Deciding:
         signal.alarm(_STUCK)
         self._alone()
         become(name)
-        for item, following in _with_next(items):
-            if not _passes(item, following):
+        for item in items:
+            if not _passes(item):
                 os.write(pipe, item.nodeid.encode())
                 return KILLED
         return SURVIVED
@@ -210,34 +208,33 @@ class Deciding:
         self._saved = time.monotonic()
 
 
-def _with_next(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    return zip(items, [*items[1:], None], strict=True)
-
-
 def _is_plain(item: pytest.Item) -> bool:
     """Whether it is a function that takes what it is parametrized with, and nothing of a fixture's."""
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     return isinstance(item, pytest.Function) and set(item._fixtureinfo.argnames) <= set(given)
 
 
-def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
+def _passes(item: pytest.Item) -> bool:
     """By a call, or by pytest's hooks without a report."""
-    hook = item.ihook
     try:
         if _is_plain(item):
-            given = item.callspec.params if item._fixtureinfo.argnames else {}
-            item.obj(**{name: given[name] for name in item._fixtureinfo.argnames})
-            return True
-        hook.pytest_runtest_setup(item=item)
-        hook.pytest_runtest_call(item=item)
-        hook.pytest_runtest_teardown(item=item, nextitem=following)
+            names = item._fixtureinfo.argnames
+            item.obj(**{name: item.callspec.params[name] for name in names})
+        else:
+            _run(item)
     except pytest.skip.Exception:
-        with contextlib.suppress(Exception):
-            hook.pytest_runtest_teardown(item=item, nextitem=following)
         return True
     except BaseException:  # SystemExit is a failure, too
         return False
     return True
+
+
+def _run(item: pytest.Item) -> None:
+    try:
+        item.ihook.pytest_runtest_setup(item=item)
+        item.ihook.pytest_runtest_call(item=item)
+    finally:  # of all that it needs, since the next one may be of another file
+        item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
 
 
 def typed() -> set[tuple[str, str]]:

@@ -6,13 +6,44 @@ import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.first_vote import SLOW, FirstVote
-from confcast.owner.core.machine import ProposalState, Rules
+from confcast.owner.core.machine import Committed, Hold, OperatorState, ProposalState, Rules
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.rules import _LONGEST_DIGEST, _MOST_AHEAD, refusal
-from confcast.wire.messages import Applied, Check, Declined, ReloadResult, Tried, Vote, Working
+from confcast.owner.core.what_ran import _MOST, WhatRan
+from confcast.wire.messages import (
+    Applied,
+    Check,
+    Commit,
+    Declined,
+    Goodbye,
+    Install,
+    Prepare,
+    ReloadResult,
+    Rollback,
+    Tried,
+    Vote,
+    Working,
+)
 from tests.core.test_first_vote import BUILD, after_a_slow_vote, asked, loads_another
+from tests.core.test_trials import knows
+from tests.core.test_trials import serving as trying
 from tests.core.test_windows import serving
-from tests.core.world import SCHEMA, WHY, A, B, C, Owner, Peer, all_apply, all_vote, hello, scene, stuff
+from tests.core.world import (
+    SCHEMA,
+    WHY,
+    A,
+    B,
+    C,
+    Owner,
+    Peer,
+    all_apply,
+    all_vote,
+    commits,
+    hello,
+    installed,
+    scene,
+    stuff,
+)
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 
@@ -206,3 +237,147 @@ def test_who_has_voted_no_in_a_dry_run_is_named_so():
     assert [(each.pid, each.reason) for each in owner.core.statuses()] == [(1, "voted no"), (2, "")]
     all_vote(owner, second)
     assert owner.answer(call).result is ReloadResult.REJECTED
+
+
+# ---- what they are sent
+
+
+def test_who_comes_after_an_undo_is_sent_no_patch_of_what_was_undone():
+    """It holds what the patch is of, and would have the undone content under the number of the undo."""
+    owner = Owner((1, A))
+    peers = [owner.meets(pid, 1, A, patches=True) for pid in (1, 2)]
+    all_apply(owner, *peers)
+    owner.is_triggered()
+    owner.loads(B, base=A)
+    all_vote(owner, *peers)
+    owner.records()
+    for peer in peers:
+        owner.receives(peer, Declined(2, (WHY,)))
+    owner.records()
+    assert (owner.version, owner.core.committed.payload) == (3, A)
+    newcomer = owner.meets(3, 1, A, patches=True)
+    assert owner.sent(newcomer) == [installed(3, A, A, undo=True)]
+
+
+def test_a_canary_that_is_asked_for_its_vote_is_not_told_to_commit_the_undo():
+    """It would have what was on trial under the number of the undo."""
+    owner, (w1, w2) = trying()
+    owner.is_asked()
+    owner.loads(B)
+    all_vote(owner, w1, w2)
+    owner.receives(w1, Goodbye())
+    owner.receives(w2, Goodbye())
+    owner.records()
+    peers = knows(owner, 3), knows(owner, 4)
+    (canary,) = [peer for peer in peers if Prepare(1, B, B) in owner.sent(peer)]
+    owner.is_asked_for(Rollback)
+    owner.forget().records()
+    assert installed(3, A, A) in owner.sent(canary)
+    assert not [frame for frame in owner.sent(canary) if isinstance(frame, Commit)]
+
+
+def test_who_does_not_wait_for_it_is_told_a_little_later_that_a_version_is_settled():
+    owner, first, second = serving()
+    owner.is_triggered()
+    owner.loads(B)
+    all_vote(owner, first, second)
+    owner.records()
+    owner.receives(first, Applied(2, False))
+    owner.receives(second, Applied(2, False))
+    assert [each.when for each in owner.did(fx.WakeAt) if each.timer is fx.Timer.DEFERRED] == [owner.now + 0.05]
+
+
+def test_for_how_long_a_version_may_be_undone_is_said_from_when_it_is_sent():
+    owner, *peers = serving(probation=20.0)
+    owner.is_triggered()
+    owner.loads_of(B, B)
+    commits(owner, *peers)
+    seconds = []
+    for pid in (3, 4):
+        newcomer = owner.meets(pid, trial=0)
+        seconds += [frame.provisional for frame in owner.sent(newcomer) if isinstance(frame, Install)]
+        owner.now += 5.0
+    assert seconds == [20.0, 15.0]
+
+
+def test_who_says_late_that_it_has_an_older_version_is_sent_no_patch_of_the_newest():
+    owner = Owner((1, A))
+    peers = [owner.meets(pid, 1, A, patches=True) for pid in (1, 2)]
+    all_apply(owner, *peers)
+    owner.is_triggered()
+    owner.loads(B, base=A)
+    all_vote(owner, *peers)
+    owner.records()
+    all_apply(owner, *peers)
+    owner.receives(peers[0], Applied(1))
+    owner.is_triggered()
+    owner.forget().loads(C, base=B)
+    assert [owner.sent(peer)[-1] for peer in peers] == [Prepare(2, C, C), Prepare(2, C, b"B>C", B)]
+
+
+def test_a_no_to_what_was_owed_is_about_the_content_that_was():
+    owner, first, second = serving(silent="refuse")
+    owner.is_triggered()
+    owner.loads(B)
+    all_vote(owner, first)
+    owner.waits_out(fx.Timer.STAGE)
+    owner.forget().receives(second, Vote(1, False, (WHY,)))
+    (event,) = owner.did(fx.RecordEvent)
+    assert (event.event.result, event.subject) == (ReloadResult.REJECTED, fx.Subject(1, 0, 0))
+
+
+# ---- what ran before
+
+
+def ran(*versions: int, runs: int) -> WhatRan:
+    """These were committed, one after another, and one worker has applied that one."""
+    roster = Roster((1,))
+    known = WhatRan(roster)
+    for version in versions:
+        known.superseded(Committed(version, A, A), OperatorState(layer=b"%d" % version, expires=float(version)))
+    for member in roster:
+        member.runs = runs
+    return known
+
+
+def test_the_newest_that_ran_is_put_back_or_else_the_oldest_that_is_known():
+    assert ran(1, 2, 3, runs=2).last()[0].version == 2
+    assert ran(1, 2, 3, runs=0).last()[0].version == 1
+
+
+def test_the_first_and_the_newest_ones_are_known():
+    kept = ran(*range(1, 20), runs=0)
+    assert [version.version for version, _ in kept._known] == [1, *range(21 - _MOST, 20)]
+
+
+def test_what_people_set_stays_but_for_the_overrides():
+    known = ran(1, 2, runs=0)
+    hold = Hold(2, 50.0)
+    known.sets(OperatorState(hold=hold, layer=b"new", expires=900.0))
+    assert [(each.hold, each.layer, each.expires) for _, each in known._known] == [(hold, b"1", 1.0), (hold, b"2", 2.0)]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_who_has_declined_what_runs_is_sent_it_again_if_it_was_silent_since(silent: bool):
+    """Else it had nothing left to answer."""
+    owner = Owner(None, silent="refuse")
+    first, second = owner.meets(1), owner.meets(2)
+    owner.is_triggered()
+    owner.loads(A)
+    all_vote(owner, first, second)
+    owner.records()
+    owner.receives(first, Applied(1))
+    owner.receives(second, Declined(1, (WHY,)))
+    owner.is_triggered()
+    owner.loads(B)
+    all_vote(owner, first, ok=silent)
+    if silent:
+        owner.forget().waits_out(fx.Timer.STAGE)
+    assert owner.state is IDLE
+    assert isinstance(owner.sent(second)[-1], Install) is silent
+
+
+def test_who_was_late_once_is_late_until_it_answers():
+    roster = Roster((1,))
+    roster.of(1).timed_out = True
+    assert [(each.state, each.reason) for each in roster.statuses(0)] == [("late", "did not answer in time")]

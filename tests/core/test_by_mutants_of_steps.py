@@ -28,6 +28,7 @@ from confcast.wire.messages import (
     Try,
 )
 from tests.core.test_by_mutants_of_windows import expiring
+from tests.core.test_probations import complains, running
 from tests.core.test_trials import BY_ENTITY, OPERATOR, knows, tries
 from tests.core.test_trials import serving as trying
 from tests.core.test_windows import SECONDS, opens, reborn, serving
@@ -397,3 +398,23 @@ def test_who_waits_when_the_owner_leaves_is_told_why():
     call = owner.is_asked()
     owner.feed(fx.MasterGone())
     assert owner.answer(call).problems == [Problem("", "the owner is leaving: its master is gone, or closed it")]
+
+
+def test_what_is_said_against_a_version_while_its_confirmation_is_written_is_over_with_it():
+    owner, w1, w2 = running()
+    owner.is_asked_for(Confirm, OPERATOR)
+    complains(owner, w1)
+    owner.forget().records()
+    all_apply(owner, w1, w2)
+    assert (owner.state, owner.core.operator.window, owner.did(fx.Record), owner.did(fx.RecordState)) == (
+        *(IDLE, None),
+        *([], []),
+    )
+
+
+def test_only_the_times_that_a_window_has_are_waited_for():
+    owner, *_ = running()
+    assert [each for each in owner.all if isinstance(each, fx.WakeAt) and each.timer is fx.Timer.CONFIRM] == []
+    owner, *peers = serving()
+    opens(owner, *peers)
+    assert [each for each in owner.did(fx.WakeAt) if each.timer is fx.Timer.PROVEN] == []

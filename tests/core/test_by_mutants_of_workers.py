@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from confcast.errors import ImpossibleMessage, Problem
-from confcast.wire.messages import Commit, Declined, Install, OnTrial, Try
+from confcast.wire.messages import Commit, Declined, Install, OnTrial, Provisional, Try, Unhealthy
 from confcast.worker.connection.machine import (
     CannotBuild,
     Disconnect,
     DoesNotFit,
     Held,
+    Keep,
     Machine,
     ReplicaState,
     Reply,
@@ -44,7 +45,7 @@ def test_a_machine_of_which_little_is_said_takes_no_patches_and_keeps_no_time():
 
 
 def test_a_pipe_that_can_not_come_is_named():
-    with pytest.raises(ImpossibleMessage, match=r"a new pipe.*READY"):
+    with pytest.raises(ImpossibleMessage, match=r"^'a new pipe' .*READY"):
         worker_in(READY).connected()
     with pytest.raises(ImpossibleMessage, match=r"Commit.*DETACHED"):
         worker_in(DETACHED).gets(Commit(1, 2))
@@ -89,3 +90,57 @@ def test_how_long_answers_may_take_is_of_the_last_install_that_has_said_so():
     worker.gets(Install(4, B, B, answers_within=70.0, precommit_timeout=30.0))
     worker.gets(Install(5, C, C))
     assert (worker.answers_within, worker.precommit_timeout) == (70.0, 30.0)
+
+
+class Asked(Machine):
+    """A machine of ten seconds past a hundred that notes in which round which change was asked for."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(lambda payload: payload, self._note, lambda: True, clock=lambda: 110.0)
+        self.asked: list[tuple[int, bytes, bytes]] = []
+        self.problems = problems
+        self.connected()
+        self.handle(Install(3, A, A))
+
+    def _note(self, number: int, old: bytes, new: bytes) -> tuple[Problem, ...]:
+        self.asked.append((number, old, new))
+        return self.problems
+
+
+def test_what_was_held_before_something_provisional_is_asked_for_as_any_other_content_is():
+    """It was agreed to as a change of something else."""
+    machine = Asked()
+    machine.handle(Install(4, B, B, provisional=20.0))
+    machine.handle(Install(5, A, A))
+    assert machine.asked == [(0, A, B), (0, B, A)]
+    machine = Asked()
+    machine.handle(Install(4, B, B, provisional=20.0, trial=OnTrial(5, A, A, 0.5, "salt")))
+    assert machine.asked == [(0, A, B), (0, B, A)]
+
+
+def test_why_a_trial_is_refused_is_said_in_one_line():
+    machine = Asked(Problem("", "no pool"), Problem("", "no disk"))
+    effects = machine.handle(Install(3, A, A, trial=OnTrial(5, B, B, 0.5, "salt")))
+    assert effects[-1] == Reply(Unhealthy(5, "no pool; no disk"))
+
+
+def test_what_is_provisional_for_a_second_may_be_undone():
+    effects = Asked().handle(Install(4, B, B, provisional=1.0))
+    assert [effect for effect in effects if isinstance(effect, Keep)] == [Keep(4, 1.0, Held(3, A, A))]
+
+
+def test_that_nothing_is_provisional_is_noted_once():
+    machine = Asked()
+    machine.handle(Install(4, B, B, provisional=20.0))
+    assert machine.handle(Provisional(4, 0.0)) == [Keep(4, 0.0, None)]
+    assert machine.handle(Provisional(4, 0.0)) == []
+
+
+def test_who_has_what_is_committed_has_declined_nothing():
+    machine = Asked()
+    assert machine.declined == 0
+    machine.handle(Install(3, A, A))
+    assert machine.declined == 0
+    machine.handle(Install(2, B, B))
+    machine.handle(Install(4, B, B))
+    assert machine.declined == 0
