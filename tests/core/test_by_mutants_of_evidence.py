@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from confcast.owner.core.evidence import _MOST_DEATHS, _MOST_VERSIONS, Evidence, Requests, chance
+from confcast.owner.core.evidence import (
+    _LONGEST_REASON,
+    _MOST_DEATHS,
+    _MOST_VERSIONS,
+    Evidence,
+    Requests,
+    chance,
+    cut,
+)
 from confcast.owner.core.rules import Rules
 from confcast.wire.messages import Counts
 from tests.core.world import SCHEMA
@@ -103,3 +111,10 @@ def test_of_versions_that_need_not_be_kept_no_more_are_than_some():
 def test_of_two_that_are_as_good_neither_is_worse():
     assert chance(Requests(100, 10), Requests(100, 10)) == 1.0
     assert chance(Requests(200, 20), Requests(100, 10)) == 1.0
+
+
+def test_words_are_cut_where_they_are_too_long_and_on_one_line():
+    assert cut("x" * _LONGEST_REASON) == "x" * _LONGEST_REASON
+    assert cut("x" * (_LONGEST_REASON + 1)) == "x" * (_LONGEST_REASON - 1) + "…"
+    assert cut("a\n" + " " * 2 * _LONGEST_REASON + "b") == "a"
+    assert cut("a\n" + " " * (2 * _LONGEST_REASON - 3) + "bc") == "a b"

@@ -418,3 +418,22 @@ def test_only_the_times_that_a_window_has_are_waited_for():
     owner, *peers = serving()
     opens(owner, *peers)
     assert [each for each in owner.did(fx.WakeAt) if each.timer is fx.Timer.PROVEN] == []
+
+
+def test_the_end_of_a_probation_is_set_once():
+    owner, *peers = running()
+    owner.is_asked_for(Set, OPERATOR, values={"k": "x"})
+    owner.loads_of(B, B, layer=b"k")
+    owner.forget().records()
+    all_apply(owner, *peers)
+    assert (owner.state, owner.core.operator.layer) == (IDLE, b"k")
+    assert [each for each in owner.did(fx.WakeAt) if each.timer is fx.Timer.PROVEN] == []
+
+
+def test_who_has_lost_its_pipe_in_a_write_is_named_so():
+    owner, first, second = serving()
+    owner.is_triggered()
+    owner.loads(B)
+    all_vote(owner, first, second)
+    owner.loses_pipe(second)
+    assert [each.reason for each in owner.core.statuses()] == ["", "lost its pipe while the journal was written"]

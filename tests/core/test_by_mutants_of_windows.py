@@ -161,6 +161,7 @@ def test_the_undo_of_a_window_to_its_last_field():
     owner.now += 1.0
     owner.records()
     assert [owner.sent(peer) for peer in peers] == [[installed(3, A, A, undo=True)]] * 2
+    assert not owner.core.roster.anybody_runs(3)
     all_apply(owner, *peers)
     (event,) = owner.events()
     text = f"{why}, so the content of version 1 has been put back under the next number."

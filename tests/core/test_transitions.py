@@ -145,3 +145,9 @@ def test_a_workers_text_stays_on_its_line_and_is_cut():
     it.owner.receives(it.w1, ms.Working(1, "a\nb" + "x" * 10_000))
     assert lines[0].startswith("STAGING: 1->owner Working round=1 function='a\\nbxxx")
     assert len(lines[0]) < 300
+
+
+def test_of_several_pipes_each_is_named_and_what_is_empty_is_left_out():
+    roster = Roster()
+    assert transitions.text(fx.Drained((1, 2)), roster) == "Drained pipe1,pipe2"
+    assert transitions.text(ms.Working(3, ""), roster) == "Working round=3"
