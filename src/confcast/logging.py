@@ -37,10 +37,15 @@ loggers that the configuration does not name).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
+import os
+import queue
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from logging.config import DictConfigurator, dictConfig
+from logging.handlers import QueueListener
 from typing import Any, TypeVar
 
 from confcast import ConfigError, NotAttached, Problem, Replica, declared
@@ -65,12 +70,14 @@ def follow(
     The part is what `logging.config.dictConfig` takes; `version` may be left out, and `disable_existing_loggers` is
     false unless it says otherwise. An empty part, or None, leaves logging as it is. With `incremental: true` only
     levels are set, and loggers that the former version has named, and this one does not, get their default level again.
+    From Python 3.12 on dictConfig makes a listener for each `QueueHandler`: it is started, and stopped at the next
+    change and at the process's exit, after it has handled what is in its queue.
 
     From the first time that it is applied, each log record of the process has an attribute with the version that is
     pinned where the record is made, outside pins the newest; 0 where none is. So a format may have
     `%(config_version)s`.
 
-    Call it once, where the replica is declared. It starts nothing, and changes nothing before there is a version. The
+    Call it once, where the replica is declared. It changes nothing before there is a version. The
     observer runs in confcast's thread for observers; a test that calls `fake.push(…)` has it applied at once.
 
     Args:
@@ -113,7 +120,64 @@ def _apply(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
         wanted["loggers"] = _without_level(old, new) | dict(wanted.get("loggers", {}))
         if "root" in old:
             wanted.setdefault("root", {"level": "WARNING"})
-    dictConfig(wanted)
+    _configure(wanted)
+
+
+def _configure(whole: dict[str, Any]) -> None:
+    if whole.get("incremental"):  # it makes no handler, and ends none
+        dictConfig(whole)
+        return
+    _listeners.stop()
+    dictConfig(whole)
+    _listeners.start(whole)
+
+
+class _Listeners:
+    """The listeners of queue handlers. dictConfig makes them, from Python 3.12 on, and starts none.
+
+    Whoever calls it once starts them by hand. Here it is called at each change, and with a listener that nobody starts
+    every record would wait in a queue without bound, and be in no output.
+    """
+
+    def __init__(self) -> None:
+        self._started: list[QueueListener] = []
+        self._stopped: list[QueueListener] = []
+        self._process = 0
+
+    def stop(self) -> None:
+        """End those that run, each after what is in its queue: dictConfig closes the handlers behind them."""
+        mine = self._process == os.getpid()  # a forked child has no such thread
+        for listener in self._started if mine else ():
+            listener.stop()
+        self._stopped += self._started if mine else ()
+        self._started = []
+
+    def start(self, whole: Mapping[str, Any]) -> None:
+        """Start those of the new handlers, and log again what came into a queue when its listener had ended."""
+        if sys.version_info >= (3, 12):
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                atexit.register(self.stop)
+            for name, given in whole.get("handlers", {}).items():
+                listener = getattr(logging.getHandlerByName(name), "listener", None)
+                if "class" in given and isinstance(listener, QueueListener):  # what a factory makes is its own
+                    listener.start()
+                    self._started.append(listener)
+            shared = [each.queue for each in self._started]
+            stopped, self._stopped = self._stopped, []
+            for listener in stopped:
+                if listener.queue not in shared:
+                    _log_again(listener.queue)
+
+
+_listeners = _Listeners()
+
+
+def _log_again(records: Any) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            record = records.get_nowait()
+            logging.getLogger(record.name).handle(record)
 
 
 def _complete(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +192,7 @@ def _without_level(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
 
 def _apply_again(former: Mapping[str, Any]) -> None:
     try:
-        dictConfig(_complete(former))
+        _configure(_complete(former))
     except Exception as error:
         _log.error(
             "logging is half configured: the former configuration can't be applied either: %s",

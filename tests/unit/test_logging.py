@@ -8,6 +8,7 @@ import io
 import logging
 import logging.config
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from logging.handlers import QueueHandler, QueueListener
@@ -149,6 +150,62 @@ def test_with_levels_only_what_is_left_out_has_its_default_again(settings: Repli
         assert (logger.level, logging.root.level) == (logging.ERROR, logging.DEBUG)
         fake.push(Settings({"incremental": True}))
         assert (logger.level, logging.root.level) == (logging.NOTSET, logging.WARNING)
+
+
+def queued(file: Path, level: str = "INFO") -> Settings:
+    """As `part`, through a queue whose listener dictConfig makes and does not start (from Python 3.12 on)."""
+    whole = {**part(file, level).logging}
+    queue = {"class": "logging.handlers.QueueHandler", "handlers": ["file"]}
+    whole["handlers"] = {**whole["handlers"], "queue": queue}
+    whole["loggers"] = {NAME: {"level": level, "handlers": ["queue"]}}
+    return Settings(whole)
+
+
+def listeners() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "_monitor" in thread.name}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="dictConfig makes no listener")
+def test_a_queue_has_a_listener_after_each_change(settings: Replica[Settings], tmp_path: Path):
+    before = listeners()
+    with settings.override(Settings()) as fake:
+        for file in (tmp_path / "one", tmp_path / "two"):
+            fake.push(queued(file))
+            logging.getLogger(NAME).info("queued")
+            assert len(listeners() - before) == 1
+        fake.push(part(tmp_path / "last"))
+        assert not listeners() - before
+    assert [(tmp_path / name).read_text() for name in ("one", "two", "last")] == ["2 queued\n", "3 queued\n", ""]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="dictConfig makes no listener")
+def test_what_is_logged_while_a_queue_is_replaced_is_in_the_next_file(
+    settings: Replica[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def logs_first(whole: dict[str, Any]) -> None:
+        logging.getLogger(NAME).info("meanwhile")  # its listener has been stopped
+        logging.config.dictConfig(whole)
+
+    with settings.override(Settings()) as fake:
+        fake.push(queued(tmp_path / "one"))
+        monkeypatch.setattr(confcast.logging, "dictConfig", logs_first)
+        fake.push(part(tmp_path / "two"))
+    assert (tmp_path / "one").read_text() == ""
+    assert (tmp_path / "two").read_text().endswith(" meanwhile\n")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="dictConfig makes no listener")
+def test_a_queue_that_comes_back_after_a_failure_has_a_listener(settings: Replica[Settings], tmp_path: Path):
+    before = listeners()
+    with settings.override(Settings()) as fake:
+        fake.push(queued(tmp_path / "log"))
+        with pytest.raises(ValueError, match="Unable to configure handler 'file'"):
+            fake.push(part(tmp_path / "no" / "log"))
+        logging.getLogger(NAME).info("again")
+        assert len(listeners() - before) == 1
+        fake.push(part(tmp_path / "last"))
+    assert not listeners() - before
+    assert (tmp_path / "log").read_text().endswith(" again\n")
 
 
 def test_a_second_replica_has_an_attribute_of_its_own(settings: Replica[Settings]):
