@@ -61,19 +61,28 @@ def test_after_silence_a_barrier_takes_no_longer():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "ok", "first"), [(0.05, True, False), (0.05, False, False), (0.1, True, False), (0.5, True, True)]
+    ("began", "seconds", "ok", "slowest"),
+    [(0.0, SLOW, True, SLOW), (0.0, SLOW, False, 0.0), (64.0, 0.0625, False, 0.0), (64.0, 0.5, False, 0.5)],
 )
-def test_a_vote_that_took_no_longer_than_is_usual_has_no_first_one(seconds: float, ok: bool, first: bool):
-    rules = Rules(schema=SCHEMA)
-    roster = Owner((1, A)).core.roster
-    vote = FirstVote(rules, roster)
-    member = Member(1)
-    vote.begins_function(member, 0.0)
-    member.working = (BUILD, 0.0)
-    vote.votes(member, ok=ok, now=seconds)
-    assert vote._slowest == (seconds if ok else 0.0)
-    vote.choose(1.0, 1.0)
-    assert (vote._last > SLOW) is first
+def test_a_no_that_took_no_longer_than_is_usual_says_nothing_of_votes(
+    began: float, seconds: float, ok: bool, slowest: float
+):
+    vote, member = FirstVote(Rules(schema=SCHEMA), Roster(())), Member(1)
+    vote.begins_function(member, began)
+    member.working = (BUILD, began)
+    vote.votes(member, ok=ok, now=began + seconds)
+    assert vote._slowest == slowest
+
+
+@pytest.mark.parametrize(("last", "first"), [(SLOW, False), (0.11, True)])
+def test_only_what_took_longer_than_is_usual_has_one_vote_first(last: float, first: bool):
+    owner = Owner((1, A))
+    for pid in (1, 2, 3):
+        owner.has(pid)
+    vote = FirstVote(Rules(schema=SCHEMA), owner.core.roster)
+    vote._slowest = last
+    vote.choose(1.0, 100.0)
+    assert (vote.member is not None) is first
 
 
 @pytest.mark.parametrize(("last", "seconds", "fits"), [(10.0, 20.0, True), (10.1, 20.0, False), (10.0, 20.1, False)])
