@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.support.stopping import stop
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.history import Recorder, now
+from tests.torture.options import NO
 
 JOURNAL, AHEAD, LOG, SNAPSHOT = "journal", "journal-ahead", "journal-wal", "snapshot"
 _BYTES = 7
@@ -38,6 +39,7 @@ class ActsOnStorage:
 
     def __init__(self, runtime: Path, state: Path, processes: ActsOnProcesses, recorder: Recorder) -> None:
         self._runtime, self._state, self._processes, self._recorder = runtime, state, processes, recorder
+        self._no = state.with_name(NO)
         self._hurt = {JOURNAL: -_APART, SNAPSHOT: -_APART}
 
     def tear_journal(self, role: str, rank: int, *, how: str) -> None:
@@ -64,6 +66,22 @@ class ActsOnStorage:
                 path.unlink()
             for path in list(self._runtime.glob("*/")) if which == "folder" else ():
                 shutil.rmtree(path)
+
+    # ---- what the owner asks
+
+    def probe_says_no(self, *, pair: int) -> None:
+        """From now on."""
+        with self._processes.recorded("probe_says_no", "", 0):
+            self._no.touch()
+
+    def probe_says_yes(self, *, pair: int) -> None:
+        """Again."""
+        with self._processes.recorded("probe_says_yes", "", 0):
+            self._no.unlink()
+
+    def mend(self) -> None:
+        """The probe says yes."""
+        self._no.unlink(missing_ok=True)
 
     def _may_hurt(self, this: str, while_there_is: str) -> None:
         """Note that it is torn or removed now. Raises FileNotFoundError unless the other one has been there a while."""

@@ -607,6 +607,11 @@ BAD: list[tuple[str, str, list[Record]]] = [
         "a resumption brings what nobody has had",
         [*SECOND, call(2.05, "resume", version=2), outcome(2.1, "success", 2, 1, origin="resume"), EMPTY],
     ),
+    (
+        "probe_is_heard",
+        "it runs on",
+        [act(1.5, "probe_says_no"), *SOUND, request(3.0 + ONE_LOAD, 2, 2), act(9.0, "probe_says_yes")],
+    ),
     ("noticed", "a rename that nobody loads", [*living(30.0), state(19.0, 1), edit(20.0, 2)]),
     ("served", "a connection breaks, and no worker has ended", [act(2.0, "kill"), failed(3.0)]),
     ("served", "an error of the server's", [request(3.0, 1, 1, status=500)]),

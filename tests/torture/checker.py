@@ -66,6 +66,7 @@ RULES: dict[str, Rule] = {
         rules_harmful.sick_is_undone,
         rules_harmful.failing_is_undone,
         rules_harmful.deadly_is_undone,
+        rules_harmful.probe_is_heard,
         rules_provisional.holds,
         rules_undo.named_version,
         rules_undo.what_was_good,

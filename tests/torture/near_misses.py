@@ -981,4 +981,25 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         "a guard refuses it",
         [*living(30.0), state(19.0, 1), edit(20.0, 2, empty=True)],
     ),
+    (
+        "probe_is_heard",
+        "it is undone",
+        [act(1.5, "probe_says_no"), *SOUND, request(3.0, 2, 2), request(9.5, 3, 1), act(10.0, "probe_says_yes")],
+    ),
+    (
+        "probe_is_heard",
+        "the probe soon says yes again",
+        [act(1.5, "probe_says_no"), act(3.0, "probe_says_yes"), *SOUND, request(3.0 + ONE_LOAD, 2, 2)],
+    ),
+    (
+        "probe_is_heard",
+        "a person has confirmed it",
+        [
+            act(1.5, "probe_says_no"),
+            *SOUND,
+            call(2.6, "confirm", version=2),
+            request(3.0 + ONE_LOAD, 2, 2),
+            act(9.0, "probe_says_yes"),
+        ],
+    ),
 ]

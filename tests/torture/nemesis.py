@@ -136,6 +136,7 @@ class Nemesis:
             thread.join()
         self._processes.mend()
         self._files.mend()
+        self._storage.mend()
         terrain = self._site.terrain()
         for role in (*terrain.roles, *(("master",) if terrain.master_survives else ())):
             if role not in ("owner", "worker"):  # theirs come by themselves

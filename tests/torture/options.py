@@ -6,6 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
+NO = "no"
+"""The file in the site's folder while which is there the site's probe says no."""
+PROBE = ("sh", "-c", f"! test -e {NO}")
+"""What the owner runs to ask, while a version is provisional."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The manager's options that a run sets, short enough for something to happen, and the rig's own.

@@ -95,7 +95,17 @@ EDITS = {
     "publish": 4,
 }
 VERBS = {"reload": 6, "set": 5, "unset": 2, "rollback": 3, "confirm": 2, "resume": 3, "check": 2, "wait": 1, "read": 4}
-TRIALS = {"trial": 6, "window": 4, "confirm": 2, "rollback": 1, "resume": 1, "write": 3, "harmful": 2, "vetoed": 1}
+TRIALS = {
+    "trial": 6,
+    "window": 4,
+    "confirm": 2,
+    "rollback": 1,
+    "resume": 1,
+    "write": 3,
+    "harmful": 2,
+    "vetoed": 1,
+    "probed": 1,
+}
 KILLS = {"kill": 5, "replaced": 1, "terminate": 1, "stopped": 5, "hups": 2, "take_over": 1}
 DISKS = {"full_disk": 3, "tear_journal": 1, "remove_files": 2}
 
@@ -171,7 +181,7 @@ class _Planner:
         self.dice, self.terrain, self.steps = random.Random(seed), terrain, list[Step]()
         self._serial = AT_THE_START  # the site has begun with the ones up to it
         self._contents = list[dict[str, Scalar]]()
-        self._file_is_free = self._disk_is_free = self._next_death = 0.0
+        self._file_is_free = self._disk_is_free = self._next_death = self._probe_is_free = 0.0
         self._pairs = 0
 
     def draw(self, at: float, phase: Phase) -> None:
@@ -276,6 +286,14 @@ class _Planner:
 
     def publish(self, at: float) -> None:
         self._add(at, "publish", number=self._number())
+
+    def probed(self, at: float) -> None:
+        """A content, while the probe says no: for moments, or for longer than a probation lasts."""
+        at, seconds, pair = max(at, self._probe_is_free), self.dice.choice((0.5, 5.0)), self._pair()
+        self._add(at, "probe_says_no", pair=pair)
+        self.write(at + 0.01)
+        self._add(at + seconds, "probe_says_yes", pair=pair)
+        self._probe_is_free = at + seconds + 0.01
 
     # ---- processes
 

@@ -7,6 +7,7 @@ that protects from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from tests.torture.history import Died, Record, Request
@@ -66,6 +67,32 @@ def deadly_is_undone(view: View) -> Found:
         before = [each for each in view.processes if each.what == "ended" and since < each.at < first.at]
         if len(soon) > max(view.option("max_deaths", 2.0), len(before)):
             yield from _is_undone(view, f"version {first.version} kills workers", first, of_it)
+
+
+def probe_is_heard(view: View) -> Found:
+    """DESIGN 4b "Probes": a new version that a probe says no to, for all of its probation, is soon served by nobody.
+
+    Judged where the probe had said no before the version's load began.
+    Cannot see: a probe that gives no answer in time, again and again, which is no evidence.
+    """
+    known = set[int]()
+    for version, shown in sorted(view.first_seen.items()):
+        serial = view.contents[version].serial
+        loads = [each.began for each in view.outcomes if each.version == version and each.result == "success"]
+        until = _says_no_until(view, loads[0]) if loads and serial not in known else 0.0
+        known.add(serial)
+        if until > shown.at + view.option("probation", 20.0) + 2 * GRACE and not view.down(shown.at, until):
+            served = (each for each in view.looks if each.seen[0].version == version)
+            yield from _is_undone(view, f"the probe says no to version {version}", shown, served)
+
+
+def _says_no_until(view: View, time: float) -> float:
+    """When the probe says yes again, if it says no at this time; else 0.0."""
+    acts = [each for each in view.acts if each.name in ("probe_says_no", "probe_says_yes") and each.ok]
+    before = [each for each in acts if each.at < time]
+    if not before or before[-1].name == "probe_says_yes":
+        return 0.0
+    return next((each.began for each in acts if each.began >= time), math.inf)
 
 
 def _first_versions(view: View, harm: str) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.support.celery import Server as Celery
 from tests.support.server import Server
 from tests.torture import content
 from tests.torture.jobs import Jobs, Served
-from tests.torture.options import Options
+from tests.torture.options import PROBE, Options
 
 APPLICATION = Path(__file__).with_name("application")
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 Make = Callable[[Path, Options, dict[str, str]], Server]
 
 _CONF = """\
-from confcast import Canary
+from confcast import Canary, probes
 from confcast.servers import gunicorn as confcast_gunicorn
 from sources import loader
 
@@ -32,7 +33,8 @@ workers = {workers}
 graceful_timeout = 10
 control_socket_disable = True
 {more}
-confcast_gunicorn.install(globals(), loader, canary={canary}, **{options!r})
+probe = probes.Command({probe!r}, every=1.0)
+confcast_gunicorn.install(globals(), loader, canary={canary}, probes=[probe], **{options!r})
 """
 
 
@@ -59,6 +61,7 @@ def _gunicorn(more: str = "", application: str = "app:app") -> Make:
             more=more,
             canary=f"Canary({canary})" if canary else None,
             options=options.manager(),
+            probe=PROBE,
         )
         (folder / "conf.py").write_text(conf)
         return server
@@ -76,7 +79,7 @@ def _launched(kind: Callable[..., Server]) -> Make:
 
 def flags(options: Options) -> list[str]:
     """The manager's options on a command line."""
-    given: dict[str, Any] = options.manager()
+    given: dict[str, Any] = {**options.manager(), "probe": shlex.join(PROBE)}
     trials = options.trials()
     if trials:
         given["canary"] = trials.pop("size")
@@ -85,7 +88,7 @@ def flags(options: Options) -> list[str]:
 
 
 def _as_data(options: Options) -> dict[str, Any]:
-    return {**options.manager(), "canary": options.trials() or None}
+    return {**options.manager(), "canary": options.trials() or None, "probes": PROBE}
 
 
 def _celery(folder: Path, options: Options, environment: dict[str, str]) -> Server:

@@ -23,6 +23,7 @@ from tests.torture.acts_on_files import ActsOnFiles
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import AHEAD, JOURNAL, LOG, SNAPSHOT, ActsOnStorage
 from tests.torture.history import Act, Call, Record, Recorder, Written, now, read
+from tests.torture.options import PROBE
 
 
 class Settings(msgspec.Struct):
@@ -347,3 +348,18 @@ def test_a_whole_folder_is_removed_under_a_living_owner(storage: ActsOnStorage, 
     storage.remove_files(which="folder")
     assert list((tmp_path / "runtime").iterdir()) == []
     assert is_running(victims.pid("owner"))
+
+
+def test_the_probe_says_no_until_it_says_yes_or_all_is_mended(storage: ActsOnStorage, tmp_path: Path):
+    def says() -> int:
+        return subprocess.run(PROBE, cwd=tmp_path, check=False).returncode
+
+    assert says() == 0
+    storage.probe_says_no(pair=1)
+    assert says() == 1
+    storage.probe_says_yes(pair=1)
+    assert says() == 0
+    storage.probe_says_no(pair=2)
+    storage.mend()
+    storage.mend()
+    assert says() == 0

@@ -96,11 +96,12 @@ def test_no_number_of_a_content_comes_twice_unless_the_whole_content_does():
     assert all(len(each) == 1 for each in contents.values())
 
 
-@pytest.mark.parametrize("ends", ["go_on", "free_disk", "complete", "rename_back"])
+@pytest.mark.parametrize("ends", ["go_on", "free_disk", "complete", "rename_back", "probe_says_yes"])
 def test_what_is_begun_is_ended_once(ends: str):
-    begins = {"go_on": "stop", "free_disk": "fill_disk", "complete": "cut", "rename_back": "rename_away"}[ends]
+    begins = {"go_on": "stop", "free_disk": "fill_disk", "complete": "cut", "rename_back": "rename_away"}
+    begins["probe_says_yes"] = "probe_says_no"
     steps = plan(5, 300.0)
-    begun, ended = _pairs(steps, begins), _pairs(steps, ends)
+    begun, ended = _pairs(steps, begins[ends]), _pairs(steps, ends)
     assert begun
     assert begun.keys() == ended.keys()
     assert all(ended[pair] > at for pair, at in begun.items())

@@ -92,8 +92,9 @@ def start(context: Any, listener: socket.socket) -> Any:
 def manager(given: dict[str, Any]) -> Any:
     from sources import loader
 
-    from confcast import Canary, ConfigReloadManager
+    from confcast import Canary, ConfigReloadManager, probes
 
+    given["probes"] = [probes.Command(given["probes"], every=1.0)]
     if given.get("canary"):
         given["canary"] = Canary(**given["canary"])
     return ConfigReloadManager(loader, **given)

@@ -13,7 +13,7 @@ from celery.signals import worker_process_init
 from settings import record_ready, settings
 from sources import loader
 
-from confcast import Canary
+from confcast import Canary, probes
 from confcast.servers import celery as confcast_celery
 
 app = Celery("tasks", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
@@ -21,6 +21,7 @@ app.conf.worker_proc_alive_timeout = 60  # on a busy machine, too
 app.conf.worker_prefetch_multiplier = 1
 app.conf.result_expires = 60
 options = json.loads(os.environ["OPTIONS"])
+options["probes"] = [probes.Command(options["probes"], every=1.0)]
 if options.get("canary"):
     options["canary"] = Canary(**options["canary"])
 confcast_celery.install(app, loader, **options)
