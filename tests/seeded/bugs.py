@@ -283,7 +283,7 @@ BUGS = (
         "the end of a hold forgets what it has stopped",
         "an edit that a hold has stopped is loaded once the hold has ended, by whatever",
         "core/operations.py",
-        "            self._requests.retry_stopped(self._proposal.digest)\n",
+        "            self._requests.retry_stopped(proposal.digest)\n",
         "            pass\n",
         _WINDOWS,
         TRIALS,
