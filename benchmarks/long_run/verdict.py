@@ -89,7 +89,7 @@ def _gained(life: Life, of: Callable[[Has], int], end: int) -> float:
     early = [of(each) for at, each in life.points if life.from_the_first and at <= end / 10]
     if len(values) - len(early) < _LEAST_LATE:
         early = []
-    early = early or values[: max(1, len(values) // 4)]
+    early = early or values[: max(2, len(values) // 4)]  # at its first look a process may have done nothing yet
     late = values[-((len(values) - len(early)) // 3) :] if len(values) - len(early) >= _LEAST_LATE else []
     return max(0, min(late, default=0) - max(early))
 

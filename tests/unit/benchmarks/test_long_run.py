@@ -76,6 +76,16 @@ def test_twenty_bytes_a_reload_are_within_the_bound():
     assert grown(looks(leaking("owner", memory=20 / 1024))) == set()
 
 
+def test_what_a_process_opens_after_its_birth_is_no_growth_however_short_its_life_is_in_the_end():
+    def grows(role: str, at: int, age: int) -> Has:
+        has = msgspec.structs.replace(quiet(role, at, age), descriptors=13, threads=4)
+        return has if role == "owner" or age > EACH / 2 else msgspec.structs.replace(has, descriptors=11, threads=3)
+
+    found = looks(grows)
+    for end in range(len(found) // 2, len(found) + 1):
+        assert grown(found[:end]) <= {"owner: memory", "worker: memory"}
+
+
 def test_a_step_is_no_growth():
     def grows(role: str, at: int, age: int) -> Has:
         has = quiet(role, at, age)
