@@ -409,7 +409,7 @@ class World(Crowd):
         if isinstance(effect, fx.Accept):
             self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.received]
             return
-        files = [] if self.disk_is_full else [self.journal.roster]
+        files = [self.notes] if self.disk_is_full else [self.journal.roster]  # a note is an empty file
         for pids in (self.owner.watched, self.owner.known, *files):
             pids.add(effect.pid) if isinstance(effect, fx.AddMember) else pids.discard(effect.pid)
 

@@ -50,6 +50,7 @@ from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
+from confcast.wire.files import goodbye_files
 from confcast.wire.messages import NewsRequest, Outcome, Query, ReloadEvent, ToOwner
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class EventLoop:
         self._recorded = 0  # events
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
         self._failures: Counter[str] = Counter()
+        self._noted: dict[int, goodbye_files.Writer] = {}  # members that the journal has no room for, by pid
         self._listening = Listening(self._selector, listener, passed, self._pipes.accept, self._retry_later)
         self._listening.watch()
         self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._take_mail())
@@ -423,11 +425,16 @@ class EventLoop:
             self._try("number for the former owner", lambda: handover.write_number(former, effect.version))
 
     def _add_member(self, effect: fx.AddMember) -> None:
-        self._try("roster", lambda: self._journal.add_member(effect.pid, processes.started(effect.pid)))
+        member = (effect.pid, processes.started(effect.pid))
+        if not self._try("roster", lambda: self._journal.add_member(*member)):  # for a new file there is mostly room
+            self._noted[effect.pid] = member
+            self._try("note of a worker", lambda: goodbye_files.write_of(self._runtime_dir.folder, member))
         self._watch_exit(self._exit_watch, effect.pid, lambda failed: fx.ProcessGone(effect.pid, failed))
 
     def _remove_member(self, effect: fx.RemoveMember) -> None:
         self._try("roster", lambda: self._journal.remove_member(effect.pid))
+        if (member := self._noted.pop(effect.pid, None)) is not None:
+            self._try("note of a worker", lambda: goodbye_files.remove_of(self._runtime_dir.folder, member))
         self._exit_watch.leaves(effect.pid)
 
     def _answer(self, effect: fx.Answer) -> None:
@@ -474,13 +481,15 @@ class EventLoop:
         hangs = self._loading.doing() if loading else ""
         return Present(people, self._loading.overrides(people.layer), self.core.phase(), hangs)
 
-    def _try(self, what: str, write: Callable[[], None]) -> None:
-        """Write a file that nothing depends on: a failure is logged and counted, and stops nothing."""
+    def _try(self, what: str, write: Callable[[], None]) -> bool:
+        """Write a file that nothing depends on: a failure is logged and counted, and stops nothing. Whether it was."""
         try:
             write()
+            return True
         except (ConfcastError, OSError) as error:
             self._failures[what] += 1
             loop_log.not_written(what, self._failures[what], error)
+            return False
 
     # ---- inputs that come from no pipe
 

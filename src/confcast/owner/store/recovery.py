@@ -167,8 +167,8 @@ def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> No
 def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: bool) -> tuple[int, ...]:
     """The processes on the roster of this master's former owner that live and have not said goodbye.
 
-    The others are removed. A process that serves without an owner, as its note says, is added before its note is
-    deleted.
+    The others are removed. A process that serves without an owner, as its note says, or that a full disk has kept from
+    the roster, is added before its note is deleted.
     """
     left, uids, living = _notes(runtime_dir, "left"), runtime_dir.allowed_uids.uids(), set[int]()
     for pid, since in incomplete_roster.members(journal):
@@ -177,7 +177,7 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: boo
         else:
             try_to_write("roster", functools.partial(journal.remove_member, pid))
     unwritten = set[goodbye_files.Writer]()
-    for pid, since in sorted(_notes(runtime_dir, "here") - left):
+    for pid, since in sorted((_notes(runtime_dir, "here") | _notes(runtime_dir, "member")) - left):
         ours = runtime_dir.allowed_uids.shared or processes.user_of(pid) in uids
         if processes.is_alive(pid, since) and ours:
             living.add(pid)
@@ -185,7 +185,8 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: boo
                 unwritten.add((pid, since))
     clear = functools.partial(goodbye_files.clear, runtime_dir.folder)
     try_to_write("notes of workers", functools.partial(clear, "left"))
-    try_to_write("notes of workers", functools.partial(clear, "here", keep=frozenset(unwritten)))
+    for kind in ("here", "member"):
+        try_to_write("notes of workers", functools.partial(clear, kind, keep=frozenset(unwritten)))
     return tuple(sorted(living))
 
 

@@ -1,18 +1,20 @@
-"""Notes that workers leave in the runtime directory while no owner lives, for the next owner to read.
+"""Notes about workers in the runtime directory, for the next owner to read. Most are left while no owner lives.
 
-A note is an empty file of one of two kinds. *left*: this process has closed its replica; without the note the next
+A note is an empty file of one of three kinds. *left*: this process has closed its replica; without the note the next
 owner would wait for it while it lives, since it is on the journal's roster. *here*: this process is about to serve
 without an owner's answer (from the snapshot file, or from the version that it held before a fork or a `close()`);
-without the note the next owner would not report that it serves an old version.
+without the note the next owner would not report that it serves an old version. *member*: the owner could not write it
+into the journal, whose disk is full: a new file with nothing in it mostly takes no room. Without the note, the next
+owner would answer a success while this process serves the version before.
 
 A process writes its note and *then* connects once more; an owner listens and *then* reads the notes. So either the
 owner reads the note, or the process finds the owner listening. Its process removes a note once an owner has answered;
 the owner, once the journal has it.
 
 The folder belongs to the workers' user (mode 0700). If a group may attach, its members may make files in it, and remove
-their own; of those a note counts only if the user of the process that it names has made it. An owner of another user
-opens the folder without following a link, reads only names, some thousands at most, and believes only names of living
-processes of a user that it serves.
+their own; of those a note counts only if the user of the process that it names has made it, or, of a member, the
+owner's. An owner of another user opens the folder without following a link, reads only names, some thousands at most,
+and believes only names of living processes of a user that it serves.
 
 Rejected: a thread that goes on connecting (a process often closes in order to fork); an owner that drops a process
 which does not connect (it may live, serve an old version, and must be reported); waiting, at an owner's start, until
@@ -21,6 +23,8 @@ every process has connected (a stopped process does not connect, and a stopped o
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +36,7 @@ from confcast.wire import processes
 FOLDER = "notes"
 """The folder's name in the runtime directory."""
 
-Kind = Literal["left", "here"]
+Kind = Literal["left", "here", "member"]
 Writer = tuple[int, int]
 """The process that wrote a note: its pid and its start time."""
 
@@ -69,6 +73,27 @@ def write(runtime: Path, kind: Kind) -> None:
     (runtime / FOLDER / _name(kind)).touch(mode=0o600)
 
 
+def write_of(runtime: Path, writer: Writer) -> None:
+    """Write the owner's note that this process is a member. Raises OSError."""
+    with _opened(runtime) as fd:
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(runtime / FOLDER))
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC  # what is there may be anybody's, and a pipe
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(_of_member(writer), flags, 0o600, dir_fd=fd))
+
+
+def remove_of(runtime: Path, writer: Writer) -> None:
+    """Remove the owner's note that this process is a member, if it exists. Raises OSError."""
+    with _opened(runtime) as fd, contextlib.suppress(FileNotFoundError):
+        if fd is not None:
+            os.unlink(_of_member(writer), dir_fd=fd)
+
+
+def _of_member(writer: Writer) -> str:
+    return f"member-{writer[0]}-{writer[1]}"
+
+
 def take_back(runtime: Path, kind: Kind) -> None:
     """Remove this process's note, if it exists. Raises OSError."""
     (runtime / FOLDER / _name(kind)).unlink(missing_ok=True)
@@ -81,16 +106,16 @@ def read(runtime: Path, kind: Kind, *, shared: bool = False) -> set[Writer]:
     """
     with _opened(runtime) as fd:
         found = [(name, writer) for name in _names(fd, kind) if (writer := _writer(name)) is not None]
-        return {writer for name, writer in found if not shared or _is_own(fd, name, writer)}
+        return {writer for name, writer in found if not shared or _counts(fd, name, writer, kind)}
 
 
-def _is_own(fd: int | None, name: str, writer: Writer) -> bool:
-    """Whether the note was made by the user of the process that it names."""
+def _counts(fd: int | None, name: str, writer: Writer, kind: Kind) -> bool:
+    """Whether the note was made by the user of the process that it names; that of a member by the owner's user."""
     try:
         made_by = os.stat(name, dir_fd=fd, follow_symlinks=False).st_uid
     except OSError:
         return False
-    return made_by == processes.user_of(writer[0])
+    return made_by == (os.geteuid() if kind == "member" else processes.user_of(writer[0]))
 
 
 def clear(runtime: Path, kind: Kind, *, keep: frozenset[Writer] = frozenset()) -> None:
@@ -139,7 +164,7 @@ def _opened(runtime: Path) -> Iterator[int | None]:
 
 
 def _names(fd: int | None, kind: Kind | None = None) -> list[str]:
-    """The names of the notes of this kind (None: of both) among the first `_MOST`."""
+    """The names of the notes of this kind (None: of all) among the first `_MOST`."""
     if fd is None:
         return []
     prefix = f"{kind}-" if kind is not None else ""

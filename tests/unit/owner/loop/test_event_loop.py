@@ -18,6 +18,8 @@ from confcast.owner.core.machine import ProposalState
 from confcast.owner.loop import event_loop
 from confcast.owner.store import incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
+from confcast.wire import processes
+from confcast.wire.files import goodbye_files
 from confcast.wire.framing import frame
 from confcast.wire.messages import PROTOCOL, Hello, ReloadResult, encode
 from tests.support.shell import SCHEMA, Shell, load
@@ -233,6 +235,24 @@ def unless_for_nobody(add_member: Callable[[Journal, int, int], None]) -> Callab
         add_member(journal, pid, started)
 
     return add
+
+
+def test_a_worker_that_a_full_disk_keeps_from_the_journal_is_known_to_the_next_owner_until_it_leaves(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without: the owner dies, the disk has room again, and the next one answers a success without that worker."""
+
+    def full(self: Journal, pid: int, started: int) -> None:
+        raise JournalError("the disk is full")
+
+    folder, me = shell.runtime_dir.folder, (os.getpid(), processes.started(os.getpid()))
+    shell.turns(*load(b"A"))
+    monkeypatch.setattr(Journal, "add_member", full)
+    with shell.connects():
+        shell.turns_until(lambda: shell.owner.core.statuses() != [])
+        assert goodbye_files.read(folder, "member") == {me}
+        shell.turns(fx.ProcessGone(me[0]))
+    assert goodbye_files.read(folder, "member") == set()
 
 
 def test_once_each_living_worker_has_had_time_to_connect_the_roster_is_whole(shell: Shell) -> None:

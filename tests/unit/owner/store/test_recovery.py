@@ -99,6 +99,13 @@ class TestWhoServesWithoutAnOwner:
         assert roster(runtime_dir) == [ME]
         assert not mine.exists()
 
+    @pytest.mark.parametrize("restarts", [0, 1])
+    def test_so_is_whom_a_full_disk_has_kept_from_the_journal(self, runtime_dir, home, follow, restarts):
+        journal(runtime_dir, row(1, b"A"))
+        goodbye_files.write_of(home, ME)
+        assert follow(restarts).roster == (ME[0],)
+        assert (roster(runtime_dir), goodbye_files.read(home, "member")) == ([ME], set())
+
     def test_its_note_stays_until_it_is_in_the_journal(self, runtime_dir, home, follow, monkeypatch):
         journal(runtime_dir, row(1, b"A"))
         mine = note(home, "here", *ME)

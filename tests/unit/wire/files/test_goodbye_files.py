@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,20 @@ def test_what_is_no_note_of_ours_is_nobody_s(tmp_path: Path) -> None:
     goodbye_files.remove_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
     goodbye_files.remove_folder(tmp_path)  # nor is it an error that there is none
+
+
+def test_an_owner_s_note_opens_nothing_that_is_there(tmp_path: Path) -> None:
+    """Its folder is its workers': to open a pipe would hold the owner up for good."""
+    goodbye_files.make_folder(tmp_path)
+    os.mkfifo(tmp_path / goodbye_files.FOLDER / "member-5-6")
+    goodbye_files.write_of(tmp_path, (5, 6))
+    assert goodbye_files.read(tmp_path, "member") == {(5, 6)}
+    for _ in range(2):
+        goodbye_files.remove_of(tmp_path, (5, 6))
+    assert goodbye_files.read(tmp_path, "member") == set()
+    goodbye_files.remove_folder(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        goodbye_files.write_of(tmp_path, (5, 6))
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
