@@ -82,6 +82,7 @@ class Owner:
         refused=b"",
         operator=OperatorState(),  # noqa: B008 - immutable
         gathering=False,
+        former_workers=None,
         fallback=None,
         starts_anew=False,
         last_good=False,
@@ -99,6 +100,7 @@ class Owner:
             fallback=fallback,
             starts_anew=starts_anew,
             gathering=gathering,
+            former_workers=former_workers,
             last_good=last_good,
             now=100.0,
             report=report,

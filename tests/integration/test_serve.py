@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from confcast import Client, OwnerUnavailable, Replica, SchemaMismatch
+from confcast import Client, OwnerUnavailable, ReloadResult, Replica, SchemaMismatch
 from confcast.cli import main
 from confcast.serve import address_link
 from confcast.serve.address_link import AddressLink, AddressRefused
@@ -27,7 +27,8 @@ from tests.support.leaks import is_running
 from tests.support.programs import ROOT
 from tests.support.served import Serves
 from tests.support.settings import Settings, write
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.slow import slow
+from tests.support.waiting import DEADLINE, eventually, in_thread
 from tests.support.workers import Worker
 
 NEWER = """
@@ -126,6 +127,30 @@ def test_workers_of_any_kind_attach_by_the_variable_and_come_back_to_the_next_on
         script.stdin.write("\n")
         script.stdin.flush()
         assert script.stdout.readline() == "2 unchanged 2\n"
+
+
+@pytest.mark.parametrize("has_state_folder", [True, slow(False)], ids=["its journal", "no journal"])
+def test_a_reload_waits_for_the_workers_of_one_that_was_killed(
+    serve: Serves, attached: Callable[[], Worker], tmp_path: Path, has_state_folder: bool
+) -> None:
+    """It sleeps, so that it can't find the next one. Without: a success at once, applied by nobody, naming nobody."""
+    state = ["--state-dir", str(tmp_path / "state")] if has_state_folder else []
+    first, worker, client = serve(*state), attached(), Client(address=serve.address)
+    owner = client.get_stats()["owner_pid"]
+    worker.signal(signal.SIGSTOP)
+    os.kill(first.pid, signal.SIGKILL)
+    first.status()
+    eventually(lambda: not is_running(owner), "the end of its owner")
+    write(serve.folder / "app.toml", 2)
+    serve(*state)
+
+    outcome = in_thread(client.reload)
+    eventually(lambda: client.status().phase == "committing", "it waits")
+    worker.signal(signal.SIGCONT)
+
+    event = outcome()
+    assert (event.result, event.applied, event.lagging) == (ReloadResult.UNCHANGED, [worker.pid], [])
+    assert worker.ask("read")[:2] == (event.version, 2)
 
 
 def test_a_worker_may_start_first_and_is_told_what_is_missing(

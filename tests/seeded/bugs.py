@@ -84,6 +84,14 @@ def _load(name: str, breaks: str, file: str, text: str, instead: str, *found_by:
 BUGS = (
     # ---- core
     _core(
+        "a server knows no worker of the one whose place it takes",
+        "G3: whoever does not answer is named, also who has not found this server yet",
+        "core/former_workers.py",
+        "        roster.expect(sorted(self._pids))\n",
+        "",
+        "tests/core/test_former_workers.py",
+    ),
+    _core(
         "a trial by entity is used before all that were waited for have it",
         "E9: one entity, one version, in whichever worker",
         "core/trials.py",

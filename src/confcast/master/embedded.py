@@ -67,9 +67,12 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """
         self._listener = listener
 
-    def lasts_at(self, address: str) -> None:
-        """Set the lasting address that will lead to the owner, for its description. Must be called before `start()`."""
-        self._address = address
+    def lasts_at(self, address: str, *, left: bool = False) -> None:
+        """Set the lasting address that will lead to the owner. Must be called before `start()`.
+
+        `left`: it leads to an owner that was killed, whose workers may live, and look for the next one there.
+        """
+        self._address, self._address_left = address, left
 
     def successor_environment(self) -> dict[str, str]:
         """The environment variables that a program needs to take this server's place."""

@@ -103,6 +103,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._group_attaches = False
         self._listener = -1
         self._address = ""  # a lasting one, that leads to the owner
+        self._address_left = False  # whether it led to one that was killed
         self._bell = -1
 
     # ---- start and end
@@ -350,6 +351,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             workers_gid=gid,
             group_attaches=self._group_attaches,
             address=encodable(self._address),
+            address_left=self._address_left,
             bell=self._bell,
             listener=self._listener,
         )

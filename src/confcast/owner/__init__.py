@@ -22,8 +22,9 @@ fingerprint     The hash of a schema's fields (owner and workers compare it), or
 fold            To take what is in the ahead file into SQLite, in one transaction.
 follow          To keep a connection on which a server tells of changes by itself; a source with a `follow()` does.
 full reload     A restart of a server's master with new code, by its own signal; it makes a new generation.
-gathering       The wait of a restarted owner that lacks a whole roster, since its journal was lost, until each living
-                worker has had time to connect.
+former workers  Those of a `confcast serve` that has ended, which live on and look for the next one at its address.
+gathering       The wait of an owner that lacks a whole roster, since its journal was lost or the server before it was
+                killed, until each living worker has had time to connect.
 generation      The workers of one master program, with their owner and runtime directory.
 good            Said of a version that was settled, declined by no worker, and not undone.
 handover        The copy of the journal that one generation leaves for the next.

@@ -185,7 +185,13 @@ class Lifecycle:
         starts_anew = not self._restarted
         last_good = self._startup.options.on_start_error == "last_good" and starts_anew and not self._startup.former
         self._loop.start_from(
-            row, left.roster, left.high_water, gathering=left.gathers, starts_anew=starts_anew, last_good=last_good
+            row,
+            left.roster,
+            left.high_water,
+            gathering=left.gathers,
+            outlived=left.outlived,
+            starts_anew=starts_anew,
+            last_good=last_good,
         )
         operator = self._loop.core.operator
         if operator.is_held:

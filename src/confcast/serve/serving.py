@@ -38,7 +38,7 @@ from confcast.serve.passed_socket import PassedSocket
 from confcast.serve.permissions import LetIn, check_way, of_socket
 from confcast.serve.successor import Place, Superseded, place_of
 from confcast.texts import Lines, printable
-from confcast.wire.files import owner_dirs
+from confcast.wire.files import lasting_address, owner_dirs
 from confcast.wire.files.owner_dirs import TAKE_OVER, OwnerDir
 from confcast.wire.options import EmbeddedOptions, checked
 
@@ -278,7 +278,7 @@ class Serving:
         if place is not None and place.address and self.link is None:
             self.link = AddressLink(place.address)
         if (lasting := self.link or self.passed) is not None:
-            manager.lasts_at(str(lasting.path))
+            manager.lasts_at(str(lasting.path), left=lasting_address.is_left(str(lasting.path)))
         if self.passed is not None:
             manager.accepts_on(self.passed.descriptor)
         if not self._let_in.is_nobody_else:

@@ -43,6 +43,7 @@ class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     former: str = ""  # the former generation's folder, whose versions and history continue
     paused: bool = False  # the next generation loads already
     address: str = ""  # the lasting address that leads to this owner
+    address_left: bool = False  # the address led to an owner that was killed: its workers look for the next one there
     bell: int = -1  # the descriptor into which the owner writes a byte at each event, if the master wants that
     listener: int = -1  # the descriptor of a listening socket that outlives owners, on which each accepts, too
 

@@ -73,7 +73,7 @@ from confcast.owner.core.operations import Operations
 from confcast.owner.core.operator_state import Hold, OperatorState, Window
 from confcast.owner.core.proposal import STILL_REFUSED, STILL_UNCONFIRMED, Phase, ProposalState
 from confcast.owner.core.rules import Rules
-from confcast.owner.core.steps import NO_TOKEN, window_timers
+from confcast.owner.core.timers import NO_TOKEN, window_timers
 from confcast.owner.core.version_numbers import Committed, Proven
 from confcast.wire.messages import (
     Applied,
@@ -110,8 +110,8 @@ class Core(MemberInputs, Operations, LastGood):
 
     @property
     def gathers(self) -> bool:
-        """Whether nothing is committed yet, until each living worker has connected."""
-        return self._gathering
+        """Whether the roster may lack workers that live: they have not had the time to connect."""
+        return self._gathering or self._former_workers.gathers
 
     @property
     def fallback(self) -> Proven:
@@ -148,10 +148,9 @@ class Core(MemberInputs, Operations, LastGood):
 
     def begin(self) -> list[fx.Effect]:
         """The effects that must be carried out before the first input."""
-        gathers = [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
         expires = self.operator.expires
         expiry = [fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, expires)] if expires else []
-        return [*gathers, *expiry, *window_timers(self.operator.window, None)]
+        return [*self._gather(), *expiry, *window_timers(self.operator.window, None)]
 
     def handle(self, given: fx.Input, now: float) -> list[fx.Effect]:
         """One input in, the effects out, in the order in which they must be carried out.
@@ -225,7 +224,7 @@ class Core(MemberInputs, Operations, LastGood):
             self._fail(ReloadResult.REJECTED, (Problem("", text),))
         elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:
             self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
-        elif self.rules.silent == "refuse" and self.roster.excused and proposal.needs_yes and not proposal.dry:
+        elif self.rules.silent == "refuse" and self.roster.excused and self._needs_yes() and not proposal.dry:
             self._refuse_timed_out()
         else:
             proposal.digest, proposal.payload, proposal.changes = given.digest, given.payload, given.changes
@@ -373,7 +372,7 @@ class Core(MemberInputs, Operations, LastGood):
         """Excuse the workers without a vote, at the deadline of the votes."""
         proposal = self._proposal
         self._excuse(proposal.loaded, fx.Timer.STAGE)
-        if self.rules.silent == "refuse" and self.roster.excused and proposal.needs_yes and not proposal.dry:
+        if self.rules.silent == "refuse" and self.roster.excused and self._needs_yes() and not proposal.dry:
             self._refuse_timed_out()
         else:
             self._test_done()

@@ -49,6 +49,7 @@ class MemberInputs(Trials):
         if known is not None and known.pipe is not None:
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.AddMember(given.pid))
+        self._former_workers.has_come_or_gone(given.pid)
         member = self.roster.connect(given.pid, given.pipe, hello.version, hello.digest)
         member.patches, member.trial = hello.patches, hello.trial
         member.shows, member.shown = hello.trial or 0, hello.trial_digest
@@ -226,6 +227,7 @@ class MemberInputs(Trials):
                 self.roster.excused.setdefault(member.pid, "lost its pipe while the journal was written")
 
     def _gone(self, given: fx.ProcessGone) -> None:
+        self._former_workers.has_come_or_gone(given.pid)
         member = self.roster.of(given.pid)
         if member is None:
             self._has_failed_after(given)

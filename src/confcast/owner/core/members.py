@@ -233,6 +233,11 @@ class Roster:
 
     # ---- members come and go
 
+    def expect(self, pids: Iterable[int]) -> None:
+        """Add processes that live, and have not connected yet."""
+        for pid in pids:
+            self._by_pid.setdefault(pid, Member(pid))
+
     def connect(self, pid: int, pipe: int, version: int, digest: bytes) -> Member:
         """Add a process, or move it to its newest pipe, on which nothing has been sent or received after Hello."""
         self._left.pop(pid, None)

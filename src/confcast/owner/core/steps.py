@@ -17,26 +17,23 @@ import msgspec
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
+from confcast.owner.core.changes import merged
 from confcast.owner.core.evidence import Evidence
 from confcast.owner.core.first_vote import FirstVote
+from confcast.owner.core.former_workers import FormerWorkers
 from confcast.owner.core.hooks import Hooks
 from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
-from confcast.owner.core.operator_state import OperatorState, Window
+from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
 from confcast.owner.core.requests import Edit, Loads, Requests
 from confcast.owner.core.rules import Rules
+from confcast.owner.core.timers import NO_TOKEN, window_timers
 from confcast.owner.core.version_numbers import Committed, Numbers, Proven
 from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
 from confcast.owner.core.what_ran import WhatRan
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
-
-_MOST_CHANGES = 1001
-"""How many changes are known at the most: as many as an event has, the last of which counts the others."""
-
-NO_TOKEN = -1
-"""The token of deadlines that belong to no wait: the core compares the time anyway."""
 
 
 class Steps(Hooks):
@@ -54,6 +51,7 @@ class Steps(Hooks):
         starts_anew: Whether this is a server's first owner: it does not go on with a window of a former one.
         gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
             has had the time to connect.
+        former_workers: Those of a server whose place this one takes, at its first start.
         now: The time, as in `Core.handle`.
         last_good: Whether this is the owner of a first start that starts on the newest good version if its sources are
             refused (`last_good.py`).
@@ -72,6 +70,7 @@ class Steps(Hooks):
         fallback: Proven | None = None,
         starts_anew: bool = False,
         gathering: bool = False,
+        former_workers: FormerWorkers | None = None,
         now: float = 0.0,
         last_good: bool = False,
         report: Callable[[str], None] | None = None,
@@ -92,8 +91,9 @@ class Steps(Hooks):
         self._loads = Loads()
         self._proposal = self._owed_proposal = Proposal("start", now, 0)
         self._waits = Waits(rules, self.roster, first)
+        self._former_workers = former_workers or FormerWorkers()
         self._gathering = gathering
-        self._gathered_at = now + rules.gather_timeout
+        self._gathered_at = now + rules.gather_timeout if gathering else 0.0
         self._ran = WhatRan(self.roster)
         self._fallback = fallback or Proven(self._numbers.committed, operator.layer, operator.expires)
         self._fallback_before: Proven | None = None  # while a worker may still decline the fallback
@@ -264,10 +264,14 @@ class Steps(Hooks):
         excused = self.rules.silent == "refuse" and self.roster.excused
         if self._proposal.dry:
             self._end_dry_run()
-        elif (self.roster.agrees() and not excused) or not self._proposal.needs_yes:
+        elif (self.roster.agrees() and not excused) or not self._needs_yes():
             self._order_commit()
         else:
             self._refuse_timed_out()
+
+    def _needs_yes(self) -> bool:
+        """Whether a worker must vote yes. Silence refuses no start of a server whose workers were another's."""
+        return self._proposal.needs_yes and not (self._former_workers.may_live and self._requests.starts)
 
     def _refuse(self, problems: tuple[Problem, ...]) -> None:
         """A worker voted no. The outcome has what changed: it waits for a check that has not ended."""
@@ -405,6 +409,8 @@ class Steps(Hooks):
     def _begin_barrier(self) -> None:
         self._proposal.recorded = self._now
         self._first_load_ends(failed=False)
+        if self._requests.called:
+            self._await_former_workers()
         self._enter(ProposalState.COMMITTING)
         self._wake_by(fx.Timer.BARRIER)
         self._test_done()
@@ -495,7 +501,10 @@ class Steps(Hooks):
         return self._proposal.failed(result, problems, self.roster, self.committed.version, self._now)
 
     def _close(self, event: ReloadEvent) -> None:
+        was_start = self._requests.starts or self._proposal.boot
         self._publish(event)
+        if was_start and not self._falls_back:
+            self._await_former_workers()
         self._next()
 
     def _publish(self, event: ReloadEvent) -> None:
@@ -522,7 +531,17 @@ class Steps(Hooks):
         if self._exits:
             self._exit()
 
-    # ---- workers that a proposal does not wait for
+    # ---- workers that a proposal waits for, or does not
+
+    def _await_former_workers(self) -> None:
+        """The first load is over, or somebody is to be answered before: wait for the workers that outlive a server."""
+        gathers = self._former_workers.gathers
+        if self._former_workers.join(self.roster):
+            self._gathering, self._gathered_at = gathers, self._now + self.rules.gather_timeout
+            self._effects += self._gather()
+
+    def _gather(self) -> list[fx.Effect]:
+        return [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
 
     def _excuse(self, began: float, timer: fx.Timer) -> None:
         """Excuse workers at the deadline of a wait, which never comes before the gathering ends.
@@ -555,8 +574,8 @@ class Steps(Hooks):
             self._outbox.touch_all()
 
     def _wake_by(self, timer: fx.Timer) -> None:
-        """Set the deadline of the staging or of the barrier: neither can end before the gathering ends."""
-        self._wake_at(timer, self._waits.begin(timer, self._now, self._gathered_at if self._gathering else 0.0))
+        """Set the deadline of the staging or of the barrier: not before each living worker had the time to connect."""
+        self._wake_at(timer, self._waits.begin(timer, self._now, self._gathered_at))
 
     def _wake_at(self, timer: fx.Timer, when: float) -> None:
         self._token += 1
@@ -569,32 +588,3 @@ class Steps(Hooks):
 
     def _drop(self, what: str) -> None:
         self.dropped[what] += 1
-
-
-def merged(known: dict[str, Change], changes: tuple[Change, ...]) -> dict[str, Change]:
-    """These changes after the known ones, by key. A key of which there are too many already is left out."""
-    found = dict(known)
-    for change in changes:
-        if (first := known.get(change.key)) is not None:
-            found[change.key] = msgspec.structs.replace(change, old=first.old)
-        elif len(found) < _MOST_CHANGES:
-            found[change.key] = change
-    return found
-
-
-def backwards(known: dict[str, Change]) -> tuple[Change, ...]:
-    """What changes where all of this is undone."""
-    return tuple(msgspec.structs.replace(each, old=each.new, new=each.old) for each in known.values())
-
-
-def window_timers(window: Window | None, before: Window | None) -> list[fx.WakeAt]:
-    """The deadlines of this window that the one before did not have."""
-    if window is None:
-        return []
-    known = before or Window(0)
-    confirm = [fx.WakeAt(fx.Timer.CONFIRM, NO_TOKEN, window.deadline)] if window.deadline else []
-    proven = [fx.WakeAt(fx.Timer.PROVEN, NO_TOKEN, window.proves)] if window.proves else []
-    return [
-        *(confirm if window.deadline != known.deadline else ()),
-        *(proven if window.proves != known.proves else ()),
-    ]

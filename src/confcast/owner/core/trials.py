@@ -61,7 +61,7 @@ from confcast.owner.core.proposal import (
     ProposalState,
     reasons,
 )
-from confcast.owner.core.steps import NO_TOKEN
+from confcast.owner.core.timers import NO_TOKEN
 from confcast.owner.core.waits import UNDO_RETRY
 from confcast.owner.core.windows import Windows, digest_of, in_short
 from confcast.wire.canary import Canary

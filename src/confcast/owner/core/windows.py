@@ -41,6 +41,7 @@ import msgspec
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
+from confcast.owner.core.changes import backwards
 from confcast.owner.core.operator_state import Hold, OperatorState, Unconfirmed, Window
 from confcast.owner.core.probations import Probations
 from confcast.owner.core.proposal import (
@@ -54,7 +55,6 @@ from confcast.owner.core.proposal import (
     Proposal,
     ProposalState,
 )
-from confcast.owner.core.steps import backwards
 from confcast.owner.core.version_numbers import Proven
 from confcast.wire.messages import Confirm, ReloadResult
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
+from confcast.owner.core.former_workers import FormerWorkers
 from confcast.owner.core.last_good import ORIGIN
 from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
 from confcast.owner.loop import loop_log
@@ -150,6 +151,7 @@ class EventLoop:
         high_water: int,
         *,
         gathering: bool,
+        outlived: bool = False,
         starts_anew: bool = False,
         last_good: bool = False,
     ) -> None:
@@ -164,12 +166,13 @@ class EventLoop:
             self._rules,
             committed=committed,
             high_water=high_water,
-            roster=roster,
+            roster=() if outlived else roster,
             refused=state.refused,
             operator=operator,
             fallback=fallback,
             starts_anew=starts_anew,
-            gathering=gathering,
+            gathering=gathering and not outlived,
+            former_workers=FormerWorkers(roster, gathers=gathering) if outlived else None,
             last_good=last_good,
             now=time.monotonic(),
             report=loop_log.transitions(),

@@ -1,5 +1,7 @@
 """Whether a journal's roster may lack living workers, as that of a journal that was lost and made anew does.
 
+So may that of a `confcast serve` which takes the place of one that was killed, until workers have had time to connect.
+
 Its owner commits nothing until each living worker has connected, or is written there again. If it dies before, the next
 owner finds a journal with a version, and must gather, too: else it would answer a success while workers of which it has
 not heard yet serve the version before. The mark is written before the version.

@@ -13,6 +13,12 @@ lost; the owner gathers its workers, and if it dies before it has, so does the n
 is whole and older, since SQLite reads a log up to the damage and reports nothing: then the snapshot file has the
 version that was committed last.
 
+Workers of `confcast serve` outlive it, and look for the next one at its address. So the roster of a state folder is
+kept there at a first start, too, if the schema is the same. If the address was left by a server that was killed, others
+may live that no roster has: those that began on its snapshot file, or all, where its journal was in its own folder.
+Then the new owner gathers, once it serves, and without a journal counts on from the clock. After a clean stop the
+address is gone, and only the roster counts.
+
 Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
 torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
 a first start (its workers are gone).
@@ -55,6 +61,8 @@ class Recovered(NamedTuple):
         fields: The field table of the code that made `row`; this owner's table when there is no row.
         lost: Whether there was a journal that is gone or torn.
         gathers: Whether the roster may lack workers that live, so that they have to connect before a commit.
+        outlived: Whether these workers are of a server that has ended, and whose place this one takes: they can connect
+            only once this one serves.
     """
 
     row: VersionRow | None
@@ -63,6 +71,7 @@ class Recovered(NamedTuple):
     fields: dict[str, str]
     lost: bool
     gathers: bool
+    outlived: bool = False
 
 
 def recover(
@@ -82,31 +91,34 @@ def recover(
         fields: This owner's field table.
     """
     restarted = startup.restarts > 0
+    lasts = bool(startup.address) and not (restarted or startup.former)
     _place_journal(runtime_dir, startup, open_journal)
     lost = is_journal_lost(runtime_dir, open_journal, restarted=restarted)
     with contextlib.closing(open_journal()) as journal:
-        if not restarted and not incomplete_roster.is_whole(journal):  # its workers are gone
-            try_to_write("roster", functools.partial(incomplete_roster.mark, journal, whole=True))
+        if not restarted:
+            _begin_roster(journal, may_lack=lasts and (lost or startup.address_left), lasts=lasts)
         if lost:
             restore_from_snapshot_file(journal, runtime_dir.folder, restarted=restarted)
         elif restarted:
             catch_up(journal, runtime_dir.folder)
-        living = _living_members(journal, runtime_dir, restarted=restarted)
+        keeps = restarted or (lasts and _is_of_schema(journal, fingerprint))
+        living = _living_members(journal, runtime_dir, keeps=keeps)
         if not restarted and startup.former:
             _continue_versions(journal, Path(startup.former), fingerprint)
         row, high_water = journal.latest(), journal.high_water
-        gathers = restarted and (lost or row is None or not incomplete_roster.is_whole(journal))
+        whole = incomplete_roster.is_whole(journal) and not (lasts and startup.address_left)
+        gathers = (restarted and (lost or row is None)) or ((restarted or lasts) and not whole)
         if row is not None and row.schema != fingerprint:
             row, fields = (row, journal.described(row.schema)) if restarted else (None, fields)
         if row is None or row.schema == fingerprint:
             try_to_write("field table", functools.partial(journal.describe, fingerprint, fields))
         if restarted:
             try_to_write("count of restarts", journal.count_restart)
-        elif journal.state.operator.unconfirmed is None:  # no worker lives that could keep an older version
+        elif journal.state.operator.unconfirmed is None:  # who starts a server asks for what the sources say
             try_to_write("end of a refusal", journal.forgive)
-    if restarted and row is None:
+    if row is None and (restarted or (lasts and startup.address_left and not high_water)):
         high_water = max(high_water, int(time.time()))
-    return Recovered(row, high_water, living, fields, lost, gathers)
+    return Recovered(row, high_water, living, fields, lost, gathers, lasts and (gathers or bool(living)))
 
 
 def try_to_write(what: str, write: Callable[[], None]) -> bool:
@@ -164,15 +176,30 @@ def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> No
         journal.retire(saved.version)
 
 
-def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: bool) -> tuple[int, ...]:
-    """The processes on the roster of this master's former owner that live and have not said goodbye.
+def _begin_roster(journal: Journal, *, may_lack: bool, lasts: bool) -> None:
+    """Note, at a first start, whether the roster may lack workers that live; those of most servers are gone."""
+    whole = incomplete_roster.is_whole(journal)
+    if may_lack and whole:
+        try_to_write("roster", functools.partial(incomplete_roster.mark, journal, whole=False))
+    elif not whole and not lasts:
+        try_to_write("roster", functools.partial(incomplete_roster.mark, journal, whole=True))
+
+
+def _is_of_schema(journal: Journal, fingerprint: bytes) -> bool:
+    """Whether the workers that the journal knows have this schema: others are refused, and never come."""
+    row = journal.latest()
+    return row is not None and row.schema == fingerprint
+
+
+def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, keeps: bool) -> tuple[int, ...]:
+    """The processes on the roster of a former owner that live and have not said goodbye, if it keeps them.
 
     The others are removed. A process that serves without an owner, as its note says, or that a full disk has kept from
     the roster, is added before its note is deleted.
     """
     left, uids, living = _notes(runtime_dir, "left"), runtime_dir.allowed_uids.uids(), set[int]()
     for pid, since in incomplete_roster.members(journal):
-        if restarted and processes.is_alive(pid, since) and (pid, since) not in left:
+        if keeps and processes.is_alive(pid, since) and (pid, since) not in left:
             living.add(pid)
         else:
             try_to_write("roster", functools.partial(journal.remove_member, pid))

@@ -69,6 +69,12 @@ def owner_at(address: str) -> OwnerDir | None:
     return owner_dirs.parse(found) if found is not None else None
 
 
+def is_left(address: str) -> bool:
+    """Whether this address leads to the owner of a dead process: that was killed, or the address would be gone."""
+    found = owner_at(address)
+    return found is not None and not found.lives()
+
+
 def control_socket(address: str) -> str:
     """The control socket that a link at this address leads to now; the address itself if it is no such link."""
     found = runtime_dir_of(address) if Path(address).is_symlink() else None

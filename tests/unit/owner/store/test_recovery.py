@@ -53,7 +53,7 @@ def runtime_dir(home: Path) -> Iterator[RuntimeDir]:
 
 @pytest.fixture
 def follow(runtime_dir: RuntimeDir, home: Path) -> Callable[..., Recovered]:
-    def follow(restarts: int = 1) -> Recovered:
+    def follow(restarts: int = 1, address: str = "", *, left: bool = False) -> Recovered:
         startup = StartupConfig(
             options=Options(),
             loader=b"",
@@ -65,6 +65,8 @@ def follow(runtime_dir: RuntimeDir, home: Path) -> Callable[..., Recovered]:
             sys_path=[],
             working_directory=str(home),
             restarts=restarts,
+            address=address,
+            address_left=left,
         )
         return recover(runtime_dir, startup, lambda path=runtime_dir.journal: Journal(path), SCHEMA, {})
 
@@ -178,6 +180,55 @@ class TestARosterThatMayLackSomebody:
             journal.add_member(*ME)
         left = follow()
         assert (left.roster, left.gathers) == ((ME[0],), True)
+
+
+class TestWorkersOfAServerThatHasEnded:
+    """Those of `confcast serve` live on, and look for the next one at its address."""
+
+    @pytest.fixture
+    def begun(self, runtime_dir: RuntimeDir) -> None:
+        """What the server before has left in its state folder: this process was its worker, and so was another one."""
+        journal(runtime_dir, row(1, b"A"))
+        with closing(Journal(runtime_dir.journal)) as left:
+            left.add_member(*ME)
+            left.add_member(1, processes.started(1) + 1)  # that one is dead, and its pid another process's
+
+    @pytest.mark.usefixtures("begun")
+    def test_are_known_to_the_next_one_which_need_not_gather_after_a_clean_stop(self, runtime_dir, follow):
+        left = follow(0, "/run/app.sock")
+        assert (left.roster, left.gathers, left.outlived) == ((ME[0],), False, True)
+        assert roster(runtime_dir) == [ME]
+
+    @pytest.mark.usefixtures("begun")
+    def test_of_one_that_was_killed_others_may_live_too_until_an_owner_has_gathered_them(self, runtime_dir, follow):
+        left = follow(0, "/run/app.sock", left=True)
+        assert (left.roster, left.gathers, left.outlived, left.lost) == ((ME[0],), True, True, False)
+        assert [follow(restarts, "/run/app.sock").gathers for restarts in (1, 0)] == [True, True]
+        with closing(Journal(runtime_dir.journal)) as found:
+            incomplete_roster.mark(found, whole=True)
+        assert [follow(restarts, "/run/app.sock").gathers for restarts in (1, 0)] == [False, False]
+
+    def test_are_gathered_where_its_journal_is_gone_and_no_number_comes_again(self, follow):
+        before = int(time.time())
+        left = follow(0, "/run/app.sock", left=True)
+        assert (left.row, left.roster, left.gathers, left.outlived) == (None, (), True, True)
+        assert left.high_water >= before
+
+    @pytest.mark.usefixtures("begun")
+    def test_can_t_find_a_server_without_an_address(self, runtime_dir, follow):
+        left = follow(0)
+        assert (left.roster, left.gathers, left.outlived) == ((), False, False)
+        assert roster(runtime_dir) == []
+
+    def test_of_another_schema_are_refused_and_not_awaited(self, runtime_dir, follow):
+        journal(runtime_dir, VersionRow(1, digest(b"A"), b"o" * 16, b"A", 1.0))
+        with closing(Journal(runtime_dir.journal)) as left:
+            left.add_member(*ME)
+        assert follow(0, "/run/app.sock").roster == ()
+
+    def test_are_none_where_no_server_was(self, follow):
+        left = follow(0, "/run/app.sock")
+        assert (left.row, left.high_water, left.roster, left.gathers, left.outlived) == (None, 0, (), False, False)
 
 
 def interrupted(*_: object) -> None:
