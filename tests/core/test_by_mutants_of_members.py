@@ -14,6 +14,7 @@ from confcast.wire.messages import (
     Applied,
     Check,
     Commit,
+    Confirm,
     Declined,
     Goodbye,
     Install,
@@ -25,7 +26,7 @@ from confcast.wire.messages import (
     Working,
 )
 from tests.core.test_first_vote import BUILD, after_a_slow_vote, asked, loads_another
-from tests.core.test_trials import knows
+from tests.core.test_trials import BY_ENTITY, knows, tries
 from tests.core.test_trials import serving as trying
 from tests.core.test_windows import serving
 from tests.core.world import (
@@ -283,6 +284,27 @@ def test_a_canary_that_is_asked_for_its_vote_is_not_told_to_commit_the_undo():
     owner.forget().records()
     assert installed(3, A, A) in owner.sent(canary)
     assert not [frame for frame in owner.sent(canary) if isinstance(frame, Commit)]
+
+
+def test_what_is_being_promoted_is_on_trial_for_nobody_any_more():
+    """Not for one whose pipe was full since before the trial, either: it is sent that version with its Commit."""
+    owner, peers = trying(canary=None)
+    owner.stuffed.add(3)
+    late = owner.meets(3, trial=0)
+    assert late.pipe == 3
+    owner.is_triggered()
+    owner.loads(B)
+    all_vote(owner, *peers)
+    owner.waits_out(fx.Timer.STAGE)
+    owner.records()
+    all_apply(owner, *peers)
+    owner.waits_out(fx.Timer.BARRIER)
+    tries(owner, peers, C, BY_ENTITY)
+    owner.is_asked_for(Confirm)
+    all_vote(owner, *peers)
+    assert owner.state is RECORDING
+    owner.forget().unblocks(late)
+    assert owner.sent(late) == [installed(2, B, B)]
 
 
 def test_who_does_not_wait_for_it_is_told_a_little_later_that_a_version_is_settled():

@@ -28,10 +28,10 @@ from confcast.wire.messages import (
     Try,
 )
 from tests.core.test_by_mutants_of_windows import expiring
-from tests.core.test_probations import complains, running
-from tests.core.test_trials import BY_ENTITY, OPERATOR, knows, tries
+from tests.core.test_probations import complains, passes, running
+from tests.core.test_trials import BY_ENTITY, ONE, OPERATOR, knows, tries
 from tests.core.test_trials import serving as trying
-from tests.core.test_windows import SECONDS, opens, reborn, serving
+from tests.core.test_windows import SECONDS, opens, reborn, serving, window
 from tests.core.world import SCHEMA, WHY, A, B, C, Owner, all_apply, all_vote, commits
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
@@ -256,6 +256,25 @@ def test_silence_refuses_a_promotion_in_words():
     assert owner.core._proposal.evidence == (NOT_PROMOTED.format(2, silent),)
 
 
+def test_the_silence_of_one_that_came_in_a_trial_refuses_the_promotion():
+    """It has not answered what runs, which somebody has confirmed meanwhile."""
+    owner, peers = trying(silent="refuse", canary=None)
+    opens(owner, *peers)
+    tries(owner, peers, C, ONE)
+    owner.meets(3, trial=0)
+    owner.is_asked_for(Confirm, OPERATOR, version=2)
+    owner.records()
+    owner.waits_out(fx.Timer.BARRIER)
+    owner.forget().is_asked_for(Confirm, OPERATOR)
+    all_vote(owner, *peers)
+    (record,) = owner.did(fx.Record)
+    assert (record.payload, record.undoes) == (B, 3)
+    owner.records()
+    all_apply(owner, *peers)
+    why = "worker 3: did not answer within 2 s (vote_timeout)"
+    assert owner.events()[-1].evidence == [NOT_PROMOTED.format(3, why)]
+
+
 def test_a_value_that_silence_has_refused_holds_up_no_other_values_end():
     operator = OperatorState(hold=Hold(1, 50.0), layer=b"k", expires=200.0)
     owner, first, _ = serving(silent="refuse", operator=operator)
@@ -359,6 +378,45 @@ def test_what_one_has_not_answered_is_not_what_would_be_put_back_once_it_decline
     owner.loads(B)
     assert (owner.state, owner.core.fallback.committed.version) == (IDLE, 2)
     owner.receives(second, Declined(2, (WHY,)))
+    assert owner.core.fallback.committed.version == 1
+
+
+def test_a_refusal_amid_a_write_that_falls_back_to_what_is_refused_comes_too_late():
+    """F2: the row that is being written says what its window falls back to."""
+    owner, first, second = running()
+    w3 = owner.meets(3)
+    owner.is_triggered()
+    owner.loads_of(B, B)
+    owner.waits_out(fx.Timer.BARRIER)
+    passes(owner)
+    assert (owner.core.fallback.committed.version, owner.state) == (2, IDLE)
+    owner.is_triggered()
+    owner.loads_of(C, C)
+    all_vote(owner, first, second)
+    assert owner.state is RECORDING
+    owner.receives(w3, Declined(2, (WHY,)))
+    owner.records()
+    assert (window(owner).fallback, owner.core.fallback.committed.version) == (2, 2)
+
+
+def test_what_a_window_was_opened_on_where_nothing_was_ever_proven_is_put_back_whoever_declines_it():
+    owner = Owner(None)
+    first, second = owner.meets(1), owner.meets(2)
+    owner.is_triggered()
+    owner.loads(A)
+    all_vote(owner, first, second)
+    owner.records()
+    owner.receives(first, Applied(1))
+    owner.receives(second, Declined(1, (WHY,)))
+    assert owner.core.fallback.committed.version == 0
+    owner.is_asked_for(Reload, OPERATOR, confirm_within=SECONDS)
+    owner.loads_of(A, A)
+    owner.records()
+    all_apply(owner, first, second)
+    owner.is_asked_for(Confirm, OPERATOR)
+    owner.records()
+    assert (owner.state, owner.core.operator.window) == (IDLE, None)
+    owner.receives(owner.meets(3), Declined(1, (WHY,)))
     assert owner.core.fallback.committed.version == 1
 
 

@@ -1011,10 +1011,11 @@ def test_what_is_put_back_falls_back_to_what_is_proven_now():
     all_vote(owner, w1, w2)
     owner.records()
     owner.waits_out(fx.Timer.BARRIER)
-    for content, version, good in ((A, 1, True), (C, 3, False)):
+    for content, version, good, layer in ((A, 1, True, (b"k", 900.0)), (C, 3, False, (b"", 0.0))):
         call = owner.is_asked_for(Rollback, version=version)
         number = owner.did(fx.Restore)[-1].number
-        owner.feed(fx.Loaded(number, content, content, differs=True, layer=b"", restores=version, good=good))
+        given = fx.Loaded(number, content, content, differs=True, restores=version, good=good)
+        owner.feed(msgspec.structs.replace(given, layer=layer[0], expires=layer[1]))
         owner.records()
         if owner.state is COMMITTING:
             owner.waits_out(fx.Timer.BARRIER)
@@ -1022,4 +1023,6 @@ def test_what_is_put_back_falls_back_to_what_is_proven_now():
     assert (owner.version, window(owner).fallback) == (5, 4)
     owner.receives(w1, Declined(5, (WHY,)))
     (record,) = owner.did(fx.Record)[-1:]
-    assert (record.version, record.payload, record.operator.window.fallback) == (6, B, 4)
+    falls_back = record.operator.window
+    assert (record.version, record.payload, falls_back.fallback) == (6, B, 4)
+    assert (falls_back.layer, falls_back.expires) == (b"k", 900.0), "what people had set beside version 4"

@@ -334,12 +334,12 @@ class Roster:
             self._unreported.add(member.pid)
         return first
 
-    def earlier_refusals(self, version: int) -> Iterator[tuple[int, Problem]]:
-        """By pid, why processes declined this version that have died, lost their pipe or applied it since.
+    def earlier_refusals(self) -> Iterator[tuple[int, Problem]]:
+        """By pid, why processes declined the committed version that have died, lost their pipe or applied it since.
 
         Until `refusals_reported()`: each is in one event, since a version that was declined is not good.
         """
-        for pid in sorted(self._unreported) if self._declined_version == version else ():
+        for pid in sorted(self._unreported):
             member = self._by_pid.get(pid)
             if member is None or member.refuses() is None:
                 yield from ((pid, reason) for reason in self._decliners[pid])

@@ -258,7 +258,7 @@ class Proposal:
         if self.unchanged and not (self.state_only and roster.nobody_runs(version)):  # what was set is written
             # the sources' content runs nowhere if every worker declines it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
-        problems = refusals(roster, version)
+        problems = refusals(roster)
         applied = sorted(member.pid for member in roster if member.acked >= version)
         return self._event(
             result,
@@ -380,13 +380,13 @@ def veto(member: Member, vote: Vote) -> tuple[Problem, ...]:
     return grouped((member.pid, reason) for reason in reasons(vote.problems))
 
 
-def refusals(roster: Roster, version: int) -> tuple[Problem, ...]:
+def refusals(roster: Roster) -> tuple[Problem, ...]:
     """Why workers decline the committed version, and why those did that have died, lost their pipe or applied it since.
 
     The latter no outcome names as lagging, and yet the version was declined.
     """
     present = grouped((member.pid, reason) for member in roster for reason in member.refuses() or ())
-    return (*present, *grouped(roster.earlier_refusals(version), ", earlier"))
+    return (*present, *grouped(roster.earlier_refusals(), ", earlier"))
 
 
 def grouped(reported: Iterable[tuple[int, Problem]], when: str = "") -> tuple[Problem, ...]:

@@ -470,7 +470,7 @@ class Steps(Hooks):
         """Write the previous content under the next number, without a vote. Callers are answered after its barrier."""
         undone, proposal, (previous, operator) = self.committed, self._proposal, self._ran.last()
         self._excuse_timed_out()  # a worker that was excused because it had no vote needs no vote now
-        declined = refusals(self.roster, undone.version)
+        declined = refusals(self.roster)
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
         proposal.digest, proposal.payload, proposal.values = previous.digest, previous.payload, previous.values
