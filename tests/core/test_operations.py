@@ -29,7 +29,7 @@ from confcast.wire.messages import (
     Who,
     Working,
 )
-from tests.core.world import WHY, A, B, C, Owner, Peer, all_vote, commits
+from tests.core.world import WHY, A, B, C, Owner, Peer, all_apply, all_vote, commits
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 OPERATOR = Who(1000, 51, "confcast rollback")
@@ -545,6 +545,21 @@ def test_one_that_is_committed_before_the_end_is_hidden_no_more():
     commits(owner, w1, w2)
     owner.waits_out(fx.Timer.EXPIRY)
     owner.loads_with(B, b"y")
+    commits(owner, w1, w2)
+    assert owner.state is IDLE
+
+
+def test_one_that_can_not_be_loaded_once_nothing_hides_it_is_not_tried_at_each_end():
+    owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0), values=b"once")
+    owner.is_triggered("watch")
+    finds(owner, b"edited")
+    all_apply(owner, w1, w2)
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(A, b"y", expires=140.0)
+    commits(owner, w1, w2)
+    owner.fails_to_load()
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(C, b"")
     commits(owner, w1, w2)
     assert owner.state is IDLE
 

@@ -573,6 +573,23 @@ def test_an_edit_that_a_hold_stopped_is_loaded_if_the_end_of_the_window_takes_th
     assert owner.core.committed.payload == D
 
 
+def test_an_edit_that_an_override_hid_is_loaded_if_a_hold_came_with_its_end_and_the_end_of_the_window_takes_that_back():
+    owner, w1, w2 = serving()
+    owner.is_asked_for(Set, OPERATOR, values={"k": "x"}, confirm_within=SECONDS)
+    owner.loads_of(B, A, layer=b"x")
+    commits(owner, w1, w2)
+    owner.is_triggered("watch")
+    owner.loads_of(B, D, layer=b"x")
+    all_apply(owner, w1, w2)
+    owner.is_asked_for(Rollback, version=7)
+    owner.restores(C, 7)
+    commits(owner, w1, w2)
+    assert (owner.core.operator.is_held, owner.core.operator.layer) == (True, b"")
+    owner.forget()
+    ends(owner, w1, w2)
+    assert (owner.state, len(owner.did(fx.Load))) == (LOADING, 1)
+
+
 def test_a_value_is_set_on_what_runs_and_the_refusal_stays():
     """Else the first value that is set brings back what was undone."""
     owner, w1, w2 = undone()

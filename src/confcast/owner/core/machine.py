@@ -212,7 +212,7 @@ class Core(MemberInputs, Operations, LastGood):
         if proposal.follows_sources and not proposal.dry:
             self._requests.stop(given.digest if self._is_held_back() else b"")
             is_new = given.values not in (b"", self.committed.values)
-            self._requests.hide(is_new and bool(self._layer_to_load()))
+            self._requests.hide(self._layer_to_load() if is_new else b"")
         if self._found_in_trial(given):
             return
         if self._is_held_back():

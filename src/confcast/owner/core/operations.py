@@ -151,13 +151,13 @@ class Operations(Trials):
         """
         before, proposal = self.operator, self._proposal
         if proposal.reads_sources and not proposal.unchanged:  # a commit
-            self._requests.hide(False)
+            self._requests.hide(b"")
         super()._set_operator(operator)
         after = self.operator
         if before.is_held and not after.is_held:
             self._requests.retry_stopped(proposal.digest)
-        if (before.layer, before.trial) != (after.layer, after.trial) and after.trial is None and not after.is_held:
-            self._requests.retry_hidden()
+        if after.trial is None and not after.is_held:
+            self._requests.retry_hidden(after.layer)
 
     def _found_held(self, given: fx.Loaded) -> None:
         """Tell what the sources would bring: each caller, and without one the history, once per change."""

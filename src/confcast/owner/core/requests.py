@@ -78,7 +78,7 @@ class Requests:
         self._owed_round = 0
         self._insists = False
         self._stopped = b""
-        self._hidden = False
+        self._hidden = b""
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
@@ -139,15 +139,15 @@ class Requests:
             self.trigger(Cause("watch"))
         self._stopped = b""
 
-    def hide(self, edited: bool) -> None:
-        """A load of the sources has found an edit below what people have set, which may hide it; or none that is."""
-        self._hidden = edited
+    def hide(self, layer: bytes) -> None:
+        """A load of the sources has found an edit below these overrides, which may hide it; or, empty, none that is."""
+        self._hidden = layer
 
-    def retry_hidden(self) -> None:
-        """What people had set has ended, and no source was read for that: request a load of the edit below it."""
-        if self._hidden:
+    def retry_hidden(self, layer: bytes) -> None:
+        """These are set now: request a load of what others have hidden. No source need have been read for that."""
+        if self._hidden not in (b"", layer):
             self.trigger(Cause("watch"))
-        self._hidden = False
+            self._hidden = b""
 
     def begin_operation(self) -> Request | None:
         """Begin the operation whose turn it is; None if a plain load comes first."""
