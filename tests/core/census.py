@@ -115,6 +115,7 @@ SITUATIONS = (
     "an override ends",
     "an override ends while the sources are bad",
     "the end of an override is refused",
+    "what an override may have hidden is loaded once that has ended",
     "overrides are put back with their version",
     "a value waits for a restart",
     "a window is opened",

@@ -97,6 +97,7 @@ class Oracle(TrialOracle):
         self.read_values: bytes | None = None
         self.read_was_good: bytes | None = None  # what was read last, if it was good by then
         self.rebuilds = self._held_back = False
+        self.hidden: tuple[bytes, bytes] | None = None  # what the last load that follows them read below an override
         self.connecting: set[int] = set()
         self.knows_trials: set[int] = set()  # by their Hellos to this owner
         self._open_calls, self._asked = {}, {}
@@ -370,6 +371,17 @@ class Oracle(TrialOracle):
             if not (self.dry or self.rebuilds):
                 self.stopped = content if self._held_back else None
 
+    def load_looks(self, number: int, values: bytes | None, layer: bytes) -> None:
+        """What a load of the sources without an edit has read, below this override: that may hide what is new in it."""
+        if number == self.load_number and not (self.dry or self.rebuilds):
+            if self.hidden is not None and self._has_ended(self.hidden[1]):
+                self.world.census.notes("what an override may have hidden is loaded once that has ended")
+            is_new = values not in (None, self.world.journal.values.get(self.newest_row))
+            self.hidden = (values, layer) if is_new and layer and not self._held_back else None
+
+    def _has_ended(self, layer: bytes) -> bool:
+        return self.world.journal.operator.layer != layer
+
     def load_checked(self, number: int, *, holds: bool) -> None:
         if number == self._loading:  # a later one may have come in between
             self._checked = number if holds else 0
@@ -583,7 +595,7 @@ class Oracle(TrialOracle):
                 self.window_sources = self._sources_of.get(effect.payload) if after is not None else None
         elif self._follows(effect):
             self.undone_sources.clear()
-            self.window_sources = effect.values
+            self.window_sources, self.hidden = effect.values, None
         self.window_sources = self.window_sources if after is not None else None
         self._sources_of = {} if after is None else self._sources_of | {effect.payload: self.window_sources}
 
@@ -917,6 +929,7 @@ class Oracle(TrialOracle):
         assert self._last_load > self._last_trigger, "G5: a trigger was lost"
         stopped = self.stopped not in (None, self.rows.get(self.newest_row))
         assert not stopped or world.journal.operator.is_held, "D5: a hold has stopped an edit, and nobody loads it now"
+        self._what_was_hidden_runs()
         owed = self.last_event is not None and any(p.message == OWED for p in self.last_event.problems)
         here = [process for process in self.world.processes if process.pid in self.world.known()]
         awake = [process.pipe is not None for process in here]  # whose Goodbye was lost with an owner is not, for good
@@ -931,6 +944,14 @@ class Oracle(TrialOracle):
                 )
                 other = process.trial == newest or (version == newest and process.held.digest != self.rows[newest])
                 assert not other, f"{process.pid} has another content as version {newest}"
+
+    def _what_was_hidden_runs(self) -> None:
+        """G5: what the sources say, apart from what is set, runs, or has been tried since nothing hides it any more."""
+        operator = self.world.journal.operator
+        if self.hidden is not None and self.newest_row and not operator.is_held and self._has_ended(self.hidden[1]):
+            values, _ = self.hidden
+            runs = self.rows[self.newest_row] == overrides.content_of(values, operator.layer)
+            assert runs or values in self.undone_sources, "G5: an override has hidden an edit, and nobody loads it now"
 
     def check_last_outcome(self) -> None:
         operator = self.world.journal.operator

@@ -1,11 +1,14 @@
 """Overrides in the simulated world: one value, a letter, with the call that set it and perhaps an end: `x#12@1002.5`.
 
-The content of a version is what its sources gave, a letter, with that letter behind it.
+The content of a version is what its sources gave, a letter, with that letter behind it. One letter hides what the
+sources gave, as an override of just the key that is edited does: the content is that letter alone.
 """
 
 from __future__ import annotations
 
 from confcast.wire.messages import Check, Set, Unset
+
+_HIDES = b"a"
 
 
 def edited(layer: bytes, edit: Set | Unset | Check | None, now: float) -> bytes | None:
@@ -21,8 +24,10 @@ def edited(layer: bytes, edit: Set | Unset | Check | None, now: float) -> bytes 
     return rest
 
 
-def value_of(layer: bytes) -> bytes:
-    return layer[:1]
+def content_of(values: bytes, layer: bytes) -> bytes:
+    """What these values of the sources and this override make."""
+    value = layer[:1]
+    return value if value == _HIDES else values + value
 
 
 def end_of(layer: bytes) -> float:

@@ -280,7 +280,7 @@ class World(Crowd):
         layer = overrides.edited(load.layer, load.edit, self.now)
         if isinstance(load.edit, Check) and load.edit.files:
             values = load.edit.files["app.toml"]
-        content = None if values is None or layer is None else values + overrides.value_of(layer)
+        content = None if values is None or layer is None else overrides.content_of(values, layer)
         trips = self._trips(load, content)
         if content is None or trips:
             result = ReloadResult.GUARDED if trips else _FAILS[number % len(_FAILS)]
@@ -299,6 +299,8 @@ class World(Crowd):
             given = fx.Loaded(number, content, content, differs, checked=checked, **change)
             self.owner.unchecked += [] if checked else [(number, values)]
         self.oracle.load_read(number, content, values)
+        if load.edit is None:
+            self.oracle.load_looks(number, values if content is not None else None, layer)
         self.census.load_ends(given)
         self._feed(given)
 

@@ -13,7 +13,7 @@ import pytest
 from confcast.owner.core.members import Roster
 from confcast.owner.core.requests import Requests
 from confcast.wire.canary import Canary
-from confcast.wire.messages import Confirm, Reload, Rollback
+from confcast.wire.messages import Confirm, Reload, ReloadResult, Rollback, Set
 from tests.core.simulation import World
 from tests.core.trial_disturbances import BY_ENTITY
 from tests.core.world import A, B, C, D
@@ -75,6 +75,44 @@ def test_an_edit_that_a_hold_has_stopped_is_lost_if_nobody_loads_it_once_the_hol
         return
     with pytest.raises(AssertionError, match="D5: a hold has stopped an edit"):
         world.come_to_rest()
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_an_edit_that_an_override_hides_is_lost_if_nobody_loads_it_once_that_ends(
+    forgets: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if forgets:
+        monkeypatch.setattr(Requests, "retry_hidden", lambda self, *layer: None)
+    world = World()
+    world.start_owner()
+    world.start_worker()
+    comes_to_an_end(world)
+    world.ask(Set, values={"k": "a"}, ttl=SECONDS)
+    comes_to_an_end(world)
+    loads(world, B)
+    assert (world.journal.rows, world.oracle.last_outcome.result) == ({1: A, 2: b"a"}, ReloadResult.UNCHANGED)
+    if not forgets:
+        world.come_to_rest()
+        assert world.journal.rows == {1: A, 2: b"a", 3: A, 4: B}
+        return
+    with pytest.raises(AssertionError, match="G5: an override has hidden an edit"):
+        world.come_to_rest()
+
+
+def test_an_edit_that_an_override_hid_is_loaded_if_the_override_ended_with_a_hold_that_the_end_of_a_window_takes_back():
+    world = World()
+    world.start_owner()
+    world.start_worker()
+    comes_to_an_end(world)
+    loads(world, B)
+    world.ask(Set, values={"k": "a"}, confirm_within=SECONDS)
+    comes_to_an_end(world)
+    loads(world, C)
+    world.ask(Rollback, version=1)
+    comes_to_an_end(world)
+    assert world.journal.operator.is_held
+    world.come_to_rest()
+    assert [*world.journal.rows.values()] == [A, B, b"a", A, B, C]
 
 
 @pytest.mark.parametrize("forgets", [True, False])

@@ -471,6 +471,14 @@ BUGS = (
         _TRACES,
     ),
     _core(
+        "an edit that an override hides is forgotten when that ends",
+        "G5: what the sources say, apart from what is set, runs",
+        "core/requests.py",
+        '            self.trigger(Cause("watch"))\n            self._hidden = b""\n',
+        '            self._hidden = b""\n',
+        BY_CHANCE,
+    ),
+    _core(
         "a trigger during a reload is forgotten",
         "G5: no trigger is lost",
         "core/requests.py",
