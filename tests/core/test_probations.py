@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
 from confcast.owner.core.probations import _MOST_SUPERSEDED
+from confcast.owner.core.version_numbers import Committed, Proven
 from confcast.owner.loop.probing import provisional_version
 from confcast.owner.store.kept_versions import judgement_of
 from confcast.wire.messages import (
@@ -67,6 +69,49 @@ def passes(owner: Owner, seconds: float = PROBATION) -> None:
 
 
 TEXT = "worker 1 says that version 2 is unhealthy: the pool is empty"
+
+
+def has_expired(still_set: Callable[[Proven], Proven] | None = None) -> tuple[Owner, Peer, Peer]:
+    """Version 2 is on probation: an override has ended, which version 1 had."""
+    override = OperatorState(4, layer=b"x", expires=130.0)
+    fallback = Proven(Committed(1, A, A, False, b"below"), b"x", 130.0)
+    owner = Owner(operator=override, fallback=fallback, values=b"below", probation=PROBATION, still_set=still_set)
+    w1, w2 = owner.has(1), owner.has(2)
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_of(B, b"below")
+    commits(owner, w1, w2)
+    assert (owner.version, window(owner).expires) == (2, 130.0)
+    owner.forget()
+    return owner, w1, w2
+
+
+def test_a_way_back_has_what_has_ended_since_as_a_value_of_the_version_that_is_put_back():
+    """Without: it ends again at once, and the person has what they had gone back from."""
+
+    def still_set(proven: Proven) -> Proven:
+        assert (proven.committed.version, proven.layer, proven.expires) == (1, b"x", 130.0)
+        return Proven(dataclasses.replace(proven.committed, values=b"below, and x"), b"", 0.0)
+
+    owner, w1, w2 = has_expired(still_set)
+    owner.is_asked_for(Rollback)
+    (order,) = owner.did(fx.Record)
+    assert (order.payload, order.values, order.operator.layer, order.operator.expires) == (A, b"below, and x", b"", 0.0)
+    is_undone(owner, w1, w2)
+    assert (owner.state, owner.core.committed.values) == (IDLE, b"below, and x")
+
+
+def test_what_takes_itself_back_has_it_set_until_the_next_load():
+    """Without: it ends again at once, is on probation, and is undone, without an end."""
+    owner, w1, w2 = has_expired()
+    complains(owner, w1)
+    is_undone(owner, w1, w2)
+    assert (owner.state, owner.version, owner.core.operator.layer) == (IDLE, 3, b"x")
+    owner.feed(fx.Wake(fx.Timer.EXPIRY, -1))
+    assert owner.state is IDLE
+    owner.is_triggered("watch")
+    owner.loads_of(B, b"below")
+    assert owner.events()[-1].result is ReloadResult.REJECTED
+    assert owner.state is IDLE
 
 
 # ---- it begins

@@ -86,6 +86,7 @@ class Owner:
         fallback=None,
         starts_anew=False,
         last_good=False,
+        still_set=None,
         report=None,
         **rules,
     ):
@@ -102,6 +103,7 @@ class Owner:
             gathering=gathering,
             former_workers=former_workers,
             last_good=last_good,
+            still_set=still_set,
             now=100.0,
             report=report,
         )

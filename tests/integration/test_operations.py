@@ -310,6 +310,22 @@ def test_the_time_of_a_value_ends_though_the_file_is_broken(
     assert manager.get_stats()["overrides"] == []
 
 
+@pytest.mark.slow
+def test_who_goes_back_from_the_end_of_a_value_keeps_it(start_manager: StartManager, config: Path) -> None:
+    """Its end is on probation. Without: it ends again at once."""
+    manager = start_manager(probation=60.0)
+    assert manager.set({"number": 7, "twin": 7}, ttl=2.0)
+    write(config, 1, name="two")
+    assert manager.reload()
+    assert manager.confirm()
+    eventually(lambda: manager.versions()[0].origin == "expiry", "its end")
+    assert manager.status().provisional == "probation"
+    assert manager.rollback()
+    manager.set({"name": "three"})
+    assert (manager.current.number, manager.current.name, manager.versions()[0].origin) == (7, "three", "set")
+    assert [each["key"] for each in manager.get_stats()["overrides"]] == ["name"]
+
+
 def test_a_time_that_ends_while_no_owner_lives_has_ended_with_the_next(
     start_manager: StartManager, start_worker: StartWorker
 ) -> None:

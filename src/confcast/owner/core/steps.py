@@ -55,6 +55,8 @@ class Steps(Hooks):
         now: The time, as in `Core.handle`.
         last_good: Whether this is the owner of a first start that starts on the newest good version if its sources are
             refused (`last_good.py`).
+        still_set: Given a version and its overrides, returns it with those that have not ended; the others are values
+            of it then. None: it is as it was.
         report: Called with one line of text for each transition (see `transitions.py`); None: no line is formatted.
     """
 
@@ -73,6 +75,7 @@ class Steps(Hooks):
         former_workers: FormerWorkers | None = None,
         now: float = 0.0,
         last_good: bool = False,
+        still_set: Callable[[Proven], Proven] | None = None,
         report: Callable[[str], None] | None = None,
     ) -> None:
         self.rules = rules
@@ -106,6 +109,8 @@ class Steps(Hooks):
         self._changed: dict[str, Change] = {}  # since the content that an undo would put back, as far as it is known
         self._taken_back = 0  # the version that the end of a window has undone last
         self._serial = operator.serial
+        self._still_set = still_set or (lambda proven: proven)
+        self._has_expired = False  # whether an override has ended in the window that is open
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
         self._writing = False
         self._accepting = False
@@ -323,8 +328,8 @@ class Steps(Hooks):
     def _set_operator(self, operator: OperatorState | None) -> None:
         """Make this what people have set, once it is in the journal."""
         assert operator is not None
-        if operator.expires != self.operator.expires:
-            self._expiry_waits = ""
+        if operator.expires != self.operator.expires:  # what was undone may be its very end
+            self._expiry_waits = "a load" if self._proposal.undoes and self._has_expired else ""
             if operator.expires:
                 self._effects.append(fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, operator.expires))
         before, window = self.operator.window, operator.window
@@ -341,6 +346,7 @@ class Steps(Hooks):
         committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo, proposal.values)
         self.refused = proposal.refused
         self._set_operator(proposal.operator)
+        self._has_expired = self.operator.window is not None and (self._has_expired or proposal.origin == "expiry")
         if proposal.reissue:
             self.roster.renumber(before.version, committed.version)
         elif proposal.undo or not before.version:

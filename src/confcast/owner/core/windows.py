@@ -25,6 +25,10 @@ sources gave, since overrides of the window are gone with it. So is what was und
 may have that, or go back to it, until they have something else that is applied. Meanwhile `set` and `unset` build on
 what runs. Resume, `force` and a further `confirm_within` pass.
 
+An override of the fallback may have ended since. A person's way back has it as a value of the version that is put
+back, as a way back to a number has it; what takes itself back leaves it set, and it ends afterwards: at once, or, where
+its end is among what was undone, with the next load, as an end that was refused.
+
 Rejected: a deadline that is written before the vote (nothing runs yet that could need an undo), the version before as
 the fallback (that may be provisional itself), the sources' digest alone (`set` in a window brings content of its own),
 and a window that a way back to a number closes (the next change of the sources, which nobody has confirmed either,
@@ -186,20 +190,24 @@ class Windows(Probations):
         proposal.undoes, self._taken_back = undone.version, undone.version
         unconfirmed = self._refused_too(self._unconfirmed_by(window, why))
         proposal.refused = undone.digest
-        self._put_fallback_back(window, self._hold_through(window), unconfirmed)
+        self._put_fallback_back(self._fallback_of(window), self._hold_through(window), unconfirmed)
 
     def _hold_through(self, window: Window) -> Hold | None:
         """The hold that was there all the time: what takes itself back holds nothing that a person has let go since."""
         return window.hold if window.hold == self.operator.hold else None
 
-    def _put_fallback_back(self, window: Window, hold: Hold | None, unconfirmed: Unconfirmed | None) -> None:
-        proposal, fallback = self._proposal, self._fallback.committed
+    def _fallback_of(self, window: Window) -> Proven:
+        return Proven(self._fallback.committed, window.layer, window.expires)
+
+    def _put_fallback_back(self, proven: Proven, hold: Hold | None, unconfirmed: Unconfirmed | None) -> None:
+        proposal, window, fallback = self._proposal, self.operator.window, proven.committed
+        assert window is not None
         proposal.undo, proposal.same = True, False
         proposal.puts_back, proposal.takes_back = fallback.version, window.fallback
         proposal.changes = backwards(self._changed)
         proposal.digest, proposal.payload, proposal.values = fallback.digest, fallback.payload, fallback.values
         proposal.operator = msgspec.structs.replace(
-            self.operator, window=None, hold=hold, layer=window.layer, expires=window.expires, unconfirmed=unconfirmed
+            self.operator, window=None, hold=hold, layer=proven.layer, expires=proven.expires, unconfirmed=unconfirmed
         )
         self._order_write(self._numbers.for_new_content())
 
@@ -233,7 +241,9 @@ class Windows(Probations):
         proposal.refused, proposal.pending = self.refused, self.operator.pending
         if self._runs_provisional():
             proposal.restores = window.fallback
-            self._put_fallback_back(window, hold, self.operator.unconfirmed)
+            proven = self._fallback_of(window)
+            ended = 0.0 < window.expires <= self._now  # it would end at once, and what a person has put back with it
+            self._put_fallback_back(self._still_set(proven) if ended else proven, hold, self.operator.unconfirmed)
         else:
             proposal.unchanged = True
             proposal.operator = msgspec.structs.replace(self.operator, window=None, hold=hold)

@@ -45,7 +45,7 @@ from confcast.owner.loop.probing import Probing
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered
 from confcast.owner.loop.relief import Relief
-from confcast.owner.loop.restoring import contents_past_guards, restored
+from confcast.owner.loop.restoring import contents_past_guards, restored, still_set
 from confcast.owner.loop.waiting_clients import WaitingClients
 from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
@@ -174,6 +174,7 @@ class EventLoop:
             gathering=gathering and not outlived,
             former_workers=FormerWorkers(roster, gathers=gathering) if outlived else None,
             last_good=last_good,
+            still_set=functools.partial(still_set, loading=self._loading),
             now=time.monotonic(),
             report=loop_log.transitions(),
         )

@@ -226,7 +226,7 @@ class LoadThread:
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (disabled,))
         try:
             config = codec.decode(row.payload)
-            layer, values = self._still_set(row)
+            layer, values = self.without_ended(row.version, row.layer, row.values)
         except ConfcastError as error:
             problem = Problem("", f"the content of version {row.version} can't be put back: {error}")
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (problem,))
@@ -249,13 +249,13 @@ class LoadThread:
             restores=row.version,
         )
 
-    def _still_set(self, row: VersionRow) -> tuple[Overrides, bytes]:
-        """The overrides of a kept version, and what is below them. What has ended since is a value of that version."""
-        overrides = Overrides.decode(row.layer)
+    def without_ended(self, version: int, layer: bytes, values: bytes) -> tuple[Overrides, bytes]:
+        """The overrides of a version, and what is below them: what has ended is a value of it. Raises ConfcastError."""
+        overrides = Overrides.decode(layer)
         left = overrides.without_expired(own_date())
-        if left is overrides or not row.values:
-            return left, row.values
-        reading = self._loader._reading_of(row.values, f"version {row.version}", overrides)
+        if left is overrides or not values:
+            return left, values
+        reading = self._loader._reading_of(values, f"version {version}", overrides)
         return left, encode_data(self._loader._merge(reading)[0].data)
 
     def overrides(self, layer: bytes) -> list[Override]:

@@ -8,15 +8,18 @@ is damaged, is passed over, and the event says so.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 from msgspec.structs import replace
 
-from confcast.errors import Problem
+from confcast.errors import ConfcastError, Problem
 from confcast.log_fields import about
 from confcast.owner.core.effects import Guarding, Load, Loaded, LoadFailed, Restore
 from confcast.owner.core.operator_state import Trial
 from confcast.owner.core.rules import Rules
+from confcast.owner.core.version_numbers import Proven
+from confcast.owner.loop.core_clock import own_time_of
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.kept_versions import KeptVersion, before
@@ -43,6 +46,18 @@ def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread
     if row.schema != rules.schema:
         return _failed(order, _other_schema(row, journal, rules))
     return loading.restore(order.number, row)
+
+
+def still_set(proven: Proven, loading: LoadThread) -> Proven:
+    """A version with those of its overrides that have not ended; the others are values of it. Raises nothing."""
+    version = proven.committed
+    try:
+        left, values = loading.without_ended(version.version, proven.layer, version.values)
+    except ConfcastError as error:
+        text = "what was set for a time in version %d ends again, since it can't be made a value of it: %s"
+        _log.error(text, version.version, error, extra=about("override_not_kept", version=version.version, error=error))
+        return proven
+    return Proven(dataclasses.replace(version, values=values), left.encode(), own_time_of(left.next_expiry or 0.0))
 
 
 def contents_past_guards(order: Load, journal: Journal, trial: Trial | None) -> frozenset[bytes]:

@@ -13,7 +13,9 @@ from confcast import File
 from confcast.config.overrides import Overrides
 from confcast.errors import Problem
 from confcast.owner.core.effects import Loaded, LoadFailed, Received
+from confcast.owner.core.version_numbers import Committed, Proven
 from confcast.owner.loop.core_clock import date_of, time_of
+from confcast.owner.loop.restoring import still_set
 from confcast.owner.store.journal import VersionRow
 from confcast.wire.messages import Check, ReloadResult, Set, Unset, Vote, Who
 from tests.unit.owner.loop.test_load_thread import Bench, Start, commit, refusal, start
@@ -208,6 +210,23 @@ def test_an_override_that_has_ended_since_comes_back_as_a_value_of_its_version(s
     assert (back.layer, back.expires) == (b"", 0.0)
     bench.loading.committed(back.digest, back.payload, back.values)
     assert config(bench, bench.load("", rebuild=True, edit=Set(1, {"name": "seven"}))) == (7, "seven")
+
+
+def test_so_does_one_of_what_a_person_takes_back_to(start: Start) -> None:
+    bench = start()
+    commit(bench, bench.load("number = 1"))
+    short = row(2, commit(bench, bench.load("number = 1", edit=Set(1, {"number": 7}, ttl=1e-6))))
+    version = Committed(2, short.digest, short.payload, values=short.values)
+    kept = still_set(Proven(version, short.layer, 1.0), bench.loading)
+    assert (kept.committed.version, kept.committed.payload, kept.layer, kept.expires) == (2, short.payload, b"", 0.0)
+    bench.loading.committed(short.digest, short.payload, kept.committed.values)
+    assert config(bench, bench.load("", rebuild=True, edit=Set(1, {"name": "seven"}))) == (7, "seven")
+
+
+def test_overrides_that_can_not_be_read_stay_as_they_are(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    damaged = Proven(Committed(2, b"d", b"payload"), b"damaged", 1.0)
+    assert still_set(damaged, start().loading) is damaged
+    assert "what was set for a time in version 2 ends again" in caplog.text
 
 
 def test_what_can_not_be_decoded_is_not_put_back(start: Start) -> None:
