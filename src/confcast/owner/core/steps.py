@@ -60,6 +60,9 @@ class Steps(Hooks):
         report: Called with one line of text for each transition (see `transitions.py`); None: no line is formatted.
     """
 
+    _taken_back = 0  # the version that the end of a window has undone last
+    _has_expired = False  # whether an override has ended in the window that is open
+
     def __init__(
         self,
         rules: Rules,
@@ -107,10 +110,8 @@ class Steps(Hooks):
         if operator.trial is not None:
             self._numbers.retire(operator.trial.version)
         self._changed: dict[str, Change] = {}  # since the content that an undo would put back, as far as it is known
-        self._taken_back = 0  # the version that the end of a window has undone last
         self._serial = operator.serial
         self._still_set = still_set or (lambda proven: proven)
-        self._has_expired = False  # whether an override has ended in the window that is open
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
         self._writing = False
         self._accepting = False
