@@ -532,6 +532,10 @@ def test_an_edit_that_an_override_has_hidden_is_loaded_at_its_end(values: list[b
     commits(owner, w1, w2)
     assert owner.state is then
     assert [load.rebuild for load in owner.did(fx.Load)[-2:]][-1] is (then is IDLE)
+    if then is LOADING:
+        owner.loads(C)
+        all_vote(owner, w1, w2)
+        assert owner.did(fx.Record)[-1].origin == "watch"
 
 
 def test_one_that_is_committed_before_the_end_is_hidden_no_more():

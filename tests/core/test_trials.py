@@ -788,6 +788,25 @@ def test_without_such_an_edit_nothing_is_loaded(last: str):
     assert (owner.state, owner.did(fx.Load)) == (IDLE, [])
 
 
+def test_an_edit_that_an_override_on_trial_hides_is_loaded_once_the_trial_is_over():
+    """And not before: what is on trial hides it still."""
+    owner, peers = serving()
+    owner.is_asked_for(Set, OPERATOR, values={"k": "x"})
+    owner.loads_of(B, A, layer=b"k")
+    all_vote(owner, *peers)
+    owner.records()
+    owner.is_triggered("watch")
+    owner.loads_of(B, D, layer=b"k")
+    ends(owner)
+    owner.records()
+    assert (owner.state, owner.core.operator.trial.extended) == (IDLE, True)
+    owner.forget()
+    ends(owner)
+    owner.records()
+    all_apply(owner, *peers)
+    assert (owner.state, owner.core.operator.trial, len(owner.did(fx.Load))) == (LOADING, None, 1)
+
+
 # ---- what was undone is refused
 
 

@@ -584,7 +584,7 @@ def test_an_edit_that_an_override_hid_is_loaded_if_a_hold_came_with_its_end_and_
     owner.is_asked_for(Rollback, version=7)
     owner.restores(C, 7)
     commits(owner, w1, w2)
-    assert (owner.core.operator.is_held, owner.core.operator.layer) == (True, b"")
+    assert (owner.state, owner.core.operator.is_held, owner.core.operator.layer) == (IDLE, True, b"")
     owner.forget()
     ends(owner, w1, w2)
     assert (owner.state, len(owner.did(fx.Load))) == (LOADING, 1)
