@@ -572,7 +572,7 @@ def _row_state(holds: Callable[[], bool]) -> fx.RowState:
         return fx.RowState.UNREADABLE
 
 
-_PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
+_PERFORM: dict[type, Callable[[EventLoop, Any], object]] = {
     fx.Send: EventLoop._send,
     fx.ClosePipe: lambda loop, effect: loop._pipes.close(effect.pipe),
     fx.Load: EventLoop._load,
