@@ -568,6 +568,25 @@ def test_one_that_can_not_be_loaded_once_nothing_hides_it_is_not_tried_at_each_e
     assert owner.state is IDLE
 
 
+@pytest.mark.parametrize(("read", "then"), [(b"edited", LOADING), (b"once", IDLE)], ids=["edited", "not edited"])
+def test_one_that_is_undone_with_what_was_set_on_it_is_loaded_once_nothing_hides_it(read: bytes, then: ProposalState):
+    """Perhaps nobody ran it for what was set with it; and what comes back hides it once more."""
+    owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0), values=b"once")
+    owner.is_asked_for(Set, values={"k": "y"})
+    owner.loads_of(C, read, layer=b"y")
+    all_vote(owner, w1, w2)
+    owner.records()
+    for peer in (w1, w2):
+        owner.receives(peer, Declined(2, (WHY,)))
+    owner.records()
+    all_apply(owner, w1, w2)
+    assert (owner.state, owner.core.committed.payload, owner.core.operator.layer) == (IDLE, B, b"x")
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(A, b"")
+    commits(owner, w1, w2)
+    assert owner.state is then
+
+
 def test_an_end_that_is_refused_is_tried_with_the_next_load_alone():
     owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0))
     owner.waits_out(fx.Timer.EXPIRY)

@@ -154,6 +154,8 @@ class Operations(Trials):
             self._requests.hide(b"")
         super()._set_operator(operator)
         after = self.operator
+        if proposal.undo and not proposal.takes_back and proposal.values != self.committed.values:
+            self._requests.hide(after.layer)  # nobody ran the edit, perhaps for what was set with it
         if before.is_held and not after.is_held:
             self._requests.retry_stopped(proposal.digest)
         if after.trial is None and not after.is_held:
