@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from confcast.wire.messages import Check, Set, Unset
 
-_HIDES = b"a"
+_HIDES = b"c"
 
 
 def edited(layer: bytes, edit: Set | Unset | Check | None, now: float) -> bytes | None:

@@ -87,13 +87,13 @@ def test_an_edit_that_an_override_hides_is_lost_if_nobody_loads_it_once_that_end
     world.start_owner()
     world.start_worker()
     comes_to_an_end(world)
-    world.ask(Set, values={"k": "a"}, ttl=SECONDS)
+    world.ask(Set, values={"k": "c"}, ttl=SECONDS)
     comes_to_an_end(world)
     loads(world, B)
-    assert (world.journal.rows, world.oracle.last_outcome.result) == ({1: A, 2: b"a"}, ReloadResult.UNCHANGED)
+    assert (world.journal.rows, world.oracle.last_outcome.result) == ({1: A, 2: b"c"}, ReloadResult.UNCHANGED)
     if not forgets:
         world.come_to_rest()
-        assert world.journal.rows == {1: A, 2: b"a", 3: A, 4: B}
+        assert world.journal.rows == {1: A, 2: b"c", 3: A, 4: B}
         return
     with pytest.raises(AssertionError, match="G5: an override has hidden an edit"):
         world.come_to_rest()
@@ -105,14 +105,14 @@ def test_an_edit_that_an_override_hid_is_loaded_if_the_override_ended_with_a_hol
     world.start_worker()
     comes_to_an_end(world)
     loads(world, B)
-    world.ask(Set, values={"k": "a"}, confirm_within=SECONDS)
+    world.ask(Set, values={"k": "c"}, confirm_within=SECONDS)
     comes_to_an_end(world)
     loads(world, C)
     world.ask(Rollback, version=1)
     comes_to_an_end(world)
     assert world.journal.operator.is_held
     world.come_to_rest()
-    assert [*world.journal.rows.values()] == [A, B, b"a", A, B, C]
+    assert [*world.journal.rows.values()] == [A, B, b"c", A, B, C]
 
 
 @pytest.mark.parametrize("forgets", [True, False])
