@@ -242,6 +242,9 @@ class EndingTurn:
     def release(self) -> None:
         self._turn.release()
 
+    def locked(self) -> bool:
+        return self._turn.locked()
+
 
 def test_who_asks_while_the_turn_of_another_ends_is_not_refused(
     listening: tuple[Former, Manager], monkeypatch: pytest.MonkeyPatch
@@ -256,6 +259,7 @@ def test_who_asks_while_the_turn_of_another_ends_is_not_refused(
         assert ending.asked.wait(DEADLINE)
         ending.release()
         answer = pipe.receive(DEADLINE)
+    eventually(lambda: not ending.locked(), "the end of its turn")
     assert isinstance(answer, Refused)
     assert "another version of confcast" in answer.reason
 
