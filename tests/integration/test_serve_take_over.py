@@ -102,6 +102,7 @@ def test_workers_of_another_schema_are_served_by_the_old_one_until_they_leave(
         late.end()
         worker.end()
         assert first.status() == 0
+        newer.ask("await_connected", True)  # the third has known it from the journal
         assert newer.ask("read") == (3, 5, True)
         assert third.end() == 0
 
