@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -46,3 +47,13 @@ def masks_end_with_their_test() -> Iterator[None]:
     yield
     if (module := sys.modules.get("confcast.config.schema.masked_keys")) is not None:
         module._known.clear()
+
+
+@pytest.fixture(autouse=True)
+def logging_ends_with_its_test() -> Iterator[None]:
+    """A handler that a command has set up would write into the captured stream of its test in all later ones."""
+    factory, handlers, level = logging.getLogRecordFactory(), list(logging.root.handlers), logging.root.level
+    yield
+    logging.setLogRecordFactory(factory)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
