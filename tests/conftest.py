@@ -23,6 +23,16 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 os.environ.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")  # else setuptools' .pth file takes 5 ms of each process
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays to the end: looking through it again and again finds nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_needless_collecting() -> None:
     """What earlier files have imported and left is never garbage, and many tests look for their own, twice each.

@@ -86,6 +86,7 @@ def test_a_configuration_that_is_refused_ends_the_worker_with_every_problem(make
     assert "Traceback" not in server.log() + log
 
 
+@pytest.mark.slow
 def test_a_hup_while_it_starts_kills_nothing_and_restarts_nothing(make: Make):
     server = make()
     server.launch()
@@ -132,6 +133,7 @@ def test_a_stop_waits_for_a_task_that_ends_on_its_own_version_while_a_reload_is_
     server.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_replaced_processes_attach_to_every_configuration(make: Make):
     server = make(more=OTHER)
     other = server.folder / "other.toml"

@@ -149,7 +149,7 @@ def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, mo
     assert all(timeout <= owner_client._RETRY for timeout in granted[1:])
 
 
-@pytest.mark.parametrize(("command", "code"), [("status", 141), ("reload", 1), ("reload --help", 141)])
+@pytest.mark.parametrize(("command", "code"), [("status", 141), ("reload", 1), slow("reload --help", 141)])
 def test_a_reader_that_has_enough_ends_the_command_quietly(
     command: str, code: int, manager: Manager, config: Path
 ) -> None:
@@ -408,6 +408,7 @@ def test_the_one_whose_master_was_started_here_is_taken_and_that_is_said(
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [0, 0]
 
 
+@pytest.mark.slow
 def test_the_only_one_in_the_folder_that_is_named_is_not_taken_for_the_working_directory_s(
     start_manager: StartManager,
     runtime_folder: Path,
@@ -477,6 +478,7 @@ def test_a_worker_of_another_user_s_owner_says_nothing_about_a_process_below_it(
     assert "the process 1 belongs to no server" in err
 
 
+@pytest.mark.slow
 def test_the_variable_of_another_name_is_taken_if_it_is_the_only_one(start_manager: StartManager, run: Run) -> None:
     """A process of the server `other` that runs a command means its own server."""
     app, other = start_manager(), start_manager(name="other")
@@ -511,6 +513,7 @@ def test_of_variables_that_lead_nowhere_the_names_are_said(run: Run, monkeypatch
     assert "CONFCAST_ADDRESS_ONE, CONFCAST_ADDRESS_TWO name config owners; choose one by --name" in err
 
 
+@pytest.mark.slow
 def test_what_is_listed_to_type_chooses_that_owner(start_manager: StartManager, run: Run) -> None:
     started = [start_manager(), start_manager(name="other/one")]
     for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER_ONE"):

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.fixtures import Manager, StartWorker
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.terminal import SGR, in_a_terminal
 from tests.support.waiting import DEADLINE, eventually
 
@@ -39,6 +40,7 @@ def piped(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(program, *arguments), capture_output=True, text=True, check=False, timeout=DEADLINE)
 
 
+@pytest.mark.slow
 def test_the_extra_changes_colours_and_no_word(served: Manager) -> None:
     for verb in ("status", "versions", "history"):
         arguments = [verb, "--address", served.address]
@@ -69,7 +71,7 @@ def test_no_color_and_a_pipe_have_none(served: Manager) -> None:
     assert not SGR.search(piped(WITH, *arguments).stdout)
 
 
-@pytest.mark.parametrize("program", [WITH, WITHOUT])
+@pytest.mark.parametrize("program", [WITH, slow(WITHOUT)])
 def test_at_forty_columns_nothing_is_cut(program: str, served: Manager) -> None:
     """Each word is there, but for the names of columns without a cell, and for how long it took."""
     for verb in VERBS:

@@ -72,6 +72,7 @@ def test_a_configmap_changes_without_a_rollout_and_a_bad_one_changes_nothing(con
     assert container.crashes() == []
 
 
+@pytest.mark.slow
 def test_a_container_that_was_killed_starts_again_over_what_it_left(container: Container):
     """The same emptyDir, and process 1 again: what is left must not be taken for something that lives."""
     master = container.pid

@@ -63,6 +63,7 @@ def test_a_reload_has_a_verdict_and_a_stop_keeps_the_versions(service: Service):
     assert service.ask("read")["version"] == version + 2
 
 
+@pytest.mark.slow
 def test_a_term_for_the_whole_group_lets_a_slow_request_end_and_the_owner_leaves_last(service: Service, tmp_path: Path):
     """KillMode=control-group sends it to every process at once; mixed to the master, which sends it on."""
     old = service.start().number

@@ -64,11 +64,13 @@ class TestDjango(Framework):
     arguments = ("-k", "gthread", "--threads", "2")
 
 
+@pytest.mark.slow
 class TestDjangoAsgi(Framework):
     application = "django_site:asgi_application"
     arguments = ("-k", "asgi")
 
 
+@pytest.mark.slow
 class TestStarlette(Framework):
     application = "starlette_site:app"
     arguments = ("-k", "asgi")

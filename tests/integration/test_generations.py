@@ -212,6 +212,7 @@ def test_what_is_committed_before_the_move_is_kept_though_the_master_is_killed(
     assert [event.version for event in start_manager(state_dir=state).get_event_history()] == [2, 2, 1, 1]
 
 
+@pytest.mark.slow
 def test_who_is_not_followed_after_all_keeps_its_state_folder(durable: Manager, config: Path, tmp_path: Path) -> None:
     durable.pause()
     write(config, 2, name="broken", high=1)
@@ -227,6 +228,7 @@ def test_who_is_not_followed_after_all_keeps_its_state_folder(durable: Manager, 
         assert later.version == 2
 
 
+@pytest.mark.slow
 def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_it_back_when_that_is_gone(
     durable: Manager, config: Path, tmp_path: Path
 ) -> None:

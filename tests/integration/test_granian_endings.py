@@ -63,7 +63,7 @@ def await_woken(server: Server, times: int) -> None:
     eventually(lambda: (server.folder / "woken").stat().st_size >= times, f"a worker that is woken {times} times")
 
 
-@pytest.mark.parametrize("send", [os.kill, os.killpg])
+@pytest.mark.parametrize("send", [os.kill, slow(os.killpg)])
 def test_a_request_that_takes_long_is_finished_after_a_stop(
     woken: Server, send: Callable[[int, int], None], tmp_path: Path
 ):
@@ -79,6 +79,7 @@ def test_a_request_that_takes_long_is_finished_after_a_stop(
     assert woken.crashes() == []
 
 
+@pytest.mark.slow
 def test_a_stop_that_is_asked_for_three_times_is_one(woken: Server, tmp_path: Path):
     woken.start()
     held = hold(woken, tmp_path)

@@ -130,6 +130,7 @@ def test_code_that_the_master_holds_can_not_be_replaced_and_that_is_said(make: M
     assert server.ask("read")["number"] == server.number
 
 
+@pytest.mark.slow
 def test_the_owner_finds_the_environment_of_the_new_conf_file(make: Make):
     server = make(above="raw_env = ['APP_NAME=first']", options="watch=False").start()
     conf = server.folder / "conf.py"
@@ -141,6 +142,7 @@ def test_the_owner_finds_the_environment_of_the_new_conf_file(make: Make):
     assert server.ask("read")["name"] == "second"
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_new_in_the_conf_file_is_not_started_and_that_is_said(make: Make):
     server = make().start()
     other = "confcast_gunicorn.install(globals(), ConfigLoader('settings:Settings', 'app.toml'), name='other')"
@@ -155,7 +157,7 @@ def test_a_configuration_that_is_new_in_the_conf_file_is_not_started_and_that_is
 @pytest.mark.parametrize(
     ("deploy", "words"),
     [
-        (Server.add_a_field, "this worker can't attach and exits: .*color: "),
+        slow(Server.add_a_field, "this worker can't attach and exits: .*color: "),
         (
             lambda server: (server.folder / "settings.py").write_text("half a li"),
             "the schema can't be imported: SyntaxError",

@@ -82,6 +82,7 @@ def test_the_command_line_means_the_new_owner(held: tuple[Server, AddressClient,
     assert found.address != former.address
 
 
+@pytest.mark.slow
 def test_the_old_owner_is_restarted_and_still_loads_no_more(held: tuple[Server, AddressClient, int]):
     server, former, old = held
     os.kill(old, signal.SIGKILL)
@@ -131,6 +132,7 @@ def test_a_change_during_a_full_reload_that_is_called_off_is_loaded(make: Make):
     assert server.owner() == owner
 
 
+@pytest.mark.slow
 def test_the_example_is_fully_reloaded_with_a_new_owner(make: Make):
     environment = {"LEINDEX_CONFIG": "config.yaml", "LEINDEX_FOLDER": "texts", "LEINDEX_BIND": "127.0.0.1:0"}
     server = make(environment={**environment, "LEINDEX_WORKERS": "1"})

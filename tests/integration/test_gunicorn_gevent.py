@@ -34,6 +34,7 @@ def test_a_preloaded_application_is_attached_and_its_observers_are_called(make: 
     assert server.crashes() == []
 
 
+@pytest.mark.slow
 def test_a_master_that_is_patched_replaces_workers_and_owner(make: Make):
     server = make(above=f"{PATCHED}\n{GEVENT}").start()
     owner, victim = server.owner(), server.pids().pop()

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.support.gunicorn import Make, Server
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 ABOVE = """
@@ -54,7 +55,7 @@ def test_hooks_above_and_below_the_line_run_once_each(make: Make):
 READ = "def {0}({1}):\n    from settings import settings\n    print('READ {0}', settings.latest.number, flush=True)\n"
 
 
-@pytest.mark.parametrize("place", ["above", "below"])
+@pytest.mark.parametrize("place", ["above", slow("below")])
 def test_hooks_in_a_worker_read_the_configuration_wherever_they_stand(make: Make, place: str):
     hooks = READ.format("post_fork", "server, worker") + READ.format("post_worker_init", "worker")
     server = make(**{place: hooks}).start()

@@ -26,6 +26,7 @@ def when_ready(server):
 """
 
 
+@pytest.mark.slow
 def test_a_whole_server_starts_its_workers_without_an_owner(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

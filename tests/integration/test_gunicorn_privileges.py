@@ -76,6 +76,7 @@ def test_versions_go_on_after_an_upgrade(server: Server):
     assert {uid_of(pid) for pid in answers} == {NOBODY}
 
 
+@pytest.mark.slow
 def test_they_connect_to_a_new_owner_of_a_new_generation_too(server: Server):
     old = {*server.pids(), server.owner()}
     server.signal(signal.SIGRTMIN)

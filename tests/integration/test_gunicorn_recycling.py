@@ -59,6 +59,7 @@ def test_the_only_worker_goes_on_serving_while_none_of_new_code_can_attach(make:
     assert "color: str here, absent there" in server.log()
 
 
+@pytest.mark.slow
 def test_others_go_on_serving_once_one_of_new_code_could_not_attach(make: Make):
     server = make(above="workers = 3\nmax_requests = 10").start()
     old = set(server.ask("workers"))

@@ -104,7 +104,7 @@ def test_a_hup_for_the_whole_group_spares_a_worker_that_still_boots(make: Make):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
-@pytest.mark.parametrize("kill", [os.kill, os.killpg])  # to the master; to all, as a terminal or systemd does
+@pytest.mark.parametrize("kill", [os.kill, slow(os.killpg)])  # to the master; to all, as a terminal or systemd does
 def test_a_stop_ends_all(make: Make, kill: Callable[[int, int], None], number: int):
     server = make(above="workers = 2\npidfile = 'pid'").start()
     kill(server.pid, number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from tests.support.gunicorn import Make
 from tests.support.leaks import is_running
 from tests.support.load import Load
@@ -50,6 +52,7 @@ def test_versions_history_and_totals_go_on(make: Make):
     assert server.ask("stats")["total_reloads"] == 3
 
 
+@pytest.mark.slow
 def test_the_old_server_goes_on_when_the_new_master_is_ended(make: Make):
     server = make(options="watch=True").start()
     owner, workers = server.owner(), server.pids()
@@ -109,6 +112,7 @@ def test_the_old_owner_refuses_to_load_in_words_while_there_are_two_masters(make
     server.await_log("signal: another config owner loads in place of this one, since a full reload")
 
 
+@pytest.mark.slow
 def test_a_state_folder_goes_to_the_new_owner_when_the_old_one_has_left(make: Make):
     server = make(options="watch=False, state_dir='state'").start()
     server.change()

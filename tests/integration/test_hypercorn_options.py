@@ -51,6 +51,7 @@ def test_a_worker_that_is_sent_term_is_replaced_and_the_other_serves(make: Make)
     assert other in {answer["pid"] for answer in load.answers}
 
 
+@pytest.mark.slow
 def test_with_hypercorns_reload_a_hup_replaces_no_worker_and_edited_code_all(make: Make):
     server = make(arguments=("--reload",)).start()
     before, number = server.pids(), server.change()
@@ -66,6 +67,7 @@ def test_with_hypercorns_reload_a_hup_replaces_no_worker_and_edited_code_all(mak
     assert {answer["number"] for answer in answers.values()} == {number}
 
 
+@pytest.mark.slow
 def test_an_old_worker_that_fails_at_its_end_does_not_end_the_new_ones(make: Make):
     """hypercorn takes it for a worker that died, and would stop all."""
     server = make(application="leaving_app:app")

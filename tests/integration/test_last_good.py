@@ -21,6 +21,7 @@ from tests.support.gate import Gate
 from tests.support.late import one_is_late
 from tests.support.owners import kill_the_owner
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of
 
 Boot = Callable[..., Manager]
@@ -71,7 +72,7 @@ def test_it_serves_the_newest_good_version_and_says_so_loudly(
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize("how", ["watch", "signal", "call"])
+@pytest.mark.parametrize("how", ["watch", slow("signal"), "call"])
 def test_it_ends_by_itself_as_soon_as_the_sources_are_applied(
     boot: Boot, start_worker: StartWorker, config: Path, how: str
 ) -> None:
@@ -149,6 +150,7 @@ def test_the_next_owner_goes_on_with_it(boot: Boot, start_worker: StartWorker, c
     eventually(lambda: held(manager) is None, "that nothing is held")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("served")
 def test_a_worker_that_refuses_what_was_mended_leaves_it(boot: Boot, start_worker: StartWorker, config: Path) -> None:
     manager = boot()
@@ -183,6 +185,7 @@ def test_a_version_that_was_declined_is_passed_over(
     assert "starts on version 3, which has the content of version 1" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("served")
 def test_a_version_of_another_schema_is_passed_over_and_named(
     start_manager: StartManager, boot: Boot, config: Path, tmp_path: Path
@@ -249,6 +252,7 @@ def test_the_next_boot_tries_the_sources_first(boot: Boot, config: Path) -> None
     assert told(manager)[0] == ("start", "success", 3)
 
 
+@pytest.mark.slow
 def test_a_full_reload_is_refused_as_ever_since_the_server_serves(boot: Boot, config: Path, tmp_path: Path) -> None:
     manager = boot()
     manager.pause()

@@ -94,6 +94,7 @@ async def keep_calling(client: Client, calls: list[int]) -> None:
         calls.append(result.structured_content["version"])
 
 
+@pytest.mark.slow
 def test_a_client_that_listens_is_notified_of_twenty_reloads_while_it_calls(place: Place):
     async def scenario() -> None:
         calls: list[int] = []
@@ -113,6 +114,7 @@ def test_a_client_that_listens_is_notified_of_twenty_reloads_while_it_calls(plac
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_client_of_the_older_protocol_is_notified_on_its_connection(place: Place):
     async def scenario() -> None:
         told: list[str] = []

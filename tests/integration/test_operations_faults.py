@@ -95,6 +95,7 @@ def test_on_a_full_disk_nothing_changes_and_the_same_works_when_there_is_room(
     assert (worker.ask("read"), what_people_set(manager)) == after
 
 
+@pytest.mark.slow
 def test_a_time_that_ends_on_a_full_disk_has_ended_with_the_next_load(
     manager: Manager, start_worker: StartWorker
 ) -> None:
@@ -111,7 +112,7 @@ def test_a_time_that_ends_on_a_full_disk_has_ended_with_the_next_load(
 # ---- deaths
 
 
-@pytest.mark.parametrize("place", PLACES[:3])
+@pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], slow(PLACES[2])])
 def test_an_owner_that_is_killed_while_the_time_of_a_value_ends(
     place: str, start_manager: StartManager, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

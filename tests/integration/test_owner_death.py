@@ -71,6 +71,7 @@ def test_a_reload_right_after_the_kill_succeeds_and_reaches_everyone(
     assert [worker.ask("read") for worker in workers] == [(2, 2)] * 2
 
 
+@pytest.mark.slow
 def test_several_kills_in_a_row_are_counted_and_lose_nothing(manager: Manager, config: Path) -> None:
     for number in (2, 3):
         dead = kill_the_owner(manager)

@@ -126,7 +126,7 @@ def test_what_can_t_be_read_is_set_aside_and_numbers_go_on_above_all_that_were_g
     assert len(list(home_of(manager).glob("journal.torn-*"))) == set_aside
 
 
-@pytest.mark.parametrize("lose", [tear, delete])
+@pytest.mark.parametrize("lose", [tear, slow(delete)])
 def test_lost_between_two_masters_no_number_comes_again(
     lose: Callable[[Path], None],
     start_manager: StartManager,

@@ -148,6 +148,7 @@ def test_a_schema_defined_at_a_prompt_is_refused_in_words(program: Program) -> N
     assert "Settings was typed in, or passed with -c or on stdin, and can't be imported" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3 * LIFETIME)  # it runs pytest twice
 def test_of_a_schema_that_pytest_has_imported_by_a_file_s_path_the_error_says_how_others_find_it(
     program: Program, tmp_path: Path

@@ -123,7 +123,7 @@ def test_an_owner_that_is_killed_while_a_trial_begins(
     assert manager.status().provisional == ""
 
 
-@pytest.mark.parametrize("place", [*PLACES[:2], *map(slow, PLACES[2:])])
+@pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], *map(slow, PLACES[2:])])
 def test_an_owner_that_is_killed_while_it_promotes(
     few: tuple[Manager, list[Worker]], killing: Killing, config: Path, place: str
 ) -> None:
@@ -142,7 +142,7 @@ def test_an_owner_that_is_killed_while_it_promotes(
     assert manager.status().provisional == ""
 
 
-@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[2])])
+@pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], slow(PLACES[2])])
 def test_an_owner_that_is_killed_while_it_undoes_a_trial(
     few: tuple[Manager, list[Worker]], killing: Killing, config: Path, place: str
 ) -> None:
@@ -195,6 +195,7 @@ def test_a_full_reload_starts_on_what_is_committed(
         loads(following, config, 4)
 
 
+@pytest.mark.slow
 def test_a_trial_goes_on_though_all_its_canaries_are_replaced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """By gunicorn's `max_requests`, and by its HUP; its upgrade ends the trial."""
     server = make(above="workers = 3\nmax_requests = 20").start()

@@ -35,6 +35,7 @@ def await_workers(server: Server, count: int) -> None:
     server.await_workers()
 
 
+@pytest.mark.slow
 def test_more_and_fewer_workers(make: Make):
     server = make().start()
     before = server.pids()
@@ -48,6 +49,7 @@ def test_more_and_fewer_workers(make: Make):
     assert reload_all(server) == before
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_served_its_requests_is_replaced_by_one_with_the_current_version(make: Make):
     server = make()
     server.launch("--limit-max-requests", "40")
@@ -160,6 +162,7 @@ def test_an_application_that_does_not_start_ends_the_server_with_status_3(make: 
     server.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_of_the_whole_group_does_no_harm(make: Make):
     server = make().start()
     for _ in range(2):

@@ -193,7 +193,7 @@ def test_an_owner_that_is_killed_while_it_writes_a_confirmation(
     assert [each.good for each in manager.versions()] == [True, True]
 
 
-@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[2])])
+@pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], slow(PLACES[2])])
 def test_an_owner_that_is_killed_while_it_undoes(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
 ) -> None:
@@ -277,6 +277,7 @@ def test_an_upgrade_of_a_server_starts_on_the_fallback(make: Make, monkeypatch: 
     assert (server.ask("read")["number"], Client().status().provisional) == (number, "")
 
 
+@pytest.mark.slow
 def test_the_owner_after_one_that_died_amid_a_pause_ends_the_window(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
