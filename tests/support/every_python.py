@@ -40,9 +40,9 @@ def environment_of(name: str, python: str) -> tuple[Path, str]:
 def run(home: Path, options: list[str]) -> tuple[str, bool]:
     """What pytest counted, and whether it found nothing wrong. All that it says goes to `HOME/suite.txt`."""
     began, log = time.monotonic(), home / "suite.txt"
-    command = [home / "bin" / "python", "-m", "pytest", "-n", "4", "--dist", "loadfile", *options]
+    pytest = [home / "bin" / "python", "-m", "pytest", "-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
     with log.open("wb") as output:
-        ended = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
+        ended = subprocess.run([*pytest, *options], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
     counts = _COUNTS.findall(log.read_bytes())
     told = counts[-1].decode() if counts else f"exit status {ended.returncode}"
     return f"{told}, {time.monotonic() - began:.0f} s ({log.relative_to(ROOT)})", ended.returncode == 0
