@@ -246,6 +246,7 @@ class Oracle(TrialOracle):
     def _event(self, event: Any) -> None:
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
+        self._may_be_given_up(event)
         if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
             asked = self._is_open(_resumes) or self._asks_for_a_window() or self._is_open(asks_for_a_trial)
             self.undone_sources &= set() if asked else {self.read_values}
@@ -261,6 +262,17 @@ class Oracle(TrialOracle):
             self._vote_ends()
             self._barrier(event)
             self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
+
+    def _may_be_given_up(self, event: Any) -> None:
+        """A load whose time is over, and nobody knows what it would have found, has tried what was hidden or stopped.
+
+        It counts as one that fails: nobody begins it again, and the history says so.
+        """
+        present = self.load_number not in (0, self._loading) and not self.rebuilds
+        if event.result is ReloadResult.IO_ERROR and present:
+            self.stopped = self.stopped if self._held_back else None
+            if self.hidden is not None and self._has_ended(self.hidden[1]):
+                self.hidden = None
 
     def _judge(self, event: Any) -> None:
         """Whether this is a first start's load, and it was refused."""

@@ -62,7 +62,7 @@ class Journal:
         self.gathers = False
         self.deleted = False
         self.forgets = False  # which content was good: it keeps few versions
-        self.untried = NOTHING_SET  # what people had set before the trial that is open began
+        self.untried: dict[int, OperatorState] = {}  # what people had set beside each version, before its last trial
         self._closed = NOTHING_SET, NOTHING_SET  # what was last found with a probation that is over, and without it
 
     def write(self, version: int, content: bytes, values: bytes = b"", operator: OperatorState = NOTHING_SET) -> None:

@@ -20,7 +20,7 @@ from tests.core import overrides
 from tests.core.census import Census
 from tests.core.crowd import Crowd
 from tests.core.oracle import Oracle
-from tests.core.parts import SCHEMA, Journal, OwnerProcess, Pipe, Process
+from tests.core.parts import NOTHING_SET, SCHEMA, Journal, OwnerProcess, Pipe, Process
 from tests.core.rows import Rows
 from tests.core.world import patch
 
@@ -211,7 +211,7 @@ class World(Crowd):
         if {number for number in shown if number > before[-1]} != {max(self.oracle.contents)}:
             return  # of two numbers the owner may receive the lower one first
         if tries:
-            journal.operators[before[-1]] = journal.untried
+            journal.operators[before[-1]] = journal.untried.get(before[-1], NOTHING_SET)
         self.journal.rows = {version: self.journal.rows[version] for version in before}
         self.journal.settled &= set(before)
         self.journal.declined &= set(before)
@@ -474,7 +474,7 @@ class World(Crowd):
         assert effect.operator.serial > self.journal.operator.serial, "a serial number was used again"
         self.oracle.state_written(version, effect.operator)
         if self.journal.operator.trial is None:
-            self.journal.untried = self.journal.operator
+            self.journal.untried[version] = self.journal.operator
         self.journal.operators[version] = effect.operator
         self.journal.state = (version if effect.undo else 0, effect.refused)
 

@@ -115,6 +115,27 @@ def test_an_edit_that_an_override_hid_is_loaded_if_the_override_ended_with_a_hol
     assert [*world.journal.rows.values()] == [A, B, b"c", A, B, C]
 
 
+@pytest.mark.parametrize("hides", ["an override", "a hold"])
+def test_an_edit_that_was_hidden_is_tried_by_a_load_that_is_given_up(hides: str):
+    """The load that its end brings hangs. Its caller would have been told so, and would have to ask again."""
+    world = World()
+    world.start_owner()
+    world.start_worker()
+    comes_to_an_end(world)
+    loads(world, C)
+    if hides == "an override":
+        world.ask(Set, values={"k": "c"}, confirm_within=SECONDS)
+    else:
+        loads(world, B, confirm_within=SECONDS)
+        world.ask(Rollback, version=1)
+    comes_to_an_end(world)
+    loads(world, D)
+    world.hangs = True
+    goes_on(world, lambda: world.oracle.last_event.result is ReloadResult.IO_ERROR)
+    assert world.journal.rows[max(world.journal.rows)] == C
+    world.come_to_rest()
+
+
 @pytest.mark.parametrize("forgets", [True, False])
 def test_a_number_stands_for_two_contents_if_nobody_compares_what_was_on_trial_under_it(
     forgets: bool, monkeypatch: pytest.MonkeyPatch
@@ -220,3 +241,17 @@ def test_a_promotion_has_its_own_time_also_where_the_vote_before_it_had_twice_as
     world.start_worker()
     goes_on(world, lambda: trial.version in world.journal.rows)
     assert (world.journal.rows[trial.version], world.oracle.timed_out) == (C, {canary.pid})
+
+
+def test_a_journal_that_goes_back_to_before_a_trial_has_what_was_set_beside_that_version():
+    """And not what was set beside a later one, which is lost."""
+    world = serving()
+    loads(world, B, canary=BY_ENTITY)
+    loads(world, D, force=True)
+    loads(world, D, confirm_within=SECONDS)
+    assert (world.journal.rows, world.journal.operator.window is None) == ({1: A, 3: A, 4: D}, False)
+    for _ in range(3):
+        world.kill_owner()
+        world.next_write = "absent"
+        world.journal_goes_back()
+    assert (world.journal.rows, world.journal.operator.window, world.journal.operator.trial) == ({1: A}, None, None)
