@@ -1,7 +1,8 @@
 """Schedules by chance, as many as are asked for, in processes: `scripts/simulate --schedules N --from SEED`.
 
-What all of them have reached is told by row of both tables; the exit status is 1 if a schedule has failed, or if
-anything that can be reached was not. `run_by_chance(seed)` of `chance.py` runs one again.
+After every tenth comes one that aims, by the same seed, at what chance seldom brings together (`aimed.py`). What all of
+them have reached is told by row of both tables; the exit status is 1 if a schedule has failed, or if anything that can
+be reached was not. `run_by_chance(seed)` of `chance.py`, or `run_aimed(seed)`, runs one again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from confcast.wire.messages import ReloadResult
 from tests.core import rows
+from tests.core.aimed import run_aimed
 from tests.core.chance import run_by_chance
 from tests.core.rows import Cell, Rows
 from tests.core.unreached import OWNER_ROWS, WORKER_ROWS, found, why_not
@@ -27,8 +29,11 @@ from tests.support.arguments import above_zero
 CHUNK = 250
 """Schedules that a process runs before it tells what they have reached."""
 
-Failure = tuple[int, str]
-"""A seed, and what went wrong in its schedule."""
+AIMED = 10
+"""After so many schedules comes one that aims."""
+
+Failure = tuple[str, str]
+"""The call that runs a schedule again, and what went wrong in it."""
 Found = tuple[Rows, list[Failure], int]
 
 
@@ -36,11 +41,13 @@ def some(seeds: range) -> Found:
     """What these schedules have reached, which have failed, and how many there were."""
     reached, failures = Rows(), []
     for seed in seeds:
-        try:
-            reached.add(run_by_chance(seed).rows)
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            failures.append((seed, f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"))
+        for run in (run_by_chance, run_aimed) if seed % AIMED == 0 else (run_by_chance,):
+            try:
+                reached.add(run(seed).rows)
+            except Exception as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                what = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+                failures.append((f"{run.__name__}({seed})", what))
     return reached, failures, len(seeds)
 
 
@@ -72,8 +79,8 @@ class Run:
         self.reached.add(reached)
         self.failures += failures
         self.done += done
-        for seed, what in failures:
-            print(f"run_by_chance({seed}): {what}", flush=True)
+        for call, what in failures:
+            print(f"{call}: {what}", flush=True)
         if time.monotonic() - self._told > 60.0:
             self._told = time.monotonic()
             text = f"{self.done} of {len(self._seeds)}, {len(self.failures)} failed, {len(zeros(self.reached))} at zero"
@@ -167,7 +174,8 @@ def main() -> int:
         asked.cells.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     inputs, frames = sum(reached.owner.values()), sum(reached.worker.values())
     print(
-        f"\n{run.done} schedules from {asked.first} in {time.monotonic() - began:.0f} s:"
+        f"\n{run.done} schedules from {asked.first}, and one that aims after every {AIMED} of them,"
+        f" in {time.monotonic() - began:.0f} s:"
         f" {inputs} inputs, {frames} frames, {len(failures)} failed, {len(missing)} at zero"
     )
     return 1 if failures or missing or wrong else 0

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.core import chance
+from tests.core.aimed import run_aimed
 from tests.core.census import SITUATIONS
 from tests.core.chance import CONTENTS, PROBATION, SILENT, TRIED, move, run_by_chance
 from tests.core.disturbances import DISTURBANCES, living
@@ -25,6 +26,7 @@ from tests.core.rows import Rows
 from tests.core.schedules import against_reason, rarely_reached
 
 RUNS = 1000
+AIMED = 100
 
 
 class Chaos(RuleBasedStateMachine):
@@ -92,6 +94,14 @@ def test_runs_by_chance_get_everywhere_and_hold():
     assert against_reason(rows) == []
 
 
+@computes_only
+def test_aimed_runs_hold():
+    rows = Rows()
+    for seed in range(AIMED):
+        rows.add(run_aimed(seed).rows)
+    assert against_reason(rows) == []
+
+
 @pytest.mark.slow
 @computes_only
 def test_new_chaos():
@@ -104,3 +114,11 @@ def test_new_runs_by_chance():
     random = SystemRandom()
     for _ in range(40_000):
         run_by_chance(random.randrange(2**48))
+
+
+@pytest.mark.slow
+@computes_only
+def test_new_aimed_runs():
+    random = SystemRandom()
+    for _ in range(20_000):
+        run_aimed(random.randrange(2**48))
