@@ -46,6 +46,8 @@ _LONGEST_LOG = _LOG_PAGES * 4096
 _OVERWRITE = "secure_delete=ON"
 """Deleted contents have secrets: SQLite writes zeros over them, also where it could merely mark their pages as free."""
 
+_FLUSH = "PRAGMA wal_checkpoint(TRUNCATE)"
+
 Ask = Callable[..., sqlite3.Cursor]
 """Runs one statement, with the values of its placeholders. Raises what SQLite raises."""
 
@@ -138,7 +140,7 @@ class Database:
 
     def flush(self) -> None:
         """Write the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
-        self.ask("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self.ask(_FLUSH).fetchone()
 
     def shrink(self) -> None:
         """Give back what large contents have left: a long log, which may have deleted ones, and free pages, if many.
@@ -164,7 +166,6 @@ class Database:
             copy.execute("BEGIN IMMEDIATE")
             complete(copy.execute)
             copy.execute("COMMIT")
-            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # closing would leave what it has no room for
 
     def close(self) -> None:
         """Close the file; does nothing when called again. Writes that fail stay in the log."""
@@ -190,6 +191,7 @@ class Database:
         try:
             with closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 yield connection
+                connection.execute(_FLUSH).fetchone()  # closing says nothing of a log that it has no room for
         except BaseException:
             with suppress(OSError):
                 _remove(new)  # half a file would keep a full disk full

@@ -465,6 +465,32 @@ def test_a_full_disk_loses_nothing(tmp_path):
     assert "Free some space" in outcome.stdout
 
 
+def test_a_disk_that_is_full_before_a_new_journal_is_whole_leaves_none(path):
+    """SQLite's close says nothing of a log that it could not write into the file: renamed, that has no tables."""
+    script = """
+    import resource, sqlite3
+    path, unlimited = Path(sys.argv[1]), resource.RLIM_INFINITY
+    class Filling(sqlite3.Connection):
+        def executescript(self, script):
+            super().executescript(script)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (64, unlimited))
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *given, **options: connect(*given, factory=Filling, **options)
+    try:
+        Journal(path)
+    except JournalError as error:
+        print("refused:", error)
+    sqlite3.connect = connect
+    resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    print("left:", os.listdir(path.parent))
+    Journal(path).close()
+    """
+    outcome = run(script, path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"refused: the journal {path} can't be opened" in outcome.stdout
+    assert "left: []" in outcome.stdout
+
+
 # ---- the file
 
 
