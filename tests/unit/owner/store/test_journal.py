@@ -285,6 +285,18 @@ def test_an_event_that_can_not_be_read_is_said(written):
         journal.events()
 
 
+def test_an_index_that_does_not_fit_its_table_is_torn(path):
+    """What is read shows nothing; once the content is to be deleted, nothing can be written any more, for good."""
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+    content, digest = path.read_bytes(), row(1).digest
+    at = content.rindex(digest)
+    assert content.count(digest) == 5, "its versions, the entry beside them, the contents and their index"
+    path.write_bytes(content[:at] + bytes(len(digest)) + content[at + len(digest) :])
+    with pytest.raises(JournalError, match="is torn: row 1 missing from index"):
+        Journal(path)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_file_raises_nothing_but_a_journal_error(written, seed):
     """Python's module has errors of its own for what SQLite reads: a name that is no UTF-8, a row of another type."""
