@@ -11,6 +11,7 @@ import pytest
 from confcast import ConfigError, ConfigLoader, OwnerUnavailable, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
+from confcast.owner.store.handover import NUMBER
 from confcast.wire.options import Options
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
@@ -238,6 +239,7 @@ def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_i
     (home,) = Path(following.address).parent.glob("journal")
     os.kill(durable.owner_pid, signal.SIGKILL)
     eventually(lambda: not home.exists(), "the move")
+    assert (Path(durable.address).parent / NUMBER).exists(), "by it, the paused one knows whose the journal there is"
     write(config, 2)
     assert following.reload().version == 2
     assert eventually(lambda: history_of(durable), "the paused one's successor")[0].version == 1
@@ -249,3 +251,29 @@ def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_i
     durable.close()
     with EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
         assert later.version == 3
+
+
+@pytest.mark.slow  # seconds of waiting: for workers that may connect, and for the one that does not answer
+def test_who_is_served_by_an_owner_that_dies_in_its_pause_is_named_by_the_one_that_goes_on(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    """Without: that one goes on from the next one's journal, whose roster has nobody: a success, and nobody named."""
+    state = tmp_path / "state"
+    manager = start_manager(state_dir=state, supervise="caller")
+    worker = start_worker(manager)
+    manager.pause()
+    following = successor(manager, config, state_dir=state).start()
+    (home,) = Path(following.address).parent.glob("journal")
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    eventually(lambda: not home.exists(), "the move")
+    following.close()
+    stop(worker.pid)
+
+    manager.unpause()
+    manager.ensure_owner()
+
+    write(config, 2)
+    event = manager.reload(timeout=20.0)
+    os.kill(worker.pid, signal.SIGCONT)
+    assert (event.result, [each.pid for each in event.lagging]) == (ReloadResult.REJECTED, [worker.pid])
+    eventually(lambda: (manager.reload().version, worker.ask("read")[1]) == (2, 2), "that it has the change")

@@ -223,7 +223,8 @@ class EventLoop:
             return 0.0
         from confcast.owner.store.journal_moves import into_state_folder  # most owners move nothing
 
-        return self._move("the journal can't move into the state folder yet", into_state_folder)
+        move = functools.partial(into_state_folder, tell=lambda: self._tell_the_former(self.core.high_water))
+        return self._move("the journal can't move into the state folder yet", move)
 
     def leave_state_folder(self) -> float:
         """Release the state folder for the next generation, for good. Returns the seconds until the next try, or 0."""
@@ -425,8 +426,11 @@ class EventLoop:
         self._loading.committed(effect.digest, effect.payload, self.core.committed.values)
         version = (self._rules.schema, effect.version, effect.digest, effect.payload)
         self._try("snapshot file", lambda: self._runtime_dir.save(*version))
-        if (former := self._former) is not None:
-            self._try("number for the former owner", lambda: handover.write_number(former, effect.version))
+        self._try("number for the former owner", lambda: self._tell_the_former(effect.version))
+
+    def _tell_the_former(self, number: int) -> None:
+        if self._former is not None:
+            handover.write_number(self._former, number)
 
     def _add_member(self, effect: fx.AddMember) -> None:
         member = (effect.pid, processes.started(effect.pid))

@@ -8,7 +8,10 @@ replaces the former owner's. So a journal in the runtime directory is always the
 that dies has lost the state folder: the owner that replaces it starts from the copy.
 
 The next owner writes its newest version number into the former's runtime directory, so that a former owner that
-resumes, because the upgrade was called off, gives out no number twice.
+resumes, because the upgrade was called off, gives out no number twice. It does so, too, before it takes the state
+folder: if the former owner died in its pause, and the upgrade is called off only then, the owner that follows it goes
+on from the copy. Else it would go on from what the next one has made of the journal, on whose roster no worker of the
+former is.
 
 Until the move, new versions outlive the processes, but not the machine. Rejected: handing the state folder over at once
 (after an upgrade that was called off, the journal in it would be of other code), and two owners that share one journal.
@@ -60,23 +63,43 @@ def take_back(folder: Path) -> int:
 
     Raises OSError.
     """
-    number = 0
-    with contextlib.suppress(FileNotFoundError):
-        number = int((folder / NUMBER).read_text() or 0)
+    given = number(folder)
+    forget(folder)
+    return given
+
+
+def forget(folder: Path) -> None:
+    """Delete the copy, and the number. Raises OSError."""
     for name in (HANDOVER, NUMBER):
         (folder / name).unlink(missing_ok=True)
-    return number
 
 
-def take_over(former: Path, journal: Path) -> None:
-    """Make the journal at this path from the former owner's copy, if there is a copy and no journal. Raises OSError."""
+def number(folder: Path) -> int:
+    """The highest number that the next generation has given out, as far as it has told; else 0. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        return int((folder / NUMBER).read_text() or 0)
+    return 0
+
+
+def is_taken_up(folder: Path) -> bool:
+    """Whether the next generation has committed something, or may have replaced the journal in the state folder."""
+    return (folder / HANDOVER).exists() and (folder / NUMBER).exists()
+
+
+def take_over(former: Path, journal: Path) -> bool:
+    """Make the journal at this path from the former owner's copy, if there is a copy and no journal. Raises OSError.
+
+    Returns:
+        Whether it was made.
+    """
     left, new = former / HANDOVER, journal.with_name(journal.name + ".new")
-    if left.exists() and not journal.exists():
+    if made := left.exists() and not journal.exists():
         os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))  # mode 0600, since workers may walk through its folder
         shutil.copyfile(left, new)
         for leftover in companions(journal):
             leftover.unlink(missing_ok=True)  # of a journal that has moved: it would be replayed into the copy
         new.replace(journal)
+    return made
 
 
 def move_journal(journal: Journal, there: Path) -> None:

@@ -21,10 +21,21 @@ Move = Callable[[RuntimeDir, Journal, Callable[[], Journal]], Journal | None]
 """Returns the journal that is in use now; None if it must be tried again."""
 
 
-def into_state_folder(runtime_dir: RuntimeDir, journal: Journal, open_journal: Callable[[], Journal]) -> Journal | None:
+def into_state_folder(
+    runtime_dir: RuntimeDir,
+    journal: Journal,
+    open_journal: Callable[[], Journal],
+    tell: Callable[[], None] = lambda: None,
+) -> Journal | None:
     """Move the journal into the awaited state folder. Returns the journal there; None if the folder is not free.
 
     Raises ConfcastError, OSError; then nothing has changed.
+
+    Args:
+        runtime_dir: This owner's.
+        journal: The one that is in use, in the runtime directory.
+        open_journal: Opens the one of the folder that is in use by then.
+        tell: Called just before: a former owner that goes on after all must know that its journal may be replaced.
     """
     if runtime_dir.awaited is None:
         return journal
@@ -32,6 +43,7 @@ def into_state_folder(runtime_dir: RuntimeDir, journal: Journal, open_journal: C
     with runtime_dir.moving() as free:
         if not free:
             return None
+        tell()
         handover.move_journal(journal, runtime_dir.journal)
         fresh = open_journal()
     journal.close()

@@ -92,22 +92,24 @@ def recover(
     """
     restarted = startup.restarts > 0
     lasts = bool(startup.address) and not (restarted or startup.former)
-    _place_journal(runtime_dir, startup, open_journal)
+    is_copy = _place_journal(runtime_dir, startup, open_journal)
     lost = is_journal_lost(runtime_dir, open_journal, restarted=restarted)
     with contextlib.closing(open_journal()) as journal:
         if not restarted:
             _begin_roster(journal, may_lack=lasts and (lost or startup.address_left), lasts=lasts)
+        number = handover.number(runtime_dir.folder)
         if lost:
             restore_from_snapshot_file(journal, runtime_dir.folder, restarted=restarted)
         elif restarted:
             catch_up(journal, runtime_dir.folder)
+        _go_on_after_handover(journal, startup, is_copy=is_copy)
         keeps = restarted or (lasts and _is_of_schema(journal, fingerprint))
         living = _living_members(journal, runtime_dir, keeps=keeps)
         if not restarted and startup.former:
             _continue_versions(journal, Path(startup.former), fingerprint)
-        row, high_water = journal.latest(), journal.high_water
+        row, high_water = journal.latest(), max(journal.high_water, number)
         whole = incomplete_roster.is_whole(journal) and not (lasts and startup.address_left)
-        gathers = (restarted and (lost or row is None)) or ((restarted or lasts) and not whole)
+        gathers = is_copy or (restarted and (lost or row is None)) or ((restarted or lasts) and not whole)
         if row is not None and row.schema != fingerprint:
             row, fields = (row, journal.described(row.schema)) if restarted else (None, fields)
         if row is None or row.schema == fingerprint:
@@ -137,19 +139,47 @@ def try_to_write(what: str, write: Callable[[], None]) -> bool:
     return True
 
 
-def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig, open_journal: Callable[..., Journal]) -> None:
-    """Move or copy the former owner's journal to this owner's path; a paused owner that restarts uses its own copy."""
+def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig, open_journal: Callable[..., Journal]) -> bool:
+    """Move or copy the former owner's journal to this owner's path; a paused owner that restarts uses its own copy.
+
+    So does one that restarts once its pause was called off, if the next generation may have taken the state folder: the
+    journal there is that one's, with what it has committed, and without the workers that live here.
+
+    Returns:
+        Whether it is such a copy, on whose roster nobody is who has attached since it was written.
+    """
     small = runtime_dir.folder / runtime_dir.journal.name
     if startup.former and not startup.restarts:
         handover.take_over(Path(startup.former), small)
         if runtime_dir.awaited is not None and not small.exists():
             _await_state_folder(runtime_dir)
-    if runtime_dir.awaited is not None and startup.paused:
+    apart, is_copy = runtime_dir.state_folder != runtime_dir.folder, False
+    if apart and _is_called_off(startup) and handover.is_taken_up(runtime_dir.folder):
         handover.take_over(runtime_dir.folder, small)
-    if runtime_dir.state_folder != runtime_dir.folder and small.exists():
+        is_copy = True
+    elif runtime_dir.awaited is not None and startup.paused:
+        is_copy = handover.take_over(runtime_dir.folder, small)
+    if apart and small.exists():
         with contextlib.closing(open_journal(small)) as journal:
+            if startup.former:
+                handover.write_number(Path(startup.former), journal.high_water)  # that one knows by it
             handover.move_journal(journal, runtime_dir.journal)
         handover.delete_journal(small)
+    return is_copy
+
+
+def _is_called_off(startup: StartupConfig) -> bool:
+    """Whether a copy in this owner's folder is of a hand-over that is over, and its predecessor did not live to see."""
+    return startup.restarts > 0 and not startup.paused
+
+
+def _go_on_after_handover(journal: Journal, startup: StartupConfig, *, is_copy: bool) -> None:
+    """Note whom a copy lacks; if the hand-over is called off, delete it, and never give out a number of the other's."""
+    if is_copy:
+        try_to_write("roster", functools.partial(incomplete_roster.mark, journal, whole=False))
+    folder = Path(startup.folder)
+    if _is_called_off(startup) and try_to_write("number", lambda: journal.retire(handover.number(folder))):
+        try_to_write("end of a hand-over", functools.partial(handover.forget, folder))
 
 
 def _await_state_folder(runtime_dir: RuntimeDir) -> None:

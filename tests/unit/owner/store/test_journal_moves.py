@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -69,6 +70,35 @@ def test_the_former_goes_on_with_a_copy_and_the_next_one_takes_the_state_folder(
     assert not (tmp_path / "next" / "journal").exists()
     assert locks[0].holds(tmp_path / "former" / "lock")
     assert locks[1].holds(tmp_path / "state" / "lock")
+
+
+def test_the_former_is_told_before_its_journal_is_replaced_or_it_is_not(
+    tmp_path: Path, locks: list[RuntimeLock]
+) -> None:
+    """It may go on after all: if it does not know, on a journal that has none of its workers."""
+    former, following = owner("former", tmp_path, locks), owner("next", tmp_path, locks, follows=True)
+    with closing(Journal(former.journal)) as journal:
+        record(journal, 1)
+
+    def full() -> None:
+        assert versions(former.journal) == [1]
+        raise OSError("no room")
+
+    with closing(Journal(following.journal)) as journal:
+        record(journal, 2)
+        into = functools.partial(
+            journal_moves.into_state_folder, following, journal, lambda: Journal(following.journal)
+        )
+        assert into(lambda: pytest.fail("told before the folder is free")) is None
+        locks[0].release()
+        with pytest.raises(OSError, match="no room"):
+            into(full)
+        assert versions(former.journal) == [1]
+        told: list[bool] = []
+        moved = into(lambda: told.append(True))
+    assert moved is not None
+    moved.close()
+    assert (told, versions(former.journal)) == ([True], [2])
 
 
 def test_without_a_state_folder_of_its_own_nothing_moves(tmp_path: Path, locks: list[RuntimeLock]) -> None:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from confcast import ReloadEvent, ReloadResult, Webhook
 from confcast.config.codec import digest
-from confcast.owner.store import incomplete_roster
+from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.deliveries import Deliveries
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
@@ -393,3 +393,88 @@ def test_a_former_owner_that_exits_without_leaving_a_copy_leaves_its_journal(tmp
         assert found.row is not None
         assert found.row.version == 7
     lock.release()
+
+
+class TestAHandOverThatIsCalledOff:
+    """The former owner dies in its pause, and the next one takes the state folder; then the upgrade is called off."""
+
+    @pytest.fixture
+    def enter(self, tmp_path: Path) -> Iterator[Callable[..., RuntimeDir]]:
+        locks: list[RuntimeLock] = []
+
+        def enter(name: str, *, follows: bool = False, apart: bool = False) -> RuntimeDir:
+            locks.append(RuntimeLock(LockHolder(*ME, *ME, "app"), follows=follows))
+            runtime_dir = RuntimeDir(tmp_path / name, tmp_path / "state", locks[-1], apart=apart)
+            runtime_dir.listen().close()
+            return runtime_dir
+
+        yield enter
+        for lock in locks:
+            lock.release()
+
+    def start(self, runtime_dir: RuntimeDir, **startup: object) -> Recovered:
+        given = StartupConfig(
+            options=Options(),
+            loader=b"",
+            folder=str(runtime_dir.folder),
+            state_folder=str(runtime_dir.folder.with_name("state")),
+            durable=False,
+            master_pid=ME[0],
+            master_started=ME[1],
+            sys_path=[],
+            working_directory=str(runtime_dir.folder),
+            **startup,
+        )
+        return recover(runtime_dir, given, lambda path=None: Journal(path or runtime_dir.journal), SCHEMA, {})
+
+    def pause_and_die(self, former: RuntimeDir) -> None:
+        with closing(Journal(former.journal)) as journal:
+            journal.record(row(1, b"one"))
+            journal.add_member(*ME)
+            handover.write_copy(journal, 1, former.folder)
+        former._lock.release()
+
+    @pytest.mark.parametrize("committed", [False, True])
+    def test_the_former_s_next_owner_knows_its_workers_and_what_they_run(self, enter, committed):
+        """Without: it asks nobody, names nobody, and may have what the other one has committed."""
+        former = enter("former")
+        self.pause_and_die(former)
+        following = enter("next", follows=True)
+        assert self.start(following, former=str(former.folder)).roster == ()
+        assert following.journal.parent.name == "state"
+        if committed:
+            with closing(Journal(following.journal)) as journal:
+                journal.record(row(2, b"two"))
+                handover.write_number(former.folder, 2)
+        following._lock.release()
+
+        again = enter("former")
+        found = self.start(again, restarts=2)
+        assert (found.row.version, found.high_water, found.roster) == (1, 1 + committed, (ME[0],))
+        assert found.gathers, "who attached in the pause is on no roster"
+        assert (ME in roster(again), again.journal.parent.name) == (True, "state")
+        assert sorted(path.name for path in again.folder.iterdir() if "hand" in path.name) == []
+
+        again._lock.release()
+        assert self.start(enter("former"), restarts=3).row.version == 1
+
+    def test_so_does_one_that_was_started_in_the_pause(self, enter):
+        former = enter("former")
+        self.pause_and_die(former)
+        found = self.start(enter("former", apart=True), restarts=1, paused=True)
+        assert (found.row.version, found.roster, found.gathers) == (1, (ME[0],), True)
+
+    def test_a_number_that_the_other_one_gave_out_in_its_own_folder_is_not_given_out_again(self, enter):
+        former = enter("former")
+        self.pause_and_die(former)
+        handover.write_number(former.folder, 5)
+        assert self.start(enter("former"), restarts=1).high_water == 5
+        with closing(Journal(former.journal)) as journal:
+            assert journal.high_water == 5
+
+    def test_a_copy_that_nobody_has_taken_up_changes_nothing(self, enter):
+        former = enter("former")
+        self.pause_and_die(former)
+        found = self.start(enter("former"), restarts=1)
+        assert (found.row.version, found.roster, found.gathers) == (1, (ME[0],), False)
+        assert not (former.folder / "handover").exists(), "by it, clients take the owner for superseded"
