@@ -6,7 +6,9 @@ What comes of a trip, by what the load is for:
     the same, with what is  no guard is asked: it has passed them
     on trial
     resume                  the same, but no guard is asked about content that ran before, as a kept version
-    unset, a start          noted in the event, and nothing is refused: nobody could allow it
+    unset                   the same for what trips whatever is set, so by the sources alone: a reload may allow it
+                            first. What the unset itself uncovers is noted, and not refused: nobody could allow it
+    a start                 noted in the event, and nothing is refused: nobody could allow it
     force, an expiry        no guard is asked
     rollback, undo          come from the journal, through no load
 
@@ -14,8 +16,9 @@ Guaranteed: a guard that raises has tripped; secrets of both configurations are 
 guard that was allowed each of the last five times that it tripped is said to be useless. A refusal of a content, and
 the call that then allows it, count as one time. The counts are this owner's: they end with it, as rarely as that is.
 
-Rejected: guards in the core (they run the user's code), and beside the workers' votes (the workers would build for
-nothing what a person has mistyped).
+Rejected: an `unset` that passes all guards (whatever it takes away, a change of the sources that was refused a moment
+before comes with it), guards in the core (they run the user's code), and beside the workers' votes (the workers would
+build for nothing what a person has mistyped).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from confcast.config.candidate import Candidate, Reading
 from confcast.config.diff import secrets_masked
 from confcast.config.dotted_keys import did_you_mean
 from confcast.config.guarding import Guard, key_of
@@ -36,6 +40,7 @@ from confcast.wire.messages import Check, Set, Unset
 
 _USELESS_AFTER = 5
 _LONGEST = 500
+_PLAIN = Load(0, insist=True)
 
 
 class Verdict(NamedTuple):
@@ -73,20 +78,35 @@ class GuardChecks:
         if problems:
             raise ConfigError(problems)
 
-    def verdict(self, order: Load, old: Any, new: Any, digest: bytes) -> Verdict:
-        """What the guards say of a candidate with this digest."""
+    def verdict(self, order: Load, old: Any, candidate: Candidate[Any], reading: Reading) -> Verdict:
+        """What the guards say of a candidate that was made of this reading."""
         if not self._loader._guards or order.guarding is Guarding.NONE:
             return Verdict()
-        tripped = list(self._tripped(old, new))
-        if order.guarding is Guarding.WARN or isinstance(order.edit, Unset):
-            return Verdict(notes=tuple(f"{_said(trip)}: a reload would be refused" for trip in tripped))
+        tripped, digest = list(self._tripped(old, candidate.config)), candidate.digest
+        if order.guarding is not Guarding.WARN and isinstance(order.edit, Unset) and tripped:
+            return self._of_unset(tripped, old, reading)
+        if order.guarding is Guarding.WARN:
+            return Verdict(notes=_warnings(tripped))
         refusing = [trip for trip in tripped if trip.guard.name not in order.allow]
         useless = () if order.dry else self._count(tripped, {trip.guard.name for trip in refusing}, digest)
         if refusing:
-            how = _command(order, (*order.allow, *(trip.guard.name for trip in refusing)))
+            how = _command(order, (*order.allow, *_names(refusing)))
             problems = (Problem(key_of(trip.guard), f"{_said(trip)}; if it is meant: {how}") for trip in refusing)
             return Verdict(problems=tuple(problems))
         return Verdict(notes=(*(f"{_said(trip)}: allowed by this call" for trip in tripped), *useless))
+
+    def _of_unset(self, tripped: list[_Trip], old: Any, reading: Reading) -> Verdict:
+        """What trips with all that is set, too, is refused: it comes of the sources."""
+        try:
+            kept = self._loader._propose(reading.with_overrides(reading.inherited, reading.inherited))
+        except ConfigError:  # what was set is what is wrong with it
+            return Verdict(notes=_warnings(tripped))
+        by_sources = {trip.guard.name for trip in self._tripped(old, kept.config)}
+        refusing = [trip for trip in tripped if trip.guard.name in by_sources]
+        if not refusing:
+            return Verdict(notes=_warnings(tripped))
+        how = f"the sources say so, whatever is set; if it is meant, first {_command(_PLAIN, _names(refusing))}"
+        return Verdict(tuple(Problem(key_of(trip.guard), f"{_said(trip)}; {how}") for trip in refusing))
 
     def _tripped(self, old: Any, new: Any) -> Iterable[_Trip]:
         for guard in self._loader._guards:
@@ -130,6 +150,14 @@ def _raised(error: BaseException) -> str:
 def _said(trip: _Trip) -> str:
     """The sentence on one trip, without its key where that stands in front of it as a problem's."""
     return f"{trip.text} (guard {trip.guard.name})"
+
+
+def _warnings(tripped: Iterable[_Trip]) -> tuple[str, ...]:
+    return tuple(f"{_said(trip)}: a reload would be refused" for trip in tripped)
+
+
+def _names(tripped: Iterable[_Trip]) -> Iterable[str]:
+    return (trip.guard.name for trip in tripped)
 
 
 def _command(order: Load, names: Iterable[str]) -> str:

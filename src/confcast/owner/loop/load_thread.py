@@ -367,7 +367,7 @@ class LoadThread:
             self._follow(reading, order)
             return self._failed(order, error)
         self._follow(reading, order)
-        guarded = self._guarded(order, candidate) if found.differs else Verdict()
+        guarded = self._guarded(order, candidate, reading) if found.differs else Verdict()
         if guarded.problems:
             self._attempts.end(self._mark_of)
             return LoadFailed(order.number, ReloadResult.GUARDED, guarded.problems)
@@ -395,12 +395,12 @@ class LoadThread:
         self._followed = self._followed if order.dry else candidate
         return structs.replace(loaded, notes=hidden_edits(candidate, before))
 
-    def _guarded(self, order: Load, candidate: Candidate[Any]) -> Verdict:
+    def _guarded(self, order: Load, candidate: Candidate[Any], reading: Reading) -> Verdict:
         """What guards say of a candidate that may be proposed. It ends within the load's time, or is given up."""
         committed = self._committed
         if committed is None or order.compare or candidate.digest in self._past_guards:
             return Verdict()
-        return self._guards.verdict(order, committed.config, candidate.config, candidate.digest)
+        return self._guards.verdict(order, committed.config, candidate, reading)
 
     def _failed(self, order: Load, error: BaseException) -> LoadFailed:
         """The failure as a result; a dry run's problems have the lines that they name, for the person who asked."""

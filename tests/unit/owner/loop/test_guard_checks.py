@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from confcast import ConfigLoader, Secret
-from confcast.errors import Problem
+from confcast.config.candidate import Reading
+from confcast.errors import ConfigError, Problem
 from confcast.guards import Guard, changes, empties, shrinks, touches
 from confcast.owner.core.effects import Checked, Guarding, Load, Loaded, LoadFailed
 from confcast.owner.core.operator_state import Trial
@@ -182,6 +183,36 @@ def test_what_nobody_could_allow_is_not_refused(start: Start, order: dict[str, A
     found = notes(bench.load(text, **order))
     assert bool(found) is says
     assert all(note.endswith("(guard shrinks:limits): a reload would be refused") for note in found)
+
+
+def test_an_unset_brings_nothing_that_a_reload_was_refused(start: Start) -> None:
+    """Whatever it takes away: the edit of the file was refused a moment before, and would come with it."""
+    bench = start(shrinks("limits"))
+    layer = bench.commit(FULL, edit=Set(1, {"token": "another"})).layer
+    refused(bench.load(FEW, layer=layer))
+    edit = Unset(1, ("token",))
+    (problem,) = refused(bench.load(FEW, edit=edit, layer=layer))
+    how = "the sources say so, whatever is set; if it is meant, first `confcast reload --allow shrinks:limits`"
+    assert (problem.key, problem.message) == ("limits", f"20 entries before, 1 after (guard shrinks:limits); {how}")
+
+    bench.commit(FEW, layer=layer, allow=("shrinks:limits",))
+    assert notes(bench.load(FEW, edit=edit, layer=layer)) == ()
+
+
+def test_an_unset_of_what_alone_is_wrong_is_not_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could allow it by a reload first: that is refused for what is set."""
+    bench = start(shrinks("limits"))
+    layer = bench.commit(FULL, edit=Set(1, {"token": "another"})).layer
+    propose = bench.loading._loader._propose
+
+    def fails_with_it(reading: Reading) -> Any:
+        if reading.overrides is reading.inherited:
+            raise ConfigError([Problem("token", "another does not fit")])
+        return propose(reading)
+
+    monkeypatch.setattr(bench.loading._loader, "_propose", fails_with_it)
+    (note,) = notes(bench.load(FEW, edit=Unset(1, ("token",)), layer=layer))
+    assert note.endswith("(guard shrinks:limits): a reload would be refused")
 
 
 def test_a_resumption_passes_with_content_that_ran_before_only(start: Start) -> None:
