@@ -214,7 +214,7 @@ class Database:
             self._check_header()
             self.path.chmod(0o600)
             self._tune(self._connection)
-            (verdict,) = self.ask("PRAGMA integrity_check(1)").fetchone()  # `quick_check` compares no index: as quick
+            (verdict,) = self.ask("PRAGMA integrity_check(1)").fetchone()  # `quick_check` compares no index
             if verdict != "ok":
                 raise self.torn(verdict)
             with self.transaction():  # notices a read-only file now, not at the first commit
