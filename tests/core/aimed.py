@@ -21,7 +21,8 @@ from confcast.wire.canary import Canary
 from confcast.wire.messages import Check, Confirm, Counts, Reload, Resume, Rollback, Set, Unhealthy, Unset
 from tests.core import trial_disturbances as trials
 from tests.core.chance import CONTENTS, SILENT, begin, move
-from tests.core.simulation import Pipe, Process, World
+from tests.core.parts import OwnerProcess, Pipe, Process
+from tests.core.simulation import World
 from tests.core.trial_disturbances import another, goes_on, living
 
 LONG = 600.0
@@ -38,6 +39,7 @@ class Aim:
     def __init__(self, world: World, random: Random) -> None:
         self.world = world
         self.random = random
+        self.kept: list[tuple[OwnerProcess, fx.Input]] = []  # what an owner will hear later than it could
 
     def one_of(self, options: Sequence[Any]) -> Any:
         return self.random.choice(options)
@@ -88,6 +90,12 @@ class Aim:
     def takes(self, given: fx.Input) -> None:
         if self.has_performed():
             self.world._feed(given)
+
+    def keeps(self, given: fx.Input) -> None:
+        """The owner would hear this now, and will hear it later."""
+        assert self.world.owner is not None
+        self.world.owner.inputs.remove(given)
+        self.kept.append((self.world.owner, given))
 
 
 # ---- what stands
@@ -169,6 +177,41 @@ def some_worker_is_not_heard(aim: Aim) -> None:
             process.refuses |= {*CONTENTS} - {process.held.digest[:1]}
 
 
+def an_owner_gathers(aim: Aim) -> None:
+    """On a journal that was made anew; that its time is over, which another deadline may say first, comes later."""
+    world = aim.world
+    world.lose_journal()
+    world.kill_owner()
+    world.start_owner()
+    aim.goes_on(lambda: world.first_move() is None)
+    if world.owner is not None and any(timer.timer is fx.Timer.GATHER for timer in world.owner.timers):
+        world.next_deadline()
+        for given in [each for each in world.owner.inputs if isinstance(each, fx.Wake)]:
+            aim.keeps(given)
+
+
+def a_worker_reads_what_is_not_seen_to_have_left(aim: Aim) -> None:
+    """So it gets nothing more, also when what it has read is called off. Meanwhile the application may change."""
+    world, process = aim.world, aim.some_process
+    aim.changes()
+    kind, asked = aim.one_of(((Reload, {"force": True}), (Reload, {"canary": aim.one_of(CANARIES)}), (Check, {})))
+    aim.asks(kind, **asked)
+    if process is None or process.pipe is None:
+        return
+    left = fx.Drained((process.pipe.number,))
+    process.refuses ^= {aim.one_of(CONTENTS)}
+    for more in range(aim.one_of((1, 1, 2, 3)), 0, -1):
+        aim.goes_on(lambda: world.owner is not None and left in world.owner.inputs)
+        if world.owner is None or left not in world.owner.inputs:
+            return
+        aim.keeps(left)
+        if more > 1:
+            what_was_kept_comes(aim)
+    aim.goes_on(lambda: world.first_move() is None)
+    process.refuses ^= {aim.one_of(CONTENTS)}
+    process.altered = aim.one_of((True, False))
+
+
 def a_load_lasts(aim: Aim) -> None:
     trials._a_load_lasts(aim.world, check=aim.one_of((True, False)))
 
@@ -222,9 +265,9 @@ BEGINS: tuple[Act, ...] = (
     is_settled,
     the_sources_change,
     *(somebody_asks,) * 4,
-    *(somebody_goes_back,) * 2,
+    *(somebody_goes_back,) * 3,
     *(somebody_confirms,) * 2,
-    somebody_expects_something_else,
+    *(somebody_expects_something_else,) * 2,
     a_probe_says_no,
 )
 
@@ -237,6 +280,13 @@ def what_was_said_before(aim: Aim) -> None:
     for pipe in [each for each in aim.world.open_pipes if each.late]:
         aim.hears(pipe, aim.one_of((1, 1, 2, 3, 9)))
         pipe.late = aim.one_of((True, False))
+
+
+def what_was_kept_comes(aim: Aim) -> None:
+    kept, aim.kept = aim.kept, []
+    for owner, given in kept:
+        if aim.has_performed() and aim.world.owner is owner:
+            aim.world._feed(given)
 
 
 def the_load_that_lasted_ends(aim: Aim) -> None:
@@ -342,17 +392,25 @@ COMES: tuple[Act, ...] = (
 # ---- the whole
 
 
+_KEPT_BACK = (
+    (is_waited_for, its_observers_have_run, 0.4),
+    (some_worker_is_not_heard, what_was_said_before, 0.4),
+    (some_worker_is_not_heard, what_was_said_before, 0.4),
+    (a_worker_reads_what_is_not_seen_to_have_left, what_was_kept_comes, 0.2),
+)
+"""What, how it comes later, and how often it is so."""
+
+
 def _stands(aim: Aim) -> list[Act]:
-    """Something; and before it, or amid it, something is kept back. Returns as what that may come later."""
+    """Something; and before it, or amid it, something is kept back. Returns what that is when it comes."""
     acts, later = [*aim.one_of(STANDS)], []
-    for act, comes in (
-        (is_waited_for, its_observers_have_run),
-        (some_worker_is_not_heard, what_was_said_before),
-        (some_worker_is_not_heard, what_was_said_before),
-    ):
-        if aim.random.random() < 0.4:
+    for act, comes, often in _KEPT_BACK:
+        if aim.random.random() < often:
             acts.insert(aim.random.randint(0, len(acts)), act)
             later.append(comes)
+    if aim.random.random() < 0.1:
+        acts.insert(0, an_owner_gathers)  # nothing of what stood before would be left
+        later.append(what_was_kept_comes)
     for act in acts:
         act(aim)
         aim.rests()
@@ -366,7 +424,10 @@ def _stands(aim: Aim) -> list[Act]:
 def _happens(aim: Aim) -> None:
     """What stands, what begins, and what comes then."""
     later = _stands(aim)
-    aim.one_of(BEGINS)(aim)
+    aim.world.next_check_fails = aim.world.next_check_fails or aim.random.random() < 0.2
+    operator = aim.world.journal.operator
+    both = operator.trial is not None and operator.window is not None
+    (somebody_confirms if both and aim.random.random() < 0.4 else aim.one_of(BEGINS))(aim)
     state = aim.one_of((*ProposalState,))
     aim.goes_on(lambda: aim.is_in(state))
     aim.one_of(later if later and aim.random.random() < 0.7 else COMES)(aim)
@@ -377,6 +438,7 @@ def run_aimed(seed: int) -> World:
     """The world after it; as `run_by_chance` of `chance.py`."""
     random = Random(seed)
     world = begin(random.choice(SILENT), random.randint(2, 4), None, random.choice((0.0, 20.0)))
+    world.journal.forgets = random.random() < 0.7  # else what was good once is not tried again
     aim = Aim(world, random)
     try:
         aim.rests()
@@ -385,6 +447,7 @@ def run_aimed(seed: int) -> World:
             for _ in range(random.choice((0, 3, 20))):
                 move(world, random.randrange(1000))
             world.start_owner()
+        what_was_kept_comes(aim)  # nothing is lost
         world.come_to_rest()
     except BaseException as error:
         error.add_note(f"in run_aimed({seed})")

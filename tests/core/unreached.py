@@ -93,12 +93,6 @@ _OWNER = (
         )
     ),
     Beyond("nothing else ends the wait for the next try", ("Wake, undo, of a wait that is over",), _EVERYWHERE),
-    Beyond(
-        "an owner gathers on a journal that has little, and little is written before the gathering ends",
-        ("Wake, gather",),
-        lambda state, standing: standing != "settled" or state in ("RECORDING", "COMMITTING"),
-        seldom=True,
-    ),
 )
 _WORKER = (
     Beyond("with its pipe it has dropped what it had staged", ("Install, what is staged",), _but_in("STAGED")),
@@ -114,12 +108,6 @@ _WORKER = (
         "which content a worker has is known for certain once it has answered on its pipe, and no patch is sent before",
         ("Prepare, a patch that does not fit",),
         _in("GREETED"),
-    ),
-    Beyond(
-        "the application changes what is held, and its worker comes while a version is written",
-        ("Install, a patch that does not fit",),
-        _in("GREETED"),
-        seldom=True,
     ),
     Beyond(
         "a pipe is in order, so a Commit, a Try or an Abort comes after the Prepare of its round, and before the next",
@@ -145,33 +133,21 @@ _WORKER = (
         seldom=True,
     ),
     Beyond(
-        "a worker that has declined is asked again, in a trial by entity, and between a vote and its end",
-        ("Install, with a trial", "Install, with a trial that is refused here"),
-        _but_in("GREETED"),
+        "its pipe takes no Abort of what it has refused, and nothing since, until a trial by entity is under way",
+        ("Install, with a trial",),
+        _in("REFUSED"),
         seldom=True,
     ),
     Beyond(
-        "it comes without an Abort of what was staged or refused: to a canary that is to vote late",
-        ("Prepare, what is held", "Provisional, what is held", "Settled, something else", "Prepare, refused here"),
+        "of those who were heard nobody runs what was committed since, which is an undo, and then a canary votes late",
+        ("Settled, something else",),
         _in("STAGED", "REFUSED"),
         seldom=True,
     ),
     Beyond(
-        "the application changes what is held, and then a canary votes late, or is given what others have committed",
-        ("Install, a patch that does not fit", "Prepare, a patch that does not fit"),
-        _in("STAGED", "REFUSED"),
-        seldom=True,
-    ),
-    Beyond(
-        "a snapshot file is there, and what was staged is no successor of it: the journal alone is lost, or went back",
-        ("Abort, this round",),
-        _in("READY"),
-        seldom=True,
-    ),
-    Beyond(
-        "a worker has shown a number on trial that its next owner knows nothing of",
+        "a worker has shown a number on trial that its next owner knows nothing of, and is excused after its no",
         ("Commit, this round, no higher number",),
-        _in("STAGED", "REFUSED"),
+        _in("REFUSED"),
         seldom=True,
     ),
 )
