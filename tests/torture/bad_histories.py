@@ -32,6 +32,7 @@ from tests.torture.small_histories import (
     failed,
     living,
     look,
+    manned,
     on_trial,
     outcome,
     process,
@@ -173,8 +174,21 @@ BAD: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     ("agreed", "nobody was asked", [edit(2.0, 2), request(3.0, 2, 2)]),
+    (
+        "agreed",
+        "a server began in another's place, and its next owner asks nobody",
+        [*manned(20.0), act(1.0, "start_again", "master", at=2.0), act(3.0, "kill"), edit(9.0, 2), request(9.5, 2, 2)],
+    ),
     ("agreed", "all refuse", [edit(2.0, 2, veto="all"), *votes(2.1, 2, no=WORKERS), request(3.0, 2, 2, 99)]),
     ("own_veto", "a worker serves what it has refused", [edit(2.0, 2), *votes(2.1, 2, no=(A,)), request(9.0, 2, 2, A)]),
+    (
+        "own_veto",
+        "its owner was killed, and its history tells that it is no undo",
+        [
+            *[request(1.0, 1, 1, A), edit(2.0, 2, veto="some"), *votes(2.1, 2, no=(A,)), request(3.0, 2, 2, A)],
+            *[act(3.5, "kill"), outcome(2.9, "success", 2, 1)],
+        ],
+    ),
     (
         "own_veto",
         "a worker that is not asked",
@@ -498,6 +512,18 @@ BAD: list[tuple[str, str, list[Record]]] = [
         "what_was_good",
         "a sick version is undone to one before the good one",
         [*SOUND, *SICK, request(10.0, 4, 1)],
+    ),
+    (
+        "what_was_good",
+        "what a load has committed is taken back before the load is answered, to one before the good one",
+        [
+            *SOUND,
+            *SICK,
+            request(10.0, 4, 2),
+            outcome(12.0, "undone", 6, 4, origin="resume"),
+            request(12.005, 5, 3),
+            request(12.1, 6, 1),
+        ],
     ),
     (
         "what_was_good",

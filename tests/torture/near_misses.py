@@ -32,6 +32,7 @@ from tests.torture.small_histories import (
     failed,
     living,
     look,
+    manned,
     on_trial,
     outcome,
     process,
@@ -273,11 +274,26 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ),
     ("agreed", "one yes is enough", [edit(2.0, 2), *votes(2.1, 2, among=(C,)), request(3.0, 2, 2)]),
     ("agreed", "perhaps nobody was there", [edit(2.0, 2), request(50.0, 2, 2, 99)]),
+    (
+        "agreed",
+        "a server begins in another's place, and its workers find it only then",
+        [*manned(9.0), edit(2.0, 2), act(2.5, "start_again", "master", at=4.0), request(4.5, 2, 2)],
+    ),
     ("own_veto", "it agrees later", [edit(2.0, 2), *votes(2.1, 2, no=(A,)), *votes(5.0, 2), request(9.0, 2, 2, A)]),
     (
         "own_veto",
         "an undo asks no worker",
         [edit(2.0, 2), *votes(2.1, 2, no=(A,)), outcome(5.0, "undone", 2, 3, origin="undo"), request(9.0, 2, 2, A)],
+    ),
+    (
+        "own_veto",
+        "what nobody tells of, since its owner was killed, may be an undo",
+        [
+            *[request(1.0, 1, 1, A), edit(2.0, 2, veto="some")],
+            *votes(2.1, 2, no=(A,)),
+            request(3.0, 2, 2, A),
+            act(3.5, "kill"),
+        ],
     ),
     (
         "own_veto",
@@ -328,6 +344,7 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         [act(2.9, "stop", "worker", A), call(3.0, "reload", "owner_unavailable")],
     ),
     ("began_after", "an event that was there before", [call(3.0, "wait", loaded=1.0)]),
+    ("began_after", "an owner that ends tells who waits", [call(3.0, result="owner_unavailable", loaded=1.0)]),
     ("began_after", "two clocks", [call(3.0, loaded=2.98)]),
     (
         "what_was_there",
@@ -823,6 +840,23 @@ NEAR: list[tuple[str, str, list[Record]]] = [
             request(12.5, 4, 4),
             outcome(13.5, "undone", 5, 4, origin="undo"),
             request(14.0, 5, 3),
+        ],
+    ),
+    (
+        "what_was_good",
+        "what a load has committed is taken back before the load is answered",
+        [
+            *SOUND,
+            *WELL,
+            edit(12.0, 4, harm="sick"),
+            *votes(12.1, 4),
+            outcome(12.1, "success", 4, 3),
+            request(12.5, 4, 4),
+            outcome(13.5, "undone", 5, 4, origin="undo"),
+            request(14.0, 5, 3),
+            outcome(16.0, "undone", 7, 5, origin="resume"),
+            request(16.005, 6, 4),
+            request(16.1, 7, 3),
         ],
     ),
     (

@@ -91,11 +91,13 @@ def not_forgotten(view: View) -> Found:
 def began_after(view: View) -> Found:
     """G5: every caller gets the outcome of a load that began after its call.
 
-    `wait` answers with an event that was there before. Cannot see: a load that says that it began later than it did,
-    which `what_was_there` may.
+    `wait` answers with an event that was there before. An owner that ends tells all who wait that it does, by the load
+    that is under way: that is no outcome, and says that nothing is known.
+    Cannot see: a load that says that it began later than it did, which `what_was_there` may.
     """
     for call in view.calls:
-        if call.loaded and call.verb in (*CHANGES, "check") and call.loaded < call.began - _CLOCKS:
+        told = bool(call.loaded) and call.result != "owner_unavailable"
+        if told and call.verb in (*CHANGES, "check") and call.loaded < call.began - _CLOCKS:
             early = call.began - call.loaded
             yield f"{call.verb} got the outcome of a load that began {early:.3f} s before the call", [call]
 

@@ -41,7 +41,7 @@ def what_was_good(view: View) -> Found:
     """
     for undo in view.outcomes:
         if undo.result == "undone" and not _trial_of(view, undo):
-            yield from _leads_to(view, undo, undo.previous, undo.version, undo.began)
+            yield from _leads_to(view, undo, _taken_back(undo), undo.version, undo.began)
     for call in view.calls:
         back = call.verb == "rollback" and "version" not in call.arguments and call.result in ("success", "partial")
         if back and call.previous and not _may_be_on_trial(view, call) and not _went_back(view, call):
@@ -115,7 +115,8 @@ def _is_sound(view: View, version: int, time: float) -> bool:
 
 def _may_be_good(view: View, version: int, time: float) -> bool:
     """Whether it can't be ruled out: an undone version's own number, and what came too shortly before."""
-    if any(each.result == "undone" and each.previous == version and each.began <= time for each in view.outcomes):
+    undos = (each for each in view.outcomes if each.result == "undone" and each.began <= time)
+    if any(_taken_back(each) == version for each in undos):
         return False
     began = min((each.began for each in view.outcomes if each.version == version), default=0.0)
     known = any(view.contents[each] == view.contents[version] for each in view.contents if each < version)
@@ -127,6 +128,11 @@ def _was_confirmed(view: View, since: float) -> bool:
 
 
 # ---- what was taken back
+
+
+def _taken_back(undo: Outcome) -> int:
+    """The version that ran; or that of the load's own, where it was taken back before the load was answered."""
+    return undo.previous if undo.origin == "undo" else undo.version - 1
 
 
 def _trial_of(view: View, undo: Outcome) -> int:

@@ -16,7 +16,9 @@ _ROUND = 10.0
 def agreed(view: View) -> Found:
     """G1: what a request sees had a yes of some worker before, where anybody had a vote.
 
-    Excused: what the run has begun with; what came while perhaps no worker was there, or once the roster was lost.
+    Excused: what the run has begun with; what came while perhaps no worker was there, or once the roster was lost; and
+    the first load of a server that takes the place of another, whose workers find it only afterwards. Not that of an
+    owner which follows one below the same master.
     Cannot see: that more than one was asked.
     """
     yes = _first(view.agreed)
@@ -27,9 +29,16 @@ def agreed(view: View) -> Found:
             continue
         origin = view.valid.get(serial)
         since = origin.began if origin is not None else request.began
-        if not view.was_unmanned(since, request.at) and not view.lost(since - _ROUND, request.at):
+        excused = view.was_unmanned(since, request.at) or _began_anew(view, since, request.at)
+        if not excused and not view.lost(since - _ROUND, request.at):
             shown = [request] if origin is None else [origin, request]
             yield f"content {serial} was served, and no worker had agreed to it", shown
+
+
+def _began_anew(view: View, since: float, until: float) -> bool:
+    """Whether a server may have begun with this content, seen once a worker has found it."""
+    begins = (each for each in view.acts if each.role == "master" and each.name in ("start_again", "take_over"))
+    return any(each.began <= until and each.at >= since and until < each.at + view.one_load for each in begins)
 
 
 def _first(votes: list[Agreed] | list[Veto]) -> dict[int, Agreed | Veto]:
@@ -51,11 +60,12 @@ def own_veto(view: View) -> Found:
 
     By what it has said, and by what its function would say of this content, had it been asked: it has shown another
     content before, so this is no first value. Excused: what an undo or a way back has put there, which asks no worker
-    (DESIGN 4a, "The undo is privileged").
+    (DESIGN 4a, "The undo is privileged"), or may have, if its owner was killed soon and nobody's history has it.
     Cannot see: a worker that had shown nothing yet.
     """
     unasked = {each.version for each in view.outcomes if each.origin in ("undo", "expiry") or each.result == "undone"}
     unasked |= {each.version for each in view.calls if each.verb == "rollback" and each.version}
+    unasked |= {version for version in view.first_sight if _may_be_an_undo(view, version)}
     votes: dict[tuple[int, int], list[Agreed | Veto]] = defaultdict(list)
     for vote in sorted([*view.agreed, *view.vetoes], key=lambda each: each.at):
         votes[vote.by, vote.serial].append(vote)
@@ -77,6 +87,13 @@ def own_veto(view: View) -> Found:
             )
         if look.version < first.seen[0].version:
             lowest[request.worker] = request
+
+
+def _may_be_an_undo(view: View, version: int) -> bool:
+    """Whether what has committed it is told by nobody: its owner was killed before its barrier was closed."""
+    told = any(each.version == version for each in (*view.outcomes, *view.calls))
+    sight = view.first_sight[version].at
+    return not told and any(sight < each.at < sight + view.one_load for each in view.killed("owner"))
 
 
 def _refuses(view: View, worker: int, serial: int) -> bool:
