@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,11 +34,14 @@ class AdminServer:
         self._program, self._arguments = program, arguments
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.RLock()
 
     def start(self) -> AdminServer:
-        """Start it, unless it runs, and return when it listens."""
-        if self._process is not None:
-            return self
+        """Start it, unless it runs, and return when it listens. For any thread, as `start_again` is."""
+        with self._turn:
+            return self if self._process is not None else self._start()
+
+    def _start(self) -> AdminServer:
         bind = ["--bind", f"127.0.0.1:{self._port}", "--token-file", str(self.tokens)]
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", *self._program, *bind, *self._arguments]
@@ -89,9 +93,10 @@ class AdminServer:
 
     def start_again(self) -> AdminServer:
         """After its end, by whomever; unless it runs."""
-        if self._process is not None and self._process.poll() is not None:
-            self._process = None
-        return self.start()
+        with self._turn:  # two would start one each, of which nobody ends the first
+            if self._process is not None and self._process.poll() is not None:
+                self._process = None
+            return self.start()
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """End it; returns its exit status when it is gone."""

@@ -191,7 +191,10 @@ class Server:
 
     def assert_nothing_left(self) -> None:
         """No process, no run-time folder, no listening port."""
-        eventually(lambda: not self.processes(), "the end of every process of this server")
+        try:
+            eventually(lambda: not self.processes(), "the end of every process of this server")
+        except AssertionError as error:  # they are killed next
+            raise AssertionError(f"{error}: {'; '.join(map(_words, self.processes()))}") from None
         assert list(self.runtime.iterdir()) == []
         if self.port:
             with socket.socket() as probe:
@@ -318,6 +321,10 @@ def kill_worker(server: Server, victim: int) -> int:
 
 def _environ(pid: int) -> list[bytes]:
     return _read(pid, "environ").split(b"\0") if is_running(pid) else []
+
+
+def _words(pid: int) -> str:
+    return f"{pid}: {_read(pid, 'cmdline').replace(bytes(1), b' ').decode(errors='replace')}"
 
 
 def _read(pid: int, name: str) -> bytes:

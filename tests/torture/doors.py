@@ -86,12 +86,12 @@ class Where(NamedTuple):
 
     Attributes:
         client: The library's.
-        master: The pid by which the command line finds the owner.
+        owner: The option by which the command line finds the owner.
         admin: The port and the token of the admin API; None where there is none.
     """
 
     client: Client
-    master: int
+    owner: tuple[str, str]
     admin: tuple[int, str] | None
 
 
@@ -202,7 +202,7 @@ def _word(found: object) -> str:
 
 
 def _by_command(where: Where, verb: str, given: Mapping[str, Scalar], path: Path | None, within: float) -> Answer:
-    line = [sys.executable, "-m", "confcast", *command_of(verb, given, where.master, path)]
+    line = [sys.executable, "-m", "confcast", *command_of(verb, given, where.owner, path)]
     done = delays.run(line, within)
     if done is None:
         return Answer(answered=False, error="the command did not end")
@@ -220,9 +220,9 @@ def _of_exit(done: delays.Ended) -> Answer:
     return Answer(result=f"exit {done.status}", error=said[-500:] if done.status else "")
 
 
-def command_of(verb: str, given: Mapping[str, Scalar], master: int, path: Path | None = None) -> list[str]:
+def command_of(verb: str, given: Mapping[str, Scalar], owner: tuple[str, str], path: Path | None = None) -> list[str]:
     """The command line, without the program."""
-    line = [verb, "--pid", str(master)]
+    line = [verb, *owner]
     if verb == "exec":
         return [*line, "--timeout", "5s", "--", "true"]
     line += ["--json"] if verb not in ("show",) else []

@@ -94,16 +94,22 @@ class Served(Jobs):
         return self.await_workers()
 
     def start_again(self) -> None:
-        """After its death, or beside it: another `confcast serve` takes the address, and so its place."""
+        """After its death, or beside it: another `confcast serve` takes the address, and so its place.
+
+        If that one ends before it serves, the one beside which it was started is the master still.
+        """
         with self._turn:
             self._start_again()
 
     def _start_again(self) -> None:
-        assert self._process is not None
-        before = self.log().count("serving version")
-        self._former.append(self._process)
+        former, before = self._process, self.log().count("serving version")
+        assert former is not None
+        self._former.append(former)
         self.launch("--take-over")
         eventually(lambda: self.log().count("serving version") > before or not self._is_running(), "the next serve")
+        if self.log().count("serving version") == before and former.poll() is None:
+            self._former.remove(former)
+            self._process = former
 
     def roots(self) -> list[int]:
         mine = [self._process, *self._former, self._program]

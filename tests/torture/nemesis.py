@@ -244,7 +244,7 @@ class _Caller:
             self._record_content()
         admin = self._site.admin
         door = None if admin is None else (admin.port, self._site.admin_token())
-        where = doors.Where(self._site.client, self._site.master, door)
+        where = doors.Where(self._site.client, self._site.found_by, door)
         waited = delays.of_this_thread()
         answer = doors.call(where, self._door, self._verb, given, self._deadline)
         waited = delays.of_this_thread() - waited + answer.waited

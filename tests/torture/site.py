@@ -84,9 +84,7 @@ class Site:
         self._stack.enter_context(_variable("CONFCAST_RUNTIME_DIR", str(self.runtime)))  # where the owner is looked for
         self.server.start()
         if self.options.admin:
-            lasting = self.server.address if isinstance(self.server, Served) else None
-            which = ("--address", str(lasting)) if lasting else ("--pid", str(self.master))
-            self.admin = AdminServer(self.folder, *which).start()
+            self.admin = AdminServer(self.folder, *self.found_by).start()
 
     def asker(self) -> Asker:
         """One connection's way to ask."""
@@ -100,6 +98,12 @@ class Site:
     def client(self) -> Client:
         """The verbs, for whoever wants to call one. There is none before the server's process."""
         return Client(address=self.server.address) if isinstance(self.server, Served) else Client(pid=self.master)
+
+    @property
+    def found_by(self) -> tuple[str, str]:
+        """The option by which a command finds the owner: a master may be another one by the next time."""
+        served = isinstance(self.server, Served)
+        return ("--address", str(self.server.address)) if served else ("--pid", str(self.master))
 
     @property
     def port(self) -> int:
@@ -197,7 +201,7 @@ class Site:
             try:
                 self.server.end()
             except AssertionError as error:
-                return [f"{error}; {', '.join(_words(pid) for pid in self.server.processes())}"]
+                return [str(error)]
             return []
 
 
@@ -227,7 +231,3 @@ def _command(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
-
-
-def _words(pid: int) -> str:
-    return f"{pid}: {_command(pid).replace(bytes(1), b' ').decode(errors='replace')}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,6 +17,7 @@ import msgspec
 import pytest
 
 from confcast import ConfigError, ConfigLoader
+from tests.support.admin import AdminServer
 from tests.support.leaks import is_running
 from tests.support.stopping import await_stopped
 from tests.support.waiting import DEADLINE, eventually
@@ -23,6 +26,7 @@ from tests.torture.acts_on_files import ActsOnFiles
 from tests.torture.acts_on_processes import ActsOnProcesses
 from tests.torture.acts_on_storage import AHEAD, JOURNAL, LOG, SNAPSHOT, ActsOnStorage
 from tests.torture.history import Act, Call, Record, Recorder, Written, now, read
+from tests.torture.jobs import Served
 from tests.torture.options import PROBE
 
 
@@ -363,3 +367,51 @@ def test_the_probe_says_no_until_it_says_yes_or_all_is_mended(storage: ActsOnSto
     storage.mend()
     storage.mend()
     assert says() == 0
+
+
+_STUB = """
+import os, pathlib, time
+pathlib.Path(f"started-{os.getpid()}").touch()
+print("http://127.0.0.1:1/", flush=True)
+time.sleep(60)
+"""
+
+
+def test_who_is_started_again_twice_at_once_is_there_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Else nobody ends the first one, which keeps the port, and outlives the site."""
+    (tmp_path / "stub_admin.py").write_text(_STUB.replace('f"started-', f'"{tmp_path}/started-" f"'))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = AdminServer(tmp_path, program=("stub_admin",)).start()
+    try:
+        os.kill(server.pid, signal.SIGKILL)
+        eventually(lambda: not server.is_running, "its end")
+        ready = threading.Barrier(2)
+        threads = [threading.Thread(target=lambda: (ready.wait(), server.start_again())) for _ in "12"]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert len(list(tmp_path.glob("started-*"))) == 2, "the one that was killed, and the next"
+    finally:
+        server.close()
+
+
+class Stubborn(Served):
+    """Serves, and nobody takes its place."""
+
+    def command(self, *arguments: str) -> list[str]:
+        says = "import sys, time; '--take-over' in sys.argv and sys.exit(1); print('serving version', flush=True)"
+        return [sys.executable, "-c", f"{says}; time.sleep(60)", *arguments]
+
+
+def test_who_was_not_taken_over_is_the_master_still(tmp_path: Path):
+    """Else nothing is done to it any more, and a command that names the other's pid finds nobody."""
+    server = Stubborn(tmp_path / "site", workers=0, options=[])
+    try:
+        server.launch()
+        eventually(lambda: "serving version" in server.log(), "that it serves")
+        before = server.pid
+        server.start_again()
+        assert (server.pid, server.masters(), server.roots()) == (before, [before], [before])
+    finally:
+        server.end()

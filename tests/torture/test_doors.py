@@ -52,7 +52,7 @@ def test_a_client_takes_the_arguments_of_each_call():
 
 def test_the_command_line_takes_each_call():
     for verb, given in calls("cli"):
-        line = doors.command_of(verb, given, master=1)
+        line = doors.command_of(verb, given, owner=("--pid", "1"))
         parser_of(line[0]).parse(line[1:])
 
 
@@ -96,7 +96,7 @@ class Stub(Client):
 def by_client(given: Any, arguments: Mapping[str, Scalar] | None = None) -> Answer:
     client = Stub()
     Stub.given = given
-    return call(Where(client, 1, None), "client", "reload", arguments or {}, 1.0)
+    return call(Where(client, ("--pid", "1"), None), "client", "reload", arguments or {}, 1.0)
 
 
 @pytest.mark.parametrize("awaited", [False, True])
@@ -153,7 +153,7 @@ def serving(status: int, body: bytes) -> Iterator[int]:
 )
 def test_what_the_admin_api_says_is_told_apart(status: int, body: str, error: str):
     with serving(status, body.encode()) as port:
-        answer = call(Where(Client(), 1, (port, "token")), "admin", "reload", {}, 1.0)
+        answer = call(Where(Client(), ("--pid", "1"), (port, "token")), "admin", "reload", {}, 1.0)
     assert answer.answered
     assert answer.error.startswith(error)
     assert bool(answer.error) == bool(error)
@@ -162,14 +162,14 @@ def test_what_the_admin_api_says_is_told_apart(status: int, body: str, error: st
 def test_an_admin_process_that_is_gone_is_an_answer():
     with serving(200, b"") as port:
         pass
-    answer = call(Where(Client(), 1, (port, "token")), "admin", "status", {}, 1.0)
+    answer = call(Where(Client(), ("--pid", "1"), (port, "token")), "admin", "status", {}, 1.0)
     assert answer.answered
     assert answer.error.startswith("ConnectionRefusedError")
 
 
 def test_a_command_is_run_and_its_exit_status_says_what_it_means(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(tmp_path))
-    nobody = call(Where(Client(), 2**22, None), "cli", "status", {}, 5.0)
+    nobody = call(Where(Client(), ("--pid", str(2**22)), None), "cli", "status", {}, 5.0)
     assert nobody == Answer(result="exit 3", error=nobody.error, waited=nobody.waited)
-    misspelt = call(Where(Client(), 2**22, None), "cli", "explain", {"key": "--nothing"}, 5.0)
+    misspelt = call(Where(Client(), ("--pid", str(2**22)), None), "cli", "explain", {"key": "--nothing"}, 5.0)
     assert misspelt.error.startswith(UNDECLARED)
