@@ -1036,6 +1036,18 @@ class TestReconciling:
         it.owner.forget().meets(4)
         assert it.owner.orders() == [fx.Record(9, A, A)], "number 8 was retired"
 
+    def test_a_failed_one_is_tried_again_once_a_call_is_answered(self):
+        """The disk may have room again: nobody else would look, and the worker would stay with other content."""
+        it = scene(IDLE)
+        it.owner.meets(3, 1, C)
+        it.owner.fails_to_record(fx.RowState.ABSENT)
+        call = it.owner.forget().is_asked()
+        it.owner.fails_to_load()
+        assert it.owner.answer(call).result is ReloadResult.VALIDATION_FAILED
+        assert it.owner.orders() == [fx.Record(3, A, A)], "number 2 was retired"
+        it.owner.fails_to_record(fx.RowState.ABSENT)
+        assert it.owner.state is IDLE, "no disk is tried in a circle"
+
     def test_the_dead_need_no_reconciling(self):
         it = scene(LOADING)
         it.owner.loses(it.owner.meets(3, 7, C))

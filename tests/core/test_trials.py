@@ -1199,3 +1199,12 @@ def test_a_no_to_the_committed_version_is_not_forgotten_while_the_trials_undo_ca
     all_apply(owner, *peers)
     undo = owner.did(fx.Record)[-1]
     assert (undo.payload, undo.takes_back, undo.origin) == (A, 1, "undo")
+
+
+def test_while_something_is_on_trial_no_reissue_that_has_failed_is_tried_again():
+    """It would end the trial. Whatever ends it has a number above all that workers have."""
+    owner, peers = serving()
+    peers.append(owner.meets(3, 1, C, trial=0))
+    owner.fails_to_record(fx.RowState.ABSENT)
+    tries(owner, peers)
+    assert (owner.state, owner.core.operator.trial is None) == (IDLE, False)

@@ -218,7 +218,7 @@ class Steps(Hooks):
         self._begin_load(insist=False)
 
     def _must_reissue(self) -> bool:
-        """Whether a worker holds a newer number, or other content under ours. A failed reissue waits for a Hello."""
+        """Whether a worker holds a newer number, or other content under ours. A failed one awaits a Hello or a call."""
         if self._reissue_failed:
             return False
         version, contradicted = self.committed.version, self._numbers.contradicted_by
@@ -509,6 +509,8 @@ class Steps(Hooks):
 
     def _close(self, event: ReloadEvent) -> None:
         was_start = self._requests.starts or self._proposal.boot
+        if self._requests.called and self.operator.trial is None:  # which the reissue would end
+            self._reissue_failed = False
         self._publish(event)
         if was_start and not self._falls_back:
             self._await_former_workers()
