@@ -149,6 +149,22 @@ def is_waited_for(aim: Aim) -> None:
     aim.asks(Reload, wait_observers=LONG, force=True)
 
 
+def is_lost_with_a_number_that_is_given_out_again(aim: Aim) -> None:
+    """The journal goes back to a window that is over by now, and the first who connects knows of nothing newer."""
+    is_in_a_window(aim)
+    aim.rests()
+    first = next(iter(living(aim.world)), None)
+    if first is not None:
+        first.stopped = True
+        is_new(aim)
+        aim.rests()
+        first.stopped = False
+    aim.world.kill_owner()
+    aim.world.time_passes(LONG)
+    aim.world.journal_goes_back()
+    aim.world.next_write = aim.one_of(("ok", "absent"))  # what is to bring the number past what is known of it
+
+
 STANDS: tuple[tuple[Act, ...], ...] = (
     (is_settled,),
     (is_new,),
@@ -157,6 +173,7 @@ STANDS: tuple[tuple[Act, ...], ...] = (
     (is_on_trial_and_the_canaries_are_not_heard,),
     (is_held,),
     (is_held, is_set),
+    (is_lost_with_a_number_that_is_given_out_again,),
     *((is_in_a_window, is_on_trial),) * 3,
     (is_in_a_window, is_on_trial_and_the_canaries_are_not_heard),
     *((is_on_trial_and_the_canaries_are_not_heard, is_promoted),) * 2,
