@@ -7,6 +7,7 @@ import pytest
 from confcast.owner.core import effects as fx
 from confcast.owner.core.former_workers import FormerWorkers
 from confcast.owner.core.machine import ProposalState
+from confcast.owner.core.operator_state import OperatorState
 from confcast.wire.messages import Applied, Goodbye, ReloadResult, Set, Vote
 from tests.core.world import A, B, C, Owner, all_apply, all_vote
 
@@ -162,3 +163,18 @@ def test_a_worker_that_comes_in_time_has_a_vote_in_what_follows():
     owner.loads(C)
     owner.receives(w1, Vote(owner.core.round, False))
     assert owner.answer(call).result is ReloadResult.REJECTED
+
+
+def test_the_end_of_an_override_waits_until_they_can_be_asked():
+    """Without: what they have refused is committed with nobody to ask, and counts as good though nobody ever ran it."""
+    operator = OperatorState(4, layer=b"x", expires=50.0)
+    owner = Owner((1, A), operator=operator, former_workers=FormerWorkers((1,)))
+    owner.is_triggered("start")
+    owner.fails_to_load()
+    assert [each.origin for each in owner.events()] == ["start"]
+    w1 = owner.meets(1, 1, A)
+    owner.loads(B)
+    assert owner.state is STAGING
+    owner.receives(w1, Vote(owner.core.round, False))
+    assert [(each.origin, each.result) for each in owner.events()][1:] == [("expiry", ReloadResult.REJECTED)]
+    assert owner.core.committed.version == 1

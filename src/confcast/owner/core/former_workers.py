@@ -2,8 +2,8 @@
 
 They live on, serve what they have, and look for an owner every 2 s at the most. They find this one only once its first
 load is applied: the address leads to it from then on. So that load waits for none of them, and no silence refuses it;
-they are voters of what comes after it. Whom the journal's roster has is on the roster then, and is waited for, and
-named. Where others may live, too, this owner gathers from then on.
+they are voters of what comes after it, as the end of an override is that was over by then. Whom the journal's roster
+has is on the roster then, and is waited for, and named. Where others may live, too, this owner gathers from then on.
 
 Rejected: a first load that waits for them (they can't find its owner meanwhile, and a stopped one would keep the server
 from starting), and a roster that begins empty (a reload that somebody calls for at once would be a success, while they
@@ -34,6 +34,11 @@ class FormerWorkers:
         self.gathers = self.may_live and gathers
         self._pids = set(pids or ())
         self._awaited = not self.may_live
+
+    @property
+    def are_to_come(self) -> bool:
+        """Whether they live, and can't find this server yet."""
+        return not self._awaited
 
     def has_come_or_gone(self, pid: int) -> None:
         """This process has connected, or is dead: the roster says what it is from now on."""

@@ -200,9 +200,10 @@ class Steps(Hooks):
     def _must_expire(self) -> bool:
         """Whether the time of an override is over. After a refusal it ends with the next load, whatever requests it.
 
-        It waits for the end of a trial.
+        It waits for the end of a trial, and for the first load of a server whose workers can't be asked before it.
         """
-        expires = self.operator.expires if self.operator.trial is None else 0.0
+        waits = self.operator.trial is not None or self._former_workers.are_to_come
+        expires = 0.0 if waits else self.operator.expires
         return expires != 0.0 and expires <= self._now and not self._expiry_waits
 
     def _expiry_is_due(self) -> None:
