@@ -196,6 +196,14 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "committed_stays",
+        "the journal was removed once another server had begun, whose snapshot file has it",
+        [
+            *[act(1.0, "start_again", "master", at=1.5), *SECOND, outcome(2.1, "success", 2, 1)],
+            *[act(3.5, "remove_files", arguments={"which": "journal"}), outcome(5.0, "success", 99, 0)],
+        ],
+    ),
+    (
+        "committed_stays",
         "a torn journal is no excuse: the snapshot file has it",
         [*SECOND, state(3.0, 2), act(3.5, "tear_journal"), state(6.0, 1, owner=NEXT_OWNER)],
     ),

@@ -245,6 +245,14 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         "a worker with an even pid",
         [request(1.0, 1, 1, B), edit(2.0, 2, veto="some"), *votes(2.1, 2, among=(C,)), request(3.0, 2, 2, B)],
     ),
+    (
+        "committed_stays",
+        "the journal was removed, and another server begins, which has no snapshot file",
+        [
+            *[*SECOND, outcome(2.1, "success", 2, 1), act(3.5, "remove_files", arguments={"which": "journal"})],
+            *[act(4.0, "start_again", "master", at=6.0), outcome(5.0, "success", 99, 0, origin="start")],
+        ],
+    ),
     ("committed_stays", "refused twice", [outcome(2.5, "rejected", 2, 2), outcome(4.0, "rejected", 2, 2)]),
     (
         "reissued",

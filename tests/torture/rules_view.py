@@ -448,12 +448,21 @@ class View:
     def may_forget(self, began: float, ended: float) -> bool:
         """Whether journal and snapshot file may both be gone, or older: either of them has what was committed.
 
+        The file belongs to a server: what takes the place of a dead one has its journal alone.
+
         `began`: when it was committed, or shortly afterwards: a snapshot file that could not be written then is older.
         """
         losses = [each for each in self.acts if each.name in LOSSES and began <= each.at and each.began <= ended]
         kinds = {str(each.arguments.get("which") or each.name) for each in losses}
         full = any(_overlap(each, began - 3 * GRACE, began) for each in self.full_disks)
-        return len(kinds) > 1 or (full and bool(losses))
+        journal = [each for each in losses if each.arguments.get("which") not in ("snapshot", "folder")]
+        anew = any(loss.began <= each.at and each.began <= ended for loss in journal for each in self.begun_anew)
+        return len(kinds) > 1 or (full and bool(losses)) or anew
+
+    @functools.cached_property
+    def begun_anew(self) -> list[Act]:
+        """Where a server was started in another's place."""
+        return [each for each in self.acts if each.role == "master" and each.name in ("start_again", "take_over")]
 
     def killed(self, role: str) -> list[Act]:
         """Where such a process was killed, and not only asked to end. Who tears a journal kills its owner first."""

@@ -37,8 +37,7 @@ def agreed(view: View) -> Found:
 
 def _began_anew(view: View, since: float, until: float) -> bool:
     """Whether a server may have begun with this content, seen once a worker has found it."""
-    begins = (each for each in view.acts if each.role == "master" and each.name in ("start_again", "take_over"))
-    return any(each.began <= until and each.at >= since and until < each.at + view.one_load for each in begins)
+    return any(each.began <= until and each.at >= since and until < each.at + view.one_load for each in view.begun_anew)
 
 
 def _first(votes: list[Agreed] | list[Veto]) -> dict[int, Agreed | Veto]:
