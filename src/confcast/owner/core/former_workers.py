@@ -36,6 +36,11 @@ class FormerWorkers:
         self._awaited = not self.may_live
 
     @property
+    def pids(self) -> frozenset[int]:
+        """Those of the journal's roster that have neither connected here nor died."""
+        return frozenset(self._pids)
+
+    @property
     def are_to_come(self) -> bool:
         """Whether they live, and can't find this server yet."""
         return not self._awaited

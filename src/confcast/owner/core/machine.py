@@ -114,6 +114,11 @@ class Core(MemberInputs, Operations, LastGood):
         return self._gathering or self._former_workers.gathers
 
     @property
+    def known(self) -> list[int]:
+        """The pids that a new journal's roster must have: also of workers that are to be awaited only later."""
+        return sorted({*(each.pid for each in self.roster), *self._former_workers.pids})
+
+    @property
     def fallback(self) -> Proven:
         """What the end of the open window puts back; without one, the newest version that is proven."""
         return self._fallback

@@ -549,8 +549,8 @@ class EventLoop:
         self._record_anew()
         self._journal.describe(self._rules.schema, self._rules.fields)
         self._journal.retire(self.core.high_water)
-        for member in self.core.roster:
-            self._journal.add_member(member.pid, processes.started(member.pid))
+        for pid in self.core.known:
+            self._journal.add_member(pid, processes.started(pid))
         incomplete_roster.mark(self._journal, whole=not self.core.gathers)
         self._journal_incomplete = False
 

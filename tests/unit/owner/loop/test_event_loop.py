@@ -228,6 +228,16 @@ def test_an_owner_that_dies_before_its_new_journal_has_its_workers_has_the_next_
     assert incomplete_roster.is_whole(shell.owner._journal)
 
 
+def test_a_new_journal_has_workers_that_outlive_their_server_and_are_awaited_later(shell: Shell) -> None:
+    """Without: once this owner dies, the next one neither waits for them nor names them."""
+    shell.owner.start_from(None, (os.getpid(),), 0, gathering=False, outlived=True)
+    for path in shell.runtime_dir.folder.glob("journal*"):
+        path.unlink()
+    shell.turns(*load(b"A"))
+    shell.owner._recreate_what_was_deleted()
+    assert [pid for pid, _ in incomplete_roster.members(shell.owner._journal)] == [os.getpid()]
+
+
 def unless_for_nobody(add_member: Callable[[Journal, int, int], None]) -> Callable[[Journal, int, int], None]:
     def add(journal: Journal, pid: int, started: int) -> None:
         if pid:
