@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from confcast import Client
+from confcast import Client, ReloadResult
 from confcast.serve.succession import PROTOCOL, Moved, Noted, Paused, Pipe, Refused, TakeOver, connected
 from confcast.serve.succession import Serves as ServesIn
 from confcast.wire.files import lasting_address
@@ -21,6 +21,7 @@ from tests.support.gate import Gate
 from tests.support.served import Serves
 from tests.support.settings import write
 from tests.support.slow import slow
+from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually
 from tests.support.workers import Worker
 
@@ -62,6 +63,26 @@ def test_the_workers_of_its_schema_come_along_and_versions_and_what_people_have_
     assert client.unset(["number", "twin"]).version == 3
     assert worker.ask("await_number", 1) == 3
     assert versions(serve.address) == [3, 2, 1]
+
+
+@pytest.mark.slow  # seconds of waiting: for the one that does not come along
+def test_who_can_t_come_along_is_named_by_the_one_that_takes_over(
+    serve: Serves, attached: Callable[[], Worker]
+) -> None:
+    """Without: a success, with nobody named, while it serves the version before."""
+    options = ["--vote-timeout", "0.5"]
+    serve(*options)
+    worker, other = attached(), attached()
+    stop(worker.pid)
+
+    serve("--take-over", *options)
+
+    write(serve.folder / "app.toml", 2)
+    event = Client(address=serve.address).reload()
+    os.kill(worker.pid, signal.SIGCONT)
+    assert (event.result, event.applied) == (ReloadResult.PARTIAL, [other.pid])
+    assert [each.pid for each in event.lagging] == [worker.pid]
+    assert worker.ask("await_number", 2) == 2
 
 
 def test_workers_of_another_schema_are_served_by_the_old_one_until_they_leave(

@@ -17,7 +17,8 @@ Workers of `confcast serve` outlive it, and look for the next one at its address
 kept there at a first start, too, if the schema is the same. If the address was left by a server that was killed, others
 may live that no roster has: those that began on its snapshot file, or all, where its journal was in its own folder.
 Then the new owner gathers, once it serves, and without a journal counts on from the clock. After a clean stop the
-address is gone, and only the roster counts.
+address is gone, and only the roster counts. So it is where a server takes over from one that lives, and its workers
+come along: those of the copy are known, though they find this owner only once the address leads to it.
 
 Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
 torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
@@ -91,7 +92,7 @@ def recover(
         fields: This owner's field table.
     """
     restarted = startup.restarts > 0
-    lasts = bool(startup.address) and not (restarted or startup.former)
+    lasts = bool(startup.address) and not restarted
     is_copy = _place_journal(runtime_dir, startup, open_journal)
     lost = is_journal_lost(runtime_dir, open_journal, restarted=restarted)
     with contextlib.closing(open_journal()) as journal:

@@ -478,3 +478,15 @@ class TestAHandOverThatIsCalledOff:
         found = self.start(enter("former"), restarts=1)
         assert (found.row.version, found.roster, found.gathers) == (1, (ME[0],), False)
         assert not (former.folder / "handover").exists(), "by it, clients take the owner for superseded"
+
+    @pytest.mark.parametrize("schema", [SCHEMA, b"o" * 16], ids=["same", "other"])
+    def test_workers_that_come_along_to_the_next_server_are_known_there(self, enter, tmp_path, schema):
+        """Without: it answers a success, and names nobody, while they serve the version before. Others stay."""
+        former = enter("former")
+        with closing(Journal(former.journal)) as journal:
+            journal.record(VersionRow(1, digest(b"one"), schema, b"one", 1.0))
+            journal.add_member(*ME)
+            handover.write_copy(journal, 1, former.folder)
+        found = self.start(enter("next", follows=True), former=str(former.folder), address=str(tmp_path / "app.sock"))
+        follows = schema == SCHEMA
+        assert (found.roster, found.outlived, found.gathers) == ((ME[0],) if follows else (), follows, False)
