@@ -15,6 +15,7 @@ from confcast.wire.canary import Canary
 from confcast.wire.messages import (
     Abort,
     Applied,
+    Change,
     Check,
     Commit,
     Confirm,
@@ -178,6 +179,22 @@ def test_a_dry_run_of_what_would_be_tried_writes_nothing():
     all_vote(owner, *peers)
     assert owner.answer(call).result is ReloadResult.SUCCESS
     assert owner.did(fx.RecordState) == []
+
+
+@pytest.mark.parametrize("problems", [(), (WHY,)], ids=["exact", "not exact"])
+def test_what_is_heard_late_of_a_dry_run_is_nothing_to_the_promotion_that_it_gave_way_to(problems: tuple[Problem, ...]):
+    """Without: the promotion fails for what was wrong with it, or is written with values that nothing but it has."""
+    owner, peers = begun()
+    dry = owner.is_asked_for(Check)
+    owner.proposes(C)
+    call = owner.is_asked_for(Confirm)
+    assert owner.answer(dry).result is ReloadResult.OWNER_UNAVAILABLE
+    changes = (Change("k", "1", "2"),)
+    owner.feed(fx.Checked(owner.last_load, changes, problems=problems, values=b"of the dry run"))
+    commits(owner, *peers)
+    event = owner.answer(call)
+    assert (event.result, event.changes) == (ReloadResult.SUCCESS, [])
+    assert [(record.payload, record.values) for record in owner.did(fx.Record)] == [(B, B)]
 
 
 def test_a_call_may_ask_for_a_trial_where_the_rules_have_none():

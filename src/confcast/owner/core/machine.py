@@ -243,6 +243,9 @@ class Core(MemberInputs, Operations, LastGood):
         if not self._is_present_load(given):
             return
         proposal = self._proposal
+        if given.number != proposal.load:  # of a dry run that gave way to a promotion, which loads nothing
+            self._drop("late check")
+            return
         proposal.checked, proposal.changes, proposal.notes = True, given.changes, given.notes
         proposal.values = given.values or proposal.values
         if given.problems:
