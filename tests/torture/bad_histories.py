@@ -345,6 +345,15 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "one_entity",
+        "a worker that began before the owner of an edit's trial stood still",
+        [
+            *[run(canary="entity", trial=10.0), *SECOND, edit_on_trial(3.0, 2, at=20.0)],
+            *[process(3.5, 99, "worker", "ready"), request(4.0, 2, 2, A, entity="e"), act(4.1, "stop")],
+            request(6.0, 1, 1, 99, entity="e"),
+        ],
+    ),
+    (
+        "one_entity",
         "two workers, two versions",
         [*SECOND, on_trial(3.0, 2, **BY_ENTITY), request(4.0, 2, 2, A, entity="e"), request(6.0, 1, 1, B, entity="e")],
     ),

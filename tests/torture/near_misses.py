@@ -518,6 +518,15 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ),
     (
         "one_entity",
+        "a worker that began while the owner of an edit's trial stood still",
+        [
+            *[run(canary="entity", trial=10.0), *SECOND, edit_on_trial(3.0, 2, at=20.0)],
+            *[request(4.0, 2, 2, A, entity="e"), act(4.1, "stop"), process(5.0, 99, "worker", "ready")],
+            request(6.0, 1, 1, 99, entity="e"),
+        ],
+    ),
+    (
+        "one_entity",
         "by worker",
         [
             *SECOND,

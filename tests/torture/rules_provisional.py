@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from tests.torture.history import Call, Outcome, Record, Request, State
-from tests.torture.rules_view import COMMITTED, GRACE, LOSSES, View
+from tests.torture.rules_view import COMMITTED, GRACE, LOSSES, Trial, View
 
 Found = Iterator[tuple[str, list[Record]]]
 
@@ -75,17 +75,17 @@ def trial_ends(view: View) -> Found:
             if request.seen[0].version >= number:
                 continue
             late = request.began - ends - view.down(trial.at, request.began)
-            if late > 0 and not _has_an_excuse(view, request, number, trial.at):
+            if late > 0 and not _has_an_excuse(view, request, number, trial):
                 what = f"worker {request.worker} serves version {request.seen[0].version}, long after trial {number}"
                 yield what, [trial.shown, request]
                 break
 
 
-def _has_an_excuse(view: View, request: Request, number: int, since: float) -> bool:
+def _has_an_excuse(view: View, request: Request, number: int, trial: Trial) -> bool:
     """Whether this worker may have been passed over, or have refused what was on trial, or begun without an owner."""
-    slept = view.slept(request.worker, since - view.one_load, request.at)
+    slept = view.slept(request.worker, trial.at - view.one_load, request.at)
     refused = any(each.by == request.worker and each.serial == view.serial_of(number) for each in view.vetoes)
-    born = view.lives[request.worker].began
+    since, born = trial.began, view.lives[request.worker].began
     alone = born > since and (bool(view.down(since, born)) or view.lost(since, born))
     return slept or refused or alone
 
@@ -126,7 +126,7 @@ def one_entity(view: View) -> Found:
             before = first.get(request.entity)
             if before is None or request.seen[0].version >= number or request.began > ends:
                 continue
-            if request.began > before.at + GRACE and not _has_an_excuse(view, request, number, trial.at):
+            if request.began > before.at + GRACE and not _has_an_excuse(view, request, number, trial):
                 what = f"{request.entity} saw version {number} on trial, then {request.seen[0].version}"
                 yield what, [trial.shown, before, request]
 
