@@ -97,6 +97,7 @@ class Oracle(TrialOracle):
         self.read_values: bytes | None = None
         self.read_was_good: bytes | None = None  # what was read last, if it was good by then
         self.rebuilds = self._held_back = False
+        self.reissue_waits = False  # it could not be written, and nobody has called since
         self.hidden: tuple[bytes, bytes] | None = None  # what the last load that follows them read below an override
         self.connecting: set[int] = set()
         self.knows_trials: set[int] = set()  # by their Hellos to this owner
@@ -247,6 +248,8 @@ class Oracle(TrialOracle):
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
         self._may_be_given_up(event)
+        if event.origin == "reissue":
+            self.reissue_waits = not event
         if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
             asked = self._is_open(_resumes) or self._asks_for_a_window() or self._is_open(asks_for_a_trial)
             self.undone_sources &= set() if asked else {self.read_values}
@@ -407,6 +410,7 @@ class Oracle(TrialOracle):
         if call not in self.waiting:  # or others have asked for something since
             self._operated(asked, event)
         unserved = event.result in (ReloadResult.OWNER_UNAVAILABLE, ReloadResult.CONFLICT)
+        self.reissue_waits = self.reissue_waits and (unserved or call in self.waiting)
         if not unserved and not isinstance(asked, Confirm):
             assert self.loads_begun > begun, "G5: served by a load that began before the call"
         if event.dry_run:
@@ -955,7 +959,7 @@ class Oracle(TrialOracle):
                     f"{process.pid} stays at {version}, {newest} is committed"
                 )
                 other = process.trial == newest or (version == newest and process.held.digest != self.rows[newest])
-                assert not other, f"{process.pid} has another content as version {newest}"
+                assert not other or self.reissue_waits, f"{process.pid} has another content as version {newest}"
 
     def _what_was_hidden_runs(self) -> None:
         """G5: what the sources say, apart from what is set, runs, or has been tried since nothing hides it any more."""

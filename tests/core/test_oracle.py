@@ -255,3 +255,24 @@ def test_a_journal_that_goes_back_to_before_a_trial_has_what_was_set_beside_that
         world.next_write = "absent"
         world.journal_goes_back()
     assert (world.journal.rows, world.journal.operator.window, world.journal.operator.trial) == ({1: A}, None, None)
+
+
+def test_a_worker_may_have_other_content_under_a_number_until_somebody_calls_if_that_could_not_be_written():
+    """The journal goes back past a window that is over, and the first who connects knows of nothing newer."""
+    world = World()
+    world.start_owner()
+    first, second = world.start_worker(), world.start_worker()
+    comes_to_an_end(world)
+    loads(world, B, confirm_within=SECONDS)
+    first.stopped = True
+    loads(world, C)
+    goes_on(world, lambda: 3 in world.journal.settled)
+    first.stopped = False
+    world.kill_owner()
+    world.time_passes(SECONDS)
+    world.journal_goes_back()
+    world.next_write, world.sources = "absent", A
+    comes_to_an_end(world)
+    assert (world.journal.rows, second.held.version, second.held.digest) == ({1: A, 2: B, 3: A}, 3, C)
+    world.come_to_rest()
+    assert {each.held.digest for each in world.living} == {world.journal.rows[max(world.journal.rows)]}
