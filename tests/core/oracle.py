@@ -175,6 +175,8 @@ class Oracle(TrialOracle):
         self._note_sources(effect)
         self._note_what_is_provisional(version, content, effect)
         self.trial_ended(effect)
+        if content == self.stopped and not effect.operator.is_held:
+            self.stopped = None  # what ends the hold has brought just that
         self.rows[version] = content
         self.rows_here.add(version)
         assert version > self.newest_row, "a number was used again"

@@ -115,6 +115,25 @@ def test_an_edit_that_an_override_hid_is_loaded_if_the_override_ended_with_a_hol
     assert [*world.journal.rows.values()] == [A, B, b"c", A, B, C]
 
 
+def test_what_a_hold_has_stopped_runs_if_the_end_of_a_window_brings_just_that_with_the_end_of_the_hold():
+    """What is set after that, on top of it, is another thing."""
+    world = World()
+    world.start_owner()
+    world.start_worker()
+    comes_to_an_end(world)
+    loads(world, B)
+    loads(world, A, confirm_within=SECONDS)
+    world.ask(Rollback, version=1)
+    comes_to_an_end(world)
+    loads(world, B)
+    assert (world.oracle.stopped, world.journal.operator.is_held) == (B, True)
+    goes_on(world, lambda: world.journal.rows[max(world.journal.rows)] == B)
+    world.ask(Set, values={"k": "c"})
+    comes_to_an_end(world)
+    assert [*world.journal.rows.values()] == [A, B, A, B, b"c"]
+    world.come_to_rest()
+
+
 @pytest.mark.parametrize("hides", ["an override", "a hold"])
 def test_an_edit_that_was_hidden_is_tried_by_a_load_that_is_given_up(hides: str):
     """The load that its end brings hangs. Its caller would have been told so, and would have to ask again."""
