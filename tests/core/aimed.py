@@ -216,7 +216,7 @@ def a_worker_reads_what_is_not_seen_to_have_left(aim: Aim) -> None:
     if process is None or process.pipe is None:
         return
     left = fx.Drained((process.pipe.number,))
-    process.refuses ^= {aim.one_of(CONTENTS)}
+    process.refuses ^= {aim.one_of((*CONTENTS, world.sources, world.sources))}
     for more in range(aim.one_of((1, 1, 2, 3)), 0, -1):
         aim.goes_on(lambda: world.owner is not None and left in world.owner.inputs)
         if world.owner is None or left not in world.owner.inputs:
@@ -413,7 +413,7 @@ _KEPT_BACK = (
     (is_waited_for, its_observers_have_run, 0.4),
     (some_worker_is_not_heard, what_was_said_before, 0.4),
     (some_worker_is_not_heard, what_was_said_before, 0.4),
-    (a_worker_reads_what_is_not_seen_to_have_left, what_was_kept_comes, 0.2),
+    (a_worker_reads_what_is_not_seen_to_have_left, what_was_kept_comes, 0.3),
 )
 """What, how it comes later, and how often it is so."""
 
@@ -442,13 +442,24 @@ def _happens(aim: Aim) -> None:
     """What stands, what begins, and what comes then."""
     later = _stands(aim)
     aim.world.next_check_fails = aim.world.next_check_fails or aim.random.random() < 0.2
-    operator = aim.world.journal.operator
-    both = operator.trial is not None and operator.window is not None
-    (somebody_confirms if both and aim.random.random() < 0.4 else aim.one_of(BEGINS))(aim)
+    _what_begins(aim, later)(aim)
     state = aim.one_of((*ProposalState,))
+    if what_was_kept_comes in later and aim.random.random() < 0.3:
+        state = ProposalState.STAGING
     aim.goes_on(lambda: aim.is_in(state))
     aim.one_of(later if later and aim.random.random() < 0.7 else COMES)(aim)
     aim.world.oracle.check()
+
+
+def _what_begins(aim: Aim, later: list[Act]) -> Act:
+    """Any of it; often what needs no load beside one that lasts, and no other proposal in a trial with a window."""
+    operator, chance = aim.world.journal.operator, aim.random.random()
+    if operator.trial is not None and operator.window is not None and chance < 0.4:
+        return somebody_confirms
+    if the_load_that_lasted_ends in later and chance < 0.3:
+        return somebody_goes_back
+    act: Act = aim.one_of(BEGINS)
+    return act
 
 
 def run_aimed(seed: int) -> World:
