@@ -167,7 +167,7 @@ def is_lost_with_a_number_that_is_given_out_again(aim: Aim) -> None:
 
 STANDS: tuple[tuple[Act, ...], ...] = (
     (is_settled,),
-    (is_new,),
+    *((is_new,),) * 3,
     (is_in_a_window,),
     (is_on_trial,),
     (is_on_trial_and_the_canaries_are_not_heard,),
@@ -444,8 +444,8 @@ def _happens(aim: Aim) -> None:
     aim.world.next_check_fails = aim.world.next_check_fails or aim.random.random() < 0.2
     _what_begins(aim, later)(aim)
     state = aim.one_of((*ProposalState,))
-    if what_was_kept_comes in later and aim.random.random() < 0.3:
-        state = ProposalState.STAGING
+    if {what_was_kept_comes, the_load_that_lasted_ends} & {*later} and aim.random.random() < 0.3:
+        state = ProposalState.STAGING  # in which the latter comes least often
     aim.goes_on(lambda: aim.is_in(state))
     aim.one_of(later if later and aim.random.random() < 0.7 else COMES)(aim)
     aim.world.oracle.check()
