@@ -507,6 +507,22 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "few_try",
+        "whose load came later finds it, though it is answered first",
+        [
+            *living(2.0),
+            *SECOND,
+            call(
+                3.0, "reload", "on_trial", 2, loaded=3.06, at=3.1, arguments={"canary_size": 1, "canary_seconds": 9.0}
+            ),
+            call(
+                2.9, "reload", "on_trial", 2, loaded=3.01, at=3.2, arguments={"canary_size": 2, "canary_seconds": 9.0}
+            ),
+            *[request(4.0 + pid / 100, 2, 2, pid) for pid in (A, B)],
+            *[request(20.0 + pid / 100, 2, 2, pid) for pid in (A, B)],
+        ],
+    ),
+    (
         "one_entity",
         "another one",
         [*SECOND, on_trial(3.0, 2, **BY_ENTITY), request(4.0, 2, 2, A, entity="e"), request(6.0, 1, 1, B, entity="f")],

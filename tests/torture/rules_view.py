@@ -280,7 +280,7 @@ class View:
         Of one that was there before a call, nobody knows by whom it was begun.
         """
         found = {number: self._trial_by_itself(told) for number, told in self._begun_by_others.items() if self._canary}
-        for each in self.calls:
+        for each in sorted(self.calls, key=lambda each: each.loaded or each.at):  # who comes later finds it
             begins = each.result == "on_trial" and each.version and not self._known_before(each.version, each.began)
             asks = bool(self._canary) or any(name.startswith("canary") for name in each.arguments)  # else it found one
             if begins and asks and each.version not in self._begun_by_others:
