@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from confcast import OwnerUnavailable, Status
+from confcast import Change, OwnerUnavailable, Status
 from confcast.wire.messages import Held, Override, VersionInfo, WorkerStatus
 from tests.support.waiting import eventually
 from tests.torture import content
@@ -28,6 +28,7 @@ class StubClient:
 
     def __init__(self, *states: Status) -> None:
         self.states, self.asked = list(states), list[str]()
+        self.differs = list[Change]()
         self.returns = threading.Event()
 
     def status(self) -> Status:
@@ -35,8 +36,8 @@ class StubClient:
             raise OwnerUnavailable("nobody answers")
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
-    def diff(self) -> list[object]:
-        return []
+    def diff(self) -> list[Change]:
+        return self.differs
 
     def unset(self, keys: list[str], **_: Any) -> None:
         self.asked.append(f"unset {keys}")
@@ -66,6 +67,7 @@ class StubSite:
     admin = fleet = None
     options = Options(workers=1)
     master = 1
+    found_by = ("--pid", "1")
 
     def __init__(self, folder: Path, client: StubClient) -> None:
         self.config, self.runtime, self.state = folder / "app.toml", folder / "runtime", folder / "state"
@@ -143,6 +145,16 @@ def test_rest_is_waited_for(before: Status, stage: Stage) -> None:
     client = StubClient(before, AT_REST)
     assert stage.nemesis(client).calm(5.0)
     assert not stage.nemesis(StubClient(before)).calm(0.0)
+
+
+def test_what_waits_for_another_server_is_no_unrest(stage: Stage) -> None:
+    """A server that has begun on another value of a key that needs a restart never has the last content's."""
+    listens = Change("listens", "2", "1")
+    client = StubClient(Status(version=3, workers=AT_REST.workers, pending=[listens]))
+    client.differs = [listens]
+    assert stage.nemesis(client).calm(5.0)
+    client.differs = [listens, Change("serial", "1", "2")]
+    assert not stage.nemesis(client).calm(0.0)
 
 
 def test_what_a_person_has_begun_is_ended_and_nothing_else(stage: Stage) -> None:
