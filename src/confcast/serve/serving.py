@@ -293,7 +293,7 @@ class Serving:
             if self.passed is not None:
                 self.passed.lead_to(folder)
             if place is not None:
-                place.hand_over(folder, lambda: [each.pid for each in manager.workers()])
+                place.hand_over(folder, lambda: _connected_to(manager))
             if self.link is not None and (place is None or place.is_free):
                 dead = place is not None and not owner_dirs.is_of_a_living_master(place.folder)
                 self.link.take(manager.address, instead_of=place.folder if place is not None and dead else None)
@@ -410,6 +410,11 @@ class Serving:
             raise _Ended
         else:
             self.post(self.end)
+
+
+def _connected_to(manager: EmbeddedManager[Any]) -> list[int]:
+    """The workers that have come. Others may be on the roster already, by the former owner's."""
+    return [each.pid for each in manager.workers() if each.state != "disconnected"]
 
 
 def _import_from_here() -> None:
