@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -83,6 +84,26 @@ def test_a_service_tells_that_it_serves_reloads_and_ends(start: Start, serve: Se
     assert {each.pid for each in systemd.said} == {served.pid}
     kinds = [each.kind() for each in systemd.said if each.kind() != "STATUS"]
     assert kinds == ["READY", *4 * ["RELOADING", "READY"], "STOPPING"]
+
+
+def test_a_hup_and_a_term_that_another_thread_takes_are_answered(
+    start: Start, serve: Serves, systemd: NotifySocket
+) -> None:
+    """The kernel may give a signal to any thread that takes it, or at a moment at which it ends no wait."""
+    served = start()
+    systemd.await_state("running")
+
+    def to_another_thread(pid: int, number: int) -> None:
+        tasks = (each for each in Path(f"/proc/{pid}/task").iterdir() if int(each.name) != pid)
+        blocked = {int(each.name): re.findall(r"SigBlk:\s(\w+)", (each / "status").read_text()) for each in tasks}
+        takes = next(each for each, (mask,) in blocked.items() if not int(mask, 16) >> number - 1 & 1)
+        assert ctypes.CDLL(None).tgkill(pid, takes, number) == 0
+
+    put(serve, 2)
+    systemd.unit.reload(to_another_thread)
+    assert systemd.await_state("running").startswith("serving version 2; signal at ")
+    to_another_thread(served.pid, signal.SIGTERM)
+    assert served.status() == 0
 
 
 def test_a_first_load_that_is_refused_is_told_and_never_ready(

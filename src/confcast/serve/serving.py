@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,7 @@ from confcast.master.embedded import EmbeddedManager
 from confcast.master.manager import former_variable
 from confcast.serve import passed_socket
 from confcast.serve.address_link import AddressLink, AddressRefused
+from confcast.serve.events import Event, Events
 from confcast.serve.former import Former
 from confcast.serve.passed_socket import PassedSocket
 from confcast.serve.permissions import LetIn, check_way, of_socket
@@ -56,8 +56,6 @@ _MOST_TIMES = 3
 _NO_TAKE_OVER = (
     "{} is a service manager's socket: nothing takes over there. Restart the service; who connects meanwhile waits"
 )
-
-Event = Callable[[], object]
 
 
 class PlugIn:
@@ -137,7 +135,7 @@ class Serving:
         self.manager: EmbeddedManager[Any] | None = None
         self.refusal: dict[str, object] = {}
         self.successor = 0
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()  # its put may interrupt a put
+        self._events = Events()
         self._starts = True
         self._status: int | None = None
 
@@ -166,7 +164,7 @@ class Serving:
 
     def post(self, event: Event) -> None:
         """Have the main thread call this soon. For any thread, and for signal handlers."""
-        self._events.put(event)
+        self._events.post(event)
 
     def end(self, status: int = DONE) -> None:
         """End the process in the next turn, with this exit status."""
@@ -308,9 +306,8 @@ class Serving:
 
     def _turn(self) -> None:
         """Do what a signal or a thread has asked for; while the last workers are served on, look for them."""
-        try:
-            event = self._events.get(timeout=_LOOKS_EACH if self._lingers else None)
-        except queue.Empty:
+        event = self._events.next(_LOOKS_EACH if self._lingers else None)
+        if event is None:
             self._end_without_workers()
         else:
             event()
@@ -397,7 +394,8 @@ class Serving:
         for number in before:
             signal.signal(number, self._on_signal)
         try:
-            yield
+            with self._events.awaited():
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
