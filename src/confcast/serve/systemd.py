@@ -107,9 +107,10 @@ class Systemd(PlugIn):
 
     def serves(self, serving: Serving) -> None:
         """Tell that it serves, and what."""
-        self._serves = True
-        self._told = text = self._standing() or "serving"
-        self._notifier.send(notify.ready(text, os.getpid()))
+        text = self._standing() or "serving"
+        with self._sending:  # the thread tells what runs only once READY has said so
+            self._serves, self._told = True, text
+            self._notifier.send(notify.ready(text, os.getpid()))
         self._ring()
 
     def reload(self, serving: Serving) -> bool:
