@@ -10,6 +10,7 @@ import pytest
 from confcast.examples.fleet.demo.processes import engine_program
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_three_hosts_behind_a_gateway_go_through_all_acts() -> None:
     try:

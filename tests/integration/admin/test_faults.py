@@ -164,6 +164,7 @@ def test_headers_that_are_too_long_are_refused(site: Site) -> None:
         assert answered(connection)[:13] in (b"HTTP/1.1 400 ", b"")
 
 
+@pytest.mark.slow
 def test_a_thousand_clients_that_read_nothing_cost_little_and_are_cut_off(start_admin: StartAdmin, site: Site) -> None:
     server = short(start_admin, site, taken=0.2)
     with contextlib.ExitStack() as stack:

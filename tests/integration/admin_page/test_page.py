@@ -237,6 +237,7 @@ def test_a_token_is_refused_in_words_and_stands_in_no_address(pages: Pages, serv
 # ---- much, and what must never be there
 
 
+@pytest.mark.slow
 def test_of_five_thousand_keys_only_those_in_sight_are_in_the_page(pages: Pages, shop: Application):
     shop.change("app.toml", bookshop.with_stock(KEYS))
     page = pages.open("values")
