@@ -28,6 +28,8 @@ from confcast.wire.files.owner_dirs import FORMER, HANDOVER, TAKE_OVER
 
 _LOCK, _JOURNAL, _IN_PROGRESS = _IN_STATE_FOLDER = ("lock", "journal", "loading")
 _IN_RUNTIME_DIR = (snapshot_file.FILE, about.FILE, _IN_PROGRESS, HANDOVER, NUMBER, FORMER, TAKE_OVER)
+_TRIES = 3
+"""How often a folder is emptied: a next owner may write its number there meanwhile, and a worker that it has left."""
 
 
 class RuntimeDir:
@@ -129,13 +131,15 @@ class RuntimeDir:
         if self.folder == self.state_folder:
             paths.append(self.folder / host_id.FILE)
             paths += [path for name in (*_IN_STATE_FOLDER, last_known.PREFIX) for path in self.folder.glob(f"{name}*")]
-        for path in paths:
+        for _ in range(_TRIES):
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    path.unlink()
             with contextlib.suppress(OSError):
-                path.unlink()
-        with contextlib.suppress(OSError):
-            goodbye_files.remove_folder(self.folder)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+                goodbye_files.remove_folder(self.folder)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+                break
 
     @contextlib.contextmanager
     def moving(self) -> Iterator[bool]:

@@ -15,9 +15,11 @@ import msgspec
 import pytest
 
 from confcast.errors import ConfcastError
+from confcast.owner.store import handover
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.owner.store.runtime_lock import LockHolder, LockTaken, RuntimeLock
 from confcast.wire import processes
+from confcast.wire.files import goodbye_files
 
 
 @pytest.fixture
@@ -71,6 +73,24 @@ def test_leaving_takes_away_all_that_is_its_own(enter: Callable[..., RuntimeDir]
 
     runtime_dir.remove_files()
 
+    assert not home.exists()
+
+
+def test_what_a_next_owner_writes_meanwhile_is_removed_too(
+    enter: Callable[..., RuntimeDir], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells its number to an owner that leaves just now."""
+    runtime_dir = enter(tmp_path / "state")
+    tells, remove = iter([2]), goodbye_files.remove_folder
+
+    def told(folder: Path) -> None:
+        remove(folder)
+        for number in tells:
+            handover.write_number(home, number)
+
+    monkeypatch.setattr(goodbye_files, "remove_folder", told)
+    runtime_dir.remove_files()
+    assert list(tells) == []
     assert not home.exists()
 
 
