@@ -53,7 +53,7 @@ def test_what_is_pushed_is_loaded_at_once_beside_a_file_and_told_to_be_good(
     assert worker.ask("read") == (2, 2)
     config.write_text('name = "other"\n')
     eventually(lambda: manager.current.name == "other", "the file's change")
-    assert origins(manager) == ["start", "watch", "watch"]
+    eventually(lambda: origins(manager) == ["start", "watch", "watch"], "its event, once the barrier holds")
     (host,) = server.hosts
     assert (host["labels"], host["state_dir"]) == ({"ring": "canary"}, "None")
     assert host["id"].startswith(f"{host['name']}-")
