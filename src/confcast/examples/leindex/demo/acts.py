@@ -201,18 +201,20 @@ def _dry_run(play: Play) -> Note:
 
 
 def _kill_by_configuration(play: Play) -> Note:
+    died = _who_died(play)
     play.edit(False, batch_size=KILLS)
-    return _who_died(play)
+    return died
 
 
 def _kill_a_canary(play: Play) -> Note:
     wait(lambda: len(play.load.workers_since(time.monotonic() - 1)) == WORKERS, 10)
-    typed = play.type("reload", "--canary", "1", "--for", "10s")
     died = _who_died(play)
+    typed = play.type("reload", "--canary", "1", "--for", "10s")
     return lambda: f"{typed()}\n{died()}; the others never ran it"
 
 
 def _who_died(play: Play) -> Note:
+    """Who dies from now on. It is asked for before the change: a worker may be dead before the command has ended."""
     begun = time.monotonic()
 
     def note() -> str:
