@@ -40,7 +40,7 @@ def environment_of(name: str, python: str) -> tuple[Path, str]:
 def run(home: Path, options: list[str]) -> tuple[str, bool]:
     """What pytest counted, and whether it found nothing wrong. All that it says goes to `HOME/suite.txt`."""
     began, log = time.monotonic(), home / "suite.txt"
-    pytest = [home / "bin" / "python", "-m", "pytest", "-n", "6", "--dist", "loadfile", "--no-loadscope-reorder"]
+    pytest = [home / "bin" / "python", "-m", "pytest", "-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
     with log.open("wb") as output:
         ended = subprocess.run([*pytest, *options], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
     counts = _COUNTS.findall(log.read_bytes())
