@@ -51,12 +51,8 @@ def settings() -> Replica[Settings]:
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Loggers and the factory of records are the process's own."""
-    factory, root, level = logging.getLogRecordFactory(), list(logging.root.handlers), logging.root.level
+    """A logger is the process's own; the root's state is put back around every test."""
     yield
-    logging.setLogRecordFactory(factory)
-    logging.root.handlers[:] = root
-    logging.root.setLevel(level)
     logger = logging.getLogger(NAME)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
