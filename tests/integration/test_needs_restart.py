@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from confcast import Change, ConfigLoader, ReloadResult
+from confcast import Canary, Change, ConfigLoader, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from tests.integration.test_watched_contents import Start, command_of, site, start, start_reader, write
 from tests.support.certified import SCHEMA, Certified
@@ -78,6 +78,40 @@ def test_a_full_reload_takes_it_up(start: Start, start_reader: Reader, site: Pat
         assert following.reload().pending == []
         write(site, 1)
         assert [(each.old, each.new) for each in following.reload().pending] == [(8, 4)]
+
+
+def test_what_was_undone_comes_back_with_no_start_though_it_has_another_such_value(start: Start, site: Path) -> None:
+    """Once a server is ready on what a window's end has put back, the values of that run in it."""
+    state = site / "state"
+    manager = start(watch=False, state_dir=state)
+    write(site, 2, 8)
+    assert manager.reload(confirm_within=60.0).version == 2
+    manager.close()
+    for _ in range(2):  # the first undoes it, and the second finds it undone
+        later = start(watch=False, state_dir=state)
+        assert (later.version, later.current.number, later.current.workers) == (3, 1, 4)
+        event = later.reload()
+        assert (event.result, event.pending) == (ReloadResult.REJECTED, [WAITS])
+        later.close()
+
+
+def test_what_a_full_reload_undoes_is_not_what_it_starts_on_though_it_has_another_such_value(
+    start: Start, start_reader: Reader, site: Path
+) -> None:
+    state = site / "state"
+    manager = start(watch=False, state_dir=state)
+    workers = [start_reader(manager) for _ in range(2)]
+    write(site, 2, 8)
+    assert manager.reload(canary=Canary(1, seconds=60.0)).result is ReloadResult.ON_TRIAL
+    manager.pause()
+    following: EmbeddedManager[Certified] = EmbeddedManager(
+        ConfigLoader(SCHEMA, site / "app.toml"), watch=False, state_dir=state
+    ).succeed(manager)
+    with following.start():
+        manager.close()
+        assert following.reload().result is ReloadResult.REJECTED
+        assert (following.current.number, following.current.workers) == (1, 4)
+        assert [worker.ask("read")[1:] for worker in workers] == [(1, 4)] * 2
 
 
 def test_both_configurations_have_to_be_valid(start: Start, start_reader: Reader, site: Path) -> None:

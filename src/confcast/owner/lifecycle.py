@@ -159,7 +159,7 @@ class Lifecycle:
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # raised by a user's source: the load reports it
                 warn_of_mounted_files(loader._watched())
-        loading = LoadThread(
+        self._loading = loading = LoadThread(
             loader,
             self._attempts,
             self._mailbox.post,
@@ -195,7 +195,7 @@ class Lifecycle:
         )
         operator = self._loop.core.operator
         if operator.is_held:
-            loading.starts_held()
+            loading.serves()
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
         self._loop.watch_channel(self._channel.connection, self._receive)
         waits = operator.window is not None and operator.window.deadline != 0.0
@@ -411,7 +411,10 @@ class Lifecycle:
         log_last_good(version, hold.version if hold is not None else version)
 
     def _send_ready(self, version: int, problems: list[Problem], reason: str = "") -> None:
+        """Tell the master that its server may start on this version, whose values run from now on; 0: on none."""
         self.ready = True
+        if version:  # perhaps before a load: one that took others up would not know again what was undone
+            self._loading.serves()
         self._output.release()
         send(self._channel, Ready(version, problems, reason, time.monotonic()))
 

@@ -210,8 +210,8 @@ class LoadThread:
         else:
             self._committed = replace(self._committed, values=values)
 
-    def starts_held(self) -> None:
-        """Have no load take up what waits for a restart: the server has just started with what is held."""
+    def serves(self) -> None:
+        """Have no load take up what waits for a restart: the server has started with what is committed."""
         self._running_values.run()
 
     def restore(self, number: int, row: VersionRow, *, boot: bool = False) -> Loaded | LoadFailed:
@@ -231,7 +231,7 @@ class LoadThread:
             problem = Problem("", f"the content of version {row.version} can't be put back: {error}")
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (problem,))
         if boot:
-            self.starts_held()
+            self.serves()
         elif committed and (faults := self._running_values.faults_of(row.version, config, committed.config)):
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, faults)
         changes = shown_changes(differences(codec, committed.config, config)) if committed else ()

@@ -1,8 +1,13 @@
 """What a load leaves as it runs: values that need a restart, in a server that has started already.
 
 Guaranteed: the first load of a server's start takes every value up; each later one keeps what runs, or is refused, as
-the option `needs_restart` says. A kept version is put back only if it has the values that run; at a boot nothing runs,
-so then the values of that version are taken up, and those of the sources wait.
+the option `needs_restart` says. A server that starts on what is held, or on what an undo has put back, runs with the
+values of that: its first load takes none up, so that what was undone is known again by its digest. A kept version is
+put back only if it has the values that run; at a boot nothing runs, so then the values of that version are taken up,
+and those of the sources wait.
+
+Rejected: the digest of what the sources gave before values were kept, beside the other. It would find what was undone,
+too; but a load with another content would then take values up in a server that has started without them.
 """
 
 from __future__ import annotations

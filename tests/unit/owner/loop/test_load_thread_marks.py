@@ -198,7 +198,7 @@ def test_what_is_held_at_the_start_of_a_server_runs_in_it(bench: Bench, tmp_path
     assert isinstance(first, Loaded)
     other = Bench(tmp_path, takes_up=True)
     other.loading.committed(first.digest, first.payload, first.values)
-    other.loading.starts_held()
+    other.loading.serves()
     compared = other.load("workers = 2\n", compare=True)
     assert isinstance(compared, Loaded)
     assert [each.new for each in compared.pending] == [2]
