@@ -6,12 +6,12 @@ version that the copy of its journal has not. Versions, high-water number, histo
 configuration continues only under the code that wrote it, or if the owner was restarted and serves workers of that
 code.
 
-If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970: higher than any that was
-given out, so that no number repeats with other content. A restarted owner starts from the snapshot file, as workers do:
-the committed version is lost only if journal and snapshot file both are. Roster, kept versions, history and totals are
-lost; the owner gathers its workers, and if it dies before it has, so does the next one. A journal whose log was damaged
-is whole and older, since SQLite reads a log up to the damage and reports nothing: then the snapshot file has the
-version that was committed last.
+If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970, or from above the
+snapshot file's version: higher than any that was given out, so that no number repeats with other content. A restarted
+owner starts from the snapshot file, as workers do: the committed version is lost only if journal and snapshot file both
+are. Roster, kept versions, history and totals are lost; the owner gathers its workers, and if it dies before it has, so
+does the next one. A journal whose log was damaged is whole and older, since SQLite reads a log up to the damage and
+reports nothing: then the snapshot file has the version that was committed last.
 
 Workers of `confcast serve` outlive it, and look for the next one at its address. So the roster of a state folder is
 kept there at a first start, too, if the schema is the same. If the address was left by a server that was killed, others
@@ -48,6 +48,9 @@ _log = logging.getLogger("confcast.owner")
 
 _RELEASED_WITHIN = 2.0
 """Seconds for which a next generation waits for the state folder of a former owner that has left it no journal."""
+
+_HIDDEN = 100
+"""How many numbers above the snapshot file's may have been given out at most: that of a trial, and of failed writes."""
 
 _LOST = "a new one is begun: kept versions, history and totals are lost, and versions are counted on from the clock"
 
@@ -298,8 +301,10 @@ def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: boo
             folder,
             extra=about("version_recovered", path=folder, version=saved.version),
         )
+        _count_on(journal, saved.version)
         _record(journal, saved)
-    journal.retire(int(time.time()))
+    else:
+        _count_on(journal, 0)
 
 
 def catch_up(journal: Journal, folder: Path) -> None:
@@ -326,8 +331,16 @@ def catch_up(journal: Journal, folder: Path) -> None:
         extra=about("version_recovered", path=folder, version=saved.version, journaled=known),
     )
     incomplete_roster.mark(journal, whole=False)
+    _count_on(journal, saved.version)
     _record(journal, saved)
-    journal.retire(int(time.time()))
+
+
+def _count_on(journal: Journal, version: int) -> None:
+    """Give out no number that may have been given out above the snapshot file's version. Raises JournalError.
+
+    Where more than one version a second was made, numbers are ahead of the clock.
+    """
+    journal.retire(max(int(time.time()), version + _HIDDEN))
 
 
 def _record(journal: Journal, saved: snapshot_file.Saved) -> None:

@@ -247,6 +247,18 @@ class TestAJournalThatIsOlderThanItShould:
         assert "the journal in" in caplog.text
         assert "ends at version 1, though version 2 was committed" in caplog.text
 
+    @pytest.mark.parametrize("lost", [False, True])
+    def test_gives_out_no_number_again_where_numbers_are_ahead_of_the_clock(self, runtime_dir, home, follow, lost):
+        """They are where more than one version a second was made: a trial of the one after the file's may live."""
+        ahead = int(time.time()) + 1000
+        if not lost:
+            journal(runtime_dir, row(ahead - 5, b"A"))
+        snapshot_file.save(home, SCHEMA, ahead, digest(b"B"), b"B")
+        left = follow()
+        assert left.row is not None
+        assert (left.row.version, left.lost) == (ahead, lost)
+        assert left.high_water > ahead + 1
+
     @pytest.mark.parametrize(("log", "folds", "at"), [("journal-wal", True, -8192), ("journal-ahead", False, -100)])
     def test_also_when_it_is_its_log_that_was_damaged(self, runtime_dir, home, follow, caplog, log, folds, at):
         """Such a log is read up to the damage; of its own, SQLite says nothing."""
