@@ -51,7 +51,9 @@ from tests.support.receiver import SECRET as HOOK_SECRET
 from tests.support.receiver import receiving
 from tests.support.waiting import DEADLINE, eventually
 
-SENTINEL, NUMBER = "hunter2", 424242
+SENTINEL = "hunter2"
+NUMBER = 4_242_424_242_000
+"""So long that no pid, port, length or digest has its digits by chance; all secret numbers are less than 1000 more."""
 ROOTS = ("ModelRoot", "DataRoot", "StructRoot")
 
 logging.getLogger("confcast").setLevel(logging.DEBUG)  # in the owner too: a program says nothing that is a secret
@@ -358,8 +360,7 @@ class Show:
         print(subprocess.run([*becomes, "sh", "-c", "env; cat /proc/$$/cmdline"], check=True, capture_output=True))
         self.questions(manager)
         self.api(manager)
-        for command in ([], ["--json"]):
-            assert confcast_command(command) == 0
+        _overview()
         _kill(manager.owner_pid)
         assert manager.reload(), "the next owner loads what the file says"
         print(manager.get_stats(), manager.status(), manager.workers(), sep="\n")
@@ -466,15 +467,18 @@ class Show:
         at, secret = ("--address", manager.address), f"strong.password={SENTINEL}-window"
         reads = [[each, *how] for each in ("status", "versions", "history") for how in ([], ["--json"])]
         assert confcast_command(["set", secret, "--confirm-within", "1h", "--reason", f"{SENTINEL}-window", *at]) == 0
-        for command in (*reads, []):
-            assert confcast_command([*command, *(at if command else ())]) == 0
+        for command in reads:
+            assert confcast_command([*command, *at]) == 0
+        _overview()
         assert confcast_command(["confirm", "--json", "--reason", f"{SENTINEL}-window works", *at]) == 0
         print(manager.set({"login.pins": [f"{SENTINEL}-undone"]}, confirm_within=0.2), manager.wait())
         self.write(12)
-        assert confcast_command(["reload", "--confirm-within", "0.2s", *at]) == 0
+        in_time = confcast_command(["reload", "--confirm-within", "0.2s", *at])
+        assert in_time in (0, 1), "1: the window was over before the worker had applied the version"
         assert confcast_command(["wait", *at]) == 1
-        for command in (*reads, []):
-            assert confcast_command([*command, *(at if command else ())]) == 0
+        for command in reads:
+            assert confcast_command([*command, *at]) == 0
+        _overview()
         assert confcast_command(["confirm", *at]) == 5
         print(manager.get_event_history())
 
@@ -525,6 +529,12 @@ class Show:
         assert confcast_command(["diff", "--json", "--address", manager.address]) == 1
         self.write(10)
         assert manager.unset(["strong", "login.pins", "plain"])
+
+
+def _overview() -> None:
+    """What runs here. It waits a second for each owner, which may take longer on a loaded machine."""
+    for command in ([], ["--json"]):
+        eventually(lambda: confcast_command(command) == 0, "the owner answers in time")  # noqa: B023 - called at once
 
 
 def _kill(owner: int) -> None:
