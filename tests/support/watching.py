@@ -11,7 +11,7 @@ from pathlib import Path
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.watch.watcher import Watcher
 
-SOON = 30.0  # seconds until a test gives up; a look that is held up for half a second is followed by ten without one
+SOON = 30.0  # seconds until a test gives up
 NO_FILE = Path(os.devnull)  # for a watcher that stands alone: nothing is loaded
 NEVER = 3600.0  # no comparing on suspicion: what is noticed was reported by the watch
 

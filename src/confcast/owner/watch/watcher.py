@@ -15,7 +15,8 @@ fall between two looks. Content is also compared, and every watch made anew, aft
 since some mounts give no events. Where the system has no watches left, content is compared every second instead. A
 source that names no file yet (a folder's files, when there are none) can't be watched: the watcher asks it for its
 files every second, and compares content when it names some. Directories full of unrelated events cost at most one look
-in each quiet period, and at most a few percent of a core.
+in each quiet period, and at most a few percent of a core. A look that took long for another reason (a loaded machine, a
+slow disk) is followed by at most two seconds without one.
 
 One call too many makes a load that finds nothing new; one too few loses a change. Where one of the two can't be avoided
 (content that changes again while a slow load of it is under way), `changed()` is called.
@@ -53,6 +54,7 @@ _STEP = 0.02  # seconds in which events that come together are collected
 _POLL_EVERY = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
 _REST_WITHIN = 30.0  # seconds to wait at most for files to rest
 _SHARE = 20  # a look that took a millisecond is followed by 20 without one
+_LONGEST_PAUSE = 2.0  # seconds without a look after one that took long, unless it kept a processor busy
 _FREE = 5  # the first looks, which need no such pause: files that rest are read after that few
 
 
@@ -192,10 +194,10 @@ class Watcher:
                 return True
             if not nowhere or not self._watches.watching or self._watches.woken or time.monotonic() >= until:
                 break
-            began = time.monotonic()
+            began = _Beginning()
             if self._stats() != self._seen:
                 break
-            pause = max(_POLL_EVERY, _SHARE * (time.monotonic() - began))
+            pause = max(_POLL_EVERY, began.pause())
         self._watches.invalidate()
         return False
 
@@ -208,14 +210,15 @@ class Watcher:
             seen = self._seen = self._settle(since)
             if self._restless:
                 self._complain("the files do not rest: they are read as they are between two changes")
-            since = time.monotonic()
+            began = _Beginning()
+            since = began.at
             self._watch_dirs()
             if self._closing or self._compare(seen):
                 break
         if not self._restless:
             self._complained = False
-        self._seen_at = ended = time.monotonic()
-        self._not_before = ended + _SHARE * (ended - since)
+        self._seen_at = time.monotonic()
+        self._not_before = self._seen_at + began.pause()
 
     def _resting_since(self, now: float) -> float:
         """Since when the files rest, where no event has come: an owner at rest waits for no quiet period."""
@@ -225,10 +228,11 @@ class Watcher:
         """Return when no process writes to the files and they have rested for `quiet` seconds, or if they never do."""
         seen, looks = self._stats(), 0
         while not self._closing:
-            now = time.monotonic()  # before stat(): however late stat() answers, the files rested until now
+            began = _Beginning()
+            now = began.at  # before stat(): however late stat() answers, the files rested until now
             if seen != (seen := self._stats()):
                 since = time.monotonic()
-            looks, cost = looks + 1, time.monotonic() - now
+            looks, pause = looks + 1, began.pause()
             rest = max(since + self._quiet, self._not_before) - now
             writers: tuple[Path, ...] = ()
             late = now >= max(self._rest_until, self._not_before)  # a slow look does not count as a change
@@ -238,7 +242,7 @@ class Watcher:
             if late:
                 self._complain(f"what changed is not read yet (open for writing: {', '.join(map(str, writers))})")
             step = rest if since + self._quiet <= now < self._not_before else min(rest, _STEP) if rest > 0 else _STEP
-            self._pause(step if looks < _FREE else max(step, _SHARE * cost))
+            self._pause(step if looks < _FREE else max(step, pause))
         return seen
 
     def _pause(self, seconds: float) -> None:
@@ -290,6 +294,26 @@ class Watcher:
                 return False
             if self._attempts.compare(found, reads, self._changed):
                 return True
+
+
+class _Beginning:
+    """When a look began, by the clock and by the processor's time that this thread has had.
+
+    Attributes:
+        at: By the clock, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.at, self._worked = time.monotonic(), time.thread_time()
+
+    def pause(self) -> float:
+        """The seconds that are to pass without a look after this one.
+
+        Processor time counts in full. Time in which the thread only waited does not: where it has waited for a second
+        for its turn, a change would be noticed twenty seconds late.
+        """
+        took, worked = time.monotonic() - self.at, time.thread_time() - self._worked
+        return max(_SHARE * worked, min(_SHARE * took, _LONGEST_PAUSE))
 
 
 class _DirectoryWatches:

@@ -57,12 +57,19 @@ def test_a_directory_that_becomes_a_loop_of_links_does_not_end_the_watching(make
 
 
 class Clock:
-    """In the place of watch.time and of the watcher's ears: time passes by looking and by waiting, and no other way."""
+    """In the place of watch.time and of the watcher's ears: time passes by looking and by waiting, and no other way.
 
-    def __init__(self, watcher: watch.Watcher, look: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    Args:
+        look: Seconds that a look takes.
+        work: Whether it keeps a processor busy; else it is held up for so long.
+    """
+
+    def __init__(
+        self, watcher: watch.Watcher, look: float, monkeypatch: pytest.MonkeyPatch, *, work: bool = True
+    ) -> None:
         self.now = 100.0
         self.looks = 0
-        self._look = look
+        self._look, self._work = look, work
         monkeypatch.setattr(watch, "time", self)
         monkeypatch.setattr(watcher, "_stats", self._stats)
         monkeypatch.setattr(watcher._watches, "wait", self._receive)
@@ -70,6 +77,9 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+    def thread_time(self) -> float:
+        return self.looks * self._look if self._work else 0.0
 
     def _stats(self) -> watch.Stats:
         self.looks += 1
@@ -91,6 +101,19 @@ def test_what_is_open_for_writing_is_looked_at_as_seldom_as_a_look_is_dear(look,
     watcher._settle(100.0)
     assert clock.now >= 700
     assert clock.looks * look <= (clock.now - 100) / watch._SHARE + watch._FREE * look
+
+
+def test_a_look_that_was_held_up_puts_off_the_next_ones_by_two_seconds_at_most(monkeypatch):
+    """A second without a turn of its thread: without that limit, each change after it was noticed 20 s late."""
+
+    def busy() -> tuple[Path, ...]:
+        return (Path("app.toml"),) if clock.looks < 20 else ()
+
+    watcher = watch.Watcher(lambda: (), lambda: b"", busy, lambda: None, Attempts(NO_FILE))
+    clock = Clock(watcher, 1.0, monkeypatch, work=False)
+    watcher._look(True)
+    assert clock.now <= 100.0 + clock.looks * 3.1
+    assert watcher._not_before - clock.now <= 2.0
 
 
 def test_files_that_rest_are_read_after_few_looks_however_dear_one_is(monkeypatch):
