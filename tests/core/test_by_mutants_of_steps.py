@@ -9,7 +9,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, Core, Hold, OperatorState, ProposalState, Proven, Rules
 from confcast.owner.core.operator_state import Unconfirmed
 from confcast.owner.core.proposal import NOT_PROMOTED, OWED, UNDONE
-from confcast.owner.core.waits import EXPIRY_RETRY
+from confcast.owner.core.retried_writes import EXPIRY_RETRY
 from confcast.owner.core.windows import digest_of
 from confcast.wire.canary import Canary
 from confcast.wire.messages import (

@@ -336,7 +336,7 @@ class TestWorking:
     def test_in_a_barrier_the_workers_that_have_not_answered_are_shown_and_since_when(self):
         it = scene(COMMITTING)
         it.owner.receives(it.w1, Applied(2))
-        assert it.owner.core.phase() == (COMMITTING, it.owner.now, ((2, None),))
+        assert it.owner.core.phase() == (COMMITTING, it.owner.now, ((2, None),), "")
 
     def test_while_nothing_is_awaited_a_worker_that_is_still_at_work_is_shown(self):
         it = scene(IDLE)

@@ -372,10 +372,11 @@ class Waiting(msgspec.Struct, frozen=True):
     """What an owner waits for, while it loads, has workers vote, or has them apply a version.
 
     Attributes:
-        pid: The process: a worker's, or the owner's own during a load.
+        pid: The process: a worker's, or the owner's own during a load, or while a write is tried again.
         since: Since when, in seconds since 1970.
         function: The application's function that runs there (`precommit`), as the worker reported it; empty for none.
-        source: What a load waits for: a source's file or function, a validator; empty where that is not known.
+        source: What the owner waits for: a source's file or function, a validator, or the journal, which can't be
+            written, and why; empty where that is not known.
     """
 
     pid: int

@@ -420,6 +420,19 @@ class Spoken(_Data, frozen=True):
     text: str
 
 
+class Retried(_Data, frozen=True):
+    """Count that a write has failed which is tried again until it succeeds, and log the first failure in a row.
+
+    `what`: the write, in words, of this `version`. `times`: how often it has failed in a row. `problem`: why; None: the
+    row has ended, since the journal was written, which is logged, too.
+    """
+
+    what: str
+    version: int
+    times: int
+    problem: Problem | None = None
+
+
 class Exit(_Data, frozen=True):
     """End the owner. A caller that still waits gets the end of its pipe. `reason`: empty after MasterGone."""
 
@@ -445,5 +458,6 @@ Effect = (
     | Answer
     | RecordEvent
     | Spoken
+    | Retried
     | Exit
 )

@@ -196,8 +196,11 @@ class Core(MemberInputs, Operations, LastGood):
         return self.roster.statuses(self.committed.version)
 
     def phase(self) -> Phase:
-        """Where the present proposal is, since when, and which workers it waits for."""
-        return self._waits.phase(self.state, self.committed.version, self._since)
+        """Where the present proposal is, since when, and what it waits for: workers, or a write that has failed."""
+        phase, retried = self._waits.phase(self.state, self.committed.version, self._since), self._retried
+        if not retried.why or self.state is not ProposalState.RECORDING:
+            return phase
+        return phase._replace(since=retried.since, retried=retried.why)
 
     # ---- the result of a load
 
@@ -302,6 +305,7 @@ class Core(MemberInputs, Operations, LastGood):
     # ---- the result of the journal write, and of the Accept before a barrier's end
 
     def _recorded(self, given: fx.Recorded | fx.RecordFailed) -> None:
+        self._effects += self._retried.written()
         if self._proposal.tries:
             self._trial_recorded()
         elif self._proposal.state_only:

@@ -27,8 +27,8 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState
 from confcast.owner.core.proposal import CONFLICT, CROWDED, CUT_SHORT, HELD, Proposal, ProposalState, grouped
 from confcast.owner.core.requests import MOST_WAITING, Asked, Caller, Cause, Request
+from confcast.owner.core.retried_writes import UNDO_RETRY
 from confcast.owner.core.trials import Trials
-from confcast.owner.core.waits import UNDO_RETRY
 from confcast.wire.messages import Check, Confirm, Reload, ReloadResult, Resume, Rollback, Set, Unset
 
 LONGEST_REASON = 500
@@ -198,9 +198,10 @@ class Operations(Trials):
             self._numbers.retire(self._proposal.version)
             self._effects.append(fx.Retire(self._proposal.version))
         if self._proposal.tries and self.operator.trial is not None:
-            self._extend_later()
+            self._extend_later(problem)
         elif self._proposal.evidence:
             self._writing = False
+            self._effects.append(self._retried.failed("end of the window", self.committed.version, problem, self._now))
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
         else:
             self._not_written(problem)

@@ -106,12 +106,14 @@ _WITHOUT_SOURCES = ("rollback", "reissue", "undo", "confirm")
 class Phase(NamedTuple):
     """What an owner is doing: the state, since when (of the core's clock), and the workers that it waits for.
 
-    Each pid has the function that the worker runs, and since when; None where it has reported none.
+    Each pid has the function that the worker runs, and since when; None where it has reported none. `retried`: the
+    write that is tried again until it succeeds, and why, in words; empty for none.
     """
 
     state: ProposalState
     since: float
     waits_for: tuple[tuple[int, tuple[str, float] | None], ...]
+    retried: str = ""
 
 
 @dataclass(slots=True)

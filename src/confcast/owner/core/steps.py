@@ -28,10 +28,11 @@ from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
 from confcast.owner.core.requests import Edit, Loads, Requests
+from confcast.owner.core.retried_writes import EXPIRY_RETRY, UNDO_RETRY, RetriedWrites
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.timers import NO_TOKEN, window_timers
 from confcast.owner.core.version_numbers import Committed, Numbers, Proven
-from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
+from confcast.owner.core.waits import Waits
 from confcast.owner.core.what_ran import WhatRan
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
 
@@ -93,8 +94,7 @@ class Steps(Hooks):
         self._observing = Observing(self.roster)
         self._first_vote = first = FirstVote(rules, self.roster)
         self._outbox = Outbox(self.roster, self._numbers.committed, rules, self._observing, first)
-        self._requests = Requests()
-        self._loads = Loads()
+        self._requests, self._loads, self._retried = Requests(), Loads(), RetriedWrites()
         self._proposal = self._owed_proposal = Proposal("start", now, 0)
         self._waits = Waits(rules, self.roster, first)
         self._former_workers = former_workers or FormerWorkers()
@@ -104,7 +104,6 @@ class Steps(Hooks):
         self._fallback = fallback or Proven(self._numbers.committed, operator.layer, operator.expires)
         self._fallback_before: Proven | None = None  # while a worker may still decline the fallback
         self._starts_anew = starts_anew and operator.window is not None and operator.window.deadline > 0.0
-        self._hands_over = False
         self._superseded: dict[int, float] = {}  # versions that were so on probation, and until when they would be
         self._against: tuple[str, ...] = ()  # what speaks against what runs, while it is on probation
         if operator.trial is not None:
@@ -114,7 +113,7 @@ class Steps(Hooks):
         self._still_set = still_set or (lambda proven: proven)
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
         self._writing = False
-        self._accepting = False
+        self._accepting = self._hands_over = False
         self._reissue_failed = False
         self._may_fall_back, self._falls_back = last_good, False
         self._exits = False  # whether the owner exits after the journal write that is under way
@@ -393,12 +392,13 @@ class Steps(Hooks):
 
     def _write_failed(self, problem: Problem) -> None:
         """Fail a proposal whose version is not in the journal: its number is not used again. An undo is tried again."""
-        version = self._proposal.version
+        version, undoes = self._proposal.version, self._proposal.undoes
         self._numbers.retire(version)
         self._effects.append(fx.Retire(version))
-        if self._proposal.undone:  # of a worker's refusal, or of a window
+        if self._proposal.undone:  # of a worker's refusal, of a window, or of a trial
             self._writing = False  # so a worker that connects now gets the committed version
             self._outbox.touch_all()
+            self._effects.append(self._retried.failed("undo", undoes, problem, self._now))
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
         else:
             self._reissue_failed = self._proposal.origin == "reissue"

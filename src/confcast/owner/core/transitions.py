@@ -72,6 +72,7 @@ FIELDS: dict[type, tuple[str, ...]] = {
     fx.Answer: ("call", "event"),
     fx.RecordEvent: ("event",),
     fx.Spoken: ("version",),
+    fx.Retried: ("what", "version", "times", "problem?"),
 }
 
 _LONGEST_NAME = 200

@@ -61,8 +61,8 @@ from confcast.owner.core.proposal import (
     ProposalState,
     reasons,
 )
+from confcast.owner.core.retried_writes import UNDO_RETRY
 from confcast.owner.core.timers import NO_TOKEN
-from confcast.owner.core.waits import UNDO_RETRY
 from confcast.owner.core.windows import Windows, digest_of, in_short
 from confcast.wire.canary import Canary
 from confcast.wire.messages import Confirm, Reload, Set, Unset, Vote
@@ -318,9 +318,11 @@ class Trials(Windows):
         proposal.evidence, proposal.operator = (found,), msgspec.structs.replace(self.operator, trial=trial)
         self._order_state_write()
 
-    def _extend_later(self) -> None:
+    def _extend_later(self, problem: Problem) -> None:
         """Its extension can't be written: decide again in a second. Nothing waits for that, other than for an undo."""
         assert self._canaries is not None
+        version = self._canaries.trial.version
+        self._effects.append(self._retried.failed("extension of the trial", version, problem, self._now))
         self._ends_at(self._canaries, self._now + UNDO_RETRY)
         self._next()
 

@@ -19,12 +19,6 @@ from confcast.owner.core.members import NO_PIPE, Member, Roster
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.core.rules import Rules
 
-UNDO_RETRY = 1.0
-"""Seconds until an undo that could not be written is tried again."""
-
-EXPIRY_RETRY = 30.0
-"""Seconds until the end of an override that could not be written is tried again, unless a load comes before."""
-
 _MOST_DOUBLED = 10
 
 _ANSWERED: dict[ProposalState, Callable[[Member, int], bool]] = {

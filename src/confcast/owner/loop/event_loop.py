@@ -21,7 +21,7 @@ import functools
 import selectors
 import socket
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import contents_past_guards, restored, still_set
+from confcast.owner.loop.troubles import Troubles
 from confcast.owner.loop.waiting_clients import WaitingClients
 from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
@@ -136,7 +137,8 @@ class EventLoop:
         self._clients = WaitingClients(rules.load_timeout, send, loading.submit_question, self._shown_state)
         self._recorded = 0  # events
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
-        self._failures: Counter[str] = Counter()
+        self._troubles = Troubles()
+        self._try, self._failures = self._troubles.attempt, self._troubles.counts
         self._noted: dict[int, goodbye_files.Writer] = {}  # members that the journal has no room for, by pid
         self._listening = Listening(self._selector, listener, passed, self._pipes.accept, self._retry_later)
         self._listening.watch()
@@ -411,6 +413,9 @@ class EventLoop:
         state = state_row_of(effect, self.core.committed.version)
         self._try("state beside the version", lambda: self._journal.record_state(state, flush=False))
 
+    def _retire(self, effect: fx.Retire) -> None:
+        self._try("burnt number", lambda: self._journal.retire(effect.version), of_each_try=True)
+
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
         self._listening.accept_all()
@@ -489,16 +494,6 @@ class EventLoop:
         hangs = self._loading.doing() if loading else ""
         return Present(people, self._loading.overrides(people.layer), self.core.phase(), hangs)
 
-    def _try(self, what: str, write: Callable[[], None]) -> bool:
-        """Write a file that nothing depends on: a failure is logged and counted, and stops nothing. Whether it was."""
-        try:
-            write()
-            return True
-        except (ConfcastError, OSError) as error:
-            self._failures[what] += 1
-            loop_log.not_written(what, self._failures[what], error)
-            return False
-
     # ---- inputs that come from no pipe
 
     def _watch_exit(self, exit_watch: ExitWatch, pid: int, gone: Callable[[str], fx.Input]) -> None:
@@ -538,8 +533,9 @@ class EventLoop:
             self._write_snapshot(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
 
     def _recreate_journal(self) -> None:
-        loop_log.made_anew(self._runtime_dir.journal, ", with the newest version, without history and totals")
-        self.count_loss("journal lost")
+        if not self._journal_incomplete:  # else this is a further try, perhaps one of many
+            loop_log.made_anew(self._runtime_dir.journal, ", with the newest version, without history and totals")
+            self.count_loss("journal lost")
         self._journal_incomplete = True
         if not self._journal.in_place():
             former = self._journal
@@ -587,7 +583,8 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], object]] = {
     fx.NoteState: EventLoop._note_state,
     fx.ClearRefused: lambda loop, effect: loop._try("end of a refusal", loop._journal.forgive),
     fx.Accept: EventLoop._accept_all,
-    fx.Retire: lambda loop, effect: loop._try("burnt number", lambda: loop._journal.retire(effect.version)),
+    fx.Retire: EventLoop._retire,
+    fx.Retried: lambda loop, effect: loop._troubles.retried(effect),
     fx.Gathered: lambda loop, effect: loop._try("roster", lambda: incomplete_roster.mark(loop._journal, whole=True)),
     fx.WriteSnapshot: EventLoop._write_snapshot,
     fx.AddMember: EventLoop._add_member,

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from confcast.errors import Problem
 from confcast.log_fields import about
 from confcast.texts import Lines
 
@@ -40,6 +41,19 @@ def not_written(what: str, failures: int, error: Exception) -> None:
     """Log that a file is not what it should be."""
     extra = about("file_not_written", what=what, failures=failures, error=error)
     _log.error("the %s could not be written (failure %d): %s", what, failures, error, extra=extra)
+
+
+def tried_again(what: str, version: int, problem: Problem) -> None:
+    """Log that a write has failed which is tried again until it succeeds; what comes of its tries is counted only."""
+    text = "the %s of version %d could not be written, and is tried again each second until it is: %s"
+    _log.error(text, what, version, problem, extra=about("write_retried", what=what, version=version, error=problem))
+
+
+def written_at_last(what: str, version: int, failures: int) -> None:
+    """Log that the journal is written again, after these failures of a write that is tried again."""
+    text = "the journal is written again: the %s of version %d had failed %d times"
+    extra = about("written_at_last", what=what, version=version, failures=failures)
+    _log.warning(text, what, version, failures, extra=extra)
 
 
 def made_anew(path: Path, without: str = "") -> None:

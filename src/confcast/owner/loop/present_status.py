@@ -79,13 +79,15 @@ def _stale() -> list[str]:
 
 
 def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:
-    """The workers that the owner waits for, each with the function that it runs, and during a load the owner itself."""
+    """The workers that the owner waits for, each with the function that it runs; and itself, for a load or a write."""
     found = [
         Waiting(pid, date_of(phase.since)) if work is None else Waiting(pid, date_of(work[1]), work[0])
         for pid, work in phase.waits_for
     ]
     if phase.state is ProposalState.LOADING:
         found.append(Waiting(os.getpid(), date_of(phase.since), source=hangs))
+    if phase.retried:
+        found.append(Waiting(os.getpid(), date_of(phase.since), source=phase.retried))
     return found
 
 

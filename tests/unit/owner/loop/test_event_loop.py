@@ -60,12 +60,14 @@ def test_a_write_that_failed_is_read_back(shell: Shell, written: bool):
 
 
 def test_while_no_journal_can_be_made_anew_the_former_one_answers(shell: Shell):
+    """And it was lost once, however often that is tried."""
     shell.turns(*load(b"A"))
     shell.runtime_dir.journal.unlink()
     shell.runtime_dir.journal.mkdir()
     shell.turns(*load(b"B", 2))
     assert shell.events[-1].result is ReloadResult.IO_ERROR
     assert [event.result.value for event in shell.owner._journal.events()] == ["io_error", "success"]
+    assert shell.owner._failures["journal lost"] == 1
 
     shell.runtime_dir.journal.rmdir()
     shell.turns(*load(b"C", 3))

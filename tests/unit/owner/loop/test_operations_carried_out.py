@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import msgspec
 import pytest
 
 from confcast.owner.core import effects as fx
+from confcast.owner.core import steps
+from confcast.owner.loop.present_status import waiting_for
 from confcast.owner.store.journal import JournalError, StateRow
-from confcast.wire.messages import ReloadResult, Resume, Rollback, ToOwner, Who
+from confcast.wire.messages import Reload, ReloadResult, Resume, Rollback, ToOwner, Who
 from tests.support.shell import Shell, load
 
 OPERATOR = Who(1000, 51, "confcast rollback")
@@ -69,6 +72,35 @@ def test_a_hold_that_can_be_neither_written_nor_read_ends_the_owner(
         monkeypatch.setattr(serving.journal, name, fail)
     serving.turns(asked(Rollback(1, version=2)))
     assert "neither written nor read" in str(serving.owner.exit_reason)
+
+
+def test_an_undo_that_can_not_be_written_is_logged_once_and_counted_and_shown_until_it_is(
+    serving: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without: what nobody confirmed runs on, and the log says each second that a number could not be noted."""
+    monkeypatch.setattr(steps, "UNDO_RETRY", 0.001)
+    serving.turns(asked(Reload(1, confirm_within=0.1)), fx.Loaded(3, b"C", b"C", differs=True))
+    assert serving.owner.core.operator.window is not None
+
+    def full(*arguments: object, **options: object) -> None:
+        raise JournalError("no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(serving.journal, "record", full)
+        disk.setattr(serving.journal, "retire", full)
+        serving.turns_until(lambda: serving.owner._failures["undo"] > 2)
+        lines = [each for each in caplog.messages if "could not be written" in each]
+        shown = waiting_for(serving.owner.core.phase(), "")
+    assert [line.partition(" could not")[0] for line in lines] == ["the burnt number", "the undo of version 3"]
+    assert "no space left" in lines[-1]
+    assert serving.owner._failures["burnt number"] == serving.owner._failures["undo"]
+    assert (shown[-1].pid, "no space left" in shown[-1].source) == (os.getpid(), True)
+
+    serving.turns_until(lambda: serving.owner.core.committed.payload == b"A")
+    times = serving.owner._failures["undo"]
+    assert f"the journal is written again: the undo of version 3 had failed {times} times" in caplog.messages
+    assert len([each for each in caplog.messages if "could not be written" in each]) == 2
+    assert waiting_for(serving.owner.core.phase(), "") == []
 
 
 def test_a_journal_that_was_deleted_is_made_anew_with_what_people_have_set(serving: Shell) -> None:

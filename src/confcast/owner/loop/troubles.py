@@ -1,0 +1,56 @@
+"""What the owner could not write, or found deleted: each is counted by its kind, which a status shows, and logged.
+
+A write that the core tries again until it succeeds is logged when it fails first, and when it has succeeded; between
+the two each failure is counted, and so is what else each of its tries can't write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from confcast.errors import ConfcastError
+from confcast.owner.core.effects import Retried
+from confcast.owner.loop import loop_log
+
+
+class Troubles:
+    """The counts of one loop. For the loop's thread.
+
+    Attributes:
+        counts: How often, by what it was.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._retries = False
+
+    def attempt(self, what: str, write: Callable[[], None], *, of_each_try: bool = False) -> bool:
+        """Write a file that nothing depends on: a failure is logged and counted, and stops nothing.
+
+        Args:
+            what: What is written, in words.
+            write: Writes it.
+            of_each_try: Whether this belongs to a write that may be tried again: in a row of tries it is logged once.
+
+        Returns:
+            Whether it was written.
+        """
+        try:
+            write()
+            return True
+        except (ConfcastError, OSError) as error:
+            self.counts[what] += 1
+            if not (of_each_try and self._retries):
+                loop_log.not_written(what, self.counts[what], error)
+            return False
+
+    def retried(self, effect: Retried) -> None:
+        """Count and log a write that is tried again until it succeeds, as the effect says."""
+        self._retries = effect.problem is not None
+        if effect.problem is None:
+            loop_log.written_at_last(effect.what, effect.version, effect.times)
+            return
+        self.counts[effect.what] += 1
+        if effect.times == 1:
+            loop_log.tried_again(effect.what, effect.version, effect.problem)
