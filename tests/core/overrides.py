@@ -18,10 +18,9 @@ def edited(layer: bytes, edit: Set | Unset | Check | None, now: float) -> bytes 
         return edit.values["k"].encode() + b"#%d" % edit.id + end
     if isinstance(edit, Check) and edit.values:
         return edit.values["k"].encode() + b"#%d" % edit.id
-    rest = layer if not end_of(layer) or end_of(layer) > now else b""
     if isinstance(edit, Unset):
-        return b"" if rest else None
-    return rest
+        return b"" if layer else None
+    return layer if not end_of(layer) or end_of(layer) > now else b""
 
 
 def content_of(values: bytes, layer: bytes) -> bytes:

@@ -468,6 +468,22 @@ def test_an_override_whose_time_has_ended_meanwhile_ends_after_the_undo():
     assert owner.did(fx.Load)[-1].rebuild
 
 
+def test_one_whose_end_was_not_undone_ends_after_the_undo_though_another_has_ended_in_the_window():
+    """Without: it waits for a load, and as the sources still have what was undone, none may come for days."""
+    owner, w1, w2 = serving(operator=OperatorState(7, layer=b"old", expires=200.0))
+    owner.is_asked_for(Reload, confirm_within=SECONDS)
+    owner.loads_with(B, b"new", 150.0)
+    commits(owner, w1, w2)
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(C, b"", 0.0)
+    commits(owner, w1, w2)
+    assert owner.events()[-1].origin == "expiry"
+    ends(owner, w1, w2)
+    assert (owner.core.operator.layer, owner.core.operator.expires) == (b"old", 200.0)
+    assert owner.state is LOADING
+    assert owner.did(fx.Load)[-1].rebuild
+
+
 # ---- what was undone is refused
 
 

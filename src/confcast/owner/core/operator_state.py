@@ -7,6 +7,8 @@ the hold is on content that never ran) or after it (the owner dies in between, a
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from confcast.wire.canary import Canary
@@ -184,3 +186,23 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     def notes(self, former: OperatorState) -> bool:
         """Whether this differs from the former state by what is noted, and nobody has set."""
         return (self.pending, self.unconfirmed) != (former.pending, former.unconfirmed)
+
+
+class EndedOverrides(msgspec.Struct, frozen=True):
+    """Between which times overrides have ended in the open window, by their own ends: an undo undoes that, too."""
+
+    first: float = math.inf
+    last: float = 0.0
+
+    def __contains__(self, end: float) -> bool:
+        """Whether the override that ends then has ended in the window; one that was replaced in it has not."""
+        return self.first <= end <= self.last
+
+    def after(self, former: OperatorState, operator: OperatorState, loaded: float) -> EndedOverrides:
+        """The same after a commit. `loaded`: when, if it is the end of overrides; 0.0: it is not.
+
+        `former`, `operator`: what people had set before it, and after it.
+        """
+        if operator.window is None:
+            return EndedOverrides()
+        return EndedOverrides(min(self.first, former.expires), max(self.last, loaded)) if loaded else self

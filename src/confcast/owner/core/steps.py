@@ -24,7 +24,7 @@ from confcast.owner.core.former_workers import FormerWorkers
 from confcast.owner.core.hooks import Hooks
 from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
-from confcast.owner.core.operator_state import OperatorState
+from confcast.owner.core.operator_state import EndedOverrides, OperatorState
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
 from confcast.owner.core.requests import Edit, Loads, Requests
@@ -62,7 +62,7 @@ class Steps(Hooks):
     """
 
     _taken_back = 0  # the version that the end of a window has undone last
-    _has_expired = False  # whether an override has ended in the window that is open
+    _ended = EndedOverrides()
 
     def __init__(
         self,
@@ -330,7 +330,7 @@ class Steps(Hooks):
         """Make this what people have set, once it is in the journal."""
         assert operator is not None
         if operator.expires != self.operator.expires:  # what was undone may be its very end
-            self._expiry_waits = "a load" if self._proposal.undoes and self._has_expired else ""
+            self._expiry_waits = "a load" if self._proposal.undoes and operator.expires in self._ended else ""
             if operator.expires:
                 self._effects.append(fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, operator.expires))
         before, window = self.operator.window, operator.window
@@ -347,7 +347,7 @@ class Steps(Hooks):
         committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo, proposal.values)
         self.refused = proposal.refused
         self._set_operator(proposal.operator)
-        self._has_expired = self.operator.window is not None and (self._has_expired or proposal.origin == "expiry")
+        self._ended = self._ended.after(former, self.operator, proposal.loaded if proposal.origin == "expiry" else 0.0)
         if proposal.reissue:
             self.roster.renumber(before.version, committed.version)
         elif proposal.undo or not before.version:

@@ -493,7 +493,8 @@ class LoadThread:
         overrides = Overrides.decode(order.layer)
         if order.rebuild and order.edit is None:  # the core says that the next end has come, to the last digit
             now = max(now, overrides.next_expiry or now)
-        inherited = overrides.without_expired(now).to_be_tried()
+        present = overrides.to_be_tried()
+        inherited = present.without_expired(now)
         left = reading.with_overrides(inherited, inherited)
         match order.edit:
             case Set(ttl=ttl) if ttl is not None and not 0 < ttl <= LONGEST_TTL:  # not by our own verbs
@@ -505,8 +506,9 @@ class LoadThread:
                 return reading.with_overrides(self._loader._set(left, values, call), inherited)
             case Check(values=values):
                 return reading.with_overrides(self._loader._set(left, values, Call(date, order.who)), inherited)
-            case Unset(keys=keys):
-                return reading.with_overrides(inherited.unset(keys, self._loader.schema), inherited)
+            case Unset(keys=keys):  # also of what is set beyond its end, since that was refused, or undone
+                unset = present.unset(keys, self._loader.schema).without_expired(now)
+                return reading.with_overrides(unset, inherited)
             case _:
                 return left
 

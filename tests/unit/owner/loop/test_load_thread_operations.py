@@ -125,6 +125,19 @@ def test_neither_a_dry_run_nor_a_change_of_values_counts_as_an_attempt(start: St
     assert len(bench.attempts.added) > count
 
 
+def test_what_has_ended_and_is_set_all_the_same_can_be_unset(start: Start) -> None:
+    """Its end was refused, or undone. Without: it is listed as set, and to unset it is refused, as it is not set."""
+    bench = start()
+    commit(bench, bench.load("number = 1"))
+    both = bench.load("number = 1", edit=Set(1, {"number": 7, "name": "seven"}, ttl=1e-6))
+    assert isinstance(both, Loaded)
+    commit(bench, both)
+    left = bench.load("number = 1", rebuild=True, layer=both.layer, edit=Unset(2, ("number",)))
+    assert isinstance(left, Loaded)
+    assert (config(bench, left), left.layer) == ((1, "one"), b""), "the other has ended, and ends with any load"
+    assert "is not overridden" in refusal(bench.load("number = 1", layer=both.layer, edit=Unset(2, ("token",))))[1]
+
+
 def test_what_the_sources_gave_is_built_on_though_the_file_is_broken(start: Start) -> None:
     bench = start()
     commit(bench, bench.load("number = 1"))
