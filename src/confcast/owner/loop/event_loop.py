@@ -225,7 +225,10 @@ class EventLoop:
             return 0.0
         from confcast.owner.store.journal_moves import into_state_folder  # most owners move nothing
 
-        move = functools.partial(into_state_folder, tell=lambda: self._tell_the_former(self.core.high_water))
+        def tell() -> None:
+            handover.before_the_move(self._former, self._runtime_dir.journal, self.core.high_water)
+
+        move = functools.partial(into_state_folder, tell=tell)
         return self._move("the journal can't move into the state folder yet", move)
 
     def leave_state_folder(self) -> float:

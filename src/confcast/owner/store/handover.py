@@ -11,7 +11,9 @@ The next owner writes its newest version number into the former's runtime direct
 resumes, because the upgrade was called off, gives out no number twice. It does so, too, before it takes the state
 folder: if the former owner died in its pause, and the upgrade is called off only then, the owner that follows it goes
 on from the copy. Else it would go on from what the next one has made of the journal, on whose roster no worker of the
-former is.
+former is. Where the former owner has left no copy, since it died before, or had no room, the next one writes it from
+the journal that it is about to take; if it can't either, the owner that follows the former has its workers connect
+before it commits.
 
 Until the move, new versions outlive the processes, but not the machine. Rejected: handing the state folder over at once
 (after an upgrade that was called off, the journal in it would be of other code), and two owners that share one journal.
@@ -28,6 +30,7 @@ from pathlib import Path
 from confcast.log_fields import about
 from confcast.owner.store.journal import Journal, TornJournal
 from confcast.owner.store.sqlite_file import companions
+from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import HANDOVER
 
 NUMBER = f"{HANDOVER}.number"
@@ -83,7 +86,31 @@ def number(folder: Path) -> int:
 
 def is_taken_up(folder: Path) -> bool:
     """Whether the next generation has committed something, or may have replaced the journal in the state folder."""
-    return (folder / HANDOVER).exists() and (folder / NUMBER).exists()
+    return (folder / NUMBER).exists()
+
+
+def leave_copy(former: Path, journal: Journal) -> None:
+    """Write the copy that a former owner has not left, from its journal: call it before that is changed.
+
+    Nothing is written for an owner that can't go on: its folder is gone, or its master is dead. Raises JournalError.
+    """
+    found = owner_dirs.parse(former)
+    goes_on = former.exists() and (found is None or found.lives())
+    if goes_on and not (former / HANDOVER).exists():
+        write_copy(journal, journal.high_water, former)
+
+
+def before_the_move(former: Path | None, journal: Path, high_water: int) -> None:
+    """Leave a former owner what it goes on from if the move is called off; `journal`: what is about to be replaced.
+
+    `high_water`: the highest number that the next generation has given out. Raises JournalError, OSError.
+    """
+    if former is None:
+        return
+    if journal.exists():
+        with contextlib.suppress(TornJournal), contextlib.closing(Journal(journal)) as theirs:
+            leave_copy(former, theirs)
+    write_number(former, high_water)
 
 
 def take_over(former: Path, journal: Path) -> bool:

@@ -150,13 +150,16 @@ def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig, open_journal
     journal there is that one's, with what it has committed, and without the workers that live here.
 
     Returns:
-        Whether it is such a copy, on whose roster nobody is who has attached since it was written.
+        Whether it may lack workers: it is such a copy, on whose roster nobody is who has attached since it was written,
+        or nobody could write one.
     """
     small = runtime_dir.folder / runtime_dir.journal.name
     if startup.former and not startup.restarts:
         handover.take_over(Path(startup.former), small)
         if runtime_dir.awaited is not None and not small.exists():
             _await_state_folder(runtime_dir)
+        if runtime_dir.state_folder != runtime_dir.folder and not small.exists():
+            _leave_copy(Path(startup.former), runtime_dir, open_journal)
     apart, is_copy = runtime_dir.state_folder != runtime_dir.folder, False
     if apart and _is_called_off(startup) and handover.is_taken_up(runtime_dir.folder):
         handover.take_over(runtime_dir.folder, small)
@@ -170,6 +173,17 @@ def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig, open_journal
             handover.move_journal(journal, runtime_dir.journal)
         handover.delete_journal(small)
     return is_copy
+
+
+def _leave_copy(former: Path, runtime_dir: RuntimeDir, open_journal: Callable[..., Journal]) -> None:
+    """The former owner died before it could leave a copy: this one leaves it, before it changes that journal."""
+    number = 0
+    if runtime_dir.journal.exists():
+        with contextlib.suppress(TornJournal), contextlib.closing(open_journal()) as journal:
+            copy = functools.partial(handover.leave_copy, former, journal)
+            try_to_write("copy of the journal for the former owner", copy)
+            number = journal.high_water
+    handover.write_number(former, number)
 
 
 def _is_called_off(startup: StartupConfig) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.owner.loop import event_loop
-from confcast.owner.store import incomplete_roster
+from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.wire import processes
 from confcast.wire.files import goodbye_files
@@ -274,6 +275,25 @@ def test_once_each_living_worker_has_had_time_to_connect_the_roster_is_whole(she
     shell.owner.start_from(shell.journal.latest(), (), 1, gathering=True)
     assert not incomplete_roster.is_whole(shell.journal)
     shell.turns_until(lambda: incomplete_roster.is_whole(shell.journal))
+
+
+def test_what_a_former_owner_goes_on_from_is_left_to_it_before_its_journal_is_replaced(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """It had no room for a copy, and died. Without: once that is called off, nobody knows its workers."""
+    former, state = tmp_path / "former", tmp_path / "state"
+    for folder in (former, state):
+        folder.mkdir()
+    with closing(Journal(state / "journal")) as journal:
+        journal.record(VersionRow(1, b"one", SCHEMA, b"one", 1.0))
+        journal.add_member(51, 1)
+    shell.turns(*load(b"A"))
+    shell.owner._former, shell.runtime_dir.awaited = former, state
+    assert shell.owner.move_to_state_folder() == 0.0
+    with closing(Journal(former / "handover")) as copy:
+        assert copy.roster() == [(51, 1)]
+    assert handover.number(former) == shell.owner.core.high_water == 1
+    assert shell.owner._journal.roster() == []
 
 
 # ---- the rest

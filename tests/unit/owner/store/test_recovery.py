@@ -439,18 +439,20 @@ class TestAHandOverThatIsCalledOff:
         )
         return recover(runtime_dir, given, lambda path=None: Journal(path or runtime_dir.journal), SCHEMA, {})
 
-    def pause_and_die(self, former: RuntimeDir) -> None:
+    def pause_and_die(self, former: RuntimeDir, *, copied: bool = True) -> None:
         with closing(Journal(former.journal)) as journal:
             journal.record(row(1, b"one"))
             journal.add_member(*ME)
-            handover.write_copy(journal, 1, former.folder)
+            if copied:
+                handover.write_copy(journal, 1, former.folder)
         former._lock.release()
 
+    @pytest.mark.parametrize("copied", [True, False], ids=["", "died before it could write a copy"])
     @pytest.mark.parametrize("committed", [False, True])
-    def test_the_former_s_next_owner_knows_its_workers_and_what_they_run(self, enter, committed):
+    def test_the_former_s_next_owner_knows_its_workers_and_what_they_run(self, enter, committed, copied):
         """Without: it asks nobody, names nobody, and may have what the other one has committed."""
         former = enter("former")
-        self.pause_and_die(former)
+        self.pause_and_die(former, copied=copied)
         following = enter("next", follows=True)
         assert self.start(following, former=str(former.folder)).roster == ()
         assert following.journal.parent.name == "state"
@@ -469,6 +471,34 @@ class TestAHandOverThatIsCalledOff:
 
         again._lock.release()
         assert self.start(enter("former"), restarts=3).row.version == 1
+
+    def test_one_whose_copy_nobody_could_write_has_its_workers_connect_first(self, enter, monkeypatch):
+        """On a full disk: the journal is what the other one has made of it, with nobody on its roster."""
+
+        def full(*arguments: object) -> None:
+            raise JournalError("the disk is full")
+
+        former = enter("former")
+        self.pause_and_die(former, copied=False)
+        following = enter("next", follows=True)
+        with monkeypatch.context() as disk:
+            disk.setattr(Journal, "copy_to", full)
+            self.start(following, former=str(former.folder))
+        following._lock.release()
+        found = self.start(enter("former"), restarts=1)
+        assert (found.row.version, found.roster, found.gathers) == (1, (), True)
+
+    def test_none_for_the_dead(self, enter, tmp_path):
+        """A former owner whose master has died, too, is left no copy; nor is its folder made anew."""
+        former = enter("confcast-a-1-1.x")
+        self.pause_and_die(former, copied=False)
+        following = enter("next", follows=True)
+        assert self.start(following, former=str(former.folder)).row.version == 1
+        following._lock.release()
+        assert not (former.folder / "handover").exists()
+        gone = tmp_path / "gone"
+        assert self.start(enter("third", follows=True), former=str(gone)).row.version == 1
+        assert not gone.exists()
 
     def test_so_does_one_that_was_started_in_the_pause(self, enter):
         former = enter("former")
