@@ -201,9 +201,9 @@ class Former:
         if owner_dirs.parse(successor) is None:
             raise AddressRefused(f"{successor} is no runtime directory")
         follow = _fingerprint(self._folder) == _fingerprint(successor) != b""
-        workers = [each.pid for each in self._manager.workers()]
         if self._link is not None:
             self._link.take(f"{successor}/{SOCKET}", instead_of=self._folder)
+        workers = [each.pid for each in self._manager.workers()]  # only now: whoever comes later finds the successor
         pipe.send(Moved(workers, follow))
         try:
             noted = isinstance(pipe.receive(_NOTED_WITHIN), Noted)

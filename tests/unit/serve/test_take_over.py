@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -297,6 +298,29 @@ def test_a_successor_that_takes_too_long_is_told_so(listening: tuple[Former, Man
         pipe.send(TakeOver(PROTOCOL, 0.05))
         assert isinstance(pipe.receive(DEADLINE), Paused)
         assert pipe.receive(DEADLINE) == Refused("it has waited for 0.05 s")
+
+
+def test_who_attaches_until_the_address_has_moved_is_named_to_the_successor(
+    listening: tuple[Former, Manager], folder: Path
+) -> None:
+    """It awaits them before it says that it serves. Without: one that came just before serves an older version then."""
+    listens, manager = listening
+    found: list[Any] = []
+
+    class Link:
+        path = folder / "app.sock"
+
+        def take(self, address: str, instead_of: Path) -> None:
+            found.append(SimpleNamespace(pid=51))
+
+    manager.workers, listens._link = lambda: found, Link()  # type: ignore[method-assign, assignment]
+    with connected(f"{folder}/{TAKE_OVER}", DEADLINE) as pipe:
+        pipe.send(TakeOver(PROTOCOL, DEADLINE))
+        assert isinstance(pipe.receive(DEADLINE), Paused)
+        pipe.send(Serves(str(folder)))
+        assert pipe.receive(DEADLINE) == Moved([51], follow=False)
+        pipe.send(Noted())
+        assert pipe.receive(DEADLINE) is None
 
 
 def test_it_goes_on_listening_where_no_descriptor_or_thread_was_left(

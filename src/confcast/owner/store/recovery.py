@@ -18,7 +18,12 @@ kept there at a first start, too, if the schema is the same. If the address was 
 may live that no roster has: those that began on its snapshot file, or all, where its journal was in its own folder.
 Then the new owner gathers, once it serves, and without a journal counts on from the clock. After a clean stop the
 address is gone, and only the roster counts. So it is where a server takes over from one that lives, and its workers
-come along: those of the copy are known, though they find this owner only once the address leads to it.
+come along: those of the copy are known, though they find this owner only once the address leads to it. One that has
+attached after the copy was written is on no roster here until it comes, 2 s after the former's end at the most; the
+new server awaits it before it says that it serves (`successor.py`), and a reload before that does not name it. Rejected
+for it: gathering after each take-over (each reload in the first 2.5 s would wait), a former that refuses workers in its
+pause (one that starts meanwhile would be without an owner for as long as the next first load lasts), and copying again
+(the next owner has read the copy by then).
 
 Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
 torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
