@@ -8,9 +8,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
 from confcast.owner.core.probations import _MOST_SUPERSEDED
+from confcast.owner.core.proposal import NO_END
 from confcast.owner.core.version_numbers import Committed, Proven
 from confcast.owner.loop.probing import provisional_version
 from confcast.owner.store.kept_versions import judgement_of
@@ -32,6 +34,7 @@ from confcast.wire.messages import (
     Rollback,
     Set,
     Unhealthy,
+    Unset,
     Vote,
 )
 from tests.core.test_windows import OPERATOR, ends, opens, reborn, serving, window
@@ -112,6 +115,33 @@ def test_what_takes_itself_back_has_it_set_until_the_next_load():
     owner.loads_of(B, b"below")
     assert owner.events()[-1].result is ReloadResult.REJECTED
     assert owner.state is IDLE
+
+
+@pytest.mark.parametrize("later", ["watch", "call"])
+def test_an_end_brings_nothing_back_that_was_undone_a_moment_before(later: str):
+    """Without: what was unset is undone, so the override is back; its end commits the undone content once more."""
+    override = OperatorState(4, layer=b"x", expires=130.0)
+    fallback = Proven(Committed(1, A, A, False, b"below"), b"x", 130.0)
+    owner = Owner(operator=override, fallback=fallback, values=b"below", probation=PROBATION)
+    w1, w2 = owner.has(1), owner.has(2)
+    owner.is_asked_for(Unset, keys=("k",))
+    owner.loads_of(B, b"below")
+    commits(owner, w1, w2)
+    complains(owner, w1)
+    is_undone(owner, w1, w2)
+    assert (owner.version, owner.core.operator.layer) == (3, b"x")
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_of(B, b"below")
+    event = owner.events()[-1]
+    assert (event.origin, event.result, event.problems) == ("expiry", ReloadResult.REJECTED, [Problem("", NO_END)])
+    assert (owner.state, owner.version, owner.core.operator.layer) == (IDLE, 3, b"x")
+    call = owner.is_asked() if later == "call" else owner.is_triggered("watch")
+    owner.loads_of(B, b"below")
+    if call is None:
+        assert owner.events()[-1].result is ReloadResult.REJECTED
+    else:
+        commits(owner, w1, w2)
+        assert (owner.version, owner.core.operator.layer) == (4, b"")
 
 
 # ---- it begins

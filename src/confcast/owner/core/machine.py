@@ -71,7 +71,7 @@ from confcast.owner.core.last_good import LastGood
 from confcast.owner.core.member_inputs import MemberInputs
 from confcast.owner.core.operations import Operations
 from confcast.owner.core.operator_state import Hold, OperatorState, Window
-from confcast.owner.core.proposal import STILL_REFUSED, STILL_UNCONFIRMED, Phase, ProposalState
+from confcast.owner.core.proposal import NO_END, STILL_REFUSED, STILL_UNCONFIRMED, Phase, ProposalState
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.timers import NO_TOKEN, window_timers
 from confcast.owner.core.version_numbers import Committed, Proven
@@ -232,6 +232,8 @@ class Core(MemberInputs, Operations, LastGood):
             self._fail(ReloadResult.REJECTED, (Problem("", text),))
         elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:
             self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
+        elif self._ends_on_undone(given):
+            self._fail(ReloadResult.REJECTED, (Problem("", NO_END),))
         elif self.rules.silent == "refuse" and self.roster.excused and self._needs_yes() and not proposal.dry:
             self._refuse_timed_out()
         else:

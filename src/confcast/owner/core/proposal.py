@@ -94,6 +94,10 @@ STILL_REFUSED = (
     "this content was committed, and undone since no worker ran it: it is put to the vote again when it changes, or by "
     "a call of reload()"
 )
+NO_END = (
+    "without what is set, this is the content that was undone before: so it stays set beyond its time, until the sources "
+    "change, or by unset() or resume()"
+)
 UNDONE = (
     "nobody runs version {}, so it was undone: the content of version {} has been put back under the next number. "
     "What was undone is put to the vote again when it changes, or by a call of reload()"

@@ -231,6 +231,14 @@ class Windows(Probations):
         sources = digest_of(given.values) if given.values else b""
         return unconfirmed.found_in(sources, given.digest, self.refused)
 
+    def _ends_on_undone(self, given: fx.Loaded) -> bool:
+        """Whether an override would end, and what is left is what was undone: with it, too, it had hidden just that."""
+        proposal, unconfirmed = self._proposal, self.operator.unconfirmed
+        if not proposal.rebuilds or proposal.asked is not None:
+            return False
+        undone = unconfirmed is not None and unconfirmed.found_in(b"", given.digest, self.refused) is not None
+        return undone or given.digest == self.refused
+
     # ---- a person takes back what is provisional
 
     def _roll_back_window(self) -> None:
