@@ -8,7 +8,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.first_vote import SLOW, FirstVote
 from confcast.owner.core.machine import Committed, Hold, OperatorState, ProposalState, Rules
 from confcast.owner.core.members import Member, Roster
-from confcast.owner.core.rules import _LONGEST_DIGEST, _MOST_AHEAD, refusal
+from confcast.owner.core.rules import _LONGEST_DIGEST, _MOST_AHEAD, _OF_THE_CLOCK, refusal
 from confcast.owner.core.what_ran import _MOST, WhatRan
 from confcast.wire.messages import (
     Applied,
@@ -203,10 +203,11 @@ def test_whom_an_owner_does_not_serve_is_told_why():
 
 
 def test_how_far_ahead_and_how_long_what_a_worker_says_may_be():
-    assert refused(version=5 + _MOST_AHEAD, content=b"x" * _LONGEST_DIGEST) == ""
-    assert refused(trial=5 + _MOST_AHEAD) == ""
-    assert "no owner has given that out" in refused(version=6 + _MOST_AHEAD)
-    assert "no owner has given that out" in refused(trial=6 + _MOST_AHEAD)
+    most = _OF_THE_CLOCK + _MOST_AHEAD
+    assert refused(version=most, content=b"x" * _LONGEST_DIGEST) == ""
+    assert refused(trial=most) == ""
+    assert "no owner has given that out" in refused(version=most + 1)
+    assert "no owner has given that out" in refused(trial=most + 1)
     assert "no owner has given that out" in refused(content=b"x" * (_LONGEST_DIGEST + 1))
 
 

@@ -624,7 +624,7 @@ class TestHello:
             {"protocol": 99},
             {"name": "web"},
             {"version": -1},
-            {"version": 2**32 + 3},
+            {"version": 2**42 + 2**32 + 1},
             {"version": 2**64 - 1},
         ],
         ids=str,

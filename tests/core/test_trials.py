@@ -927,7 +927,7 @@ def test_before_a_next_generation_starts_it_is_undone():
     assert "fully reloaded" in owner.events()[-1].evidence[0]
 
 
-@pytest.mark.parametrize("told", [{"trial": -1}, {"trial": 2**40}, {"trial": 2, "trial_digest": b"d" * 65}])
+@pytest.mark.parametrize("told", [{"trial": -1}, {"trial": 2**43}, {"trial": 2, "trial_digest": b"d" * 65}])
 def test_what_no_owner_gave_out_is_refused(told: dict[str, Any]):
     owner, _ = serving(0)
     peer = owner.meets(7, 1, A, **told)

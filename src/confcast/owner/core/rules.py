@@ -11,9 +11,11 @@ from confcast.wire.options import Options
 
 _FINAL = True
 
+_OF_THE_CLOCK = 2**42
+"""Where a journal was lost, versions are counted on from the clock, in milliseconds since 1970: until 2109 less."""
+
 _MOST_AHEAD = 2**32
-"""How far a process's version may be above the high-water number. Where a journal was lost, versions are counted on
-from the clock, in seconds since 1970; no owner ever gave out a number above that."""
+"""How far a process's version may be above that, and above the high-water number: no owner ever was further ahead."""
 
 _LONGEST_DIGEST = 64
 _LONGEST_NAME = 100
@@ -57,10 +59,11 @@ def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | 
     if hello.schema != rules.schema:
         text = "its schema is not the one that this owner has loaded; it says itself which fields differ"
         return Refused(text, _FINAL, rules.fields)
-    if not 0 <= hello.version <= high_water + _MOST_AHEAD:
+    highest = max(high_water, _OF_THE_CLOCK) + _MOST_AHEAD
+    if not 0 <= hello.version <= highest:
         text = f"it says that it holds version {hello.version}, and no owner has given that out"
         return Refused(f"{text}: the newest is {high_water}; start it anew", _FINAL)
-    if hello.trial is not None and not 0 <= hello.trial <= high_water + _MOST_AHEAD:
+    if hello.trial is not None and not 0 <= hello.trial <= highest:
         return Refused(f"it says that it has version {hello.trial} on trial, and no owner has given that out", _FINAL)
     longest = max(len(hello.digest), len(hello.trial_digest))
     if longest > _LONGEST_DIGEST:

@@ -6,7 +6,7 @@ version that the copy of its journal has not. Versions, high-water number, histo
 configuration continues only under the code that wrote it, or if the owner was restarted and serves workers of that
 code.
 
-If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970, or from above the
+If the journal is torn or gone, versions are counted on from the clock, in milliseconds since 1970, or from above the
 snapshot file's version: higher than any that was given out, so that no number repeats with other content. A restarted
 owner starts from the snapshot file, as workers do: the committed version is lost only if journal and snapshot file both
 are. Roster, kept versions, history and totals are lost; the owner gathers its workers, and if it dies before it has, so
@@ -25,9 +25,10 @@ for it: gathering after each take-over (each reload in the first 2.5 s would wai
 pause (one that starts meanwhile would be without an owner for as long as the next first load lasts), and copying again
 (the next owner has read the copy by then).
 
-Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
-torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
-a first start (its workers are gone).
+Rejected: counting on in seconds (who makes more than one version in each is ahead of the clock, and a server that is
+begun anew has no snapshot file to tell it), starting from the snapshot file alone (it has neither the high-water number
+nor the roster), reading on in a torn journal (what can be read of it need not be what was written), and starting from
+another master's snapshot file at a first start (its workers are gone).
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def recover(
         elif journal.state.operator.unconfirmed is None:  # who starts a server asks for what the sources say
             try_to_write("end of a refusal", journal.forgive)
     if row is None and (restarted or (lasts and startup.address_left and not high_water)):
-        high_water = max(high_water, int(time.time()))
+        high_water = max(high_water, _number_of_the_clock())
     return Recovered(row, high_water, living, fields, lost, gathers, lasts and (gathers or bool(living)))
 
 
@@ -357,9 +358,14 @@ def catch_up(journal: Journal, folder: Path) -> None:
 def _count_on(journal: Journal, version: int) -> None:
     """Give out no number that may have been given out above the snapshot file's version. Raises JournalError.
 
-    Where more than one version a second was made, numbers are ahead of the clock.
+    Where the date was put back since, numbers are ahead of the clock.
     """
-    journal.retire(max(int(time.time()), version + _HIDDEN))
+    journal.retire(max(_number_of_the_clock(), version + _HIDDEN))
+
+
+def _number_of_the_clock() -> int:
+    """A number above all that were given out, unless the date was put back: no owner makes a thousand each second."""
+    return int(time.time() * 1000)
 
 
 def _record(journal: Journal, saved: snapshot_file.Saved) -> None:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from confcast import ReloadEvent, ReloadResult, Webhook
 from confcast.config.codec import digest
-from confcast.owner.store import handover, incomplete_roster
+from confcast.owner.store import handover, incomplete_roster, recovery
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.deliveries import Deliveries
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
@@ -155,6 +155,21 @@ class TestARosterThatMayLackSomebody:
             incomplete_roster.mark(journal, whole=True)
         assert not follow(3).gathers
 
+    @pytest.mark.parametrize("restarts", [0, 1])
+    def test_that_comes_again_gives_out_no_number_again_though_hundreds_were_made_each_second(
+        self, runtime_dir, follow, monkeypatch, restarts
+    ):
+        """Counted in seconds they were ahead of the clock: a server that was begun anew gave them out again."""
+        high_water = []
+        for seconds in (1_800_000_000, 1_800_000_010):
+            for path in runtime_dir.journal.parent.glob("journal*"):
+                path.unlink()
+            runtime_dir.in_progress_file.touch()
+            runtime_dir.journal.write_bytes(b"torn" * 2000)
+            monkeypatch.setattr(recovery.time, "time", lambda now=seconds: float(now))
+            high_water.append(follow(restarts).high_water)
+        assert high_water[1] - high_water[0] >= 10 * 500
+
     def test_is_none_of_a_first_start(self, runtime_dir, home, follow):
         journal(runtime_dir, row(1, b"A"))
         with closing(Journal(runtime_dir.journal)) as found:
@@ -163,7 +178,7 @@ class TestARosterThatMayLackSomebody:
 
     @pytest.mark.parametrize("name", ["record", "retire"])
     def test_is_told_by_whoever_dies_as_it_makes_a_journal_anew(self, home, follow, monkeypatch, name):
-        before = int(time.time())
+        before = int(time.time() * 1000)
         snapshot_file.save(home, SCHEMA, 1, digest(b"A"), b"A")
         with monkeypatch.context() as patched:
             patched.setattr(Journal, name, interrupted)
@@ -209,7 +224,7 @@ class TestWorkersOfAServerThatHasEnded:
         assert [follow(restarts, "/run/app.sock").gathers for restarts in (1, 0)] == [False, False]
 
     def test_are_gathered_where_its_journal_is_gone_and_no_number_comes_again(self, follow):
-        before = int(time.time())
+        before = int(time.time() * 1000)
         left = follow(0, "/run/app.sock", left=True)
         assert (left.row, left.roster, left.gathers, left.outlived) == (None, (), True, True)
         assert left.high_water >= before
@@ -239,7 +254,7 @@ class TestAJournalThatIsOlderThanItShould:
     def test_takes_what_is_missing_from_the_snapshot_file_and_says_so(self, runtime_dir, home, follow, caplog):
         journal(runtime_dir, row(1, b"A"))
         snapshot_file.save(home, SCHEMA, 2, digest(b"B"), b"B")
-        before = int(time.time())
+        before = int(time.time() * 1000)
         left = follow()
         assert left.row is not None
         assert (left.row.version, left.row.payload, left.lost, left.gathers) == (2, b"B", False, True)
@@ -249,8 +264,8 @@ class TestAJournalThatIsOlderThanItShould:
 
     @pytest.mark.parametrize("lost", [False, True])
     def test_gives_out_no_number_again_where_numbers_are_ahead_of_the_clock(self, runtime_dir, home, follow, lost):
-        """They are where more than one version a second was made: a trial of the one after the file's may live."""
-        ahead = int(time.time()) + 1000
+        """They are where the date was put back: a trial of the one after the file's may live."""
+        ahead = int(time.time() * 1000) + 100_000
         if not lost:
             journal(runtime_dir, row(ahead - 5, b"A"))
         snapshot_file.save(home, SCHEMA, ahead, digest(b"B"), b"B")

@@ -288,7 +288,7 @@ def test_content_is_noticed_whatever_time_its_file_claims_to_be_from(make, way, 
 def test_after_a_lost_journal_versions_rise_though_the_clock_was_put_back(tmp_path, monkeypatch, clock):
     from confcast.config.codec import digest
 
-    given = int(time.time()) + 50  # from the clock, too, when a journal was lost before
+    given = int(time.time() * 1000) + 50  # from the clock, too, when a journal was lost before
     payload = b"payload"
     snapshot_file.save(tmp_path, b"s" * 16, given, digest(payload), payload)
     monkeypatch.setattr(recovery.time, "time", lambda: clock)
