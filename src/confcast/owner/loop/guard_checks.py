@@ -99,7 +99,7 @@ class GuardChecks:
         """What trips with all that is set, too, is refused: it comes of the sources."""
         try:
             kept = self._loader._propose(reading.with_overrides(reading.inherited, reading.inherited))
-        except ConfigError:  # what was set is what is wrong with it
+        except BaseException:  # what was set is what is wrong with it, and a validator may raise anything
             return Verdict(notes=_warnings(tripped))
         by_sources = {trip.guard.name for trip in self._tripped(old, kept.config)}
         refusing = [trip for trip in tripped if trip.guard.name in by_sources]

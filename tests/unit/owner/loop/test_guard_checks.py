@@ -199,15 +199,23 @@ def test_an_unset_brings_nothing_that_a_reload_was_refused(start: Start) -> None
     assert notes(bench.load(FEW, edit=edit, layer=layer)) == ()
 
 
-def test_an_unset_of_what_alone_is_wrong_is_not_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody could allow it by a reload first: that is refused for what is set."""
+@pytest.mark.parametrize(
+    "wrong", [ConfigError([Problem("token", "another does not fit")]), KeyError("another"), SystemExit("no another")]
+)
+def test_an_unset_of_what_alone_is_wrong_is_not_refused(
+    start: Start, monkeypatch: pytest.MonkeyPatch, wrong: BaseException
+) -> None:
+    """Nobody could allow it by a reload first: that is refused for what is set. A validator may raise anything.
+
+    Without the latter: what it raises ends the owner in the midst of the load, and its content counts as quarantined.
+    """
     bench = start(shrinks("limits"))
     layer = bench.commit(FULL, edit=Set(1, {"token": "another"})).layer
     propose = bench.loading._loader._propose
 
     def fails_with_it(reading: Reading) -> Any:
         if reading.overrides is reading.inherited:
-            raise ConfigError([Problem("token", "another does not fit")])
+            raise wrong
         return propose(reading)
 
     monkeypatch.setattr(bench.loading._loader, "_propose", fails_with_it)
