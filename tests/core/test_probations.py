@@ -144,6 +144,28 @@ def test_an_end_brings_nothing_back_that_was_undone_a_moment_before(later: str):
         assert (owner.version, owner.core.operator.layer) == (4, b"")
 
 
+def test_an_end_in_an_earlier_window_says_nothing_of_what_this_one_puts_back():
+    """Without: once any time has ended in a probation, what a later undo leaves set outlives its time."""
+    owner, w1, w2 = has_expired()
+    passes(owner)
+    assert owner.core.operator.window is None
+    owner.is_asked_for(Set, OPERATOR, values={"y": 1}, ttl=100.0)
+    owner.loads_with(C, b"y", owner.now + 100.0)
+    commits(owner, w1, w2)
+    passes(owner)
+    assert (owner.core.operator.window, owner.version) == (None, 3)
+    ends_at = owner.core.operator.expires
+    owner.is_asked_for(Set, OPERATOR, values={"z": 1}, ttl=10.0)
+    owner.loads_with(A, b"yz", owner.now + 10.0)
+    commits(owner, w1, w2)
+    complains(owner, w1, 4)
+    is_undone(owner, w1, w2)
+    assert (owner.state, owner.core.operator.layer, owner.core.operator.expires) == (IDLE, b"y", ends_at)
+    owner.now = ends_at
+    owner.feed(fx.Wake(fx.Timer.EXPIRY, -1))
+    assert owner.state is LOADING
+
+
 # ---- it begins
 
 
