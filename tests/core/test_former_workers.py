@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.former_workers import FormerWorkers
 from confcast.owner.core.machine import ProposalState
-from confcast.owner.core.operator_state import OperatorState
+from confcast.owner.core.operator_state import Hold, OperatorState
 from confcast.wire.messages import Applied, Goodbye, ReloadResult, Set, Vote
 from tests.core.world import A, B, C, Owner, all_apply, all_vote
 
-STAGING, RECORDING, COMMITTING, IDLE = (
-    ProposalState.STAGING,
-    ProposalState.RECORDING,
-    ProposalState.COMMITTING,
-    ProposalState.IDLE,
-)
+IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 
 
 def begins(*pids: int, gathers: bool = False, committed: tuple[int, bytes] | None = (1, A), **rules) -> Owner:
@@ -178,3 +174,43 @@ def test_the_end_of_an_override_waits_until_they_can_be_asked():
     owner.receives(w1, Vote(owner.core.round, False))
     assert [(each.origin, each.result) for each in owner.events()][1:] == [("expiry", ReloadResult.REJECTED)]
     assert owner.core.committed.version == 1
+
+
+HELD = OperatorState(4, hold=Hold(1, 90.0), tried=B, layer=b"x", expires=150.0)
+
+
+def starts_held(**other) -> Owner:
+    """Its sources have what was told already, to the owner before: so the start has no outcome."""
+    owner = Owner((1, A), operator=HELD, former_workers=FormerWorkers((1,), gathers=True), **other)
+    owner.is_triggered("start")
+    owner.loads(B)
+    assert (owner.state, owner.events()) == (IDLE, [])
+    return owner
+
+
+def test_a_start_on_what_is_held_of_which_nothing_new_is_to_be_told_is_over_too():
+    """Without: they are on no roster, and a value that was set for a time never ends."""
+    owner = starts_held()
+    assert [each.pid for each in owner.core.statuses()] == [1]
+    assert deadline(owner, fx.Timer.GATHER) == 102.5
+    owner.waits_out(fx.Timer.EXPIRY)
+    assert (owner.state, owner.did(fx.Load)[-1].rebuild) == (LOADING, True)
+    assert owner.did(fx.Load)[-1].guarding is fx.Guarding.NONE, "it is no start's"
+
+
+def test_silence_refuses_what_comes_after_it():
+    owner = starts_held()
+    owner.meets(1, 1, A)
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(C, b"")
+    owner.waits_out(fx.Timer.STAGE)
+    assert owner.events()[-1].result is ReloadResult.REJECTED
+
+
+def test_no_later_load_falls_back():
+    """A hold may end by itself: that of a window is taken back with it."""
+    owner = starts_held(last_good=True)
+    owner.core.operator = msgspec.structs.replace(HELD, hold=None)
+    owner.is_triggered("watch")
+    owner.fails_to_load()
+    assert (owner.state, owner.did(fx.Restore)) == (IDLE, [])

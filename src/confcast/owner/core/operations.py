@@ -171,9 +171,18 @@ class Operations(Trials):
             self._effects.append(fx.NoteState(self.committed.undo, self.refused, self.operator))
         if known and not self._requests.called:
             self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)
-            self._next()
+            self._end_without_outcome()
         else:
             self._fail(ReloadResult.HELD, (Problem("", HELD.format(hold.version)),))
+
+    def _end_without_outcome(self) -> None:
+        """End a load for which nobody has called, and of which nothing is to be told; it may be a start's."""
+        was_start = self._requests.starts
+        self._first_load_ends(failed=False)
+        self._requests.served()
+        if was_start:
+            self._await_former_workers()
+        self._next()
 
     def _note_pending(self) -> None:
         """Note what waits for a restart, and what is not refused any more, if that has changed: for the next owner."""
