@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from confcast import Client, ReloadEvent, ReloadResult
+from confcast.cli import main
 from tests.integration.test_operations import loads
 from tests.integration.test_owner_journal import A_MARK, limited
 from tests.support.fixtures import Manager, StartManager, StartWorker
@@ -107,6 +108,30 @@ def test_a_time_that_ends_on_a_full_disk_has_ended_with_the_next_load(
         assert what_people_set(manager) == (None, ["number", "twin"])
     assert manager.reload().result is SUCCESS
     assert (worker.ask("read")[1], what_people_set(manager)) == (1, (None, []))
+
+
+@pytest.mark.slow
+def test_an_undo_on_a_full_disk_is_shown_until_there_is_room(
+    manager: Manager, start_worker: StartWorker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without: what nobody has confirmed runs on, nothing says so, and only the log has a line each second."""
+    worker = start_worker(manager)
+    assert manager.set(SEVEN, confirm_within=2.0)
+    await_fold(manager)
+    with limited(manager.owner_pid, resource.RLIMIT_FSIZE, A_MARK):
+        eventually(lambda: manager.get_stats()["failures"].get("undo", 0) > 1, "an undo that is tried again")
+        assert worker.ask("read")[1] == 7
+        status = manager.status()
+        assert status.phase == "recording"
+        (waits,) = [each for each in status.waiting_for if each.pid == manager.owner_pid]
+        assert waits.source.startswith("the journal, since the undo of version 2 could not be written")
+        capsys.readouterr()
+        main(["status", "--address", manager.address])
+        shown = capsys.readouterr().out
+        assert f"waits for process {manager.owner_pid}: {waits.source}" in shown
+        assert "undo (" in shown
+    eventually(lambda: worker.ask("read")[1] == 1, "the undo")
+    assert manager.status().waiting_for == []
 
 
 # ---- deaths

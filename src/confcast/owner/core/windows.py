@@ -13,7 +13,8 @@ newest version that is proven: settled, declined by no worker, and not provision
     Rollback to a number     is voted as ever, and carries the window on. It is new content like any other, and whoever
                              asked for the window wanted all that comes in it to end with it, unless it is confirmed.
     its end                  an undo: the fallback's content, and the layer as it was when the window was opened,
-                             and the result UNDONE. An undo that can't be written is tried each second.
+                             and the result UNDONE. An undo that can't be written is tried each second, and shown
+                             meanwhile (`retried_writes.py`).
 
 The end comes before everything that waits, and waits for nothing but a write that is under way: a load is given up, a
 round is called off, and their requests wait again, at the front; in a barrier the callers are answered UNDONE once the
@@ -31,8 +32,10 @@ its end is among what was undone, with the next load, as an end that was refused
 
 Rejected: a deadline that is written before the vote (nothing runs yet that could need an undo), the version before as
 the fallback (that may be provisional itself), the sources' digest alone (`set` in a window brings content of its own),
-and a window that a way back to a number closes (the next change of the sources, which nobody has confirmed either,
-would stay for good).
+a window that a way back to a number closes (the next change of the sources, which nobody has confirmed either, would
+stay for good), and a load in place of `still_set`, which makes values of what has ended (a person's way back would wait
+for it, the window could end meanwhile, and it could fail; an answer that comes with Recorded would have the core commit
+something else than it has ordered).
 """
 
 from __future__ import annotations

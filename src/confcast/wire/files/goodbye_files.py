@@ -43,9 +43,9 @@ Writer = tuple[int, int]
 _MOST = 4096
 """How many names are read from a folder: any process that may write in it could fill it."""
 _MOST_TIMES = 64
+"""How often the folder is read again while it is being removed."""
 _SHARED = 0o1730
 """The mode of a folder in which the members of a group leave notes: sticky, and not to be listed by them."""
-"""How often the folder is read again while it is being removed."""
 
 
 def make_folder(runtime: Path, uid: int = -1, gid: int = -1, *, shared: bool = False) -> None:
