@@ -227,13 +227,8 @@ class Core(MemberInputs, Operations, LastGood):
             self._found_held(given)
         elif not given.differs:
             self._unchanged(given)
-        elif (unconfirmed := self._unconfirmed_in(given)) is not None:
-            text = STILL_UNCONFIRMED.format(unconfirmed.version, unconfirmed.why or "nobody confirmed it")
-            self._fail(ReloadResult.REJECTED, (Problem("", text),))
-        elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:
-            self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
-        elif self._ends_on_undone(given):
-            self._fail(ReloadResult.REJECTED, (Problem("", NO_END),))
+        elif why := self._why_refused(given):
+            self._fail(ReloadResult.REJECTED, (Problem("", why),))
         elif self.rules.silent == "refuse" and self.roster.excused and self._needs_yes() and not proposal.dry:
             self._refuse_timed_out()
         else:
@@ -242,6 +237,14 @@ class Core(MemberInputs, Operations, LastGood):
             proposal.base, proposal.patch = given.base, given.patch
             self._stage()
             self._give_way()
+
+    def _why_refused(self, given: fx.Loaded) -> str:
+        """Why this is put to no vote: it is what was undone. Empty if it may be."""
+        if (unconfirmed := self._unconfirmed_in(given)) is not None:
+            return STILL_UNCONFIRMED.format(unconfirmed.version, unconfirmed.why or "nobody confirmed it")
+        if given.digest == self.refused and self._proposal.follows_sources and not self._requests.called:
+            return STILL_REFUSED
+        return NO_END if self._ends_on_undone(given) else ""
 
     def _checked(self, given: fx.Checked) -> None:
         """The workers build the candidate meanwhile: what differs is for the event, and the proof for the commit."""

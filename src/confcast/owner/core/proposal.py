@@ -95,8 +95,8 @@ STILL_REFUSED = (
     "a call of reload()"
 )
 NO_END = (
-    "without what is set, this is the content that was undone before: so it stays set beyond its time, until the sources "
-    "change, or by unset() or resume()"
+    "without what is set, this is the content that was undone before: so it stays set beyond its time, until the "
+    "sources change, or by unset() or resume()"
 )
 UNDONE = (
     "nobody runs version {}, so it was undone: the content of version {} has been put back under the next number. "

@@ -235,7 +235,7 @@ class Windows(Probations):
         return unconfirmed.found_in(sources, given.digest, self.refused)
 
     def _ends_on_undone(self, given: fx.Loaded) -> bool:
-        """Whether an override would end, and what is left is what was undone: with it, too, it had hidden just that."""
+        """Whether an override would end, and leave what was undone: put back with it was what had hidden just that."""
         proposal, unconfirmed = self._proposal, self.operator.unconfirmed
         if not proposal.rebuilds or proposal.asked is not None:
             return False
