@@ -71,7 +71,8 @@ def follow(
     false unless it says otherwise. An empty part, or None, leaves logging as it is. With `incremental: true` only
     levels are set, and loggers that the former version has named, and this one does not, get their default level again.
     From Python 3.12 on dictConfig makes a listener for each `QueueHandler`: it is started, and stopped at the next
-    change and at the process's exit, after it has handled what is in its queue.
+    change and at the process's exit, after it has handled what is in its queue. In a forked child the handlers behind
+    the queue are called at once, until its next change.
 
     From the first time that it is applied, each log record of the process has an attribute with the version that is
     pinned where the record is made, outside pins the newest; 0 where none is. So a format may have
@@ -136,38 +137,53 @@ class _Listeners:
     """The listeners of queue handlers. dictConfig makes them, from Python 3.12 on, and starts none.
 
     Whoever calls it once starts them by hand. Here it is called at each change, and with a listener that nobody starts
-    every record would wait in a queue without bound, and be in no output.
+    every record would wait in a queue without bound, and be in no output. So it would in a forked child, which has no
+    thread of its parent's: its records go to the handlers behind the queue at once, until it has listeners of its own.
     """
 
     def __init__(self) -> None:
+        self._handlers: list[Any] = []  # whose listeners are started
         self._started: list[QueueListener] = []
         self._stopped: list[QueueListener] = []
-        self._process = 0
+        self._is_hooked = False
 
     def stop(self) -> None:
         """End those that run, each after what is in its queue: dictConfig closes the handlers behind them."""
-        mine = self._process == os.getpid()  # a forked child has no such thread
-        for listener in self._started if mine else ():
+        for listener in self._started:
             listener.stop()
-        self._stopped += self._started if mine else ()
-        self._started = []
+        self._stopped += self._started
+        self._started, self._handlers = [], []
 
     def start(self, whole: Mapping[str, Any]) -> None:
         """Start those of the new handlers, and log again what came into a queue when its listener had ended."""
         if sys.version_info >= (3, 12):
-            if self._process != os.getpid():
-                self._process = os.getpid()
-                atexit.register(self.stop)
+            self._hook()
             for name, given in whole.get("handlers", {}).items():
-                listener = getattr(logging.getHandlerByName(name), "listener", None)
+                handler = logging.getHandlerByName(name)
+                listener = getattr(handler, "listener", None)
                 if "class" in given and isinstance(listener, QueueListener):  # what a factory makes is its own
                     listener.start()
                     self._started.append(listener)
+                    self._handlers.append(handler)
             shared = [each.queue for each in self._started]
             stopped, self._stopped = self._stopped, []
             for listener in stopped:
                 if listener.queue not in shared:
                     _log_again(listener.queue)
+
+    def _hook(self) -> None:
+        """Have both ends of this process's listeners be known: its own, and that of its memory in a forked child."""
+        if not self._is_hooked:
+            self._is_hooked = True
+            atexit.register(self.stop)
+            if hasattr(os, "register_at_fork"):  # Windows has no fork
+                os.register_at_fork(after_in_child=self._in_child)
+
+    def _in_child(self) -> None:
+        for handler in self._handlers:
+            if isinstance(handler.queue, queue.Queue | queue.SimpleQueue):  # else the parent's listener has the records
+                handler.enqueue = handler.listener.handle
+        self._handlers, self._started, self._stopped = [], [], []
 
 
 _listeners = _Listeners()

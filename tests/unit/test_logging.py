@@ -7,6 +7,7 @@ import contextvars
 import io
 import logging
 import logging.config
+import os
 import queue
 import sys
 import threading
@@ -172,6 +173,29 @@ def test_a_queue_has_a_listener_after_each_change(settings: Replica[Settings], t
         fake.push(part(tmp_path / "last"))
         assert not listeners() - before
     assert [(tmp_path / name).read_text() for name in ("one", "two", "last")] == ["2 queued\n", "3 queued\n", ""]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="dictConfig makes no listener")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_a_forked_child_logs_though_the_listener_s_thread_is_the_parent_s(settings: Replica[Settings], tmp_path: Path):
+    """Without: all that it logs stays in its copy of the queue, for good."""
+    with settings.override(Settings()) as fake:
+        fake.push(queued(tmp_path / "one"))
+        if not (child := os.fork()):
+            status = 1
+            try:
+                logging.getLogger(NAME).info("of the child, %d", len(listeners()))
+                fake.push(queued(tmp_path / "two"))
+                logging.getLogger(NAME).info("by its own, %d", len(listeners()))
+                fake.push(part(tmp_path / "last"))
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        logging.getLogger(NAME).info("of the parent, %d", len(listeners()))
+        fake.push(part(tmp_path / "last"))
+    assert (tmp_path / "one").read_text() == "2 of the child, 0\n2 of the parent, 1\n"
+    assert (tmp_path / "two").read_text() == "3 by its own, 1\n"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="dictConfig makes no listener")
