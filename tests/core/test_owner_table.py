@@ -1048,6 +1048,22 @@ class TestReconciling:
         it.owner.fails_to_record(fx.RowState.ABSENT)
         assert it.owner.state is IDLE, "no disk is tried in a circle"
 
+    def test_one_that_fails_after_a_load_that_was_owed_to_a_caller_is_not_tried_in_a_circle(self):
+        """That load is over: it says nothing of who has called for what comes after it."""
+        it = scene(IDLE)
+        it.owner.is_asked()
+        it.owner.loads(B)
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.state is IDLE, "no worker has voted: it is owed"
+        it.owner.receives(it.w1, Applied(1))
+        it.owner.loads(B)
+        it.both_send(Vote(it.owner.core.round, True))
+        it.owner.records()
+        it.both_send(Applied(2))
+        it.owner.meets(3, 7, C)
+        it.owner.forget().fails_to_record(fx.RowState.ABSENT)
+        assert (it.owner.state, it.owner.orders()) == (IDLE, [])
+
     def test_the_dead_need_no_reconciling(self):
         it = scene(LOADING)
         it.owner.loses(it.owner.meets(3, 7, C))
