@@ -30,6 +30,10 @@ _RELEASED_WITHIN = 5.0
 """Seconds that a new owner waits for a lock whose holder it has killed, or can't identify."""
 
 
+_LENGTH = 256
+"""Bytes of a file's text: with a pid of one digit more it would be longer, and a full disk has no room for that."""
+
+
 class LockHolder(msgspec.Struct, frozen=True):
     """The process that holds the lock, as its file says: pids with their start times, and a configuration's name."""
 
@@ -109,8 +113,8 @@ class RuntimeLock:
         os.close(fd)
 
     def _sign(self, fd: int) -> None:
-        body = msgspec.json.encode(self._holder)
-        os.pwrite(fd, body, 0)  # overwrites the former text: a full disk has room for that
+        body = msgspec.json.encode(self._holder).ljust(_LENGTH)
+        os.pwrite(fd, body, 0)  # overwrites the former text, which is as long: a full disk has room for that
         os.ftruncate(fd, len(body))
 
     def _wait_for(self, fd: int, path: Path) -> None:

@@ -145,3 +145,14 @@ def test_a_lock_that_nobody_holds_says_nothing(lock: RuntimeLock, path: Path) ->
     assert lock.holds(path)
     assert path.read_text().startswith('{"owner":')
     assert "x" not in path.read_text()
+
+
+def test_the_file_is_as_long_whoever_holds_it(path: Path) -> None:
+    """Without: on a full disk an owner could not start whose pid had one digit more than that of the one before."""
+    lengths = set[int]()
+    for pid in (999, 1000, 4_194_303):
+        lock = RuntimeLock(LockHolder(pid, 1, pid, 1, "app"))
+        lock.acquire(path)
+        lengths.add(path.stat().st_size)
+        lock.release()
+    assert len(lengths) == 1
