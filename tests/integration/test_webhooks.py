@@ -93,7 +93,7 @@ def test_each_kind_of_event_is_sent_once_signed_and_as_the_history_has_it(
         "password": ("**********", "**********"),
     }
     assert got[2].told["data"]["problems"][0]["location"] == f"{config}:1:10"
-    assert "nobody confirmed version 3 within 0.1 s" in got[4].told["data"]["evidence"][0]
+    assert "nobody confirmed version 3 within 1 s" in got[4].told["data"]["evidence"][0]
     assert os.getpid() in got[1].told["data"]["applied"]
     assert not any("hunter2" in f"{each.body!r}{each.headers}" for each in got)
 
@@ -144,7 +144,7 @@ def _change_in_each_way(manager: Manager, config: Path) -> None:
     write(config, -1)
     assert not manager.reload()
     write(config, 3)
-    assert manager.set({"number": 4, "twin": 4}, confirm_within=0.1)
+    assert manager.set({"number": 4, "twin": 4}, confirm_within=1.0)  # a shorter one may end before all have it
     assert manager.wait().result is ReloadResult.UNDONE
     assert manager.rollback(1)
     assert manager.reload().result is manager.reload().result is ReloadResult.HELD
