@@ -1,4 +1,4 @@
-"""Draws a picture as SVG. The only file that imports matplotlib.
+"""Draws a picture as SVG. The only file that imports matplotlib, which takes a second: only what draws pays for it.
 
 Guarantees: the same figures give the same bytes with the same matplotlib, whatever settings of matplotlib the user has;
 text is text, in the reader's own font. A picture has a background of its own, which is dark where the reader's
@@ -15,14 +15,11 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
 from benchmarks.plots.figures import Chart, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PAPER, INK, GRID = "#ffffff", "#1f2328", "#d8dee4"
 DARK = {PAPER: "#0d1117", INK: "#e6edf3", GRID: "#30363d"}
@@ -60,6 +57,8 @@ def svg(chart: Chart) -> bytes:
 
 def written(draw: Callable[[], Figure], title: str, description: str, creator: str) -> bytes:
     """Whatever is drawn, as a file of SVG."""
+    import matplotlib as mpl
+
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -70,11 +69,18 @@ def written(draw: Callable[[], Figure], title: str, description: str, creator: s
     return f"{head}{_dark()}{end}{rest}".replace(" \n", "\n").encode("utf-8")
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """A picture with nothing on it, of this size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def _figure(chart: Chart) -> Figure:
     columns = min(len(chart.panels), _COLUMNS)
     lines = -(-len(chart.panels) // columns)
     height = _HEIGHT_OF_ONE if lines == 1 else lines * _HEIGHT_OF_A_ROW
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    figure = new_figure(_WIDTH, height)
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for panel, each in zip(chart.panels, axes.flat, strict=False):
         _draw(each, panel)
@@ -90,6 +96,8 @@ def _figure(chart: Chart) -> Figure:
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.set_xscale("log")
     axes.set_yscale("log")
     for line, colour in zip(panel.lines, cycle(COLOURS)):

@@ -63,7 +63,7 @@ def svg(results: Results) -> bytes:
 
 def _figure(results: Results) -> drawing.Figure:
     rows = len(results.rivals)
-    figure = drawing.Figure(figsize=(_WIDTH, rows * _HEIGHT_OF_A_ROW + _REST), layout="constrained")
+    figure = drawing.new_figure(_WIDTH, rows * _HEIGHT_OF_A_ROW + _REST)
     axes = figure.subplots()
     for y, found in enumerate(results.rivals):
         for x, outcome in enumerate(found.outcomes):

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import Authority
+from tests.support.installed import installed_or_skip
 
-for package in ("sqlalchemy", "httpx", "fastapi", "asyncpg"):
-    pytest.importorskip(package)
+installed_or_skip("sqlalchemy", "httpx", "fastapi", "asyncpg")
 
 _DEADLINE = 60
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("flask")
+from tests.support.installed import installed_or_skip
+
+installed_or_skip("flask")
 
 _DEADLINE = 60
 

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.support.installed import installed_or_skip
 
-pytest.importorskip("sqlalchemy")
+installed_or_skip("sqlalchemy")
 
 _DEADLINE = 60
 CONTRACT = Path(__file__).parents[1] / "typing" / "contract"

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.installed import installed_or_skip
 from tests.support.snippets import GUIDE, ROOT, files
 
-pytest.importorskip("fastapi")
-pytest.importorskip("httpx")
-pytest.importorskip("sqlalchemy")
-pytest.importorskip("asyncpg")
+installed_or_skip("fastapi", "httpx", "sqlalchemy", "asyncpg")
 
 PAGE = GUIDE / "derived.md"
 _DEADLINE = 60

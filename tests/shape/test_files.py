@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ LONGEST_FUNCTION = 60
 # The last two: into the server's own log, and what the application asks for.
 PROGRAMS = ("owner/__main__.py", "cli/", "examples/", "servers/gunicorn/log.py", "logging.py")
 _AS_GIVEN = ROOT / "tests" / "typing" / "contract"  # programs that are not changed
+_DOCSTRING = re.compile(r'(#.*\n|\n)*+r?"""\s*[^\s"]')  # of a file that nothing else here parses
 CONFIGURES_LOGGING = {"basicConfig", "dictConfig", "fileConfig", "addHandler", "removeHandler", "setLevel", "disable"}
 
 
@@ -27,7 +29,7 @@ def test_so_does_every_file_around_the_package(folder: str):
     found = [
         str(path.relative_to(ROOT))
         for path in (ROOT / folder).rglob("*.py")
-        if path.parent != _AS_GIVEN and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if path.parent != _AS_GIVEN and not _DOCSTRING.match(path.read_text(encoding="utf-8"))
     ]
     assert not found, "\n".join(found)
 

@@ -39,9 +39,12 @@ from tests.core.world import scene
 from tests.support.shell import Shell
 
 LONG = "/" + "p" * 250
-MANY = [
-    Problem(f"d.{number:0230d}", "Input should be a valid integer", f"{LONG}:1:{number}") for number in range(64_000)
-]
+
+
+def many(count: int = 64_000) -> list[Problem]:
+    return [Problem(f"d.{at:0230d}", "Input should be a valid integer", f"{LONG}:1:{at}") for at in range(count)]
+
+
 PIDS = list(range(1, 40))
 
 
@@ -80,8 +83,8 @@ def test_a_key_that_reads_like_a_rest_is_one_key(caplog: pytest.LogCaptureFixtur
 
 
 def test_of_many_the_first_hundred_are_reported_and_how_many_more_there_are():
-    told = first_of(MANY)
-    assert told == [*MANY[:100], Problem("", "and 63,900 more")]
+    told = first_of(many())
+    assert told == [*many(100), Problem("", "and 63,900 more")]
     assert first_of(told) == told
     assert first_of([*told, *told])[-1] == Problem("", "and 127,900 more")
     assert counted([problem.message for problem in told]) == 64_000
@@ -126,7 +129,7 @@ def test_long_texts_are_cut_and_leave_less_room_for_others():
 
 
 def test_the_text_of_an_error_has_the_first_hundred_and_its_problems_all():
-    for error in (ConfigError(MANY), NotCarried(MANY)):
+    for error in (ConfigError(many()), NotCarried(many())):
         assert len(error.problems) == 64_000
         assert str(error).splitlines()[-1] == "and 63,900 more"
         assert len(str(error).splitlines()) == 101
@@ -142,7 +145,7 @@ def test_of_many_changes_the_first_thousand_are_reported():
 @pytest.mark.parametrize("state", [ProposalState.STAGING, ProposalState.IDLE])
 def test_of_a_worker_that_sends_thousands_of_reasons_the_first_are_reported(state: ProposalState):
     it = scene(state)
-    reasons = tuple(MANY[:5000])
+    reasons = tuple(many(5000))
     vote, declined = Vote(it.owner.core.round, False, reasons), Declined(it.owner.version, reasons)
     it.owner.receives(it.w1, vote if state is ProposalState.STAGING else declined)
     told = it.owner.events()[-1]
@@ -153,7 +156,7 @@ def test_of_a_worker_that_sends_thousands_of_reasons_the_first_are_reported(stat
 
 def test_a_load_with_thousands_of_problems_leaves_a_short_event(shell: Shell, caplog: pytest.LogCaptureFixture):
     """Whatever it is that hands them to the core."""
-    shell.turns(fx.Trigger("signal"), fx.LoadFailed(1, ReloadResult.VALIDATION_FAILED, tuple(MANY)))
+    shell.turns(fx.Trigger("signal"), fx.LoadFailed(1, ReloadResult.VALIDATION_FAILED, tuple(many())))
     (told,) = shell.journal.events()
     assert (len(told.problems), told.problems[-1].message) == (101, "and 63,900 more")
     assert len((told.error_message or "").splitlines()) == 101
@@ -192,10 +195,10 @@ def test_the_refusal_of_a_worker_that_does_not_lag_any_more_is_logged(caplog: py
 
 ANSWERS: list[Message] = [
     Outcome(7, event(changes=[Change(f"key{number}", 1, 2) for number in range(1000)])),
-    Outcome(7, event(problems=MANY[:100], error_message="x" * 9000)),
+    Outcome(7, event(problems=many(100), error_message="x" * 9000)),
     Outcome(7, event(lagging=[WorkerStatus(pid, 1, "late", "r" * 4000) for pid in PIDS])),
     Outcome(7, event(applied=list(range(100_000, 120_000)))),
-    History(7, [event(problems=MANY[:100], applied=PIDS)] * 3),
+    History(7, [event(problems=many(100), applied=PIDS)] * 3),
     History(7, [event(applied=list(range(1_000, 1_100)))] * 100),
     Workers(7, [WorkerStatus(pid, 1, "late", "r" * 4000) for pid in PIDS]),
     Versions(7, [VersionInfo(number, 1.0, "d" * 32, "call", None, "r" * 500, True, True) for number in range(50)]),
