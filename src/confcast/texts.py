@@ -23,7 +23,7 @@ import functools
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 LOGGERS = (
@@ -76,6 +76,13 @@ def when(timestamp: float) -> str:
     from datetime import datetime  # imported here: every process imports this file, and few tell a person a date
 
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def close_matches(word: str, known: Iterable[str]) -> list[str]:
+    """The most similar of these words, for "did you mean"; empty if none is similar."""
+    from difflib import get_close_matches  # imported here: every process imports this file, and few words are mistyped
+
+    return get_close_matches(word, known, n=1)
 
 
 def shortened(text: str, most: int) -> str:

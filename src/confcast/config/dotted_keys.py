@@ -10,7 +10,6 @@ Rejected: `Lookup`, which finds keys of data that exist (what is set may be a ta
 from __future__ import annotations
 
 import functools
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -27,6 +26,7 @@ from confcast.config.sources.variable_targets import (
     targets_of_key,
     with_indexes,
 )
+from confcast.texts import close_matches
 
 _MOST_PATHS = 2000  # paths searched for a suggestion: classes that refer to each other have exponentially many
 
@@ -86,5 +86,5 @@ def no_such_key(key: str, schema: Any) -> str:
 
 def did_you_mean(key: str, known: list[str]) -> str:
     """The end of a sentence that names the most similar of these keys; empty if none is similar."""
-    close = get_close_matches(key, known, n=1)
+    close = close_matches(key, known)
     return f"; did you mean {close[0]}?" if close else ""

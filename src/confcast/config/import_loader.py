@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 from confcast.errors import ConfigError, NotCarried, Problem
+from confcast.texts import close_matches
 
 Loader = TypeVar("Loader")
 
@@ -76,6 +75,8 @@ def place_of(error: BaseException) -> str:
     """The traceback's last line in the user's code, not in Python's or an installed package's; empty for none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}:{error.offset}"
+    import sysconfig  # imported here, as runpy in schema/kinds.py: an owner's start has mostly no use for it
+
     places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     theirs = ("<frozen ", str(Path(__file__).parents[1]), *places)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(theirs)]
@@ -84,5 +85,5 @@ def place_of(error: BaseException) -> str:
 
 def _hint(part: str, holder: Any) -> str:
     public = [name for name in dir(holder) if not name.startswith("_")]  # every module has a __loader__
-    close = get_close_matches(part, public, n=1)
+    close = close_matches(part, public)
     return f"; did you mean {close[0]!r}?" if close else ""

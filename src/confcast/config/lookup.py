@@ -19,13 +19,12 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from confcast.config.schema.annotations import Keys, Sought, hashable, keys_of, members, written_children
 from confcast.config.schema.key_path import KeyPath, has, shown, value_at
 from confcast.config.sources.formats.common import MAX_DEPTH
-from confcast.texts import printable
+from confcast.texts import close_matches, printable
 
 _MOST_PARTS = 2 * MAX_DEPTH
 _ABSENT = object()
@@ -89,7 +88,7 @@ class Lookup:
             return found.path
         name = _name_at(key[found.end :])
         known = [each for keys in _tables(found.types) for each in (*keys.names, *keys.sought)]
-        close = get_close_matches(name, known, n=1)
+        close = close_matches(name, known)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise KeyError(f"{self._schema.__qualname__} has no key {key!r}: nothing is called {name!r} there{hint}")
 

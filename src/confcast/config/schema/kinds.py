@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import importlib
 import os
-import runpy
 import sys
 import types
 import typing
@@ -311,6 +310,8 @@ def _run_main(place: str) -> types.ModuleType:
     # Its first import makes `__mp_main__` a name of this process's own program: before the run, and not during it, when
     # pydantic looks the classes' annotations up in the module of that name.
     importlib.import_module("multiprocessing")
+    import runpy  # imported here: few schemas are in a main program
+
     try:
         if place.startswith("-m "):
             content = runpy.run_module(place[3:], run_name="__mp_main__", alter_sys=True)

@@ -16,7 +16,6 @@ prefix says that they are the application's.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -39,6 +38,7 @@ from confcast.config.sources.variable_targets import (
 )
 from confcast.config.sources.variable_values import NotConvertible, from_text, may_have_commas
 from confcast.errors import Problem
+from confcast.texts import close_matches
 
 Lists: TypeAlias = Literal["json", "comma"]
 """How a list is written: as JSON only, or with commas, too."""
@@ -245,7 +245,7 @@ class Fitting:
         for name, key in self._naming.names.items():
             if not targets_of_key(self._schema, parts_of(key)):
                 known = list(islice((".".join(path) for path in paths(self._schema, ())), _MOST_PATHS))
-                close = get_close_matches(key, known, n=1)
+                close = close_matches(key, known)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 message = f"the schema has no such key{hint}"
                 self._problems.append(Problem("", f"{self._naming.given}={{{name!r}: {key!r}}}): {message}", where))
@@ -387,7 +387,7 @@ class Fitting:
             "_".join(map(in_shell, path)): path for path in islice(paths(self._schema, ()), _MOST_PATHS)
         }
         flat |= {mapped.lower(): mapped for mapped in self._naming.names}
-        close = get_close_matches(self._after_prefix(name).lower().replace("__", "_"), flat, n=1)
+        close = close_matches(self._after_prefix(name).lower().replace("__", "_"), flat)
         if not close:
             return ""
         meant = flat[close[0]]

@@ -14,7 +14,6 @@ import datetime as dt
 import functools
 import typing
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from confcast.config.schema.annotations import (
@@ -31,6 +30,7 @@ from confcast.config.schema.key_path import KeyPath, quoted
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import has_secret_keys
 from confcast.config.validation.field_errors import FieldError
+from confcast.texts import close_matches
 
 _UNSEEN: Any = object()
 
@@ -150,7 +150,7 @@ def _one_table(annotation: Any) -> Any:
 def _unknown(key: Any, keys: Keys, path: KeyPath) -> FieldError:
     if not isinstance(key, str):
         return no_text(key, path)
-    close = get_close_matches(key, keys.names, n=1)
+    close = close_matches(key, keys.names)
     return FieldError((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
 
 

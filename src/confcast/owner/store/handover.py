@@ -24,7 +24,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 from pathlib import Path
 
 from confcast.log_fields import about
@@ -121,6 +120,8 @@ def take_over(former: Path, journal: Path) -> bool:
     """
     left, new = former / HANDOVER, journal.with_name(journal.name + ".new")
     if made := left.exists() and not journal.exists():
+        import shutil  # imported here: few owners take over, and it costs as much as ten files of ours
+
         os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))  # mode 0600, since workers may walk through its folder
         shutil.copyfile(left, new)
         for leftover in companions(journal):

@@ -7,11 +7,11 @@ What is no table, there or on the way to it, is refused, and never taken for a t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from confcast.config.schema.key_path import KeyPath, dotted, shown
 from confcast.config.sources.formats.common import Note, Spot, Unparsable
+from confcast.texts import close_matches
 
 
 class NoTable(Unparsable):
@@ -82,7 +82,7 @@ class TableReader:
         """The error for a document whose table at so many of the keys has no next one."""
         around, wanted = self._path[:length], self._path[length]
         names = [key for key, value in table.items() if isinstance(value, dict)]
-        close = get_close_matches(wanted, [name for name in names if isinstance(name, str)], n=1)
+        close = close_matches(wanted, [name for name in names if isinstance(name, str)])
         near: tuple[str, ...] = (*around, close[0]) if close else ()
         known = f"; {dotted(around)} is there, and has no {shown(wanted)}" if around else ""
         return NoTable(f"has no table {dotted(self._path)}" + (f"; did you mean {dotted(near)}?" if near else known))

@@ -9,7 +9,6 @@ error would have no place), and a key of 100,000 dotted parts would take it minu
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 from confcast.config.schema.key_path import KeyPath
@@ -63,6 +62,8 @@ def parse(text: str) -> Any:
 
 def parse_any(text: str) -> Any:
     """Parse a document by tomllib, plain or not, as `parse` does."""
+    import tomllib  # imported here: plain documents, which most are, don't need it
+
     if deep := text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
         _check_nesting(text)
     try:
@@ -191,6 +192,8 @@ class _Scanner(Scanner):
 
 
 def _unquoted(literal: str) -> str:
+    import tomllib
+
     text = tomllib.loads(f"text = {literal}")["text"]
     assert isinstance(text, str)
     return text
