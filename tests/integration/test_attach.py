@@ -31,7 +31,7 @@ def replica(nothing_is_left: None) -> Iterator[Replica[Settings]]:
     replica.close()
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork", slow("forkserver")])
+@pytest.mark.parametrize("method", ["spawn", slow("fork"), slow("forkserver")])
 def test_workers_of_every_start_method_find_their_owner_by_the_environment(method: str, config: Path) -> None:
     master = Program("-m", "tests.support.master", str(config), method)
     try:

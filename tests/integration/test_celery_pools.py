@@ -53,6 +53,7 @@ def test_tasks_at_the_same_time_have_a_version_each(server: Server, tmp_path: Pa
     eventually(lambda: server.ask("read")["number"] == before + 1, "the new number after the held task")
 
 
+@pytest.mark.slow
 def test_a_killed_owner_is_replaced(server: Server):
     dead, before = server.owner(), server.number
     os.kill(dead, signal.SIGKILL)

@@ -149,7 +149,7 @@ def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, mo
     assert all(timeout <= owner_client._RETRY for timeout in granted[1:])
 
 
-@pytest.mark.parametrize(("command", "code"), [("status", 141), ("reload", 1), slow("reload --help", 141)])
+@pytest.mark.parametrize(("command", "code"), [slow("status", 141), ("reload", 1), slow("reload --help", 141)])
 def test_a_reader_that_has_enough_ends_the_command_quietly(
     command: str, code: int, manager: Manager, config: Path
 ) -> None:
@@ -171,7 +171,11 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(
 
 @pytest.mark.parametrize(
     ("where", "said"),
-    [(">/dev/full", "confcast: the report can't be written: No space left on device\n"), (">&-", ""), ("2>&-", "")],
+    [
+        (">/dev/full", "confcast: the report can't be written: No space left on device\n"),
+        slow(">&-", ""),
+        slow("2>&-", ""),
+    ],
 )
 def test_a_report_that_can_not_be_written_changes_nothing_about_what_was_done(
     manager: Manager, where: str, said: str
@@ -341,6 +345,7 @@ def test_a_variable_that_names_another_owner_than_the_one_that_is_asked_for_is_r
     assert "CONFCAST_ADDRESS_APP names the config owner of 'other', and not of 'app'" in err
 
 
+@pytest.mark.slow
 def test_what_is_listed_as_a_name_is_taken_as_one(start_manager: StartManager, run: Run) -> None:
     start_manager()
     other = start_manager(name="other/one")

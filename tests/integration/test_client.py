@@ -15,6 +15,7 @@ from confcast import Client, OwnerUnavailable, ReloadResult
 from confcast.worker.client import owner_client
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import text, write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, on_a_loop
 
 pytestmark = pytest.mark.usefixtures("no_other_owners")
@@ -140,7 +141,7 @@ def test_it_opens_nothing_when_it_is_made_and_refuses_what_says_nothing() -> Non
 # ---- p11: a proposal in CI
 
 
-@pytest.mark.parametrize(("proposed", "code"), [(text(7), 0), ("number = -1\ntwin = -1\n", 1)])
+@pytest.mark.parametrize(("proposed", "code"), [slow(text(7), 0), ("number = -1\ntwin = -1\n", 1)])
 def test_a_ci_job_tries_a_file_that_the_owner_can_not_read(
     proposed: str, code: int, manager: Manager, tmp_path: Path
 ) -> None:

@@ -112,7 +112,8 @@ def test_it_is_built_after_the_import_and_at_each_vote_and_a_worker_that_can_not
     assert pids - {victim} < server.pids()
 
 
-@pytest.mark.parametrize("server", [slow(ENDS[0]), ENDS[1]], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ENDS, indirect=True)
 def test_it_is_built_after_the_import_and_at_each_vote(server: Server) -> None:
     check_that_it_is_built(server)
 

@@ -14,6 +14,7 @@ import pytest
 
 from confcast import ConfigLoader
 from confcast.master.embedded import EmbeddedManager
+from tests.support.slow import slow
 from tests.support.source_cases import CASES
 from tests.support.source_cases.case import SourceCase
 from tests.support.sourced import Sourced
@@ -21,7 +22,9 @@ from tests.support.waiting import eventually, history_of
 
 SENTINEL, NUMBER = "hunter2", 424242
 LEAK = re.compile(rf"{SENTINEL}|(?<![\d.]){str(NUMBER)[:5]}\d(?!\d)")
-FOLLOWED = [case for case in CASES if case.is_watched or case.is_polled]
+ALIKE = {"json", "ini", "ini_interpolated", "jsonc", "toml_table", "included", "escaped", "named in a file"}
+"""What is a file that is watched, as `toml` is, and differs in how it is read alone."""
+FOLLOWED = [slow(case) if case.name in ALIKE else case for case in CASES if case.is_watched or case.is_polled]
 
 
 @pytest.fixture

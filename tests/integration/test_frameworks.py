@@ -54,6 +54,7 @@ class Framework:
         assert server.crashes() == []
 
 
+@pytest.mark.slow
 class TestFlask(Framework):
     application = "flask_site:app"
     arguments = ("-k", "gthread", "--threads", "2")

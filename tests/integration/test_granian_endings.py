@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.embedding import Endings, Make, hold, let_all_go
+from tests.support.embedding import Endings, InFlight, Make, hold, let_all_go
 from tests.support.granian import Server, WsgiServer
 from tests.support.leaks import is_running
 from tests.support.server import servers_of
@@ -46,6 +46,11 @@ class TestGranianEnds(Endings):
 
         assert server.ended() == 0
         server.assert_nothing_left()
+
+
+@pytest.mark.slow
+class TestGranianInFlight(InFlight):
+    kind = Server
 
 
 @pytest.fixture(params=[Server, slow(WsgiServer)])

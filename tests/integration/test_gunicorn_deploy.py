@@ -43,6 +43,7 @@ def test_it_brings_new_schema_code_without_a_failed_request(make: Make):
     assert server.hup() == ("success", 3)
 
 
+@pytest.mark.slow
 def test_versions_go_on_where_they_were(make: Make):
     server = make().start()
     for _ in range(2):

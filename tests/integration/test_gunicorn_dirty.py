@@ -119,6 +119,7 @@ def test_a_dirty_worker_has_the_configuration_from_its_import_on_and_follows_it(
     assert server.ask("dirty")["at_start"] == number
 
 
+@pytest.mark.slow
 def test_a_full_reload_brings_dirty_workers_new_code_and_the_new_owner(make: Make):
     server = make().start()
     old = {server.ask("dirty")["pid"], server.owner()}

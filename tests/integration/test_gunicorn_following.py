@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.gunicorn import Make
 from tests.support.load import Load
 from tests.support.pushed import pushing
@@ -13,6 +15,7 @@ from tests.support.snippets import GUIDE, files
 from tests.support.waiting import eventually
 
 
+@pytest.mark.slow
 def test_of_an_upgrades_generations_one_follows_and_the_old_one_goes_on_when_it_is_called_off(make: Make) -> None:
     with pushing(0) as pusher:
 

@@ -94,6 +94,7 @@ def test_the_old_owner_is_restarted_and_still_loads_no_more(held: tuple[Server, 
     assert WORDS in str(event.error_message)
 
 
+@pytest.mark.slow
 def test_history_and_totals_go_on(make: Make):
     server = make().start()
     server.change()
@@ -148,6 +149,7 @@ def test_the_example_is_fully_reloaded_with_a_new_owner(make: Make):
     server.await_log("confcast app: start: unchanged")
 
 
+@pytest.mark.slow
 def test_what_webhooks_are_owed_goes_over_and_is_sent_by_the_next_generation(make: Make) -> None:
     with receiving() as receiver:
         receiver.answer = 500

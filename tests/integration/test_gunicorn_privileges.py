@@ -62,6 +62,7 @@ def test_workers_of_another_user_are_reloaded_and_replaced(server: Server):
     assert uid_of(new) == NOBODY  # once it serves: it has attached as root
 
 
+@pytest.mark.slow
 def test_versions_go_on_after_an_upgrade(server: Server):
     change(server)
     assert server.hup() == ("success", 2)

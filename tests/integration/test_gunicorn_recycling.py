@@ -47,6 +47,7 @@ def test_an_asgi_worker_leaves_when_another_one_is_there(make: Make, kind: str):
     assert STAYS not in server.log()
 
 
+@pytest.mark.slow
 def test_the_only_worker_goes_on_serving_while_none_of_new_code_can_attach(make: Make):
     server = make(above="workers = 1\nmax_requests = 10").start()
     server.add_a_field()  # deployed in place: the owner and the worker have the old code

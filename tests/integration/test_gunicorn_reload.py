@@ -25,7 +25,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=[slow(kind) if kind == "uvicorn" else kind for kind in KINDS])
+@pytest.fixture(scope="module", params=[slow(kind) if kind in ("uvicorn", "gevent") else kind for kind in KINDS])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with servers_of(Server, folder) as make:
@@ -53,7 +53,7 @@ def test_gunicorns_control_client_reloads_in_place(server: Server):
     assert {answer["number"] for answer in answers.values()} == {number}
 
 
-@pytest.mark.parametrize("server", ["gthread", "gevent", "asgi", slow("uvicorn")], indirect=True)
+@pytest.mark.parametrize("server", ["gthread", slow("gevent"), "asgi", slow("uvicorn")], indirect=True)
 class TestGunicornServesMany(SideBySide):
     """With each kind of worker that serves more than one request at a time."""
 

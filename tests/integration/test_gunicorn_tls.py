@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.gunicorn_tls import Tls
 from tests.support.server import servers_of
+from tests.support.slow import slow
 
 ABOVE = """
 workers = 2
@@ -41,9 +42,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Tls]]:
 @pytest.mark.parametrize(
     "worker_class",
     [
-        "gevent",
+        slow("gevent"),
         "uvicorn_worker.UvicornWorker",
-        pytest.param("asgi", marks=pytest.mark.slow),
+        slow("asgi"),
     ],
 )
 def test_a_renewed_certificate_is_served_after_a_hup_by_the_same_workers(start: Callable[..., Tls], worker_class: str):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.support.embedding import Endings, Make
+import pytest
+
+from tests.support.embedding import Endings, InFlight, Make
 from tests.support.hypercorn import Server
 
 
-class TestHypercornEnds(Endings):
+class TestHypercornEnds:
     kind = Server
 
     def test_the_death_of_a_worker_ends_all_with_status_1(self, make: Make):
@@ -20,3 +22,13 @@ class TestHypercornEnds(Endings):
         assert server.ended() == 1
         server.assert_nothing_left()
         assert server.crashes() == []
+
+
+@pytest.mark.slow  # as uvicorn and granian, which by default have these tests
+class TestHypercornEndsToo(Endings):
+    kind = Server
+
+
+@pytest.mark.slow
+class TestHypercornInFlight(InFlight):
+    kind = Server

@@ -24,6 +24,7 @@ from tests.support.waiting import eventually
 kind = Server
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_served_its_requests_is_replaced_by_one_with_the_newest(make: Make):
     server = make(workers=1, arguments=("--max-requests", "20")).start()
     server.change()

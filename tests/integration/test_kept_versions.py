@@ -21,6 +21,7 @@ from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.late import one_is_late
 from tests.support.owners import await_fold, kill_the_owner
 from tests.support.settings import Limits, write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -91,7 +92,7 @@ def test_a_reason_is_kept_with_the_version_and_told_with_its_event(manager: Mana
     assert manager.get_event_history()[0].reason == manager.versions()[0].reason == "a new limit"
 
 
-@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("folded", [True, slow(False)])
 def test_they_outlive_an_owner_that_is_killed(manager: Manager, config: Path, folded: bool) -> None:
     write(config, 2)
     assert manager.reload()

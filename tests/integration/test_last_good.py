@@ -72,7 +72,7 @@ def test_it_serves_the_newest_good_version_and_says_so_loudly(
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize("how", ["watch", slow("signal"), "call"])
+@pytest.mark.parametrize("how", ["watch", slow("signal"), slow("call")])
 def test_it_ends_by_itself_as_soon_as_the_sources_are_applied(
     boot: Boot, start_worker: StartWorker, config: Path, how: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The MCP server under three workers, with the SDK's own clients: twenty reloads, and what clients receive of them."""
+"""The MCP server under three workers, with the SDK's own clients: reloads, and what clients receive of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.mcp import PATIENCE, Server, client_of, crowd_of, run, until
 
-ROUNDS = 8
+ROUNDS = 4
 kind = Server
 
 

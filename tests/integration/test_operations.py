@@ -420,9 +420,7 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
 
 
 QUICK_KILLS = [
-    ("rollback", PLACES[0]),
     ("rollback", PLACES[1]),
-    ("rollback", PLACES[3]),
     ("set", PLACES[0]),
     ("resume", PLACES[1]),
 ]

@@ -51,8 +51,8 @@ def what_people_set(manager: Manager) -> tuple[Any, ...]:
         ("rolled back", lambda manager: manager.resume()),
         slow("rolled back", lambda manager: manager.set(SEVEN)),
         slow("rolled back", lambda manager: manager.rollback(version=3)),
-        ("rolled back", lambda manager: manager.reload(force=True, reason="a bad night")),
-        ("back in step", lambda manager: manager.resume()),
+        slow("rolled back", lambda manager: manager.reload(force=True, reason="a bad night")),
+        slow("back in step", lambda manager: manager.resume()),
         ("held by its number", lambda manager: manager.rollback(version=manager.version)),
     ],
     ids=[

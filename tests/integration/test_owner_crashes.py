@@ -10,6 +10,7 @@ from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadRes
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.settings import SCHEMA, Settings, write
+from tests.support.slow import slow
 from tests.support.stuck import Stuck
 from tests.support.waiting import eventually, history_of, in_thread
 
@@ -25,7 +26,7 @@ def skipped(manager: Manager) -> bool:
 # ---- the file ends it
 
 
-@pytest.mark.parametrize("deed", DEADLY)
+@pytest.mark.parametrize("deed", [DEADLY[0], slow(DEADLY[1]), DEADLY[2]])
 def test_content_that_kills_is_loaded_once_and_workers_go_on(
     deed: str, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:

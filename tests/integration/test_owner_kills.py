@@ -57,7 +57,7 @@ def contents(workers: list[Worker]) -> set[tuple[int, int]]:
     return {worker.ask("read") for worker in workers}
 
 
-@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[2]), PLACES[3], slow(PLACES[4])])
+@pytest.mark.parametrize("place", [*PLACES[:2], *map(slow, PLACES[2:])])
 def test_whoever_is_killed_there_loses_nothing_that_was_committed(
     place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, killing: Killing
 ) -> None:

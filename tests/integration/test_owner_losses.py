@@ -105,7 +105,7 @@ def alter_the_payload(journal: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lose", "set_aside"),
-    [(tear, 1), (delete_with_the_snapshot_file, 0), slow(alter_the_payload, 1)],
+    [(tear, 1), slow(delete_with_the_snapshot_file, 0), slow(alter_the_payload, 1)],
     ids=["torn", "deleted", "not what was written"],
 )
 def test_what_can_t_be_read_is_set_aside_and_numbers_go_on_above_all_that_were_given_out(

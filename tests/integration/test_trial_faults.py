@@ -103,7 +103,7 @@ def await_the_heir(manager: Manager, killing: Killing, dead: int) -> None:
     eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
 
 
-@pytest.mark.parametrize("place", [*TRIAL_PLACES[:2], *map(slow, TRIAL_PLACES[2:])])
+@pytest.mark.parametrize("place", [slow(TRIAL_PLACES[0]), TRIAL_PLACES[1], *map(slow, TRIAL_PLACES[2:])])
 def test_an_owner_that_is_killed_while_a_trial_begins(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, place: str
 ) -> None:

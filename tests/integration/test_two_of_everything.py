@@ -16,6 +16,7 @@ from confcast import ConfcastError, Replica, current, declared
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.programs import ROOT, Program
 from tests.support.settings import Limits, Settings, write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -70,7 +71,7 @@ def test_a_hup_reloads_all_of_a_process_s_configurations(
     eventually(lambda: (manager.current.number, other_manager.current.number) == (2, 101), "both reloads")
 
 
-@pytest.mark.parametrize("first", [0, 1], ids=["the first first", "the last first"])
+@pytest.mark.parametrize("first", [slow(0), 1], ids=["the first first", "the last first"])
 def test_in_whatever_order_they_end_the_program_s_own_handler_is_back_at_last(
     first: int, start_manager: StartManager, config: Path
 ) -> None:
@@ -143,6 +144,7 @@ def test_an_observer_of_the_one_may_read_and_reload_the_other(
 # ---- two servers on one host
 
 
+@pytest.mark.slow
 def test_two_servers_on_one_host_serve_their_own_and_the_command_line_asks_which(tmp_path: Path) -> None:
     files = [tmp_path / "one.toml", tmp_path / "two.toml"]
     write(files[0], 1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from tests.support.embedding import Embedding, Endings, Make
+import pytest
+
+from tests.support.embedding import Embedding, Endings, InFlight, Make
 from tests.support.server import Server
 from tests.support.stopping import stop
 from tests.support.uvicorn import Alone
@@ -20,7 +22,7 @@ class TestUvicornAlone(Embedding):
     test_a_killed_worker_is_replaced_by_one_with_the_current_version = None  # its death is the master's
 
 
-class TestUvicornAloneEnds(Endings):
+class TestUvicornAloneEnds:
     kind = Alone
 
     def test_it_ends_after_its_owner_even_if_that_hangs(self, make: Make):
@@ -31,3 +33,13 @@ class TestUvicornAloneEnds(Endings):
 
         assert server.ended() == server.stopped_by(signal.SIGTERM)
         assert server.processes() == []
+
+
+@pytest.mark.slow
+class TestUvicornAloneEndsToo(Endings):
+    kind = Alone
+
+
+@pytest.mark.slow
+class TestUvicornAloneInFlight(InFlight):
+    kind = Alone

@@ -78,6 +78,7 @@ def served_by_one_worker(server: Server, requests: int) -> set[int]:
     return pids
 
 
+@pytest.mark.slow
 def test_code_that_was_deployed_in_place_ends_new_workers_in_words_while_the_others_serve(make: Make):
     server = make().start()
     schema = (server.folder / "settings.py").read_text()

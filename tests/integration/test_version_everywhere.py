@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from confcast.wire.listener import SOCKET
 from confcast.worker.client.connection_per_call import AddressClient
 from tests.support import gunicorn, uvicorn
@@ -109,6 +111,7 @@ def written(folder: Path, kind: str) -> dict[str, int]:
     return dict(map(json.loads, lines))
 
 
+@pytest.mark.slow
 def test_in_a_storm_of_reloads_all_say_the_version_of_the_request(tmp_path: Path):
     with servers_of(uvicorn.Server, tmp_path / "site") as make:
         server = make(application="traced_app:app", arguments=("--version-header", HEADER))

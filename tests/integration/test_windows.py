@@ -155,7 +155,7 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     return killing
 
 
-@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[3])])
+@pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], slow(PLACES[3])])
 def test_an_owner_that_is_killed_while_a_window_opens(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
 ) -> None:
@@ -174,7 +174,7 @@ def test_an_owner_that_is_killed_while_a_window_opens(
     assert worker.ask("await_number", 1)
 
 
-@pytest.mark.parametrize("place", STATE_PLACES)
+@pytest.mark.parametrize("place", [slow(STATE_PLACES[0]), STATE_PLACES[1]])
 def test_an_owner_that_is_killed_while_it_writes_a_confirmation(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
 ) -> None:
@@ -261,6 +261,7 @@ def test_a_full_reload_starts_on_the_fallback(
         loads(following, config, 4)
 
 
+@pytest.mark.slow
 def test_an_upgrade_of_a_server_starts_on_the_fallback(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """gunicorn's USR2; a HUP in the window, which replaces all workers, leaves it open."""
     server = make().start()

@@ -1,7 +1,8 @@
 """The tests that every HTTP server shares, as classes that a server's test file derives from.
 
 `Embedding` has what leaves a server as it found it: one server of two workers, which its tests take turns on.
-`Endings` has what a server does not outlive, and what needs one from its start: a server for each test.
+`Endings` has what a server does not outlive, and what needs one from its start: a server for each test. `InFlight` has
+what meets a reload there; by default it runs with one server, since the launchers share what it is about.
 A server that can't do all of one has its parts: `SlowRequest`, `SideBySide`, `InPlace`, `Deaths` and `Refusals`.
 
     class TestUvicorn(Embedding):
@@ -316,6 +317,29 @@ class Endings(Refusals):
         assert set(answers) == before
         assert {(answer["version"], answer["number"]) for answer in answers.values()} == {(version, server.number)}
 
+    @pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
+    def test_a_stop_of_the_whole_group_ends_all(self, make: Make, number: int):
+        server = make().start()
+        os.killpg(server.pid, number)
+
+        assert server.ended() == server.stopped_by(number)
+        server.assert_nothing_left()
+        assert server.crashes() == []
+
+    def test_the_death_of_the_master_ends_all(self, make: Make):
+        server = make().start()
+        server.signal(signal.SIGKILL)
+        server.ended()
+
+        server.assert_nothing_left()
+
+
+class InFlight:
+    """Reloads while workers start, and while they end. Attributes as of `Endings`."""
+
+    kind: ClassVar[type[Server]]
+    shut = Endings.shut
+
     def test_a_worker_that_imports_slowly_serves_nothing_before_it_has_the_newest(
         self, make: Make, shut: Callable[[Path], Gate]
     ):
@@ -356,19 +380,3 @@ class Endings(Refusals):
         assert server.ended() == server.stopped_by(signal.SIGTERM)
         server.assert_nothing_left()
         assert server.crashes() == []
-
-    @pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
-    def test_a_stop_of_the_whole_group_ends_all(self, make: Make, number: int):
-        server = make().start()
-        os.killpg(server.pid, number)
-
-        assert server.ended() == server.stopped_by(number)
-        server.assert_nothing_left()
-        assert server.crashes() == []
-
-    def test_the_death_of_the_master_ends_all(self, make: Make):
-        server = make().start()
-        server.signal(signal.SIGKILL)
-        server.ended()
-
-        server.assert_nothing_left()

@@ -260,7 +260,7 @@ def test_each_known_text_means_the_same_by_each_door(schema: Any) -> None:
     assert any(isinstance(each, bytes) for each in outcomes), "only refusals were compared"
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=600, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, database=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(SCHEMAS), texts)
 @example(SCHEMAS[0], "\r\n")
 @example(SCHEMAS[0], "@@x")

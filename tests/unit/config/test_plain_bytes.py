@@ -23,7 +23,7 @@ _values = st.recursive(
 )
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, database=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(
     st.dictionaries(
         st.text(), _values | (st.datetimes(timezones=_zones) | st.times()).map(lambda time: time.replace(fold=0))

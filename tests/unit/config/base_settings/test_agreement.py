@@ -1,6 +1,6 @@
 """In the same environment a loaded configuration equals `Cls()`, or is refused where that raises.
 
-600 environments under 40 classes, whose options and sources are drawn by a seed.
+320 environments under 40 classes, whose options and sources are drawn by a seed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from confcast import ConfigError, ConfigLoader
 pytestmark = pytest.mark.usefixtures("here")
 
 CLASSES = 40
-EACH = 15
+EACH = 8
 
 
 class Colour(enum.Enum):
@@ -193,4 +193,4 @@ def test_in_the_same_environment_it_is_what_the_constructor_makes(
                 assert found == wanted, (seed, number)
             equal, refused = equal + (wanted is not None), refused + (wanted is None)
     assert equal + refused == CLASSES * EACH
-    assert min(equal, refused) > 60
+    assert min(equal, refused) > 30

@@ -353,7 +353,7 @@ _DOCUMENTS = st.tuples(st.lists(_LINES, max_size=6), st.sampled_from(["\n", "\r\
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(_DOCUMENTS, st.booleans())
 def test_any_document_gives_what_python_dotenv_gives_or_is_refused_where_that_skips_a_line(text, interpolate):
     values, skips = theirs(text, interpolate=interpolate)
