@@ -11,7 +11,8 @@ snapshot file's version: higher than any that was given out, so that no number r
 owner starts from the snapshot file, as workers do: the committed version is lost only if journal and snapshot file both
 are. Roster, kept versions, history and totals are lost; the owner gathers its workers, and if it dies before it has, so
 does the next one. A journal whose log was damaged is whole and older, since SQLite reads a log up to the damage and
-reports nothing: then the snapshot file has the version that was committed last.
+reports nothing: then the snapshot file has the version that was committed last. If only the runtime directory was
+deleted, notes of workers went with it, and the owner gathers, too.
 
 Workers of `confcast serve` outlive it, and look for the next one at its address. So the roster of a state folder is
 kept there at a first start, too, if the schema is the same. If the address was left by a server that was killed, others
@@ -115,11 +116,12 @@ def recover(
         _go_on_after_handover(journal, startup, is_copy=is_copy)
         keeps = restarted or (lasts and _is_of_schema(journal, fingerprint))
         living = _living_members(journal, runtime_dir, keeps=keeps)
+        unread = restarted and _are_notes_lost(journal, runtime_dir)
         if not restarted and startup.former:
             _continue_versions(journal, Path(startup.former), fingerprint)
         row, high_water = journal.latest(), max(journal.high_water, number)
         whole = incomplete_roster.is_whole(journal) and not (lasts and startup.address_left)
-        gathers = is_copy or (restarted and (lost or row is None)) or ((restarted or lasts) and not whole)
+        gathers = is_copy or unread or (restarted and (lost or row is None)) or ((restarted or lasts) and not whole)
         if row is not None and row.schema != fingerprint:
             row, fields = (row, journal.described(row.schema)) if restarted else (None, fields)
         if row is None or row.schema == fingerprint:
@@ -269,6 +271,17 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, keeps: bool) -
     for kind in ("here", "member"):
         try_to_write("notes of workers", functools.partial(clear, kind, keep=frozenset(unwritten)))
     return tuple(sorted(living))
+
+
+def _are_notes_lost(journal: Journal, runtime_dir: RuntimeDir) -> bool:
+    """Whether a restarted owner's folder was deleted before it had read the notes; then the next one gathers, too.
+
+    They may have named workers that began while no owner lived, or that a full disk had kept from the roster.
+    """
+    lost = runtime_dir.was_missing or runtime_dir.missing() is not None
+    if lost:
+        try_to_write("roster", functools.partial(incomplete_roster.mark, journal, whole=False))
+    return lost
 
 
 def _notes(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_files.Writer]:

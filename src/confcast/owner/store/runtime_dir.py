@@ -46,6 +46,7 @@ class RuntimeDir:
         address: The control socket's path.
         state_folder: The state folder in use; `folder` while another owner has the one that was asked for.
         awaited: The state folder that was asked for, while another owner has it; otherwise None.
+        was_missing: Whether the runtime directory was not there at the last `listen()`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class RuntimeDir:
         self.state_folder = folder if apart else state_folder
         self.awaited = state_folder if self.state_folder != state_folder else None
         self.allowed_uids = allowed_uids
+        self.was_missing = False
         self._lock = lock
         self._about: About | None = None
         self._socket: Identity | None = None
@@ -85,6 +87,7 @@ class RuntimeDir:
                 the runtime directory belongs to another user.
             OSError: A folder can't be made or written.
         """
+        self.was_missing = not self.folder.is_dir()
         for folder in (self.folder, self.state_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_that_it_is_mine(self.folder)

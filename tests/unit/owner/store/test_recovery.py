@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -33,6 +35,19 @@ SCHEMA = b"s" * 16
 ME = (os.getpid(), processes.started(os.getpid()))
 
 
+STARTUP = StartupConfig(
+    options=Options(),
+    loader=b"",
+    folder="",
+    state_folder="",
+    durable=False,
+    master_pid=ME[0],
+    master_started=ME[1],
+    sys_path=[],
+    working_directory="/",
+)
+
+
 def row(version: int, payload: bytes) -> VersionRow:
     return VersionRow(version, digest(payload), SCHEMA, payload, 1.0)
 
@@ -46,6 +61,7 @@ def home(tmp_path: Path) -> Path:
 def runtime_dir(home: Path) -> Iterator[RuntimeDir]:
     lock = RuntimeLock(LockHolder(*ME, *ME, "app"))
     runtime_dir = RuntimeDir(home, home, lock)
+    home.mkdir()
     with closing(runtime_dir.listen()):
         yield runtime_dir
     lock.release()
@@ -54,19 +70,8 @@ def runtime_dir(home: Path) -> Iterator[RuntimeDir]:
 @pytest.fixture
 def follow(runtime_dir: RuntimeDir, home: Path) -> Callable[..., Recovered]:
     def follow(restarts: int = 1, address: str = "", *, left: bool = False) -> Recovered:
-        startup = StartupConfig(
-            options=Options(),
-            loader=b"",
-            folder=str(home),
-            state_folder=str(home),
-            durable=False,
-            master_pid=ME[0],
-            master_started=ME[1],
-            sys_path=[],
-            working_directory=str(home),
-            restarts=restarts,
-            address=address,
-            address_left=left,
+        startup = msgspec.structs.replace(
+            STARTUP, folder=str(home), restarts=restarts, address=address, address_left=left
         )
         return recover(runtime_dir, startup, lambda path=runtime_dir.journal: Journal(path), SCHEMA, {})
 
@@ -195,6 +200,36 @@ class TestARosterThatMayLackSomebody:
             journal.add_member(*ME)
         left = follow()
         assert (left.roster, left.gathers) == ((ME[0],), True)
+
+
+class TestNotesThatWereDeleted:
+    """With the run-time folder, by a cleaner. The journal has its own, and is whole."""
+
+    @pytest.fixture
+    def apart(self, home: Path, tmp_path: Path) -> Iterator[RuntimeDir]:
+        """The runtime directory of an owner that has yet to listen; its state folder is another one."""
+        (tmp_path / "state").mkdir()
+        lock = RuntimeLock(LockHolder(*ME, *ME, "app"))
+        yield RuntimeDir(home, tmp_path / "state", lock)
+        lock.release()
+
+    @pytest.mark.parametrize("when", ["before it listens", "after that", "never"])
+    def test_may_have_named_workers_that_no_roster_has(self, apart, home, when):
+        """They began on a full disk, or without an owner. Without: a success while they serve the version before."""
+        home.mkdir()
+        journal(apart, row(1, b"A"))
+        if when == "before it listens":
+            home.rmdir()
+        with closing(apart.listen()):
+            if when == "after that":
+                shutil.rmtree(home)
+            assert [self.recovered(apart, restarts).gathers for restarts in (1, 2)] == [when != "never"] * 2
+        with closing(Journal(apart.journal)) as found:
+            assert incomplete_roster.is_whole(found) == (when == "never"), "the next owner has to gather, too"
+
+    def recovered(self, runtime_dir: RuntimeDir, restarts: int) -> Recovered:
+        startup = msgspec.structs.replace(STARTUP, folder=str(runtime_dir.folder), restarts=restarts)
+        return recover(runtime_dir, startup, lambda path=runtime_dir.journal: Journal(path), SCHEMA, {})
 
 
 class TestWorkersOfAServerThatHasEnded:
