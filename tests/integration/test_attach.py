@@ -244,7 +244,7 @@ settings = Replica(Settings)
 """
 
 
-@pytest.mark.parametrize("again", ["reloaded", "imported anew"])
+@pytest.mark.parametrize("again", ["reloaded", slow("imported anew")])
 def test_for_a_module_that_is_executed_again_while_its_replica_is_attached_the_error_says_the_way_out(
     again: str, start_manager: StartManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,8 +71,8 @@ def test_what_is_not_its_part_leaves_it_as_it_is(manager: Manager, start: Start,
     ("deed", "why"),
     [
         ("raise", "pool can't be built: ZeroDivisionError: division by zero"),
-        ("leave", "pool can't be built: SystemExit: bad option"),
-        ("read another", "pool: its build reads 'other'"),
+        slow("leave", "pool can't be built: SystemExit: bad option"),
+        slow("read another", "pool: its build reads 'other'"),
         ("reload", "it can't call the owner"),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_long_pin_keeps_its_pool_through_many_versions_and_its_end_closes_that
     eventually(lambda: worker.ask("kept") == [], "nothing more is kept")
 
 
-@pytest.mark.parametrize(("deed", "why"), [("raise", "OSError: the socket is gone"), ("hang", "not done in 0.2 s")])
+@pytest.mark.parametrize(("deed", "why"), [slow("raise", "OSError: the socket is gone"), ("hang", "not done in 0.2 s")])
 def test_a_close_that_fails_is_logged_and_stops_nothing(
     manager: Manager, start: Start, config: Path, deed: str, why: str
 ) -> None:

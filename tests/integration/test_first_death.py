@@ -16,6 +16,7 @@ from confcast import ConfcastError, ConfigLoader
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.wire.master_channel import MasterChannel
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
 
 SCHEMA = """
@@ -53,6 +54,7 @@ ENDS = {
     "os.kill(os.getpid(), signal.SIGSEGV)": "killed by SIGSEGV; a compiled module that it imports has crashed",
     "sys.exit('the module wants no more')": "SystemExit: the module wants no more",
 }
+QUICK_ENDS = [end for end in ENDS if not end.endswith(("(0)", "SIGSEGV)"))]
 
 
 class Bench:
@@ -90,7 +92,9 @@ def bench_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     made.close()
 
 
-@pytest.mark.parametrize(("bench", "told"), ENDS.items(), indirect=["bench"])
+@pytest.mark.parametrize(
+    ("bench", "told"), [each if each[0] in QUICK_ENDS else slow(*each) for each in ENDS.items()], indirect=["bench"]
+)
 def test_an_owner_that_dies_while_it_starts_is_said_with_its_cause(bench: Bench, told: str) -> None:
     with pytest.raises(ConfcastError) as caught:
         bench.manager.start()
@@ -122,7 +126,7 @@ class Channel:
 
 
 @pytest.mark.parametrize("bench", ["os._exit(7)"], indirect=True)
-@pytest.mark.parametrize("kind", ["nowhere", "terminal", "pipe"])
+@pytest.mark.parametrize("kind", [slow("nowhere"), slow("terminal"), "pipe"])
 def test_where_the_output_can_t_be_read_back_its_last_words_are_in_the_error_all_the_same(
     kind: str, bench: Bench
 ) -> None:

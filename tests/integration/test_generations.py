@@ -163,6 +163,7 @@ def test_the_state_folder_stays_until_it_is_free(durable: Manager, config: Path,
         assert [event.version for event in later.get_event_history()] == [3, 3, 2, 1]
 
 
+@pytest.mark.slow
 def test_what_is_committed_before_the_move_is_kept_though_all_end_at_once(
     durable: Manager, config: Path, tmp_path: Path
 ) -> None:

@@ -219,6 +219,7 @@ def test_without_a_good_version_the_start_fails_and_says_that_there_is_none(
     assert boot().version == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("served")
 def test_without_the_option_the_start_fails(start_manager: StartManager, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -264,6 +265,7 @@ def test_a_full_reload_is_refused_as_ever_since_the_server_serves(boot: Boot, co
     assert manager.get_stats()["version"] == 1
 
 
+@pytest.mark.slow
 def test_what_needs_a_restart_runs_as_the_good_version_had_it(start_manager: StartManager, tmp_path: Path) -> None:
     file = tmp_path / "certified.toml"
 

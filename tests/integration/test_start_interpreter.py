@@ -15,6 +15,7 @@ import confcast
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
 from tests.support import pythons
 from tests.support.settings import SCHEMA
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE
 
 SETTINGS = """
@@ -85,7 +86,7 @@ def run(folder: Path, python: str, *options: str, number: int = 1, front: list[s
 
 @pytest.mark.parametrize(
     "options",
-    ["-O -b -X int_max_str_digits=5000 -W error::ImportWarning", "-I -X dev", "-E -s -P -B"],
+    ["-O -b -X int_max_str_digits=5000 -W error::ImportWarning", "-I -X dev", slow("-E -s -P -B")],
 )
 def test_the_owner_has_the_master_s_options_path_and_environment(
     options: str, tmp_path: Path, runtime_folder: Path

@@ -11,6 +11,7 @@ from confcast import ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.fragments import Fragments
 from tests.support.settings import text, write
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 
@@ -53,10 +54,11 @@ def made_versions(manager: Manager) -> list[tuple[int, str]]:
     return [(event.version, event.origin) for event in events if event.result is ReloadResult.SUCCESS]
 
 
-WAYS = [in_place, by_a_rename, deleted_and_made_again, by_a_swap_of_the_data_link, by_another_folder_in_its_place]
+WAYS = [in_place, by_a_rename, by_a_swap_of_the_data_link]
+MORE_WAYS = map(slow, [deleted_and_made_again, by_another_folder_in_its_place])
 
 
-@pytest.mark.parametrize("change", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("change", [*WAYS, *MORE_WAYS], ids=lambda way: way.__name__)
 def test_each_change_is_exactly_one_version(
     change: Callable[[Path, int], None], start_manager: StartManager, start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -79,7 +81,7 @@ def test_each_change_is_exactly_one_version(
     ("spoil", "result"),
     [
         (lambda config: write(config, -1), ReloadResult.VALIDATION_FAILED),
-        (lambda config: config.unlink(), ReloadResult.FILE_NOT_FOUND),
+        slow(lambda config: config.unlink(), ReloadResult.FILE_NOT_FOUND),
     ],
     ids=["bad", "deleted"],
 )
@@ -136,7 +138,7 @@ def test_without_watching_only_a_trigger_loads(
     eventually(lambda: made_versions(manager) == [(2, "signal"), (1, "start")], "the event of the signal")
 
 
-@pytest.mark.parametrize("names_files", [False, True], ids=["the directory", "the files that are there"])
+@pytest.mark.parametrize("names_files", [slow(False), True], ids=["the directory", "the files that are there"])
 def test_fragments_that_a_source_finds_in_a_directory_are_noticed(
     names_files: bool, start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
 ) -> None:

@@ -162,7 +162,7 @@ def _change_in_each_way(manager: Manager, config: Path) -> None:
         slow("close", "it closed the connection without an answer"),
         slow("half", "what answers there does not speak HTTP as it should"),
         slow("drip", "no whole answer within 1 s"),
-        ("hang", "no whole answer within 1 s"),
+        slow("hang", "no whole answer within 1 s"),
     ],
 )
 def test_what_was_not_taken_is_sent_again_under_the_same_id(
