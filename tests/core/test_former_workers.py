@@ -214,3 +214,39 @@ def test_no_later_load_falls_back():
     owner.is_triggered("watch")
     owner.fails_to_load()
     assert (owner.state, owner.did(fx.Restore)) == (IDLE, [])
+
+
+# ---- who attaches to the server before until the address leads here
+
+
+@pytest.mark.parametrize("over", [True, False], ids=["after the first load", "before it is over"])
+def test_who_is_sent_here_is_awaited_and_named_before_it_connects(over):
+    """Without: a success, with nobody named, while it serves the version before."""
+    owner = started(1, vote_timeout=1.0) if over else begins(1, vote_timeout=1.0)
+    w1 = owner.meets(1, 1, A)
+    assert owner.core.expect([1, 2]) == [2]
+    assert owner.core.expect([2]) == []
+    if not over:
+        owner.fails_to_load()
+    call = owner.is_asked()
+    owner.loads(C)
+    all_vote(owner, w1)
+    assert owner.state is STAGING
+    owner.waits_out(fx.Timer.STAGE)
+    owner.records()
+    all_apply(owner, w1)
+    event = owner.answer(call)
+    assert (event.result, event.applied, [each.pid for each in event.lagging]) == (ReloadResult.PARTIAL, [1], [2])
+
+
+def test_a_barrier_that_is_to_end_waits_for_it():
+    owner = started()
+    owner.accepts = False
+    call = owner.is_asked()
+    owner.loads(B)
+    assert owner.core.expect([2]) == [2]
+    owner.feed(fx.Accepted())
+    assert (owner.state, owner.answers(call)) == (COMMITTING, [])
+    owner.feed(fx.ProcessGone(2))
+    owner.feed(fx.Accepted())
+    assert owner.answer(call).result is ReloadResult.UNCHANGED

@@ -85,6 +85,29 @@ def test_who_can_t_come_along_is_named_by_the_one_that_takes_over(
     assert worker.ask("await_number", 2) == 2
 
 
+@pytest.mark.slow  # the same
+def test_so_is_who_has_attached_while_the_next_one_has_loaded(
+    serve: Serves, attached: Callable[[], Worker], gate: Gate
+) -> None:
+    """The copy of the journal, with which that one begins, does not know it."""
+    options, config = ["--vote-timeout", "0.5"], serve.folder / "app.toml"
+    serve(*options)
+    worker = attached()
+    second = gate.hold_load(config, 2, lambda: serve.start("--take-over", *options))
+    late = attached()
+    stop(late.pid)
+    gate.open()
+    gate.let_go()
+    second.await_serving()
+
+    write(config, 3)
+    event = Client(address=serve.address).reload()
+    os.kill(late.pid, signal.SIGCONT)
+    assert (event.result, event.applied) == (ReloadResult.PARTIAL, [worker.pid])
+    assert [each.pid for each in event.lagging] == [late.pid]
+    assert late.ask("await_number", 3) == 3
+
+
 def test_workers_of_another_schema_are_served_by_the_old_one_until_they_leave(
     serve: Serves, attached: Callable[[], Worker], forkserver: BaseContext, tmp_path: Path
 ) -> None:

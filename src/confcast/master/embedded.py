@@ -60,6 +60,13 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """
         self._mine().supersede()
 
+    def expect(self, pids: list[int]) -> None:
+        """Have the owner know these workers of another server's, which are sent to it, before they connect.
+
+        Raises NotAttached before `start()`.
+        """
+        self._mine().expect(pids)
+
     def accepts_on(self, listener: int) -> None:
         """Set the descriptor of a listening Unix socket on which each owner accepts, besides its control socket.
 

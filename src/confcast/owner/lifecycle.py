@@ -62,7 +62,16 @@ from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
 from confcast.wire.decoders import decode
 from confcast.wire.files.about import About, module_file
-from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig, Superseded
+from confcast.wire.master_channel import (
+    Expect,
+    Leave,
+    MasterChannel,
+    Pause,
+    Paused,
+    Ready,
+    StartupConfig,
+    Superseded,
+)
 from confcast.wire.messages import ReloadEvent, ReloadResult
 from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
@@ -434,6 +443,8 @@ class Lifecycle:
                 self._pause(number)
             case Pause():
                 self._resume()
+            case Expect(pids=pids):
+                self._loop.expect(pids)
             case Superseded():
                 self._loop.when_idle(self._leave_state_folder)
         return message is not None

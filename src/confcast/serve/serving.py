@@ -291,7 +291,7 @@ class Serving:
             if self.passed is not None:
                 self.passed.lead_to(folder)
             if place is not None:
-                place.hand_over(folder, lambda: _connected_to(manager))
+                place.hand_over(folder, lambda: _connected_to(manager), manager.expect)
             if self.link is not None and (place is None or place.is_free):
                 dead = place is not None and not owner_dirs.is_of_a_living_master(place.folder)
                 self.link.take(manager.address, instead_of=place.folder if place is not None and dead else None)

@@ -77,12 +77,18 @@ class Place:
         self.is_free = pipe is None
         self.is_taken = False
 
-    def hand_over(self, folder: Path, workers: Callable[[], list[int]]) -> None:
+    def hand_over(
+        self,
+        folder: Path,
+        workers: Callable[[], list[int]],
+        expect: Callable[[list[int]], object] = lambda pids: None,
+    ) -> None:
         """Tell the former that this process's owner serves in this folder, and wait until it has given way.
 
         Args:
             folder: The runtime directory.
             workers: Returns the pids of the workers that have come.
+            expect: Called with the pids of those that are to come, as soon as the address leads here.
 
         Raises:
             AddressRefused: The former goes on: it waited no longer, or can't move the address.
@@ -98,6 +104,8 @@ class Place:
             self.is_free = True
             return
         self.is_taken = True
+        if moved.follow:
+            expect(moved.workers)
         with contextlib.suppress(OSError, ConfcastError):
             self._pipe.send(Noted())
             self._pipe.receive(_ENDS_WITHIN)

@@ -1,8 +1,8 @@
 """The channel between a master and its owner, a socket pair whose one end the owner gets at its start; its messages.
 
-master → owner: first `StartupConfig`, `Pause` before a next generation starts and after it was called off, `Superseded`
-once it can't be called off any more, at last `Leave`. owner → master: one `Ready`, and one `Paused` for each Pause that
-is not withdrawn before the owner is idle.
+master → owner: first `StartupConfig`, `Expect` once the workers of another server are to come, `Pause` before a next
+generation starts and after it was called off, `Superseded` once it can't be called off any more, at last `Leave`.
+owner → master: one `Ready`, and one `Paused` for each Pause that is not withdrawn before the owner is idle.
 The owner notices the master's death by a pidfd, since a child of the master may hold the channel open. If the master
 has become another program by `exec`, which keeps its pid, the channel ends. Rejected: arguments on the command line
 (they show in `ps`, and overrides may be secret) and a pickle.
@@ -76,6 +76,12 @@ class Superseded(msgspec.Struct, frozen=True, tag=True):
     """The next generation serves, and will not be called off: release the state folder to it, and serve on without."""
 
 
+class Expect(msgspec.Struct, frozen=True, tag=True):
+    """These workers of the server whose place this one has taken are sent here: they are on the roster from now on."""
+
+    pids: list[int]
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The owner has served this version since `at`, by the clock that all processes share (`time.monotonic`).
 
@@ -88,7 +94,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     at: float = 0.0
 
 
-ChannelMessage = StartupConfig | Leave | Ready | Pause | Paused | Superseded
+ChannelMessage = StartupConfig | Leave | Ready | Pause | Paused | Superseded | Expect
 
 _decoder: msgspec.msgpack.Decoder[ChannelMessage] = msgspec.msgpack.Decoder(ChannelMessage)
 

@@ -67,11 +67,11 @@ def played(folder: Path, play: Callable[[Pipe], object]) -> Iterator[socket.sock
             thread.join()
 
 
-def gives_way(folder: Path, *workers: int) -> Callable[[Pipe], object]:
+def gives_way(folder: Path, *workers: int, follow: bool = True) -> Callable[[Pipe], object]:
     def play(pipe: Pipe) -> None:
         pipe.send(Paused(str(folder), ""))
         assert isinstance(pipe.receive(DEADLINE), Serves)
-        pipe.send(Moved([*workers], follow=True))
+        pipe.send(Moved([*workers], follow))
         assert isinstance(pipe.receive(DEADLINE), Noted)
 
     return play
@@ -89,6 +89,14 @@ def test_an_owner_that_does_not_answer_once_the_place_is_taken_is_no_reason_to_g
     ):
         place.hand_over(folder.with_name("next"), silent)
     assert place.is_taken
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_owner_is_told_who_is_to_come_and_of_nobody_who_stays(folder: Path, follow: bool) -> None:
+    me, told = os.getpid(), list[list[int]]()
+    with played(folder, gives_way(folder, me, follow=follow)), successor.place_of(owner_dir(folder), DEADLINE) as place:
+        place.hand_over(folder.with_name("next"), lambda: [me], told.append)
+    assert told == ([[me]] if follow else [])
 
 
 def test_the_end_of_a_former_that_is_ending_by_itself_is_awaited(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,16 @@ from confcast.master.start import exit_status
 from confcast.master.start.execute import execute
 from confcast.master.start.interpreter import Command
 from confcast.master.start.startup_output import Output, StartupOutput
-from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig, Superseded
+from confcast.wire.master_channel import (
+    Expect,
+    Leave,
+    MasterChannel,
+    Pause,
+    Paused,
+    Ready,
+    StartupConfig,
+    Superseded,
+)
 from confcast.wire.processes import Death
 
 _log = logging.getLogger("confcast.master")
@@ -170,10 +179,20 @@ class Launcher:
 
         An owner that is dead has released the folder.
         """
+        self._tell(Superseded())
+
+    def expect(self, pids: list[int]) -> None:
+        """Have the owner put these workers, which are sent to it, on its roster. A successor of its has the journal's.
+
+        An owner that is dead is told nothing: its successor knows those that have connected by then.
+        """
+        self._tell(Expect(pids))
+
+    def _tell(self, message: Superseded | Expect) -> None:
         with self._lock:
             if self._channel is not None:
                 with contextlib.suppress(OSError):
-                    self._channel.send(Superseded())
+                    self._channel.send(message)
 
     def next_look(self) -> float:
         """Seconds until `ensure` may have something to do, for a dead owner."""

@@ -61,7 +61,7 @@ committed meanwhile).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from confcast.errors import ImpossibleMessage, Problem
@@ -150,6 +150,12 @@ class Core(MemberInputs, Operations, LastGood):
     def retire(self, version: int) -> None:
         """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)
+
+    def expect(self, pids: Iterable[int]) -> list[int]:
+        """Put workers that another server has sent here on the roster. Returns those that were not: they are new."""
+        new = [pid for pid in pids if self.roster.of(pid) is None]
+        self.roster.expect(new)
+        return new
 
     def begin(self) -> list[fx.Effect]:
         """The effects that must be carried out before the first input."""

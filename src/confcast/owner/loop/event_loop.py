@@ -225,9 +225,7 @@ class EventLoop:
             return 0.0
         from confcast.owner.store.journal_moves import into_state_folder  # most owners move nothing
 
-        def tell() -> None:
-            handover.before_the_move(self._former, self._runtime_dir.journal, self.core.high_water)
-
+        tell = functools.partial(handover.before_the_move, self._former, self.core.high_water)
         move = functools.partial(into_state_folder, tell=tell)
         return self._move("the journal can't move into the state folder yet", move)
 
@@ -258,6 +256,11 @@ class EventLoop:
             return _JOURNAL_RETRY_AFTER
         self._will_fold = False
         return 0.0
+
+    def expect(self, pids: list[int]) -> None:
+        """Know workers of another server's, before they connect. Must be called in the loop's thread."""
+        for pid in self.core.expect(pids):
+            self._add_member(fx.AddMember(pid))
 
     def hand_over(self, *, on: bool) -> None:
         """A next generation takes over: a window ends before this owner is idle. Or, not `on`: it was called off."""
@@ -415,9 +418,6 @@ class EventLoop:
     def _note_state(self, effect: fx.NoteState) -> None:
         state = state_row_of(effect, self.core.committed.version)
         self._try("state beside the version", lambda: self._journal.record_state(state, flush=False))
-
-    def _retire(self, effect: fx.Retire) -> None:
-        self._try("burnt number", lambda: self._journal.retire(effect.version), of_each_try=True)
 
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
@@ -586,7 +586,7 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], object]] = {
     fx.NoteState: EventLoop._note_state,
     fx.ClearRefused: lambda loop, effect: loop._try("end of a refusal", loop._journal.forgive),
     fx.Accept: EventLoop._accept_all,
-    fx.Retire: EventLoop._retire,
+    fx.Retire: lambda loop, effect: loop._troubles.burn(lambda: loop._journal.retire(effect.version)),
     fx.Retried: lambda loop, effect: loop._troubles.retried(effect),
     fx.Gathered: lambda loop, effect: loop._try("roster", lambda: incomplete_roster.mark(loop._journal, whole=True)),
     fx.WriteSnapshot: EventLoop._write_snapshot,

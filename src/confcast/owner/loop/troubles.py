@@ -25,23 +25,29 @@ class Troubles:
         self.counts: Counter[str] = Counter()
         self._retries = False
 
-    def attempt(self, what: str, write: Callable[[], None], *, of_each_try: bool = False) -> bool:
+    def attempt(self, what: str, write: Callable[[], None]) -> bool:
         """Write a file that nothing depends on: a failure is logged and counted, and stops nothing.
 
         Args:
             what: What is written, in words.
             write: Writes it.
-            of_each_try: Whether this belongs to a write that may be tried again: in a row of tries it is logged once.
 
         Returns:
             Whether it was written.
         """
+        return self._attempt(what, write, logs=True)
+
+    def burn(self, write: Callable[[], None]) -> None:
+        """Note a number that a failed write has burnt. Each try burns another one: of a row one failure is logged."""
+        self._attempt("burnt number", write, logs=not self._retries)
+
+    def _attempt(self, what: str, write: Callable[[], None], *, logs: bool) -> bool:
         try:
             write()
             return True
         except (ConfcastError, OSError) as error:
             self.counts[what] += 1
-            if not (of_each_try and self._retries):
+            if logs:
                 loop_log.not_written(what, self.counts[what], error)
             return False
 

@@ -99,7 +99,7 @@ def leave_copy(former: Path, journal: Journal) -> None:
         write_copy(journal, journal.high_water, former)
 
 
-def before_the_move(former: Path | None, journal: Path, high_water: int) -> None:
+def before_the_move(former: Path | None, high_water: int, journal: Path) -> None:
     """Leave a former owner what it goes on from if the move is called off; `journal`: what is about to be replaced.
 
     `high_water`: the highest number that the next generation has given out. Raises JournalError, OSError.

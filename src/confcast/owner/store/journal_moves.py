@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from confcast.log_fields import about
 from confcast.owner.store import handover
@@ -25,7 +26,7 @@ def into_state_folder(
     runtime_dir: RuntimeDir,
     journal: Journal,
     open_journal: Callable[[], Journal],
-    tell: Callable[[], None] = lambda: None,
+    tell: Callable[[Path], None] = lambda path: None,
 ) -> Journal | None:
     """Move the journal into the awaited state folder. Returns the journal there; None if the folder is not free.
 
@@ -35,7 +36,8 @@ def into_state_folder(
         runtime_dir: This owner's.
         journal: The one that is in use, in the runtime directory.
         open_journal: Opens the one of the folder that is in use by then.
-        tell: Called just before: a former owner that goes on after all must know that its journal may be replaced.
+        tell: Called just before, with the path of the one that is replaced: a former owner that goes on after all must
+            know of that.
     """
     if runtime_dir.awaited is None:
         return journal
@@ -43,7 +45,7 @@ def into_state_folder(
     with runtime_dir.moving() as free:
         if not free:
             return None
-        tell()
+        tell(runtime_dir.journal)
         handover.move_journal(journal, runtime_dir.journal)
         fresh = open_journal()
     journal.close()

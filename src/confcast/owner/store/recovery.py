@@ -20,11 +20,11 @@ may live that no roster has: those that began on its snapshot file, or all, wher
 Then the new owner gathers, once it serves, and without a journal counts on from the clock. After a clean stop the
 address is gone, and only the roster counts. So it is where a server takes over from one that lives, and its workers
 come along: those of the copy are known, though they find this owner only once the address leads to it. One that has
-attached after the copy was written is on no roster here until it comes, 2 s after the former's end at the most; the
-new server awaits it before it says that it serves (`successor.py`), and a reload before that does not name it. Rejected
-for it: gathering after each take-over (each reload in the first 2.5 s would wait), a former that refuses workers in its
-pause (one that starts meanwhile would be without an owner for as long as the next first load lasts), and copying again
-(the next owner has read the copy by then).
+attached after the copy was written is known from the moment at which the address leads here: the former names all of
+its workers then, and the master tells this owner (`Expect`). Rejected for those: gathering after each take-over (each
+reload in the first 2.5 s would wait, and one that is stopped would be missed all the same), a former that refuses
+workers in its pause (one that starts meanwhile would be without an owner for as long as the next first load lasts), and
+copying again (the next owner has read the copy by then).
 
 Rejected: counting on in seconds (who makes more than one version in each is ahead of the clock, and a server that is
 begun anew has no snapshot file to tell it), starting from the snapshot file alone (it has neither the high-water number

@@ -296,6 +296,16 @@ def test_what_a_former_owner_goes_on_from_is_left_to_it_before_its_journal_is_re
     assert shell.owner._journal.roster() == []
 
 
+def test_whom_another_server_sends_here_is_in_the_journal_until_it_is_dead(shell: Shell) -> None:
+    shell.turns(*load(b"A"))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as lives, subprocess.Popen(["true"]) as dead:
+        dead.wait()
+        shell.owner.expect([lives.pid, dead.pid])
+        shell.turns_until(lambda: [each.pid for each in shell.owner.core.statuses()] == [lives.pid])
+        assert shell.journal.roster() == [(lives.pid, processes.started(lives.pid))]
+    shell.turns_until(lambda: shell.owner.core.statuses() == [])
+
+
 # ---- the rest
 
 

@@ -80,7 +80,8 @@ def test_the_former_is_told_before_its_journal_is_replaced_or_it_is_not(
     with closing(Journal(former.journal)) as journal:
         record(journal, 1)
 
-    def full() -> None:
+    def full(path: Path) -> None:
+        assert path == tmp_path / "state" / "journal"
         assert versions(former.journal) == [1]
         raise OSError("no room")
 
@@ -89,13 +90,13 @@ def test_the_former_is_told_before_its_journal_is_replaced_or_it_is_not(
         into = functools.partial(
             journal_moves.into_state_folder, following, journal, lambda: Journal(following.journal)
         )
-        assert into(lambda: pytest.fail("told before the folder is free")) is None
+        assert into(lambda path: pytest.fail("told before the folder is free")) is None
         locks[0].release()
         with pytest.raises(OSError, match="no room"):
             into(full)
         assert versions(former.journal) == [1]
         told: list[bool] = []
-        moved = into(lambda: told.append(True))
+        moved = into(lambda path: told.append(True))
     assert moved is not None
     moved.close()
     assert (told, versions(former.journal)) == ([True], [2])
