@@ -14,7 +14,6 @@ signal handlers: one that interrupts the thread which holds the event's lock wou
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import multiprocessing
 import os
@@ -134,16 +133,27 @@ class Server(MPServer):
     ) -> WorkerProcess:
         boot = Boot(self._worker, os.getpid(), str(self.interface), callback_loader)
         worker = super()._spawn_worker(idx, target, boot)
-        worker.start = signals.blocked()(worker.start)  # type: ignore[method-assign]
-        worker.join = functools.partial(self._join, worker)  # type: ignore[method-assign]
+        worker.__class__ = _Worker
         return worker
 
-    def _join(self, worker: WorkerProcess, timeout: float | None = None) -> None:
+
+class _Worker(WorkerProcess):
+    """granian's worker process, as its master sees it.
+
+    Rejected: functions of one process as its attributes. They hold it in a circle, and the pipes of each worker that
+    has died stay open in the master until the collector comes, which has little to do there.
+    """
+
+    def start(self) -> None:
+        with signals.blocked():
+            super().start()  # type: ignore[no-untyped-call]
+
+    def join(self, timeout: float | None = None) -> None:
         """Wait as granian does, perhaps for ever; workers that must end, and have not, are woken each second."""
         end = time.monotonic() + (math.inf if timeout is None else timeout)
-        while _is_alive(worker) and (left := end - time.monotonic()) > 0:
-            worker.inner.join(min(left, _AGAIN))
-            for each in (worker, *self.wrks):
+        while _is_alive(self) and (left := end - time.monotonic()) > 0:
+            self.inner.join(min(left, _AGAIN))
+            for each in (self, *self.parent.wrks):
                 if each.interrupt_by_parent and _is_alive(each):
                     _wake(each.inner.pid)
 

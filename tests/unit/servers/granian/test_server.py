@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from granian.server.mp import MPServer, WorkerProcess
 
-from confcast.servers.granian.server import Server
+from confcast.servers.granian.server import Server, _Worker
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -32,6 +35,7 @@ class Worker:
         self.interrupt_by_parent = is_to_end
         self.wakes = wakes
         self.joins: list[float] = []
+        self.parent: Any = None
 
     def is_alive(self) -> bool:
         return self.wakes > 0
@@ -50,8 +54,8 @@ def join(worker: Worker, others: list[Worker], monkeypatch: pytest.MonkeyPatch, 
                 raise ProcessLookupError
 
     monkeypatch.setattr(os, "kill", kill)
-    master: Any = SimpleNamespace(wrks=others)
-    Server._join(master, worker, *timeout)  # type: ignore[arg-type]
+    worker.parent = SimpleNamespace(wrks=others)
+    _Worker.join(worker, *timeout)  # type: ignore[arg-type]
     return woken
 
 
@@ -70,3 +74,18 @@ def test_a_worker_is_waited_for_as_long_as_it_is_given(monkeypatch: pytest.Monke
 
     assert join(old, [], monkeypatch, 1.5) == [4, 4]
     assert old.joins == [1.0, pytest.approx(0.6)]
+
+
+def test_nothing_holds_a_worker_that_has_been_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else two pipes of each stay open in the master until the collector comes, which has little to do there."""
+    monkeypatch.setattr(MPServer, "_spawn_worker", lambda self, idx, target, boot: WorkerProcess(self, idx, target, ()))
+    server: Any = Server.__new__(Server)
+    server._worker, server.interface = (), "wsgi"
+    worker = server._spawn_worker(0, print, print)
+    left = weakref.ref(worker)
+    gc.disable()
+    try:
+        del worker
+        assert left() is None
+    finally:
+        gc.enable()
