@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from tests.support import bytecode
+
 # No test is timed: a busy machine may take its time for an example. What a test says itself goes before.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
@@ -24,12 +26,14 @@ os.environ.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")  # else setuptools' 
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """What is imported and collected stays to the end: looking through it again and again finds nothing."""
+    bytecode.write_share(session.config)
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
