@@ -1,4 +1,8 @@
-"""Clients that ask without a pause, and count what fails."""
+"""Clients that ask all the time, and count what fails.
+
+Between two requests each rests for some milliseconds: without a rest, the clients took the processors from the servers
+that they ask, which needed longer for the change that the load is about.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ from types import TracebackType
 from typing import Any
 
 from tests.support.waiting import DEADLINE, eventually
+
+_REST = 0.004
+"""Seconds between a client's requests."""
 
 
 class Load:
@@ -48,7 +55,7 @@ class Load:
         return self.answers[before:]
 
     def _run(self) -> None:
-        while not self._over.is_set() and not self.failed:
+        while not self._over.wait(_REST) and not self.failed:
             try:
                 self.answers.append(self._ask())
             except BaseException as error:
