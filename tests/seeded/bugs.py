@@ -1045,8 +1045,8 @@ BUGS = (
         "puts what was undone to the vote at every trigger",
         "U1: what was undone is refused until it changes",
         "core/machine.py",
-        "elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:",
-        "elif not self.rules.name:",
+        "if given.digest == self.refused and self._proposal.follows_sources and not self._requests.called:",
+        "if not self.rules.name:",
         _VOTES,
     ),
     _core(
