@@ -524,6 +524,21 @@ def test_somebody_who_asks_for_just_that_gets_it(asked: tuple[type, dict]):
     assert owner.core.operator.unconfirmed is None
 
 
+def test_who_asks_for_it_while_it_is_hidden_has_put_nothing_to_the_vote():
+    """Without: it is committed by the next load that finds what had hidden it gone, and nobody has asked for that."""
+    owner, w1, w2 = undone()
+    owner.is_asked_for(Set, values={"k": "x"})
+    owner.loads_of(C, A, b"x")
+    commits(owner, w1, w2)
+    call = owner.is_asked_for(Resume)
+    owner.loads_of(C, B, b"x")
+    all_apply(owner, w1, w2)
+    assert owner.answer(call).result is ReloadResult.UNCHANGED
+    owner.is_triggered("watch")
+    owner.loads_of(B, B)
+    assert owner.events()[-1].result is ReloadResult.REJECTED
+
+
 def test_other_content_of_the_sources_goes_its_way_and_ends_the_refusal():
     owner, w1, w2 = undone()
     for content in (C, B):

@@ -227,9 +227,12 @@ class Windows(Probations):
         return former if unconfirmed is None else unconfirmed.beside(former)
 
     def _unconfirmed_in(self, given: fx.Loaded) -> Unconfirmed | None:
-        """What a window has undone, if the sources still have that, and nobody has asked for just that."""
+        """What a window has undone, if the sources still have that, and nobody has asked for just that.
+
+        Who has asked while an override hid it has put nothing to the vote.
+        """
         unconfirmed, proposal = self.operator.unconfirmed, self._proposal
-        if unconfirmed is None or not proposal.follows_sources or proposal.passes_refusal:
+        if unconfirmed is None or not proposal.follows_sources or (proposal.passes_refusal and given.differs):
             return None
         sources = digest_of(given.values) if given.values else b""
         return unconfirmed.found_in(sources, given.digest, self.refused)
