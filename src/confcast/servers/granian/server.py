@@ -134,6 +134,8 @@ class Server(MPServer):
         boot = Boot(self._worker, os.getpid(), str(self.interface), callback_loader)
         worker = super()._spawn_worker(idx, target, boot)
         worker.__class__ = _Worker
+        assert isinstance(worker, _Worker)
+        worker.server = self
         return worker
 
 
@@ -142,7 +144,12 @@ class _Worker(WorkerProcess):
 
     Rejected: functions of one process as its attributes. They hold it in a circle, and the pipes of each worker that
     has died stay open in the master until the collector comes, which has little to do there.
+
+    Attributes:
+        server: Whose worker it is.
     """
+
+    server: Server
 
     def start(self) -> None:
         with signals.blocked():
@@ -153,7 +160,7 @@ class _Worker(WorkerProcess):
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while _is_alive(self) and (left := end - time.monotonic()) > 0:
             self.inner.join(min(left, _AGAIN))
-            for each in (self, *self.parent.wrks):
+            for each in (self, *self.server.wrks):
                 if each.interrupt_by_parent and _is_alive(each):
                     _wake(each.inner.pid)
 

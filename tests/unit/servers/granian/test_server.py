@@ -35,7 +35,7 @@ class Worker:
         self.interrupt_by_parent = is_to_end
         self.wakes = wakes
         self.joins: list[float] = []
-        self.parent: Any = None
+        self.server: Any = None
 
     def is_alive(self) -> bool:
         return self.wakes > 0
@@ -54,7 +54,7 @@ def join(worker: Worker, others: list[Worker], monkeypatch: pytest.MonkeyPatch, 
                 raise ProcessLookupError
 
     monkeypatch.setattr(os, "kill", kill)
-    worker.parent = SimpleNamespace(wrks=others)
+    worker.server = SimpleNamespace(wrks=others)
     _Worker.join(worker, *timeout)  # type: ignore[arg-type]
     return woken
 
