@@ -224,8 +224,8 @@ def test_who_is_sent_here_is_awaited_and_named_before_it_connects(over):
     """Without: a success, with nobody named, while it serves the version before."""
     owner = started(1, vote_timeout=1.0) if over else begins(1, vote_timeout=1.0)
     w1 = owner.meets(1, 1, A)
-    assert owner.core.expect([1, 2]) == [2]
-    assert owner.core.expect([2]) == []
+    assert owner.core.expect([1, 2]) == ([2], [])
+    assert owner.core.expect([2]) == ([], [])
     if not over:
         owner.fails_to_load()
     call = owner.is_asked()
@@ -244,9 +244,22 @@ def test_a_barrier_that_is_to_end_waits_for_it():
     owner.accepts = False
     call = owner.is_asked()
     owner.loads(B)
-    assert owner.core.expect([2]) == [2]
+    assert owner.core.expect([2]) == ([2], [])
     owner.feed(fx.Accepted())
     assert (owner.state, owner.answers(call)) == (COMMITTING, [])
     owner.feed(fx.ProcessGone(2))
     owner.feed(fx.Accepted())
     assert owner.answer(call).result is ReloadResult.UNCHANGED
+
+
+@pytest.mark.parametrize("over", [True, False], ids=["after the first load", "before it is over"])
+def test_who_is_not_sent_here_and_has_not_come_has_left(over):
+    """It is in the copy of the journal. Without: each reload waits for it, and names it, while its process lives."""
+    owner = started(1, 2, 3) if over else begins(1, 2, 3)
+    owner.meets(1, 1, A)
+    assert owner.core.expect([2]) == ([] if over else [2], [3]), "the first may have come just now"
+    owner.feed(fx.ProcessGone(3))
+    assert owner.core.expect([2]) == ([], [])
+    if not over:
+        owner.fails_to_load()
+    assert [each.pid for each in owner.core.statuses()] == [1, 2]

@@ -108,6 +108,23 @@ def test_so_is_who_has_attached_while_the_next_one_has_loaded(
     assert late.ask("await_number", 3) == 3
 
 
+@pytest.mark.slow
+def test_who_has_left_while_the_next_one_has_loaded_is_not_awaited(
+    serve: Serves, attached: Callable[[], Worker], gate: Gate
+) -> None:
+    """The copy of the journal has it yet. Without: each reload waits for it, and names it, while its process lives."""
+    serve()
+    worker, leaves = attached(), attached()
+    second = gate.hold_load(serve.folder / "app.toml", 2, lambda: serve.start("--take-over"))
+    leaves.ask("close")
+    gate.open()
+    gate.let_go()
+    second.await_serving()
+    write(serve.folder / "app.toml", 3)
+    event = Client(address=serve.address).reload()
+    assert (event.result, event.applied, event.lagging) == (ReloadResult.SUCCESS, [worker.pid], [])
+
+
 def test_workers_of_another_schema_are_served_by_the_old_one_until_they_leave(
     serve: Serves, attached: Callable[[], Worker], forkserver: BaseContext, tmp_path: Path
 ) -> None:

@@ -574,7 +574,7 @@ BUGS = (
         "a failed write counts as not there",
         "reading back a failed write: a failed version returns after the restart",
         "loop/event_loop.py",
-        "self._not_recorded(_row_state(holds), error)",
+        "self._not_recorded(row_state(holds), error)",
         "self._not_recorded(fx.RowState.ABSENT, error)",
         "tests/unit/owner/loop/test_event_loop.py",
     ),

@@ -77,7 +77,7 @@ class Superseded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Expect(msgspec.Struct, frozen=True, tag=True):
-    """These workers of the server whose place this one has taken are sent here: they are on the roster from now on."""
+    """These workers of the server whose place this one has taken are sent here, and no others: they are to be known."""
 
     pids: list[int]
 

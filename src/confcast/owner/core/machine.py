@@ -151,11 +151,15 @@ class Core(MemberInputs, Operations, LastGood):
         """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)
 
-    def expect(self, pids: Iterable[int]) -> list[int]:
-        """Put workers that another server has sent here on the roster. Returns those that were not: they are new."""
+    def expect(self, pids: Iterable[int]) -> tuple[list[int], list[int]]:
+        """Put workers that another server has sent here on the roster: those that were not, which are returned first.
+
+        Then those that have never connected here and are not among them: they have left that server meanwhile.
+        """
+        pids = tuple(pids)
         new = [pid for pid in pids if self.roster.of(pid) is None]
         self.roster.expect(new)
-        return new
+        return new, sorted(self._former_workers.pids.difference(pids))
 
     def begin(self) -> list[fx.Effect]:
         """The effects that must be carried out before the first input."""

@@ -46,7 +46,7 @@ from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import contents_past_guards, restored, still_set
-from confcast.owner.loop.troubles import Troubles
+from confcast.owner.loop.troubles import Troubles, row_state
 from confcast.owner.loop.waiting_clients import WaitingClients
 from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
@@ -258,9 +258,14 @@ class EventLoop:
         return 0.0
 
     def expect(self, pids: list[int]) -> None:
-        """Know workers of another server's, before they connect. Must be called in the loop's thread."""
-        for pid in self.core.expect(pids):
+        """Know workers of another server's, before they connect. Call it in the loop's thread, between two inputs."""
+        self._handle_inputs()  # who has connected by now is here
+        new, left = self.core.expect(pids)
+        for pid in new:
             self._add_member(fx.AddMember(pid))
+        for pid in left:  # as at a Goodbye
+            self._remove_member(fx.RemoveMember(pid))
+            self._inputs.append(fx.ProcessGone(pid))
 
     def hand_over(self, *, on: bool) -> None:
         """A next generation takes over: a window ends before this owner is idle. Or, not `on`: it was called off."""
@@ -411,7 +416,7 @@ class EventLoop:
         try:
             write()
         except JournalError as error:
-            self._not_recorded(_row_state(holds), error)
+            self._not_recorded(row_state(holds), error)
         else:
             self._inputs.appendleft(fx.Recorded())
 
@@ -566,13 +571,6 @@ class EventLoop:
         content = (committed.version, committed.digest, committed.payload, committed.undo, self.core.refused)
         record = fx.Record(*content, values=committed.values, operator=self.core.operator)
         self._journal.record(*rows_of(record, self._rules.schema))
-
-
-def _row_state(holds: Callable[[], bool]) -> fx.RowState:
-    try:
-        return fx.RowState.PRESENT if holds() else fx.RowState.ABSENT
-    except JournalError:
-        return fx.RowState.UNREADABLE
 
 
 _PERFORM: dict[type, Callable[[EventLoop, Any], object]] = {

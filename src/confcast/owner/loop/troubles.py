@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from confcast.errors import ConfcastError
-from confcast.owner.core.effects import Retried
+from confcast.owner.core.effects import Retried, RowState
 from confcast.owner.loop import loop_log
+from confcast.owner.store.journal import JournalError
 
 
 class Troubles:
@@ -60,3 +61,11 @@ class Troubles:
         self.counts[effect.what] += 1
         if effect.times == 1:
             loop_log.tried_again(effect.what, effect.version, effect.problem)
+
+
+def row_state(holds: Callable[[], bool]) -> RowState:
+    """What became of a journal write that has failed. `holds`: whether the journal has it; raises JournalError."""
+    try:
+        return RowState.PRESENT if holds() else RowState.ABSENT
+    except JournalError:
+        return RowState.UNREADABLE

@@ -20,8 +20,9 @@ may live that no roster has: those that began on its snapshot file, or all, wher
 Then the new owner gathers, once it serves, and without a journal counts on from the clock. After a clean stop the
 address is gone, and only the roster counts. So it is where a server takes over from one that lives, and its workers
 come along: those of the copy are known, though they find this owner only once the address leads to it. One that has
-attached after the copy was written is known from the moment at which the address leads here: the former names all of
-its workers then, and the master tells this owner (`Expect`). Rejected for those: gathering after each take-over (each
+attached after the copy was written is known from the moment at which the address leads here, and one that has left by
+then is forgotten: the former names all of its workers then, and the master tells this owner (`Expect`). Rejected for
+those: gathering after each take-over (each
 reload in the first 2.5 s would wait, and one that is stopped would be missed all the same), a former that refuses
 workers in its pause (one that starts meanwhile would be without an owner for as long as the next first load lasts), and
 copying again (the next owner has read the copy by then).

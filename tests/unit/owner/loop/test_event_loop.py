@@ -297,7 +297,9 @@ def test_what_a_former_owner_goes_on_from_is_left_to_it_before_its_journal_is_re
 
 
 def test_whom_another_server_sends_here_is_in_the_journal_until_it_is_dead(shell: Shell) -> None:
-    shell.turns(*load(b"A"))
+    shell.owner.start_from(None, (os.getpid(),), 0, gathering=False, outlived=True)
+    shell.turns(fx.Trigger("start"), fx.Loaded(1, b"A", b"A", differs=True))
+    assert [each.pid for each in shell.owner.core.statuses()] == [os.getpid()], "which has left there, and lives"
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as lives, subprocess.Popen(["true"]) as dead:
         dead.wait()
         shell.owner.expect([lives.pid, dead.pid])
