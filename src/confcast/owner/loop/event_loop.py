@@ -52,7 +52,6 @@ from confcast.owner.store import handover, incomplete_roster
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
-from confcast.wire.files import goodbye_files
 from confcast.wire.messages import NewsRequest, Outcome, Query, ReloadEvent, ToOwner
 
 if TYPE_CHECKING:
@@ -139,7 +138,6 @@ class EventLoop:
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
         self._troubles = Troubles()
         self._try, self._failures = self._troubles.attempt, self._troubles.counts
-        self._noted: dict[int, goodbye_files.Writer] = {}  # members that the journal has no room for, by pid
         self._listening = Listening(self._selector, listener, passed, self._pipes.accept, self._retry_later)
         self._listening.watch()
         self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._take_mail())
@@ -448,14 +446,12 @@ class EventLoop:
     def _add_member(self, effect: fx.AddMember) -> None:
         member = (effect.pid, processes.started(effect.pid))
         if not self._try("roster", lambda: self._journal.add_member(*member)):  # for a new file there is mostly room
-            self._noted[effect.pid] = member
-            self._try("note of a worker", lambda: goodbye_files.write_of(self._runtime_dir.folder, member))
+            self._try("note of a worker", lambda: self._runtime_dir.note(member))
         self._watch_exit(self._exit_watch, effect.pid, lambda failed: fx.ProcessGone(effect.pid, failed))
 
     def _remove_member(self, effect: fx.RemoveMember) -> None:
         self._try("roster", lambda: self._journal.remove_member(effect.pid))
-        if (member := self._noted.pop(effect.pid, None)) is not None:
-            self._try("note of a worker", lambda: goodbye_files.remove_of(self._runtime_dir.folder, member))
+        self._try("note of a worker", lambda: self._runtime_dir.take_note_back(effect.pid))
         self._exit_watch.leaves(effect.pid)
 
     def _answer(self, effect: fx.Answer) -> None:

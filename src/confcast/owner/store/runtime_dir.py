@@ -66,6 +66,7 @@ class RuntimeDir:
         self.was_missing = False
         self._lock = lock
         self._about: About | None = None
+        self._noted: dict[int, goodbye_files.Writer] = {}
         self._socket: Identity | None = None
         self._socket_name = str(self.address)  # looked at before each load: a Path takes longer than the look
 
@@ -95,6 +96,9 @@ class RuntimeDir:
         self.allowed_uids.open_folder(self.folder)
         theirs = self.allowed_uids
         goodbye_files.make_folder(self.folder, theirs.uid, theirs.gid, shared=theirs.shared)
+        for each in self._noted.values():
+            with contextlib.suppress(OSError):
+                goodbye_files.write_of(self.folder, each)
         if self._about is not None:
             self.describe(self._about)
         listening = listener.listen(self.address, theirs.uid, theirs.group)
@@ -114,6 +118,19 @@ class RuntimeDir:
         """Write to which server this owner belongs, now and whenever the folder is made anew. Raises OSError."""
         self._about = server
         about.save(self.folder, server, uid=self.allowed_uids.uid, gid=self.allowed_uids.group)
+
+    def note(self, member: goodbye_files.Writer) -> None:
+        """Write a note of a worker that could not be written to the roster, also whenever the folder is made anew.
+
+        Raises OSError.
+        """
+        self._noted[member[0]] = member
+        goodbye_files.write_of(self.folder, member)
+
+    def take_note_back(self, pid: int) -> None:
+        """Remove the note of this process, if there is one. Raises OSError."""
+        if (member := self._noted.pop(pid, None)) is not None:
+            goodbye_files.remove_of(self.folder, member)
 
     def missing(self) -> Path | None:
         """The path of the control socket or the lock, if it no longer leads to this owner's; None while both do."""

@@ -149,6 +149,20 @@ def test_what_was_deleted_is_made_anew_and_the_lock_is_held_all_the_time(
     assert_is_locked(home)
 
 
+def test_notes_of_workers_that_no_roster_has_are_made_anew_too(enter: Callable[..., RuntimeDir], home: Path) -> None:
+    """Without: the next owner does not know them, and answers a success while they serve the version before."""
+    runtime_dir = enter()
+    runtime_dir.note((4711, 1))
+    runtime_dir.note((4712, 1))
+    shutil.rmtree(home)
+    runtime_dir.take_note_back(4712)
+    runtime_dir.listen().close()
+    assert goodbye_files.read(home, "member") == {(4711, 1)}
+    runtime_dir.take_note_back(4711)
+    runtime_dir.take_note_back(4713)
+    assert goodbye_files.read(home, "member") == set()
+
+
 def test_a_state_folder_that_was_deleted_alone_is_missed_and_made_anew_with_its_lock(
     enter: Callable[..., RuntimeDir], home: Path, tmp_path: Path
 ) -> None:
