@@ -384,6 +384,21 @@ BAD: list[tuple[str, str, list[Record]]] = [
         ],
     ),
     (
+        "trial_dies_with_its_owner",
+        "the next one loads its content, and commits it after a caller was told that it had ended",
+        [
+            *SECOND,
+            state(2.5, 1),
+            on_trial(3.0, 2),
+            request(3.2, 2, 2),
+            act(3.5, "kill"),
+            state(5.0, 3, owner=NEXT_OWNER),
+            call(5.1, "reload", "unchanged", 3, previous=3),
+            request(5.2, 3, 1, B),
+            request(5.5, 4, 2, B),
+        ],
+    ),
+    (
         "stays_undone",
         "what kills whoever serves it, as observers have seen it",
         [

@@ -999,6 +999,21 @@ NEAR: list[tuple[str, str, list[Record]]] = [
             state(5.0, 5, owner=NEXT_OWNER),
         ],
     ),
+    (
+        "trial_dies_with_its_owner",
+        "an edit's, which had ended before, as only a caller was told, and begins again",
+        [
+            TRIES,
+            *SECOND,
+            state(2.5, 1),
+            edit_on_trial(3.0, 2),
+            request(3.2, 2, 2),
+            call(3.3, "resume", "on_trial", 4, previous=3),
+            act(3.9, "kill"),
+            request(3.95, 4, 2),
+            state(5.0, 5, owner=NEXT_OWNER),
+        ],
+    ),
     ("until_a_restart", "the same value", [*SECOND, request(3.0, 2, 2, seen=[look(2, 2, listens=1)])]),
     (
         "until_a_restart",

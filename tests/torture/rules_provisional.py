@@ -134,7 +134,8 @@ def one_entity(view: View) -> Found:
 def trial_dies_with_its_owner(view: View) -> Found:
     """DESIGN 4a, "owner dies", U7: the next owner undoes a trial before it loads anything, and does not commit it.
 
-    Judged where the owner was killed before the trial's time was over, and nobody had asked to confirm.
+    Judged where the owner was killed before the trial's time was over, and nobody had asked to confirm, nor was anybody
+    told of a later version before.
     Cannot see: a trial that neither a caller nor an owner has told of.
     """
     for number, trial in view.trials.items():
@@ -143,6 +144,9 @@ def trial_dies_with_its_owner(view: View) -> Found:
             continue
         death = deaths[0]
         ended = any(each.previous < number < each.version and each.began < death for each in view.outcomes)
+        ended = ended or any(
+            each.previous > number and each.at < death for each in view.calls
+        )  # that runs: it had ended
         if not ended and not any(view.calls_between(trial.began, death + GRACE, "confirm")):
             yield from _outlives(view, number, trial.shown, death)
             yield from _comes_back(view, view.serial_of(number), number, death, trial.shown)
