@@ -19,13 +19,12 @@ kept there at a first start, too, if the schema is the same. If the address was 
 may live that no roster has: those that began on its snapshot file, or all, where its journal was in its own folder.
 Then the new owner gathers, once it serves, and without a journal counts on from the clock. After a clean stop the
 address is gone, and only the roster counts. So it is where a server takes over from one that lives, and its workers
-come along: those of the copy are known, though they find this owner only once the address leads to it. One that has
-attached after the copy was written is known from the moment at which the address leads here, and one that has left by
-then is forgotten: the former names all of its workers then, and the master tells this owner (`Expect`). Rejected for
-those: gathering after each take-over (each
-reload in the first 2.5 s would wait, and one that is stopped would be missed all the same), a former that refuses
-workers in its pause (one that starts meanwhile would be without an owner for as long as the next first load lasts), and
-copying again (the next owner has read the copy by then).
+come along: those of the copy are known, though they find this owner only once the address leads to it. Just after it
+does, the former names all of its workers, and the master tells this owner (`Expect`): from then on it knows those that
+have attached after the copy was written, and has forgotten those that have left since. Rejected for those: gathering
+after each take-over (each reload in the first 2.5 s would wait, and one that is stopped would be missed all the same),
+a former that refuses workers in its pause (one that starts meanwhile would be without an owner for as long as the next
+first load lasts), and copying again (the next owner has read the copy by then).
 
 Rejected: counting on in seconds (who makes more than one version in each is ahead of the clock, and a server that is
 begun anew has no snapshot file to tell it), starting from the snapshot file alone (it has neither the high-water number
@@ -350,7 +349,7 @@ def catch_up(journal: Journal, folder: Path) -> None:
     and stood for two contents. Nor is it known who attached since.
     """
     if not incomplete_roster.is_whole(journal):  # its owner was killed, perhaps before it counted on from the clock
-        journal.retire(int(time.time()))
+        _count_on(journal, journal.high_water)
     saved, row = snapshot_file.load(folder), journal.latest()
     known = 0 if row is None else row.version
     if saved is None or saved.version <= known or digest(saved.payload) != saved.digest:
@@ -370,7 +369,7 @@ def catch_up(journal: Journal, folder: Path) -> None:
 
 
 def _count_on(journal: Journal, version: int) -> None:
-    """Give out no number that may have been given out above the snapshot file's version. Raises JournalError.
+    """Give out no number that may have been given out above this version, the newest known. Raises JournalError.
 
     Where the date was put back since, numbers are ahead of the clock.
     """

@@ -193,6 +193,16 @@ class TestARosterThatMayLackSomebody:
         assert left.gathers
         assert left.high_water >= before, "numbers above that of the snapshot file were given out, too"
 
+    @pytest.mark.parametrize("seconds", [10, -10], ids=["ahead of the clock", "behind it"])
+    def test_gives_out_no_number_again_of_an_owner_that_died_as_it_gathered(self, runtime_dir, home, follow, seconds):
+        """Its numbers counted from the clock already, and the one after its version was on trial in a lost journal."""
+        version = int((time.time() + seconds) * 1000)
+        journal(runtime_dir, row(version, b"A"))
+        with closing(Journal(runtime_dir.journal)) as found:
+            incomplete_roster.mark(found, whole=False)
+        snapshot_file.save(home, SCHEMA, version, digest(b"A"), b"A")
+        assert follow().high_water > version + 1
+
     def test_keeps_whom_it_has(self, runtime_dir, home, follow):
         with closing(Journal(runtime_dir.journal)) as journal:
             incomplete_roster.mark(journal, whole=False)
