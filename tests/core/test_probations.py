@@ -166,6 +166,27 @@ def test_an_end_in_an_earlier_window_says_nothing_of_what_this_one_puts_back():
     assert owner.state is LOADING
 
 
+def test_an_end_in_an_earlier_window_says_nothing_of_what_was_replaced_in_this_one():
+    """Without: a probation ends without a commit, and the ends in all of them count as those of the newest."""
+    owner, w1, w2 = has_expired()
+    passes(owner)
+    owner.is_asked_for(Set, OPERATOR, values={"y": 1}, ttl=30.0)
+    ends_at = owner.now + 30.0
+    owner.loads_with(C, b"y", ends_at)
+    commits(owner, w1, w2)
+    passes(owner)
+    owner.is_asked_for(Set, OPERATOR, values={"z": 1}, ttl=15.0)
+    owner.loads_with(A, b"z", owner.now + 15.0)
+    commits(owner, w1, w2)
+    owner.waits_out(fx.Timer.EXPIRY)
+    owner.loads_with(B, b"")
+    commits(owner, w1, w2)
+    complains(owner, w1, 5)
+    is_undone(owner, w1, w2)
+    assert (owner.core.operator.layer, owner.core.operator.expires) == (b"y", ends_at)
+    assert owner.state is LOADING
+
+
 # ---- it begins
 
 

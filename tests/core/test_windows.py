@@ -484,6 +484,21 @@ def test_one_whose_end_was_not_undone_ends_after_the_undo_though_another_has_end
     assert owner.did(fx.Load)[-1].rebuild
 
 
+def test_one_that_was_replaced_between_the_ends_of_two_others_ends_after_the_undo():
+    """Without: its time lies between theirs, so that its end counts as undone, and it waits for a load."""
+    owner, w1, w2 = serving(operator=OperatorState(7, layer=b"old", expires=200.0))
+    for content, layer, expires in ((B, b"first", 150.0), (C, b"second", 250.0)):
+        owner.is_asked_for(Reload, confirm_within=SECONDS)
+        owner.loads_with(content, layer, expires)
+        commits(owner, w1, w2)
+        owner.waits_out(fx.Timer.EXPIRY)
+        owner.loads_with(content * 2, b"", 0.0)
+        commits(owner, w1, w2)
+    ends(owner, w1, w2)
+    assert (owner.core.operator.layer, owner.core.operator.expires) == (b"old", 200.0)
+    assert owner.state is LOADING
+
+
 # ---- what was undone is refused
 
 

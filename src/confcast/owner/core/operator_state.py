@@ -7,12 +7,13 @@ the hold is on content that never ran) or after it (the owner dies in between, a
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from confcast.wire.canary import Canary
 from confcast.wire.messages import Change, Who, WithSecrets
+
+_MOST_SPANS = 1000
+"""How many commits that have ended overrides in one window are remembered: a window may be open for days."""
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -189,20 +190,25 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
 
 
 class EndedOverrides(msgspec.Struct, frozen=True):
-    """Between which times overrides have ended in the open window, by their own ends: an undo undoes that, too."""
+    """Between which times overrides have ended in the open window, by their own ends: an undo undoes that, too.
 
-    first: float = math.inf
-    last: float = 0.0
+    Attributes:
+        spans: For each commit that ended some, from the first end to the load that found them over; the newest last.
+    """
+
+    spans: tuple[tuple[float, float], ...] = ()
 
     def __contains__(self, end: float) -> bool:
         """Whether the override that ends then has ended in the window; one that was replaced in it has not."""
-        return self.first <= end <= self.last
+        return any(first <= end <= loaded for first, loaded in self.spans)
 
     def after(self, former: OperatorState, operator: OperatorState, loaded: float) -> EndedOverrides:
         """The same after a commit. `loaded`: when, if it is the end of overrides; 0.0: it is not.
 
-        `former`, `operator`: what people had set before it, and after it.
+        `former`, `operator`: what people had set before it, and after it. The window may be another one by now: a
+        probation ends without a commit.
         """
         if operator.window is None:
             return EndedOverrides()
-        return EndedOverrides(min(self.first, former.expires), max(self.last, loaded)) if loaded else self
+        spans = self.spans if former.window is not None else ()
+        return EndedOverrides((*spans, (former.expires, loaded))[-_MOST_SPANS:] if loaded else spans)
