@@ -145,7 +145,7 @@ class _Listeners:
         self._handlers: list[Any] = []  # whose listeners are started
         self._started: list[QueueListener] = []
         self._stopped: list[QueueListener] = []
-        self._is_hooked = False
+        self._ends = self._forks = False  # whether the process's exit, and its forks, are hooked
 
     def stop(self) -> None:
         """End those that run, each after what is in its queue: dictConfig closes the handlers behind them."""
@@ -173,17 +173,20 @@ class _Listeners:
 
     def _hook(self) -> None:
         """Have both ends of this process's listeners be known: its own, and that of its memory in a forked child."""
-        if not self._is_hooked:
-            self._is_hooked = True
+        if not self._ends:
+            self._ends = True
+            atexit.unregister(self.stop)  # which a forked child has of its parent, but for one of multiprocessing's
             atexit.register(self.stop)
-            if hasattr(os, "register_at_fork"):  # Windows has no fork
-                os.register_at_fork(after_in_child=self._in_child)
+        if not self._forks and hasattr(os, "register_at_fork"):  # Windows has no fork
+            self._forks = True
+            os.register_at_fork(after_in_child=self._in_child)
 
     def _in_child(self) -> None:
         for handler in self._handlers:
             if isinstance(handler.queue, queue.Queue | queue.SimpleQueue):  # else the parent's listener has the records
                 handler.enqueue = handler.listener.handle
         self._handlers, self._started, self._stopped = [], [], []
+        self._ends = False
 
 
 _listeners = _Listeners()

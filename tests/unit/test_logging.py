@@ -7,6 +7,7 @@ import contextvars
 import io
 import logging
 import logging.config
+import multiprocessing
 import os
 import queue
 import sys
@@ -196,6 +197,29 @@ def test_a_forked_child_logs_though_the_listener_s_thread_is_the_parent_s(settin
         fake.push(part(tmp_path / "last"))
     assert (tmp_path / "one").read_text() == "2 of the child, 0\n2 of the parent, 1\n"
     assert (tmp_path / "two").read_text() == "3 by its own, 1\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="such a child does nothing at its exit")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_a_child_of_multiprocessing_ends_its_listeners_at_its_exit(settings: Replica[Settings], tmp_path: Path):
+    """It forgets what its parent does at the exit. Without: what is in the queue of its own listener then is lost."""
+
+    def logs() -> None:
+        fake.push(queued(tmp_path / "one"))
+        (listener,) = confcast.logging._listeners._started
+        ends, handle, stop = threading.Event(), listener.handle, listener.stop
+        listener.handle = lambda record: ends.wait() and handle(record)  # type: ignore[method-assign]
+        listener.stop = lambda: (ends.set(), stop())[1]  # type: ignore[method-assign, func-returns-value]
+        logging.getLogger(NAME).info("at the end")
+
+    with settings.override(Settings()) as fake:
+        fake.push(queued(tmp_path / "parent"))
+        child = multiprocessing.get_context("fork").Process(target=logs)
+        child.start()
+        child.join(20)
+        assert child.exitcode == 0
+        fake.push(part(tmp_path / "last"))
+    assert (tmp_path / "one").read_text() == "3 at the end\n"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="dictConfig makes no listener")
