@@ -22,8 +22,10 @@ Until the move, new versions outlive the processes, but not the machine. Rejecte
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import sys
 from pathlib import Path
 
 from confcast.log_fields import about
@@ -107,7 +109,9 @@ def before_the_move(former: Path | None, high_water: int, journal: Path) -> None
     if former is None:
         return
     if journal.exists():
-        with contextlib.suppress(TornJournal), contextlib.closing(Journal(journal)) as theirs:
+        # Its limits are not known here: to open it must delete nothing, since the move may fail, or be called off.
+        everything = functools.partial(Journal, history_limit=sys.maxsize, keep_versions=sys.maxsize)
+        with contextlib.suppress(TornJournal), contextlib.closing(everything(journal)) as theirs:
             leave_copy(former, theirs)
     write_number(former, high_water)
 

@@ -284,14 +284,17 @@ def test_what_a_former_owner_goes_on_from_is_left_to_it_before_its_journal_is_re
     former, state = tmp_path / "former", tmp_path / "state"
     for folder in (former, state):
         folder.mkdir()
-    with closing(Journal(state / "journal")) as journal:
-        journal.record(VersionRow(1, b"one", SCHEMA, b"one", 1.0))
-        journal.add_member(51, 1)
+    journal = Journal(state / "journal", keep_versions=100)
+    for version in range(1, 61):
+        journal.record(VersionRow(version, b"%d" % version, SCHEMA, b"%d" % version, 1.0))
+    journal.add_member(51, 1)
+    journal._ahead.close()  # as of a process that was killed: much is not in SQLite yet
+    journal._database.close()
     shell.turns(*load(b"A"))
     shell.owner._former, shell.runtime_dir.awaited = former, state
     assert shell.owner.move_to_state_folder() == 0.0
-    with closing(Journal(former / "handover")) as copy:
-        assert copy.roster() == [(51, 1)]
+    with closing(Journal(former / "handover", keep_versions=100)) as copy:
+        assert (copy.roster(), len(copy.versions())) == ([(51, 1)], 60)
     assert handover.number(former) == shell.owner.core.high_water == 1
     assert shell.owner._journal.roster() == []
 
