@@ -3,7 +3,8 @@
 They live on, serve what they have, and look for an owner every 2 s at the most. They find this one only once its first
 load is applied: the address leads to it from then on. So that load waits for none of them, and no silence refuses it;
 they are voters of what comes after it, as the end of an override is that was over by then. Whom the journal's roster
-has is on the roster then, and is waited for, and named. Where others may live, too, this owner gathers from then on.
+has is on the roster then, and is waited for, and named. Where others may live, too, this owner gathers from then on. A
+server that lives, and gives its place away, names its workers (`Core.expect`): whom it does not name has left.
 
 Rejected: a first load that waits for them (they can't find its owner meanwhile, and a stopped one would keep the server
 from starting), and a roster that begins empty (a reload that somebody calls for at once would be a success, while they
@@ -37,7 +38,7 @@ class FormerWorkers:
 
     @property
     def pids(self) -> frozenset[int]:
-        """Those of the journal's roster that have neither connected here nor died."""
+        """Those of the journal's roster that have neither connected here, nor died, nor left the server before."""
         return frozenset(self._pids)
 
     @property
@@ -46,7 +47,7 @@ class FormerWorkers:
         return not self._awaited
 
     def has_come_or_gone(self, pid: int) -> None:
-        """This process has connected, or is dead: the roster says what it is from now on."""
+        """This process has connected, is dead, or has left: the roster says what it is from now on."""
         self._pids.discard(pid)
 
     def join(self, roster: Roster) -> bool:

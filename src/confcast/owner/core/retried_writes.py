@@ -2,8 +2,8 @@
 
 No caller is told when one fails: it is answered only after the undo, and most undos have no caller. So the first
 failure in a row of them is an effect that a person reads, each further one is counted, and the write that ends the row
-is told, too. Meanwhile `why` is what a status shows. The end of an override needs none of this: each of its tries has
-an event of its own.
+is told, too. Meanwhile `why` is what a status shows, if the owner waits for the write; for the extension of a trial it
+does not. The end of an override needs none of this: each of its tries has an event of its own.
 
 Rejected: an event of the history for each try (on the disk that is full, one a second).
 """

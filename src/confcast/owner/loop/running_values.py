@@ -38,7 +38,7 @@ class RunningValues:
         self._loader, self._refuses, self._takes_up = loader, refuses, takes_up
 
     def run(self) -> None:
-        """From now on values run: a load was valid, or the server starts on a version that is held."""
+        """From now on values run: a load was valid, or the server starts on what is held, or was put back."""
         self._takes_up = False
 
     def kept(
