@@ -109,10 +109,7 @@ def recover(
         if not restarted:
             _begin_roster(journal, may_lack=lasts and (lost or startup.address_left), lasts=lasts)
         number = handover.number(runtime_dir.folder)
-        if lost:
-            restore_from_snapshot_file(journal, runtime_dir.folder, restarted=restarted)
-        elif restarted:
-            catch_up(journal, runtime_dir.folder)
+        _take_in_snapshot_file(journal, runtime_dir.folder, lost=lost, restarted=restarted)
         _go_on_after_handover(journal, startup, is_copy=is_copy)
         keeps = restarted or (lasts and _is_of_schema(journal, fingerprint))
         living = _living_members(journal, runtime_dir, keeps=keeps)
@@ -122,14 +119,8 @@ def recover(
         row, high_water = journal.latest(), max(journal.high_water, number)
         whole = incomplete_roster.is_whole(journal) and not (lasts and startup.address_left)
         gathers = is_copy or unread or (restarted and (lost or row is None)) or ((restarted or lasts) and not whole)
-        if row is not None and row.schema != fingerprint:
-            row, fields = (row, journal.described(row.schema)) if restarted else (None, fields)
-        if row is None or row.schema == fingerprint:
-            try_to_write("field table", functools.partial(journal.describe, fingerprint, fields))
-        if restarted:
-            try_to_write("count of restarts", journal.count_restart)
-        elif journal.state.operator.unconfirmed is None:  # who starts a server asks for what the sources say
-            try_to_write("end of a refusal", journal.forgive)
+        row, fields = _go_on_under(journal, row, fingerprint, fields, restarted=restarted)
+        _note_start(journal, restarted=restarted)
     if row is None and (restarted or (lasts and startup.address_left and not high_water)):
         high_water = max(high_water, _number_of_the_clock())
     return Recovered(row, high_water, living, fields, lost, gathers, lasts and (gathers or bool(living)))
@@ -219,6 +210,25 @@ def _await_state_folder(runtime_dir: RuntimeDir) -> None:
             if free:
                 return
         time.sleep(_RELEASED_WITHIN / 100)
+
+
+def _go_on_under(
+    journal: Journal, row: VersionRow | None, fingerprint: bytes, fields: dict[str, str], *, restarted: bool
+) -> tuple[VersionRow | None, dict[str, str]]:
+    """The version that an owner of this schema goes on from, and the field table of the schema that it serves by it."""
+    if row is not None and row.schema != fingerprint:
+        if restarted:
+            return row, journal.described(row.schema)
+        row = None
+    try_to_write("field table", functools.partial(journal.describe, fingerprint, fields))
+    return row, fields
+
+
+def _note_start(journal: Journal, *, restarted: bool) -> None:
+    if restarted:
+        try_to_write("count of restarts", journal.count_restart)
+    elif journal.state.operator.unconfirmed is None:  # who starts a server asks for what the sources say
+        try_to_write("end of a refusal", journal.forgive)
 
 
 def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> None:
@@ -320,6 +330,14 @@ def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal]
         runtime_dir.journal.rename(aside)
         return True
     return False
+
+
+def _take_in_snapshot_file(journal: Journal, folder: Path, *, lost: bool, restarted: bool) -> None:
+    """Put into the journal what it should have, as far as it is known. `lost`: it is new. Raises JournalError."""
+    if lost:
+        restore_from_snapshot_file(journal, folder, restarted=restarted)
+    elif restarted:
+        catch_up(journal, folder)
 
 
 def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: bool) -> None:
