@@ -499,6 +499,31 @@ def test_one_that_was_replaced_between_the_ends_of_two_others_ends_after_the_und
     assert owner.state is LOADING
 
 
+def test_an_owed_load_that_is_over_is_not_owed_again_where_the_windows_end_interrupts_what_comes_later():
+    """Without: what nobody has asked for is loaded once more, and for somebody who was answered long ago."""
+    owner, w1, w2 = serving(operator=OperatorState(7, layer=b"old", expires=200.0))
+    owner.is_asked_for(Reload, confirm_within=SECONDS)
+    owner.loads_with(B, b"old", 200.0)
+    commits(owner, w1, w2)
+    owner.is_asked()
+    owner.loads(C)
+    owner.waits_out(fx.Timer.STAGE)
+    assert owner.state is IDLE, "nobody has voted: it is owed"
+    owner.receives(w1, Applied(2))
+    owner.loads(C)
+    commits(owner, w1, w2)
+    owner.now = 200.0
+    owner.feed(fx.Wake(fx.Timer.EXPIRY, -1))
+    assert owner.state is LOADING
+    ends(owner, w1, w2)
+    assert owner.state is LOADING, "the override ends now"
+    owner.forget()
+    owner.loads_with(A, b"", 0.0)
+    owner.records()
+    all_apply(owner, w1, w2)
+    assert (owner.state, owner.did(fx.Load)) == (IDLE, [])
+
+
 # ---- what was undone is refused
 
 

@@ -184,7 +184,7 @@ class Requests:
     def served(self) -> list[Caller]:
         """End the load. Returns the callers that it served."""
         served, self._serving = self._serving, []
-        self._begun, self._insists = ([], []), False
+        self._begun, self._served_owed, self._insists = ([], []), None, False
         return served
 
     def all_calls(self) -> list[Call]:
