@@ -225,7 +225,7 @@ BUGS = (
         "the next owner believes a journal whose log was damaged, and not the snapshot file",
         "G6: a committed version never un-happens",
         "owner/store/recovery.py",
-        "        elif restarted:\n            catch_up(journal, runtime_dir.folder)\n",
+        "    elif restarted:\n        catch_up(journal, folder)\n",
         "",
         ("committed_stays", "reissued", "barrier"),
         "tears",
