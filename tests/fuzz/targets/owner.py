@@ -92,6 +92,7 @@ class Scene:
         self.is_client = [True] * PEERS
         self.timers: dict[fx.Timer, fx.WakeAt] = {}
         self.load: fx.Load | fx.Restore | None = None
+        self.loaded = 0  # the number of the load, or of what is put back, that has ended last
         self.inputs: list[fx.Input] = []
         self.busy = False
 
@@ -114,7 +115,7 @@ class Scene:
         elif kind == FAILS and self.load is not None:
             self.feed(fx.LoadFailed(self._ended(), ReloadResult.VALIDATION_FAILED, (WHY,)))
         elif kind == CHECKS and state is ProposalState.STAGING:
-            self.feed(fx.Checked(self.owner.last_load, problems=(WHY,) * (cut.byte() % 2)))
+            self.feed(fx.Checked(self.loaded, problems=(WHY,) * (cut.byte() % 2)))
         elif kind == RECORDS and state is ProposalState.RECORDING:
             self.feed(fx.Recorded())
         elif kind == LOSES and state is ProposalState.RECORDING:
@@ -132,8 +133,8 @@ class Scene:
 
     def _ended(self) -> int:
         assert self.load is not None
-        number, self.load = self.load.number, None
-        return number
+        self.loaded, self.load = self.load.number, None
+        return self.loaded
 
     def _peer_acts(self, kind: int, cut: Cut) -> None:
         number = cut.byte() % PEERS
