@@ -38,6 +38,7 @@ from tests.core.world import (
     Owner,
     Peer,
     all_apply,
+    all_decline,
     all_vote,
     commits,
     hello,
@@ -262,8 +263,7 @@ def test_who_comes_after_an_undo_is_sent_no_patch_of_what_was_undone():
     owner.loads(B, base=A)
     all_vote(owner, *peers)
     owner.records()
-    for peer in peers:
-        owner.receives(peer, Declined(2, (WHY,)))
+    all_decline(owner, *peers)
     owner.records()
     assert (owner.version, owner.core.committed.payload) == (3, A)
     newcomer = owner.meets(3, 1, A, patches=True)

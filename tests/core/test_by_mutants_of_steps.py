@@ -32,7 +32,7 @@ from tests.core.test_probations import complains, passes, running
 from tests.core.test_trials import BY_ENTITY, ONE, OPERATOR, knows, tries
 from tests.core.test_trials import serving as trying
 from tests.core.test_windows import SECONDS, opens, reborn, serving, window
-from tests.core.world import SCHEMA, WHY, A, B, C, Owner, all_apply, all_vote, commits
+from tests.core.world import SCHEMA, WHY, A, B, C, Owner, all_apply, all_decline, all_vote, commits
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 
@@ -426,8 +426,7 @@ def test_an_undo_says_which_version_it_undoes_and_keeps_what_was_tried():
     owner.loads(B)
     all_vote(owner, *peers)
     owner.records()
-    for peer in peers:
-        owner.receives(peer, Declined(2, (WHY,)))
+    all_decline(owner, *peers)
     (record,) = owner.did(fx.Record)[1:]
     assert record.operator.tried == B
     owner.records()
@@ -446,8 +445,7 @@ def test_an_undo_to_what_a_window_would_put_back_closes_it():
     owner.loads(B)
     all_vote(owner, *peers)
     owner.records()
-    for peer in peers:
-        owner.receives(peer, Declined(2, (WHY,)))
+    all_decline(owner, *peers)
     assert (owner.did(fx.Record)[-1].payload, owner.did(fx.Record)[-1].operator.window) == (A, None)
 
 

@@ -372,6 +372,7 @@ def test_how_a_worker_died_may_be_known_later_than_its_death():
     dies(owner, w1, "")
     owner.feed(fx.ProcessGone(1, KILLED))
     is_undone(owner, w2)
+    assert owner.events()[-1].evidence == [f"worker 1 {KILLED}, 0 s after it had version 2"]
 
 
 def test_a_process_that_came_again_has_not_failed_at_its_goodbye():

@@ -10,10 +10,10 @@ import pytest
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.owner.core.proposal import Phase
-from confcast.wire.messages import Declined, Reload
+from confcast.wire.messages import Reload
 from tests.core.test_operations import OPERATOR, serving
 from tests.core.test_trials import begun, ends
-from tests.core.world import WHY, A, B, Owner, Peer, all_apply, all_vote
+from tests.core.world import WHY, A, B, Owner, Peer, all_apply, all_decline, all_vote
 
 RECORDING = ProposalState.RECORDING
 UNDO, WINDOW, TRIAL = "undo", "end of the window", "extension of the trial"
@@ -26,8 +26,7 @@ def undoes() -> tuple[Owner, list[Peer]]:
     owner.loads(B)
     all_vote(owner, *peers)
     owner.records()
-    for peer in peers:
-        owner.receives(peer, Declined(2, (WHY,)))
+    all_decline(owner, *peers)
     assert (owner.state, owner.did(fx.Record)[-1].undoes) == (RECORDING, 2)
     return owner.forget(), peers
 

@@ -16,6 +16,7 @@ from confcast.wire.messages import (
     PROTOCOL,
     Applied,
     Change,
+    Declined,
     Goodbye,
     Hello,
     Install,
@@ -275,6 +276,13 @@ def all_apply(owner: Owner, *peers: Peer) -> None:
     """Each of them reports the committed version."""
     for peer in peers:
         owner.receives(peer, Applied(owner.version))
+
+
+def all_decline(owner: Owner, *peers: Peer) -> None:
+    """Each of them refuses the committed version."""
+    version = owner.version
+    for peer in peers:
+        owner.receives(peer, Declined(version, (WHY,)))
 
 
 def commits(owner: Owner, *peers: Peer) -> None:
