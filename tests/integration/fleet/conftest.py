@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import inspect
 import itertools
 import os
@@ -16,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from confcast.fleet import follower
-from confcast.fleet.engines import ENGINES, engine
 from tests.support.certificates import Authority
 from tests.support.engines import each_program
 from tests.support.engines.server import Program, Server
@@ -125,17 +121,6 @@ def secured(chosen: Any, servers: Servers) -> Server:
 def key() -> str:
     """One that no other test has."""
     return f"shop-{os.getpid()}-{next(_numbers)}e"  # no key is another one less its last sign
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
-    """A connection waits for so many seconds for an answer, in the place of five."""
-    seconds = 0.3
-    names = [f"{engine.__package__}.{each.module}" for each in ENGINES.values()]
-    for name in (follower.__name__, engine.__name__, *filter(importlib.util.find_spec, names)):
-        if hasattr(module := importlib.import_module(name), "PATIENCE"):
-            monkeypatch.setattr(module, "PATIENCE", seconds)
-    return seconds
 
 
 @pytest.hookimpl(tryfirst=True)

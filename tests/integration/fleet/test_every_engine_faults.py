@@ -24,6 +24,7 @@ from confcast.fleet.follower import Follower
 from confcast.fleet.head import Head, digest_of, encode
 from tests.support.certificates import Authority
 from tests.support.engines.connections import ONE, THREE, TWO, connected, two, until_head
+from tests.support.engines.patience import impatient, paused
 from tests.support.engines.server import Server, free_port
 from tests.support.waiting import beside
 
@@ -46,42 +47,30 @@ async def test_a_killed_server_is_known_at_once(expendable: Server, key: str):
             await store.hint()
 
 
-async def test_a_server_that_was_stopped_is_known_at_the_check(server: Server, key: str, impatient: float):
+async def test_a_server_that_was_stopped_is_known_at_the_check(server: Server, key: str):
     async with connected(server, key) as store:
         await store.subscribe()
         assert await store.head() is None
-        server.pause()
-        try:
+        with paused(server) as patience:
             began = time.monotonic()
             with pytest.raises(Unreachable):
                 await store.verify()
-            assert time.monotonic() - began < impatient + 3.0
-        finally:
-            server.resume()
+            assert time.monotonic() - began < patience + 3.0
 
 
-async def test_a_connection_to_a_stopped_server_is_given_up(server: Server, key: str, impatient: float):
-    server.pause()
-    try:
+async def test_a_connection_to_a_stopped_server_is_given_up(server: Server, key: str):
+    with paused(server) as patience:
         began = time.monotonic()
         with pytest.raises(Unreachable, match=str(server.port)):
             await connect(server.access(), key)
-        assert time.monotonic() - began < impatient + 3.0
-    finally:
-        server.resume()
+        assert time.monotonic() - began < patience + 3.0
 
 
-async def test_a_head_that_was_not_answered_for_is_written_with_its_entry_or_not_at_all(
-    server: Server, key: str, impatient: float
-):
+async def test_a_head_that_was_not_answered_for_is_written_with_its_entry_or_not_at_all(server: Server, key: str):
     async with connected(server, key) as store:
         assert await store.swap(None, ONE, b"1")
-        server.pause()
-        try:
-            with pytest.raises(Unreachable):
-                await store.swap(ONE, TWO, b"2")
-        finally:
-            server.resume()
+        with paused(server), pytest.raises(Unreachable):
+            await store.swap(ONE, TWO, b"2")
     async with connected(server, key) as store:
         head, entries = await store.head(), await store.entries(10)
         assert (head, entries) in [(ONE, [b"1"]), (TWO, [b"2", b"1"])]
@@ -413,15 +402,13 @@ async def _endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 @pytest.mark.parametrize("says", [_silent, _closing, _http, _garbage, _endless], ids=lambda says: says.__name__[1:])
-async def test_a_server_of_another_kind_is_refused_in_time_and_words(
-    server: Server, key: str, impatient: float, says: Any
-):
+async def test_a_server_of_another_kind_is_refused_in_time_and_words(server: Server, key: str, says: Any):
     async with _somebody(says) as port:
         access = server.access(url=server.url.replace(str(server.port), str(port)))
         began = time.monotonic()
-        with pytest.raises(EngineError, match=str(port)):
+        with impatient() as patience, pytest.raises(EngineError, match=str(port)):
             await _connect_and_read(access, key)
-        assert time.monotonic() - began < impatient + 3.0
+        assert time.monotonic() - began < patience + 3.0
 
 
 async def test_a_port_where_nobody_listens_is_unreachable(server: Server, key: str):
@@ -545,19 +532,14 @@ async def test_an_empty_server_is_no_head_and_the_next_one_is_seen(expendable: S
         await host.until_head(TWO)
 
 
-async def test_a_stopped_server_is_noticed_and_its_head_read_when_it_goes_on(
-    server: Server, key: str, impatient: float
-):
+async def test_a_stopped_server_is_noticed_and_its_head_read_when_it_goes_on(server: Server, key: str):
     async with connected(server, key) as publisher, following(server, key) as host:
         assert await publisher.swap(None, ONE, b"1")
         await host.until_head(ONE)
-        server.pause()
-        try:
+        with paused(server):
             with pytest.raises(Unreachable):
                 await host.follower.refresh()
             await host.until(lambda: bool(host.away))
-        finally:
-            server.resume()
         async with connected(server, key) as again:
             assert await again.swap(ONE, TWO, b"2")
         await host.until_head(TWO)
