@@ -4,7 +4,8 @@
     scripts/fuzz --seconds 60 yaml toml           two of them for a minute each
     scripts/fuzz --corpus FOLDER --keep yaml      inputs go to FOLDER; a few of them into the tree
 
-A finding's input lies in the folder, too, and its traceback is printed. Exit status 1 if there is one.
+A finding's traceback is printed. Its input lies in FOLDER, too, or in one of its own, which stays. Exit status 1 if
+there is one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,8 +57,8 @@ _MOST_TOLD = 60  # lines of a finding
 _ROW = "{:<18} {:>12} {:>8} {:>8} {:>9} {:>12}  {}"
 
 
-def run(name: str, seconds: int, folder: Path) -> Result:
-    """Run one target for so many seconds."""
+def run(name: str, seconds: int, folder: Path, finds: Path) -> Result:
+    """Run one target for so many seconds, its corpus in this folder, and what it finds in that one."""
     corpus, log, stats = folder / name, folder / f"{name}.log", folder / f"{name}.stats.json"
     corpus.mkdir(parents=True, exist_ok=True)
     (bounds.CORPUS / name).mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,7 @@ def run(name: str, seconds: int, folder: Path) -> Result:
         *(
             "-keep_seed=1",
             "-len_control=0",
-            f"-artifact_prefix={folder}/{name}.found-",
+            f"-artifact_prefix={finds}/{name}.found-",
             "-print_final_stats=1",
             f"-dict={words}",
         ),
@@ -119,16 +121,15 @@ def main(arguments: list[str]) -> int:
     names = options.targets or bounds.TARGETS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was made is removed on the way
     pool = ThreadPoolExecutor(options.at_once)
-    with rooms.room(None) as dropped, pool, _ends_with_its_processes(pool):
+    with rooms.room(None) as dropped, found_inputs(options.corpus) as finds, pool, _ends_with_its_processes(pool):
         folder = (options.corpus or dropped).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
         print(_ROW.format("target", "executions", "corpus", "edges", "peak MiB", "slowest", ""), flush=True)
         found = 0
-        for result in pool.map(lambda name: run(name, options.seconds, folder), names):
+        for result in pool.map(lambda name: run(name, options.seconds, folder, finds), names):
             print(result.row(), flush=True)
             found += bool(result.status)
             if result.status:
-                print(_finding(result, folder), flush=True)
+                print(_finding(result, finds), flush=True)
             if options.keep:
                 choosing.keep(result.name, folder / result.name)
     return 1 if found else 0
@@ -138,14 +139,29 @@ class _AsWritten(argparse.RawDescriptionHelpFormatter):
     pass
 
 
-def _finding(result: Result, folder: Path) -> str:
+@contextlib.contextmanager
+def found_inputs(corpus: Path | None) -> Iterator[Path]:
+    """The folder of the inputs that are found: the corpus', or one that stays if there is something in it."""
+    if corpus:
+        corpus.mkdir(parents=True, exist_ok=True)
+        yield corpus.absolute()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="confcast-found-"))
+    try:
+        yield folder
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _finding(result: Result, finds: Path) -> str:
     lines = result.log.read_text(encoding="utf-8", errors="replace").splitlines()
     first = next((at for at, line in enumerate(lines) if re.search("Uncaught|ERROR: |Traceback", line)), 0)
     told = [
         line for line in lines[first:] if line and not re.match("#|stat::|INFO|Base64|MS: |artifact|Test unit", line)
     ]
-    inputs = [f"  input: {path}" for path in folder.glob(f"{result.name}.found-*")]
-    for path in folder.glob(f"{result.name}.found-*"):
+    inputs = [f"  input: {path}" for path in finds.glob(f"{result.name}.found-*")]
+    for path in finds.glob(f"{result.name}.found-*"):
         inputs.append(f"  again: python -m tests.fuzz.again {result.name} {path}")
     return "\n".join([*told[:_MOST_TOLD], *inputs])
 
