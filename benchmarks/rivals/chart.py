@@ -13,8 +13,6 @@ from benchmarks.rivals.results import Results
 
 SLOW = 1.0
 """Seconds above which old answers, or a request, are counted against it."""
-_UNDER_WAY = 2
-"""Requests that the death of a worker may cost whom it will: those that it was answering."""
 _WIDTH, _HEIGHT_OF_A_ROW, _REST = 11.5, 0.38, 1.1
 _SIGNS = (
     ("o", "#2a9148", "served rightly, and soon"),
@@ -42,7 +40,7 @@ def verdict(outcome: Outcome) -> Verdict:
         return Verdict(0, "none")
     if not outcome.lives:
         return Verdict(2, "ended")
-    if counted.failed > _UNDER_WAY * (outcome.event == "worker"):
+    if counted.failed:
         return Verdict(2, f"{counted.failed} failed")
     if counted.wrong:
         return Verdict(2, f"{counted.wrong} wrong")

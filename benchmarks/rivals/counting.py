@@ -2,17 +2,23 @@
 
 A request is `torn` if its two looks at settings that belong together are of two contents; `wrong` if it shows a value
 that no valid content has had; `old` if it began after a change was made and all was told, and shows an earlier content.
-What a request shows that was under way at the change is neither.
+What a request shows that was under way at the change is neither. A request that a worker was answering when it was
+killed is no failure: nobody could have kept it, whoever configures; it is counted by itself.
+
+A change has arrived when each worker has shown it. Rejected: that for half a second every answer shows it, of whichever
+workers: on a busy machine the one of four that was well was the only one that answered in that time, and the change
+counted as arrived in a server most of whose requests failed, before and after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import msgspec
 
-from benchmarks.rivals.job import DEFAULT, FIRST
+from benchmarks.rivals.job import DEFAULT, FIRST, WORKERS
 from benchmarks.rivals.load import Answer
 
 
@@ -30,21 +36,29 @@ class Change(NamedTuple):
     told: float
 
 
-class Counted(msgspec.Struct, frozen=True):
+class Death(NamedTuple):
+    """Of a worker that was killed, at some moment between these two. Seconds of CLOCK_MONOTONIC."""
+
+    after: float
+    before: float
+
+
+class Counted(msgspec.Struct, frozen=True, omit_defaults=True):
     """Figures of one event.
 
     Attributes:
         requests: How many were asked.
-        failed: Without a good answer.
+        failed: Without a good answer, but for those of `died`.
         torn: See above.
         wrong: See above.
         slowest: Seconds that the slowest request took that was answered; 0 if none was.
         old_seconds: From the last valid change to the beginning of the last request that shows an earlier content; None
-            if by the end not every request is answered with it.
+            if by the end not every worker has shown it, or some request was answered otherwise since.
         old: Requests that began after the last valid change was made, and what the operator runs had ended, and that
             show an earlier one.
         kept: Workers of before that live at the end.
-        new: Other workers that answered at the end.
+        new: Other workers that live at the end, and have answered.
+        died: Requests that a worker was answering when it was killed.
     """
 
     requests: int
@@ -56,6 +70,7 @@ class Counted(msgspec.Struct, frozen=True):
     old: int
     kept: int
     new: int
+    died: int = 0
 
 
 def count(
@@ -63,7 +78,7 @@ def count(
     changes: Sequence[Change],
     before: frozenset[int],
     alive: frozenset[int],
-    since: float,
+    death: Death | None = None,
 ) -> Counted:
     """Count.
 
@@ -72,31 +87,47 @@ def count(
         changes: The valid ones, in their order; at least one.
         before: The workers of before the event.
         alive: The processes that there are at its end.
-        since: From when on every answer must be the newest content, for the change to have arrived.
+        death: Of a worker, if one was killed.
     """
     valid = {FIRST, *(str(change.number) for change in changes)}
     known = valid | {str(DEFAULT)}
     good = [each for each in answers if each.is_good]
+    died = sum(death is not None and _died(each, death) for each in answers)
     last = changes[-1]
     late = [each for each in good if _is_old(each, last.number) and each.began >= last.written]
     old_for = max((each.began - last.written for each in late), default=0.0)
     return Counted(
         requests=len(answers),
-        failed=len(answers) - len(good),
+        failed=len(answers) - len(good) - died,
         torn=sum(each.left != each.right and {each.left, each.right} <= known for each in good),
         wrong=sum(not {each.left, each.right} <= known or {each.left, each.right} == {str(DEFAULT)} for each in good),
         slowest=round(max((each.ended - each.began for each in good), default=0.0), 2),
-        old_seconds=round(old_for, 2) if has_settled(answers, last.number, since) else None,
+        old_seconds=round(old_for, 2) if has_arrived(answers, last.number) else None,
         old=sum(each.began >= last.told for each in late),
         kept=len(before & alive),
-        new=len({each.pid for each in good if each.began >= since} - before),
+        new=len(({each.pid for each in good} & alive) - before),
+        died=died,
     )
 
 
-def has_settled(answers: Sequence[Answer], number: int, since: float) -> bool:
-    """Whether all answers since then have been this content; there must be some."""
-    recent = [each for each in answers[-2000:] if each.began >= since]
-    return bool(recent) and all(each.is_good and each.left == each.right == str(number) for each in recent)
+def has_arrived(answers: Sequence[Answer], number: int, until: float | None = None, quiet: float = 0.0) -> bool:
+    """Whether each worker has shown this content since the last answer, or failure, that was another.
+
+    Args:
+        answers: In the order in which they came.
+        number: Of the content.
+        until: Now; and
+        quiet: for so many seconds no other answer must have come.
+    """
+    newest = [*takewhile(lambda each: each.left == each.right == str(number), reversed(answers))]
+    if len({each.pid for each in newest}) < WORKERS:
+        return False
+    other = answers[-len(newest) - 1] if len(newest) < len(answers) else None
+    return until is None or other is None or until - other.ended >= quiet
+
+
+def _died(answer: Answer, death: Death) -> bool:
+    return answer.is_cut and answer.began <= death.before and answer.ended >= death.after
 
 
 def _is_old(answer: Answer, number: int) -> bool:

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from benchmarks.rivals.counting import Change, Counted, count, has_settled
+from benchmarks.rivals.counting import Change, Counted, Death, count, has_arrived
 from benchmarks.rivals.job import Rival, first_half
 from benchmarks.rivals.load import Answer, ask, loading
 from benchmarks.rivals.site import Site, started
 
-_LOOK, _BETWEEN = 0.05, 0.3
+_LOOK, _BETWEEN, _PATIENCE = 0.05, 0.3, 20.0
 _SAYS_MUCH = (re.compile(r"Error: |keeping|runs on"), re.compile(r"error|invalid|refus|not |fail", re.IGNORECASE))
 _SAYS_LITTLE = re.compile(r" |Traceback|.*SIGKILL")
 _LONGEST = 150
@@ -35,13 +35,15 @@ class Plan(NamedTuple):
         bad: How long a file stays bad.
         limit: How long a change is waited for.
         changes: How many follow each other where two settings change at once.
-        quiet: For so long every answer must have been the newest content, for the change to have arrived.
+        quiet: For so long nothing but the newest content must have been answered, for the change to have arrived.
+        answers: How many requests must have been answered while a file is bad, however long that takes.
     """
 
     bad: float
     limit: float
     changes: int
     quiet: float = 0.5
+    answers: int = 0
 
 
 FULL = Plan(bad=3.0, limit=12.0, changes=20)
@@ -75,13 +77,18 @@ class Stage:
         self.site, self.plan = site, plan
         self.changes: list[Change] = []
         self.said, self.by = "", ""
+        self.death: Death | None = None
         self._answers = answers
         self._log = site.log_end
         self._clock = Clock()  # never set: it waits, and nothing else
 
     def wait(self, seconds: float) -> None:
-        """Let the load go on."""
+        """Let the load go on, and until as many requests were answered as the plan wants; not for ever."""
+        wanted = len(self._answers) + self.plan.answers
         self._clock.wait(seconds)
+        end = monotonic() + _PATIENCE
+        while len(self._answers) < wanted and monotonic() < end:
+            self._clock.wait(_LOOK)
 
     def change(self, number: int, write: Callable[[str], None] | None = None, *, is_meant: bool = True) -> None:
         """A valid content, written so or renamed to be the file; and what the operator does then."""
@@ -100,14 +107,19 @@ class Stage:
         self.wait(self.plan.bad)
         self._note_log()
 
+    def kill(self, worker: int) -> None:
+        """As the kernel does that is out of memory."""
+        after = monotonic()
+        os.kill(worker, signal.SIGKILL)
+        self.death = Death(after, monotonic())
+
     def settle(self) -> None:
         """Wait until the last change has arrived everywhere, or for the limit."""
         end = monotonic() + self.plan.limit
         while monotonic() < end and self.site.is_alive:
-            if has_settled(self._answers, self.changes[-1].number, monotonic() - self.plan.quiet):
+            if has_arrived(self._answers, self.changes[-1].number, monotonic(), self.plan.quiet):
                 break
-            self.wait(_LOOK)
-        self.wait(self.plan.quiet)
+            self._clock.wait(_LOOK)
         self._note_log()
 
     def _note_log(self) -> None:
@@ -176,7 +188,7 @@ def _worker(stage: Stage) -> None:
     stage.wait(stage.plan.bad)
     victim = stage.site.workers()
     if victim:
-        os.kill(min(victim), signal.SIGKILL)
+        stage.kill(min(victim))
     stage.wait(2 * stage.plan.bad)
     stage.change(3, is_meant=False)
 
@@ -244,6 +256,6 @@ def observed(site: Site, event: Event, plan: Plan, before: frozenset[int], asked
         stage.wait(plan.quiet)
         event.happens(stage)
         stage.settle()
-        end, alive, lives = monotonic(), site.alive, site.is_alive
-    counted = count(answers, stage.changes, before, alive, end - plan.quiet)
+        alive, lives = site.alive, site.is_alive
+    counted = count(answers, stage.changes, before, alive, stage.death)
     return Outcome(event.name, counted, lives, stage.said, stage.by)

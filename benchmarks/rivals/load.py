@@ -15,6 +15,7 @@ from typing import NamedTuple
 CLIENTS = 8
 EVERY = 0.04
 _TIMEOUT = 10.0
+_CUT = ("RemoteDisconnected:", "ConnectionResetError:", "IncompleteRead:")
 
 
 class Answer(NamedTuple):
@@ -40,6 +41,11 @@ class Answer(NamedTuple):
     def is_good(self) -> bool:
         """Whether it is the application's answer."""
         return not self.why
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its connection ended before there was an answer."""
+        return self.why.startswith(_CUT)
 
 
 def fetch(port: int, path: str, timeout: float = _TIMEOUT) -> str:

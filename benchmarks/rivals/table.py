@@ -73,13 +73,14 @@ def _row(shown: str, outcome: Outcome) -> Sequence[str]:
         return shown, *["-"] * 7, "there is no such process"
     counted = outcome.counted
     others = f", {counted.new} new" if counted.new else ""
+    died = f", {counted.died} died with it" if counted.died else ""
     return (
         shown,
         "never arrives" if counted.old_seconds is None else f"{counted.old_seconds:.2f} s",
         str(counted.old),
         str(counted.torn),
         str(counted.wrong),
-        f"{counted.failed} of {counted.requests}",
+        f"{counted.failed} of {counted.requests}{died}",
         f"{counted.slowest:.2f} s",
         f"{counted.kept}{others}" if outcome.lives else "the server ended",
         _told(outcome),
