@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -132,7 +131,6 @@ def _rivals(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
     from benchmarks.rivals import page, table
     from benchmarks.rivals.events import FULL, QUICK
     from benchmarks.rivals.results import Results, measure
-    from benchmarks.rivals.site import Failed
 
     if unknown := set(options.rivals) - set(rivals.NAMES):
         parser.error(f"--rivals: there is no {', '.join(sorted(unknown))}; there are {', '.join(rivals.NAMES)}")
@@ -142,16 +140,16 @@ def _rivals(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
         except (OSError, ValueError) as error:
             parser.error(f"--from: {error}")
     else:
-        try:
-            results = measure(options.rivals or rivals.NAMES, QUICK if options.quick else FULL)
-        except (Failed, subprocess.CalledProcessError) as error:
-            parser.exit(1, f"--rivals: {error}\n")
+        results = measure(options.rivals or rivals.NAMES, QUICK if options.quick else FULL)
     for name, text in table.blocks(results).items():
         print(f"{name}\n\n{text}\n")
     if options.json:
         options.json.write_bytes(results.to_json())
-    if not options.quick and [found.name for found in results.rivals] == [*rivals.NAMES]:
+    there = [found.name for found in results.rivals]
+    if not options.quick and there == [*rivals.NAMES]:
         page.write(results)
+    if options.drawn_from is None and (missing := {*(options.rivals or rivals.NAMES)} - {*there}):
+        parser.exit(1, f"--rivals: left out: {', '.join(sorted(missing))}; why is said above\n")
     return 0
 
 

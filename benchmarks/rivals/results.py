@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from time import monotonic
+from typing import TypeVar
 
 import msgspec
 
@@ -17,6 +20,7 @@ from benchmarks.rivals.job import Rival
 from benchmarks.rivals.site import Failed
 
 _NO_INTEGRATION = ("__init__.py", "server.py")
+_T = TypeVar("_T")
 _HAS_SERVER = ("manager",)  # whose server is a program of the integration's own
 
 
@@ -71,15 +75,30 @@ def rival(name: str) -> Rival:
 
 
 def measure(names: Iterable[str], plan: Plan) -> Results:
-    """Every event at each of these; progress goes to standard error. Raises Failed if a server does not start twice."""
+    """Every event at each of these; progress goes to standard error.
+
+    Whoever has no environment, or whose server does not start, twice, is left out: that is said, and the others go on.
+    All environments are made first: who waits for the figures learns at once that one of them can't be had.
+    """
     from benchmarks.servers.machine import describe
 
+    wanted = [rival(name) for name in NAMES if name in set(names)]
+    made = [(each, _tried(each, partial(environments.versions, each))) for each in wanted]
     machine = describe(())
-    return Results(machine, [_measure(rival(name), plan) for name in NAMES if name in set(names)])
+    found = [_tried(each, partial(_measure, each, of, plan)) for each, of in made if of is not None]
+    return Results(machine, [each for each in found if each is not None])
 
 
-def _measure(each: Rival, plan: Plan) -> Found:
-    versions = environments.versions(each)
+def _tried(each: Rival, do: Callable[[], _T]) -> _T | None:
+    """What that gives; None if it can't be done, which is said on standard error."""
+    try:
+        return do()
+    except (Failed, OSError, subprocess.SubprocessError) as error:
+        print(f"{each.name} is left out: {error}", file=sys.stderr, flush=True)
+        return None
+
+
+def _measure(each: Rival, versions: dict[str, str], plan: Plan) -> Found:
     began = monotonic()
     outcomes = [_once_more(each, event, plan) for event in EVENTS]
     print(f"{each.name}: {monotonic() - began:.0f} s", file=sys.stderr, flush=True)

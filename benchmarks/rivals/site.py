@@ -61,14 +61,18 @@ class Site:
         self._threads: list[Thread] = []
         self._services: list[subprocess.Popen[bytes]] = []
         self._environment = self._its_environment()
+        self._process: subprocess.Popen[bytes] | None = None
         if is_swapped:
             self.swap(rival.write(1, 1))
             self.path.symlink_to(f"..data/{rival.file}")
         else:
             self.replace(rival.write(1, 1))
-        for command in rival.services:
+
+    def start(self) -> None:
+        """Start all of it. Raises Failed; `end` has to follow then, too."""
+        for command in self.rival.services:
             self._keep_running([self._filled(part) for part in command])
-        if rival.first_publish == "before":
+        if self.rival.first_publish == "before":
             self._publish_at_last()
         self._process = self._start(self._command())
 
@@ -113,7 +117,7 @@ class Site:
     @property
     def is_alive(self) -> bool:
         """Whether gunicorn's master runs."""
-        return self._process.poll() is None
+        return self._process is not None and self._process.poll() is None
 
     def workers(self) -> frozenset[int]:
         """Who has answered with content before, and lives."""
@@ -156,16 +160,18 @@ class Site:
     def end(self) -> None:
         """End it, and whatever is left of it."""
         self._over.set()
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE)
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE)
         for thread in self._threads:
             thread.join(_GRACE)
         for pid in self._marked():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     # ---- inside
 
@@ -189,7 +195,7 @@ class Site:
 
     def _filled(self, part: str) -> str:
         names = {"python": self._python, "bin": self._python.parent, "port": self.port, "folder": self._folder}
-        master = self._process.pid if "{master}" in part else 0
+        master = self._process.pid if self._process is not None else 0
         return part.format(master=master, **names)
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
@@ -205,16 +211,20 @@ class Site:
             )
 
     def _run(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self._filled(part) for part in self.rival.publish],
-            cwd=self._folder,
-            env=self._environment | {"NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            text=True,
-            check=False,
-        )
+        command = [self._filled(part) for part in self.rival.publish]
+        try:
+            return subprocess.run(
+                command,
+                cwd=self._folder,
+                env=self._environment | {"NO_COLOR": "1"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=PATIENCE,
+                text=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            return subprocess.CompletedProcess(command, 124, "", str(error))
 
     def _said(self, ran: subprocess.CompletedProcess[str]) -> str:
         """In one line: without where a traceback has been, and what the rival says of each worker."""
@@ -270,6 +280,26 @@ def started(rival: Rival, python: Path, *, is_swapped: bool = False) -> Iterator
     with tempfile.TemporaryDirectory(prefix="rival-", ignore_cleanup_errors=True) as folder:
         site = Site(rival, python, Path(folder), is_swapped=is_swapped)
         try:
+            site.start()
             yield site
         finally:
-            site.end()
+            with _patient():
+                site.end()
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Whoever wants to interrupt waits until all is ended: a server is in a session of its own, and would live on.
+
+    Rejected: to block the signals, since another thread of this process has them still, and Python then interrupts.
+    """
+    came: list[int] = []
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])

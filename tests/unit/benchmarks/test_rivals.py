@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import tomllib
 import xml.etree.ElementTree as ET
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.plots import drawing
-from benchmarks.rivals import NAMES, chart, environments, events, job, load, results, serving, table
+from benchmarks.rivals import NAMES, chart, environments, events, job, load, results, serving, site, table
 from benchmarks.rivals.chart import Verdict, verdict
 from benchmarks.rivals.counting import Change, Counted, Death, count, has_arrived
 from benchmarks.rivals.events import EVENTS, Event, Outcome, Plan, observed, telling
 from benchmarks.rivals.load import Answer
 from benchmarks.rivals.results import Found, Results, code_lines, rival
+from benchmarks.rivals.site import Failed
+from benchmarks.servers.running import _pids, _read
+from tests.support.waiting import eventually
 
 PLAN = Plan(bad=0.15, limit=20.0, changes=3, quiet=0.12, answers=40)
 """Answers are waited for, since a machine that is busy gives few of them in a fixed time."""
@@ -503,6 +512,86 @@ def test_who_is_no_rival_is_named_with_those_that_are():
     assert "there is no memcached; there are confcast, dynamic-config, " in ran.stderr
 
 
+# ---- what goes wrong with the rig itself
+
+
+def made_up_rival(**changed: Any) -> job.Rival:
+    return job.Rival(**({"name": "made-up", "shown": "made up", "packages": ()} | changed))
+
+
+def processes_of(folder: Path) -> list[int]:
+    mark = f"JOB_FOLDER={folder}/".encode()
+    return [pid for pid in _pids() if any(each.startswith(mark) for each in _read(pid, "environ").split(b"\0"))]
+
+
+def test_who_can_not_be_installed_or_started_is_said_to_be_left_out_and_the_others_go_on(monkeypatch, capfd):
+    def versions(each: job.Rival) -> dict[str, str]:
+        if each.name == "redis":
+            raise subprocess.CalledProcessError(1, ["pip", "install"])
+        return {each.name: "1.0"}
+
+    def run(each: job.Rival, python: Path, event: Event, plan: Plan) -> Outcome:
+        if each.name == "stash":
+            raise Failed("stash: 0 workers answer; it has no socket")
+        return an_outcome(event.name)
+
+    monkeypatch.setattr(environments, "versions", versions)
+    monkeypatch.setattr(environments, "made", lambda each: Path("python"))
+    monkeypatch.setattr(results, "run", run)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--rivals", "stash", "redis", "hup", "--quick"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 1
+    out, err = capfd.readouterr()
+    assert "| HUP, settings read at import | 0.25 s |" in out
+    assert "redis is left out: Command '['pip', 'install']' returned non-zero" in err
+    assert "stash is left out: stash: 0 workers answer; it has no socket" in err
+    assert err.splitlines()[-1] == "--rivals: left out: redis, stash; why is said above"
+
+
+def test_what_runs_beside_a_server_ends_when_that_can_not_be_started(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(site, "PATIENCE", 0.3)
+    beside = ("{python}", "-c", "import time; time.sleep(300)")
+    each = made_up_rival(services=(beside,), publish=("/bin/sh", "-c", "exit 7"), first_publish="before")
+    before = threading.active_count()
+
+    with pytest.raises(Failed, match="made-up: status 7"), site.started(each, Path(sys.executable)):
+        pass
+
+    assert threading.active_count() == before
+    assert processes_of(tmp_path) == []
+
+
+def test_an_interrupt_waits_until_a_server_is_ended(tmp_path: Path, monkeypatch):
+    ended = []
+
+    def end(self: site.Site) -> None:
+        signal.raise_signal(signal.SIGINT)
+        ended.append(self)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(site.Site, "start", lambda self: None)
+    monkeypatch.setattr(site.Site, "end", end)
+
+    with pytest.raises(KeyboardInterrupt), site.started(made_up_rival(), Path(sys.executable)):
+        pass
+
+    assert len(ended) == 1
+
+
+def test_a_command_that_does_not_end_has_said_that(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(site, "PATIENCE", 0.3)
+    each = made_up_rival(publish=("/bin/sh", "-c", "exec sleep 300"))
+    said = site.Site(each, Path(sys.executable), tmp_path).publish()
+    assert said is not None
+    assert said.startswith("status 124: ")
+    assert "timed out after 0.3 seconds" in said
+
+
 # ---- for real
 
 
@@ -514,6 +603,35 @@ def test_a_real_server_goes_through_an_event(name: str):
 
     assert outcome.lives == (name == "valid")
     assert outcome.counted.kept == 0
+
+
+_INTERRUPTED = """
+import sys
+from pathlib import Path
+
+from benchmarks.rivals import events, results
+
+events.run(results.rival("hup"), Path(sys.executable), events.EVENTS[1], events.FULL)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_left_when_somebody_presses_twice(tmp_path: Path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", _INTERRUPTED]
+    running = subprocess.Popen(command, cwd=job.ROOT, env=environment, stderr=subprocess.PIPE)
+    try:
+        eventually(lambda: len(processes_of(tmp_path)) > job.WORKERS, "a server that runs", 60)
+        running.send_signal(signal.SIGINT)
+        eventually(lambda: len(processes_of(tmp_path)) <= job.WORKERS, "that it is being ended", 60)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.communicate()
+
+    assert b"KeyboardInterrupt" in said
+    assert processes_of(tmp_path) == []
 
 
 @pytest.mark.slow
