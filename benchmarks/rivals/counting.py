@@ -5,15 +5,16 @@ that no valid content has had; `old` if it began after a change was made and all
 What a request shows that was under way at the change is neither. A request that a worker was answering when it was
 killed is no failure: nobody could have kept it, whoever configures; it is counted by itself.
 
-A change has arrived when each worker has shown it. Rejected: that for half a second every answer shows it, of whichever
-workers: on a busy machine the one of four that was well was the only one that answered in that time, and the change
-counted as arrived in a server most of whose requests failed, before and after.
+A change has arrived when each worker that lives has shown it. Rejected: that for half a second every answer shows it,
+of whichever workers: on a busy machine the one of four that was well was the only one that answered in that time, and
+the change counted as arrived in a server most of whose requests failed, before and after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
+from math import inf
 from typing import NamedTuple
 
 import msgspec
@@ -102,7 +103,7 @@ def count(
         torn=sum(each.left != each.right and {each.left, each.right} <= known for each in good),
         wrong=sum(not {each.left, each.right} <= known or {each.left, each.right} == {str(DEFAULT)} for each in good),
         slowest=round(max((each.ended - each.began for each in good), default=0.0), 2),
-        old_seconds=round(old_for, 2) if has_arrived(answers, last.number) else None,
+        old_seconds=round(old_for, 2) if is_everywhere(has_shown(answers, last.number), alive) else None,
         old=sum(each.began >= last.told for each in late),
         kept=len(before & alive),
         new=len(({each.pid for each in good} & alive) - before),
@@ -110,20 +111,23 @@ def count(
     )
 
 
-def has_arrived(answers: Sequence[Answer], number: int, until: float | None = None, quiet: float = 0.0) -> bool:
-    """Whether each worker has shown this content since the last answer, or failure, that was another.
+def has_shown(answers: Sequence[Answer], number: int, until: float = inf) -> frozenset[int]:
+    """The workers that have shown this content since the last answer, or failure, that was another.
 
     Args:
         answers: In the order in which they came.
         number: Of the content.
-        until: Now; and
-        quiet: for so many seconds no other answer must have come.
+        until: Nobody, if another answer has come since then. Seconds of CLOCK_MONOTONIC.
     """
     newest = [*takewhile(lambda each: each.left == each.right == str(number), reversed(answers))]
-    if len({each.pid for each in newest}) < WORKERS:
-        return False
-    other = answers[-len(newest) - 1] if len(newest) < len(answers) else None
-    return until is None or other is None or until - other.ended >= quiet
+    if len(newest) < len(answers) and answers[-len(newest) - 1].ended > until:
+        return frozenset()
+    return frozenset(each.pid for each in newest)
+
+
+def is_everywhere(shown_by: frozenset[int], alive: frozenset[int]) -> bool:
+    """Whether that is every worker: where all of them are being replaced, some that have shown it are no more."""
+    return len(shown_by & alive) >= WORKERS
 
 
 def _died(answer: Answer, death: Death) -> bool:

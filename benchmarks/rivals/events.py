@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from benchmarks.rivals.counting import Change, Counted, Death, count, has_arrived
-from benchmarks.rivals.job import Rival, first_half
+from benchmarks.rivals.counting import Change, Counted, Death, count, has_shown, is_everywhere
+from benchmarks.rivals.job import WORKERS, Rival, first_half
 from benchmarks.rivals.load import Answer, ask, loading
 from benchmarks.rivals.site import Site, started
 
@@ -117,7 +117,8 @@ class Stage:
         """Wait until the last change has arrived everywhere, or for the limit."""
         end = monotonic() + self.plan.limit
         while monotonic() < end and self.site.is_alive:
-            if has_arrived(self._answers, self.changes[-1].number, monotonic(), self.plan.quiet):
+            shown_by = has_shown(self._answers, self.changes[-1].number, monotonic() - self.plan.quiet)
+            if len(shown_by) >= WORKERS and is_everywhere(shown_by, self.site.alive):
                 break
             self._clock.wait(_LOOK)
         self._note_log()

@@ -23,7 +23,7 @@ from benchmarks.__main__ import main
 from benchmarks.plots import drawing
 from benchmarks.rivals import NAMES, chart, environments, events, job, load, results, serving, site, table
 from benchmarks.rivals.chart import Verdict, verdict
-from benchmarks.rivals.counting import Change, Counted, Death, count, has_arrived
+from benchmarks.rivals.counting import Change, Counted, Death, count, has_shown
 from benchmarks.rivals.events import EVENTS, Event, Outcome, Plan, observed, telling
 from benchmarks.rivals.load import Answer
 from benchmarks.rivals.results import Found, Results, code_lines, rival
@@ -302,14 +302,22 @@ def test_until_the_command_has_ended_nobody_is_late_but_the_time_runs():
     ],
 )
 def test_a_change_has_arrived_when_every_worker_has_shown_it_and_nobody_another_since(last, has):
-    assert has_arrived(last, 2) == has
+    assert (has_shown(last, 2) == WORKERS) == has
     assert (count(last, [Change(2, 1.0, 1.0)], WORKERS, WORKERS).old_seconds is not None) == has
 
 
 def test_it_has_arrived_a_moment_later():
     seen = [*answers((1.5, "1 1")), *by_all(1.7, 2)]
-    assert not has_arrived(seen, 2, 2.0, 0.5)
-    assert has_arrived(seen, 2, 2.2, 0.5)
+    assert has_shown(seen, 2, until=1.5) == frozenset()
+    assert has_shown(seen, 2, until=1.7) == WORKERS
+
+
+def test_a_worker_that_has_shown_it_and_is_no_more_does_not_count():
+    """Four of each server, of which two are being replaced."""
+    of_another = [Answer(2.0, 2.1, "2", "2", pid) for pid in (15, 16)]
+    seen, change = [*by_all(2.0, 2), *of_another], [Change(2, 1.0, 1.0)]
+    assert count(seen, change, WORKERS, frozenset({11, 15, 16})).old_seconds is None
+    assert count(seen, change, WORKERS, frozenset({11, 12, 15, 16})).old_seconds == 0
 
 
 @pytest.mark.parametrize(
