@@ -10,9 +10,9 @@ from confcast.owner.store import entries
 from confcast.owner.store.entries import EVENT
 from confcast.wire.messages import Install, encode
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, journal, nats, payload, records, redis, references, replica
+from tests.fuzz.targets import etcd, gateway, journal, nats, payload, postgres, records, redis, references, replica
 
-ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 5, 6, 7, 9
+HEAD, ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 0, 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
 
 
@@ -26,6 +26,10 @@ def asks_redis(use: int, *replies: bytes) -> bytes:
 
 def asks(use: int, *answers: bytes) -> bytes:
     return bytes([1, use, *b"\n"]) + b"\n".join(answers)
+
+
+def asks_postgres(use: int, *answers: object) -> bytes:
+    return bytes([1, use]) + postgres.answers(postgres.STATE, [], *answers)
 
 
 NOW = b"*2\r\n$2\r\n17\r\n$1\r\n0\r\n"
@@ -108,5 +112,24 @@ FOUND = {
     "a bucket of NATS whose age is a number of 400 digits": (
         nats,
         asks(SWAP, MISSING, b'{"config":{"max_age":1%s}}' % (b"0" * 400)),
+    ),
+    "a server of PostgreSQL that does not say what it is": (postgres, bytes([1, HEAD]) + postgres.answers([])),
+    "a server of PostgreSQL whose pid is in no column": (
+        postgres,
+        bytes([1, HEAD]) + postgres.answers([{"standby": False}]),
+    ),
+    "a head of PostgreSQL that is a text": (postgres, asks_postgres(HEAD, [{"content": "{}"}])),
+    "a report of PostgreSQL of which nobody knows how old it is": (
+        postgres,
+        asks_postgres(REPORTS, [{"content": b"{}", "age": float("nan")}]),
+    ),
+    "a payload of PostgreSQL whose digest is a number": (
+        postgres,
+        asks_postgres(OLD_PAYLOADS, [{"digest": 1, "at": postgres.AT}]),
+    ),
+    "an error of PostgreSQL that is a warning": (postgres, asks_postgres(HEAD, {"C": "01000", "M": "careful"})),
+    "tables of PostgreSQL that are missing however often they are made": (
+        postgres,
+        asks_postgres(SWAP, *[postgres.MISSING, [], [{"count": 4}]] * 3),
     ),
 }

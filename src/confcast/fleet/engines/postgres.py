@@ -24,12 +24,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import math
 import os
 import ssl
 import struct
 import uuid
 from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 import asyncpg
@@ -69,12 +72,24 @@ set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 15; set tcp_keepaliv
 """
 
 _MISSING = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, UnicodeError)
+_SAID = (asyncpg.PostgresError, asyncpg.PostgresWarning)  # the latter, where a server's error has a warning's SQLSTATE
+_ERRORS = (*_SAID, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, UnicodeError)
 _OUTAGES = ("08", "40", "53", "55", "57", "58")  # classes of SQLSTATE that pass by themselves
 _REFUSED = ("08P01", "08004", "57P04")  # but not these: a pooler's refusals, a dropped database
 # What PgBouncer says while the server behind it is away.
 _POOLERS_OUTAGES = ("server login has been failing", "server conn crashed", "query_wait_timeout", "connect timeout",
                     "client_login_timeout (server down)", "server_connect_timeout")  # fmt: skip
+
+# What a column has to be, and what SQL calls that: the tables may be anybody's, and so may the server.
+_COLUMNS: dict[str, tuple[type, str]] = {
+    "content": (bytes, "bytea"),
+    "digest": (str, "text"),
+    "at": (datetime, "timestamptz"),
+    "age": (float, "double precision"),
+    "standby": (bool, "boolean"),
+    "pid": (int, "integer"),
+    "listens": (bool, "boolean"),
+}
 
 _STANDBY = (
     "this server is a standby: it has no LISTEN, and its copy may be old. Give the primary's address, or all of them:"
@@ -267,12 +282,12 @@ class Postgres:
 
     async def entries(self, limit: int) -> list[bytes]:
         """As of `Store`."""
-        return [row["content"] for row in await self._rows(self._sql.entries, self._key, limit)]
+        return [row["content"] for row in await self._rows(("content",), self._sql.entries, self._key, limit)]
 
     async def old_payloads(self, named: Container[str]) -> list[OldPayload]:
         """As of `Store`; looked for among as many as entries can name, and some more."""
         most = 2 * MOST_ENTRIES + MOST_DROPPED
-        rows = await self._rows(self._sql.old_payloads, self._key, engine.UNTOUCHED, most)
+        rows = await self._rows(("digest", "at"), self._sql.old_payloads, self._key, engine.UNTOUCHED, most)
         return [OldPayload(row["digest"], row["at"]) for row in rows if row["digest"] not in named][:MOST_DROPPED]
 
     async def drop_payloads(self, head: bytes, payloads: Sequence[OldPayload]) -> None:
@@ -284,17 +299,19 @@ class Postgres:
 
     async def reports(self) -> list[Stored]:
         """As of `Store`: those of the last hour."""
-        return [Stored(row["content"], row["age"]) for row in await self._rows(self._sql.reports, self._key, KEPT)]
+        rows = await self._rows(("content", "age"), self._sql.reports, self._key, KEPT)
+        return [Stored(row["content"], row["age"]) for row in rows]
 
     # ---- asking
 
     async def _state(self) -> asyncpg.Record:
         """What the server is, and whether this connection listens. Raises Fault for a standby."""
-        state: asyncpg.Record | None = await self._link.fetchrow(_STATE, CHANNEL)
-        assert state is not None
-        if state["standby"]:
+        state = self._checked(("standby", "pid", "listens"), await self._link.fetch(_STATE, CHANNEL))
+        if not state:
+            raise Fault(f"{self._place.shown}: it does not answer what kind of server it is")
+        if state[0]["standby"]:
             raise Fault(f"{self._place.shown}: {_STANDBY}")
-        return state
+        return state[0]
 
     async def _prove(self) -> None:
         """Have this connection told by another one, through the same pooler. Raises EngineError."""
@@ -315,22 +332,34 @@ class Postgres:
         await self._link.execute(f"unlisten {channel}")
 
     async def _read(self, statement: str, *values: object) -> bytes | None:
-        rows = await self._rows(statement, *values)
+        rows = await self._rows(("content",), statement, *values)
         return rows[0]["content"] if rows else None
 
-    async def _rows(self, statement: str, *values: object) -> list[asyncpg.Record]:
+    async def _rows(self, columns: Sequence[str], statement: str, *values: object) -> list[asyncpg.Record]:
         """Without tables there are none."""
         async with self._call():
             try:
-                return await self._link.fetch(statement, *values)
+                return self._checked(columns, await self._link.fetch(statement, *values))
             except _MISSING:
                 return []
+
+    def _checked(self, columns: Sequence[str], rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
+        """These rows. Raises Fault if one of them has something else in a column than confcast's tables have."""
+        for row, column in itertools.product(rows, columns):
+            kind, name = _COLUMNS[column]
+            found = row.get(column)
+            if not isinstance(found, kind) or (isinstance(found, float) and not 0.0 <= found < math.inf):
+                raise Fault(
+                    f"{self._place.shown}: what it answers has no {name} in {column!r}: are its tables confcast's?"
+                )
+        return rows
 
     async def _write(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """In READ COMMITTED, whatever the role's default is: in the other levels a loser gets an error.
 
         A queue of notifications that was full stays so, also long after its reader is gone, until it is asked about.
         """
+        why = "its tables are missing whenever they were made"
         async with self._call():
             for _ in range(_ATTEMPTS):
                 try:
@@ -339,15 +368,15 @@ class Postgres:
                 except _MISSING:
                     await self._make_tables()
                 except asyncpg.ProgramLimitExceededError as error:
-                    full = error
+                    why = f"{error.args[0]}: a session that listens was left in a transaction"
                     await self._link.fetchval("select pg_notification_queue_usage()")
-            raise Fault(f"{self._place.shown}: {full.args[0]}: a session that listens was left in a transaction")
+            raise Fault(f"{self._place.shown}: {why}")
 
     async def _make_tables(self) -> None:
         async with self._link.transaction(isolation="read_committed"):
             await self._link.execute(LOCK)
             # What another one made while this one waited is in use by now: its triggers can't be made anew.
-            if await self._link.fetchval(COUNT, self._place.target.schema, NAMES) < len(NAMES):
+            if await self._link.fetchval(COUNT, self._place.target.schema, NAMES) != len(NAMES):
                 await self._link.execute(self._sql.ddl)
 
     def _call(self) -> AbstractAsyncContextManager[None]:
@@ -379,7 +408,7 @@ def _translated(where: str, error: Exception) -> EngineError:
     said = str(error.args[0] if error.args else error).partition("\n")[0]
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return Fault(f"{where}: {said}: the tables' owner has to grant it, see the guide's page about many hosts")
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, _SAID):
         state = error.sqlstate or ""
         passes = state[:2] in _OUTAGES and (state not in _REFUSED or said.startswith(_POOLERS_OUTAGES))
         return (Unreachable if passes else Fault)(f"{where}: {said}")
