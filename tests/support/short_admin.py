@@ -8,16 +8,17 @@ from typing import Any
 
 import msgspec
 
-from confcast.admin import owners, server
+from confcast.admin import event_streams, owners, server
 from confcast.admin.limits import Limits
 from confcast.cli import main
 from confcast.worker.client import verbs
 
 
 def run() -> int:
-    """LIMITS is a JSON object; its `owner` are the seconds that an owner's answer may take."""
+    """LIMITS is a JSON object; its `owner` are seconds for an owner's answer, its `buffered` the bytes of a stream."""
     wanted: dict[str, Any] = json.loads(sys.argv[1])
     verbs._ANSWER_TIMEOUT = owners._ANSWERS_WITHIN = wanted.pop("owner", verbs._ANSWER_TIMEOUT)
+    event_streams._BUFFERED = wanted.pop("buffered", event_streams._BUFFERED)
     limits, serve = Limits(**wanted), server.serve
 
     async def shortly(options: server.Options, *others: Any) -> None:

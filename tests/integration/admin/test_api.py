@@ -7,6 +7,7 @@ import functools
 import http.client
 import json
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,7 @@ def test_the_page_holds_no_data_and_needs_no_token(site: Site) -> None:
     stranger._token = ""
     page = stranger.ask("GET", "/")
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.data.encode() == (resources.files("confcast.admin") / "page" / "index.html").read_bytes()
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert stranger.ask("GET", "/", if_none_match=page.tag).status == 304
     assert stranger.ask("HEAD", "/").status == 200

@@ -164,17 +164,46 @@ def test_headers_that_are_too_long_are_refused(site: Site) -> None:
         assert answered(connection)[:13] in (b"HTTP/1.1 400 ", b"")
 
 
-@pytest.mark.slow
-def test_a_thousand_clients_that_read_nothing_cost_little_and_are_cut_off(start_admin: StartAdmin, site: Site) -> None:
-    server = short(start_admin, site, taken=0.2)
+@contextlib.contextmanager
+def reading_nothing(server: AdminServer, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections that have asked for the stream of events, and take as little as a connection can."""
+    wish, found = server.client("read").wish("/v1/events"), list[socket.socket]()
     with contextlib.ExitStack() as stack:
-        wish = server.client("read").wish("/v1/events")
-        for _ in range(1000):
+        for _ in range(count):
             connection = stack.enter_context(socket.socket())
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(DEADLINE)
             connection.connect(("127.0.0.1", server.port))
             connection.sendall(wish)
+            found.append(connection)
+        yield found
+
+
+def is_connected(connection: socket.socket, server: AdminServer) -> bool:
+    """By the kernel's table of the server's end: what waits for a client that reads nothing hides the end from it."""
+    ends = f":{server.port:04X}", f":{connection.getsockname()[1]:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any((local[-5:], remote[-5:], state) == (*ends, "01") for _, local, remote, state, *_ in rows)
+
+
+def test_a_client_that_reads_nothing_is_cut_off_and_one_that_reads_is_not(start_admin: StartAdmin, site: Site) -> None:
+    server = short(start_admin, site, taken=0.2, buffered=1024)
+    with reading_nothing(server, 1) as [deaf], server.client("read").events() as events:
+        events.next("hello")
+        assert is_connected(deaf, server)
+        for number in range(40):  # more than the kernel's buffers have room for
+            last = site.manager.set({"limits.high": 50 + number, "name": "x" * 200}, reason="x" * 400).version
+        events.until("reload", lambda data: data["version"] == last)
+        eventually(lambda: not is_connected(deaf, server), "the end of who reads nothing")
+        told = answered(deaf)
+    assert b"event: hello" in told
+    assert b'"version":%d' % last not in told
+
+
+@pytest.mark.slow
+def test_a_thousand_clients_that_read_nothing_cost_little(start_admin: StartAdmin, site: Site) -> None:
+    server = short(start_admin, site, taken=0.2)
+    with reading_nothing(server, 1000):
         with server.client("read").events() as events:
             events.next("hello")
             before = resident(server.pid)

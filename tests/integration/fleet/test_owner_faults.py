@@ -1,14 +1,24 @@
-"""A real owner and its worker while an engine is killed, goes back in time, and is emptied: what they run, and say."""
+"""A real owner and its worker while an engine is killed, goes back in time, and is emptied: what they run, and say.
+
+And while it hands out what a host does not want: what an engine has is put to the guards and the workers of each host.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from confcast import fleet
+import pytest
+
+from confcast import ConfigLoader, ReloadEvent, ReloadResult, fleet
+from confcast.guards import touches
+from confcast.master.embedded import EmbeddedManager
+from tests.integration.fleet.conftest import Servers
 from tests.integration.fleet.test_gateway_process import publish
+from tests.support.engines.redis import Redis
 from tests.support.engines.server import Server
 from tests.support.fixtures import StartManager, StartWorker
+from tests.support.settings import SCHEMA
 from tests.support.waiting import eventually
 
 
@@ -64,3 +74,37 @@ def test_an_owner_follows_what_an_engine_has_whatever_became_of_it(
 
 def _no_head(text: str) -> bool:
     return "there is no head" in text
+
+
+def test_what_an_engine_hands_out_is_guarded_voted_on_and_taken_back(
+    servers: Servers, key: str, start_worker: StartWorker
+) -> None:
+    programs = Redis.programs()
+    if not programs:
+        pytest.skip("there is no server of Redis: neither Debian's nor a wheel's")
+    server, rev = servers.shared(Redis, programs[0]), 0
+
+    def published(text: bytes) -> None:
+        nonlocal rev
+        rev += 1
+        asyncio.run(publish(server, key, text, rev))
+
+    published(content(1))
+    loader = ConfigLoader(SCHEMA, fleet.Redis(server.url, key), guards=[touches("name")])
+    with EmbeddedManager(loader, watch=True, vote_timeout=10.0) as manager:
+        worker = start_worker(manager)
+
+        def comes(result: ReloadResult) -> ReloadEvent:
+            return eventually(lambda: [e for e in manager.get_event_history() if e.result is result], result.value)[0]
+
+        published(content(2) + b"name = 'other'\n")
+        assert "guard touches:name" in str(comes(ReloadResult.GUARDED).problems[0])
+        worker.ask("object_to", "this number is none")
+        published(content(3))
+        assert "this number is none" in str(comes(ReloadResult.REJECTED).problems[0])
+        worker.ask("object_to", "")
+        assert worker.ask("read") == (1, 1)
+        worker.ask("check_health", 4, False)
+        published(content(4))
+        assert "number 4 does not work here" in " ".join(comes(ReloadResult.UNDONE).evidence)
+        assert worker.ask("await_number", 1) == 3

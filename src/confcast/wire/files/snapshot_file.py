@@ -57,8 +57,12 @@ def load(folder: Path) -> Saved | None:
     """Read the file in this folder; None if none can be read. The caller checks schema and digest."""
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe there would hold up its reader
-        with open(os.open(folder / FILE, flags), "rb") as file:  # noqa: PTH123 - a descriptor
-            saved = decode(file.read(MAX_FRAME), Saved)
+        descriptor = os.open(folder / FILE, flags)
+        try:  # of a folder's descriptor there is no file that would close it
+            with open(descriptor, "rb", closefd=False) as file:
+                saved = decode(file.read(MAX_FRAME), Saved)
+        finally:
+            os.close(descriptor)
     except (OSError, *UNDECODABLE):
         return None
     return saved if saved.protocol == PROTOCOL else None

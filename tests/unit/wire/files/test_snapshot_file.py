@@ -57,7 +57,7 @@ def test_there_may_be_none(tmp_path: Path) -> None:
     assert load(tmp_path / "missing") is None
 
 
-def test_a_pipe_or_a_link_in_its_place_holds_nobody_up_and_is_none(tmp_path: Path) -> None:
+def test_a_pipe_a_link_or_a_folder_in_its_place_holds_nobody_up_and_is_none(tmp_path: Path) -> None:
     """Root reads it for `confcast exec` in a folder where another user may put anything."""
     os.mkfifo(tmp_path / FILE)
     assert load(tmp_path) is None
@@ -69,6 +69,12 @@ def test_a_pipe_or_a_link_in_its_place_holds_nobody_up_and_is_none(tmp_path: Pat
     (tmp_path / FILE).symlink_to(there / FILE)
     assert load(there) is not None
     assert load(tmp_path) is None
+
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).mkdir()
+    before = len([*Path("/dev/fd").iterdir()])
+    assert load(tmp_path) is None
+    assert len([*Path("/dev/fd").iterdir()]) == before
 
 
 def test_another_protocol_s_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
