@@ -80,6 +80,12 @@ def test_the_tenant_proxy_does_what_the_page_says(tmp_path: Path, runtime_folder
         url = re.findall(r"http://127.0.0.1:\d+", ask)[0]
         eventually(lambda: '"ready":true' in bash(f"curl -s {url}/readyz", runtime_folder)[1], "a proxy that serves")
         results = [bash(f"{cd}; {ask}; {line}", runtime_folder) for line in typed]
+        (trial,) = re.findall(r"^  (cp failing\.toml .*\n.*\n  confcast status) ", said, re.MULTILINE)
+        (back,) = re.findall(r"^  (confcast rollback; .*)  #", said, re.MULTILINE)
+        once_more = f"{cd}; {ask}; {back}; {trial}"
+        assert any("undone by undo" in bash(once_more, runtime_folder)[1] for _ in range(8))
+        (rotate,) = re.findall(r"^  (cp rotated\.toml .*\n  ask .*)  #", said, re.MULTILINE)
+        assert bash(f"{cd}; {ask}; {back}; {rotate}; ask acme /text/", runtime_folder)[1].count('"tenant": "acme"') == 2
     texts = (
         (0, '"upstream": "text"'),
         (0, "success: version 1 -> 2"),

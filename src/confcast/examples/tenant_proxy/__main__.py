@@ -37,13 +37,16 @@ The proxy serves {url}, with what stands in {file}. To type in another terminal:
   for n in 1 2 3 4 5 6 7 8 9; do ask cargo /text/; done  # until cargo has used what it may
 
   cp moved.toml proxy.toml; confcast reload              # "text" is elsewhere; a stream goes on where it began
+  cp rotated.toml proxy.toml; confcast reload            # acme has two keys, and both are valid
+  ask acme.next /text/hello                              # by the other one
   cp wrong.toml proxy.toml; confcast reload              # no URL: refused, with file, line and key
   cp emptied.toml proxy.toml; confcast reload            # a guard prints the command that allows it
   cp away.toml proxy.toml; confcast reload --wait        # nobody answers there: undone
 
   cp failing.toml proxy.toml; confcast reload --canary 50% --by entity --for 10m
-  for n in 1 2 3 4 5 6 7 8 9; do for t in acme bolt cargo delta; do ask $t /text/; done; done
-  confcast status                                        # half of the tenants had errors, which have undone it
+  for n in $(seq 25); do for t in acme bolt delta; do ask $t /text/ | head -1; done; done | sort | uniq -c
+  confcast status                                        # who tried it had errors, which have undone it
+  confcast rollback; cp moved.toml proxy.toml; confcast resume  # did none of the three? then try it once more
 
 Ctrl-C ends it.
 """

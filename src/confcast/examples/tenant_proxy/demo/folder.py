@@ -27,6 +27,7 @@ limits = { per_second = 1.0, burst = 3, at_once = 1 }
 keys = ["${file:keys/delta}"]
 upstreams = ["text"]
 """
+_ROTATED = ("${file:keys/acme}", '${file:keys/acme.next}", "${file:keys/acme}')
 
 
 def fill(folder: Path, urls: Mapping[str, str]) -> Path:
@@ -48,6 +49,7 @@ def fill(folder: Path, urls: Mapping[str, str]) -> Path:
     contents = {
         "proxy.toml": configuration(text=text, images=images),
         "moved.toml": configuration(text=urls["moved"], images=images),
+        "rotated.toml": configuration(text=urls["moved"], images=images).replace(*_ROTATED),
         "failing.toml": configuration(text=urls["failing"], images=images),
         "away.toml": configuration(text="http://127.0.0.1:1", images=images),
         "wrong.toml": configuration(text="127.0.0.1:8080", images=images),
