@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from confcast.worker.client.connection_per_call import AddressClient
 from tests.support.settings_page import PATIENCE, STARTS_WITHIN, WORKERS, Browser
 from tests.support.snippets import GUIDE, commands, files, imported_from
 from tests.support.waiting import DEADLINE, eventually
+from tests.support.wheels import built
 
 PAGE = GUIDE / "worked_examples.md"
 
@@ -98,6 +100,27 @@ def test_the_tenant_proxy_does_what_the_page_says(tmp_path: Path, runtime_folder
     )
     for line, (status, text), (wanted, part) in zip(typed, results, texts, strict=True):
         assert (status, part in text) == (wanted, True), (line, status, text)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # it installs what builds the wheel
+def test_both_run_from_the_wheel(tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their templates, styles and stubs; what is imported is not the tree, which its editable install leads to."""
+    with zipfile.ZipFile(built(tmp_path)) as archive:
+        archive.extractall(unpacked := tmp_path / "unpacked")
+    monkeypatch.setenv("PYTHONPATH", str(unpacked))
+    place = subprocess.check_output([sys.executable, "-c", "import confcast; print(confcast.__file__)"], text=True)
+    assert Path(place).is_relative_to(unpacked)
+    page, proxy = (each for each in commands(PAGE) if each.startswith("python -m confcast.examples."))
+    with run(f"{page} --port 0", runtime_folder, tmp_path / "log", "Ctrl-C ends it") as said:
+        url = re.findall(r"The shop: (\S+)/\n", said)[0]
+        assert "text/css" in bash(f"curl -si {url}/static/style.css", runtime_folder)[1]
+    folder = shlex.quote(str(tmp_path / "proxy"))
+    command = proxy.replace("--folder proxy", f"--folder {folder} --port 0")
+    with run(command, runtime_folder, tmp_path / "log", "Ctrl-C ends it") as said:
+        (ask,) = re.findall(r"^  (ask\(\) .*)", said, re.MULTILINE)
+        asked = f"cd {folder}; {ask}; ask acme /text/hello"
+        eventually(lambda: '"upstream": "text"' in bash(asked, runtime_folder)[1], "an answer of a stub")
 
 
 def bash(line: str, runtime: Path) -> tuple[int, str]:

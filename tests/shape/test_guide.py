@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from confcast.owner.store import sqlite_file
 from confcast.serve import succession
 from confcast.wire.messages import PROTOCOL
 from tests.shape.source import ROOT
+from tests.support.wheels import built
 
 GUIDE = ROOT / "src" / "confcast" / "guide"
 INTEGRATION = ROOT / "tests" / "integration"
@@ -232,9 +231,11 @@ def test_the_promise_of_compatibility_has_the_numbers_of_now():
     assert f"a layout number, {sqlite_file._LAYOUT} now" in page
 
 
-def test_the_pages_are_taken_into_the_wheel():
-    """hatchling takes every file of its packages but those that git ignores: none of the guide's."""
-    pages = [str(page) for page in GUIDE.rglob("*") if page.is_file()]
+def test_the_pages_and_the_examples_are_taken_into_the_wheel():
+    """hatchling takes every file of its packages but those that git ignores: none of theirs."""
+    places = GUIDE, ROOT / "src" / "confcast" / "examples"
+    files = (each for place in places for each in place.rglob("*") if each.is_file())
+    pages = [str(each) for each in files if "__pycache__" not in each.parts]
     ignored = subprocess.run(
         ["git", "check-ignore", *pages], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
     )
@@ -245,12 +246,7 @@ def test_the_pages_are_taken_into_the_wheel():
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # it installs what builds the wheel
 def test_the_wheel_has_them(tmp_path: Path):
-    source = tmp_path / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv*", ".git", "__pycache__", ".*_cache"))
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
-    subprocess.run(command, timeout=280, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(built(tmp_path)) as archive:
         found = {name for name in archive.namelist() if name.startswith("confcast/guide/")}
     assert found == {
         str(Path("confcast/guide", path.relative_to(GUIDE))) for path in GUIDE.rglob("*") if path.is_file()
