@@ -23,6 +23,7 @@ from tests.support import beside, gunicorn
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings
+from tests.support.passing import Passing
 from tests.support.served import Serves, serves
 from tests.support.server import Server, servers_of
 from tests.support.settings import SCHEMA, Settings, write
@@ -76,6 +77,12 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "app.toml"
     write(path, 1)
     return path
+
+
+@pytest.fixture
+def passing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Passing:
+    """Has time pass for the owners that are started from now on: a test names it before its manager."""
+    return Passing(tmp_path / "passed", monkeypatch)
 
 
 @pytest.fixture

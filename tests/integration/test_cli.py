@@ -28,11 +28,11 @@ from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.late import one_is_stopped
 from tests.support.leaks import nobody_listens
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.slow import slow
 from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually, in_thread
-from tests.support.workers import Worker
 
 pytestmark = pytest.mark.usefixtures("no_other_owners")
 
@@ -98,18 +98,12 @@ def test_a_veto_exits_with_1_and_names_the_worker(
     assert "not today" in out
 
 
-def one_stops(start_manager: StartManager, start_worker: StartWorker) -> tuple[Manager, Worker, Worker]:
-    """A manager that does not wait long, a worker, and one that is stopped; each has answered before."""
-    manager = start_manager(vote_timeout=0.5)
-    return (manager, *one_is_stopped(manager, start_worker))
-
-
 def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, run: Run
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, run: Run
 ) -> None:
-    _, answering, stopped = one_stops(start_manager, start_worker)
+    answering, stopped = one_is_stopped(manager, start_worker)
     write(config, 2)
-    code, out, _ = run("reload", "--json")
+    code, out, _ = passing.over_silence(manager, lambda: run("reload", "--json"), stopped.pid)
     told = json.loads(out)
     states = {worker["pid"]: (worker["version"], worker["state"]) for worker in told["workers"]}
     assert (code, told["result"]) == (4, "partial")
@@ -117,11 +111,12 @@ def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(
 
 
 def test_a_worker_that_was_late_before_makes_unchanged_4_too(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, run: Run
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, run: Run
 ) -> None:
-    manager, _, stopped = one_stops(start_manager, start_worker)
+    _, stopped = one_is_stopped(manager, start_worker)
     write(config, 2)
-    assert manager.reload().lagging  # as the watch does, that sees a deploy's edit first
+    seen = passing.over_silence(manager, manager.reload, stopped.pid)  # by the watch, when a deploy has edited the file
+    assert seen.lagging
     code, out, _ = run("reload")
     assert code == 4
     assert out.startswith("unchanged: version 2, not in every worker (")

@@ -14,6 +14,7 @@ from confcast import Canary, ConfigLoader, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.owners import await_the_next, kill_the_owner
+from tests.support.passing import Passing
 from tests.support.pushed import Server, pushing
 from tests.support.settings import SCHEMA
 from tests.support.stopping import stop
@@ -94,13 +95,14 @@ def test_another_source_that_is_refused_leaves_the_state_of_what_runs(
 
 
 def test_on_probation_content_is_applied_and_then_good(
-    start: StartManager, start_worker: StartWorker, server: Server
+    passing: Passing, start: StartManager, start_worker: StartWorker, server: Server
 ) -> None:
-    manager = start(probation=1.0)
+    manager = start(probation=LONG)
     start_worker(manager)
     server.push(2)
     applied = server.told("applied")
-    assert 0.0 < applied.good_in <= 1.0
+    assert 0.0 < applied.good_in <= LONG
+    passing.by(LONG, manager)
     assert server.told("good").version == 2
     server.push(1)
     assert server.told("good", after=3).version == 3
@@ -161,13 +163,14 @@ def test_a_host_that_a_person_holds_says_so(start: StartManager, start_worker: S
 
 
 def test_a_worker_that_is_late_makes_it_partial_until_it_has_applied_it(
-    start: StartManager, start_worker: StartWorker, server: Server
+    passing: Passing, start: StartManager, start_worker: StartWorker, server: Server
 ) -> None:
-    manager = start(vote_timeout=0.2)
+    manager = start()
     late, _ = start_worker(manager), start_worker(manager)
     stop(late.pid)
     server.push(2)
-    assert server.told("partial").reason == "1 of 2 workers have not applied it"
+    partial = passing.over_silence(manager, lambda: server.told("partial"), late.pid)
+    assert partial.reason == "1 of 2 workers have not applied it"
     late.signal(signal.SIGCONT)
     assert server.told("good").version == 2
 

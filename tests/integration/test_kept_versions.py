@@ -20,6 +20,7 @@ from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.late import one_is_late
 from tests.support.owners import await_fold, kill_the_owner
+from tests.support.passing import Passing
 from tests.support.settings import Limits, write
 from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
@@ -71,10 +72,9 @@ def test_a_changed_file_and_a_signal_have_no_caller(start_manager: StartManager,
 
 
 def test_a_version_that_a_worker_is_late_for_is_good_until_that_worker_declines_it(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(vote_timeout=0.5)
-    answering, stopped = one_is_late(manager, start_worker, config, "the index does not fit into 2")
+    answering, stopped = one_is_late(passing, manager, start_worker, config, "the index does not fit into 2")
     assert told(manager)[0] == (2, "call", True)
     stopped.signal(signal.SIGCONT)
     eventually(lambda: told(manager)[0] == (2, "call", False), "its refusal")

@@ -20,6 +20,7 @@ from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.late import one_is_late
 from tests.support.owners import kill_the_owner
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of
@@ -163,10 +164,10 @@ def test_a_worker_that_refuses_what_was_mended_leaves_it(boot: Boot, start_worke
 
 
 def test_a_version_that_was_declined_is_passed_over(
-    boot: Boot, start_worker: StartWorker, config: Path, capfd: pytest.CaptureFixture[str]
+    passing: Passing, boot: Boot, start_worker: StartWorker, config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    manager = boot(vote_timeout=0.5)
-    answering, stopped = one_is_late(manager, start_worker, config, "not two")
+    manager = boot()
+    answering, stopped = one_is_late(passing, manager, start_worker, config, "not two")
     stopped.signal(signal.SIGCONT)
     eventually(lambda: not manager.versions()[0].good, "its refusal")
     manager.close()

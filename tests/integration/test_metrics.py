@@ -17,8 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from confcast import Client, ReloadResult, Replica
 from confcast.metrics import Collector
-from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fixtures import Manager, StartWorker
+from tests.support.late import one_is_stopped
 from tests.support.owners import kill_the_owner
+from tests.support.passing import Passing
 from tests.support.promtool import promtool, wants_promtool
 from tests.support.settings import Settings, write
 from tests.support.stopping import stop
@@ -93,14 +95,13 @@ def test_what_people_do_is_told(manager: Manager, scraped: Scraped, config: Path
     assert (scraped("held"), scraped("disk_differs", state="differs")) == (0, 0)
 
 
-def test_a_worker_that_is_stopped_lags(start_manager: StartManager, start_worker: StartWorker, config: Path) -> None:
-    manager = start_manager(vote_timeout=0.2)
+def test_a_worker_that_is_stopped_lags(
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
     scraped = Scraped(manager)
-    worker = start_worker(manager)
-    other = start_worker(manager)
-    worker.signal(signal.SIGSTOP)
+    other, worker = one_is_stopped(manager, start_worker)
     write(config, 2)
-    assert manager.reload().result is ReloadResult.PARTIAL
+    assert passing.over_silence(manager, manager.reload, worker.pid).result is ReloadResult.PARTIAL
     assert scraped("workers", version="1", state="late") == 1
     first = scraped("worker_lag_seconds")
     assert first is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.killing import PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.owners import await_the_next, kill_the_owner
+from tests.support.passing import Passing
 from tests.support.resting import assert_rests
 from tests.support.settings import Limits, write
 from tests.support.slow import slow
-from tests.support.waiting import eventually, history_of, in_thread
+from tests.support.waiting import LONG, eventually, history_of, in_thread
 from tests.support.workers import Worker
 
 SUCCESS, UNCHANGED, HELD = ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.HELD
@@ -119,12 +119,14 @@ def test_a_worker_refuses_the_way_back(manager: Manager, workers: list[Worker], 
     assert reads(workers) == {(2, 2)}
 
 
-def test_silence_does_not_refuse_it(start_manager: StartManager, start_worker: StartWorker, config: Path) -> None:
-    manager = start_manager(vote_timeout=0.3, silent="refuse")
+def test_silence_does_not_refuse_it(
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(silent="refuse")
     worker = start_worker(manager)
     loads(manager, config, 2)
     worker.signal(signal.SIGSTOP)
-    event = manager.rollback()
+    event = passing.over_silence(manager, manager.rollback, worker.pid)
     assert event.result is ReloadResult.PARTIAL
     assert [status.pid for status in event.lagging] == [worker.pid]
     worker.signal(signal.SIGCONT)
@@ -298,12 +300,13 @@ def test_a_way_back_takes_the_overrides_of_its_version(manager: Manager, workers
 
 
 def test_the_time_of_a_value_ends_though_the_file_is_broken(
-    manager: Manager, workers: list[Worker], config: Path
+    passing: Passing, manager: Manager, workers: list[Worker], config: Path
 ) -> None:
     """What its sources gave is kept with the version."""
-    assert manager.set({"number": 7, "twin": 7}, ttl=1.0, reason="for now")
+    assert manager.set({"number": 7, "twin": 7}, ttl=LONG, reason="for now")
     assert reads(workers) == {(2, 7)}
     config.write_text("number: [\n")
+    passing.by(LONG, manager)
     assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
     event = eventually(lambda: [e for e in history_of(manager) if e.origin == "expiry"], "its event, after both")[0]
     assert (event.result, event.version) == (SUCCESS, 3)
@@ -327,14 +330,13 @@ def test_who_goes_back_from_the_end_of_a_value_keeps_it(start_manager: StartMana
 
 
 def test_a_time_that_ends_while_no_owner_lives_has_ended_with_the_next(
-    start_manager: StartManager, start_worker: StartWorker
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker
 ) -> None:
     manager = start_manager(supervise="caller")
     worker = start_worker(manager)
-    assert manager.set({"number": 7, "twin": 7}, ttl=0.2)
+    assert manager.set({"number": 7, "twin": 7}, ttl=LONG)
     dead = kill_the_owner(manager)
-    timer = threading.Event()
-    timer.wait(0.2)  # what is waited for is the clock itself
+    passing.meanwhile(LONG)
     await_the_next(manager, dead)
     worker.ask("await_number", 1)
 

@@ -24,6 +24,7 @@ from tests.support.jumping import Jumping
 from tests.support.killing import PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.owners import await_fold, await_the_next, home_of, kill_the_owner
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of, in_thread
@@ -204,15 +205,15 @@ def test_a_version_whose_row_is_torn_is_not_gone_back_to_and_the_others_are(
 
 
 def test_a_way_back_that_hangs_in_all_workers_is_taken_and_they_are_named(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
     """Silence refuses no way back: what runs now may be what makes them silent."""
-    manager = start_manager(vote_timeout=0.2, precommit_timeout=0.5)
     workers = [start_worker(manager) for _ in range(2)]
     loads(manager, config, 2)
     for worker in workers:
         gate.hold_votes(worker)
-    event = manager.rollback(reason="they hang")
+    pids = [worker.pid for worker in workers]
+    event = passing.over_functions(manager, lambda: manager.rollback(reason="they hang"), *pids)
     assert (event.result, event.version) == (ReloadResult.PARTIAL, 3)
     assert {each.pid for each in event.lagging} == {worker.pid for worker in workers}
     assert what_people_set(manager) == (1, [])

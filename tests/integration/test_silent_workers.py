@@ -8,14 +8,15 @@ from pathlib import Path
 
 from confcast import ReloadResult
 from tests.support.fixtures import StartManager, StartWorker
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.waiting import eventually
 
-VOTE_TIMEOUT = 1.5
+VOTE_TIMEOUT = 10.0
 
 
 def test_a_stopped_worker_is_named_once_its_time_is_over_and_not_waited_for_again(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     manager = start_manager(vote_timeout=VOTE_TIMEOUT)
     running, stopped = start_worker(manager), start_worker(manager)
@@ -23,7 +24,7 @@ def test_a_stopped_worker_is_named_once_its_time_is_over_and_not_waited_for_agai
     stopped.signal(signal.SIGSTOP)
 
     write(config, 2)
-    first = manager.reload()
+    first = passing.over_silence(manager, manager.reload, stopped.pid)
     assert first.result is ReloadResult.PARTIAL
     assert first
     assert (first.version, first.applied) == (2, [running.pid])
@@ -46,14 +47,14 @@ def test_a_stopped_worker_is_named_once_its_time_is_over_and_not_waited_for_agai
 
 
 def test_where_silence_refuses_a_stopped_worker_vetoes_and_is_named(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(vote_timeout=0.5, silent="refuse")
+    manager = start_manager(silent="refuse")
     running, stopped = start_worker(manager), start_worker(manager)
     stopped.signal(signal.SIGSTOP)
 
     write(config, 2)
-    event = manager.reload()
+    event = passing.over_silence(manager, manager.reload, stopped.pid)
 
     assert event.result is ReloadResult.REJECTED
     assert str(stopped.pid) in str(event.error_message)
@@ -65,13 +66,13 @@ def test_where_silence_refuses_a_stopped_worker_vetoes_and_is_named(
 
 
 def test_a_worker_that_answers_again_no_longer_vetoes(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(vote_timeout=2.0, silent="refuse")
+    manager = start_manager(silent="refuse")
     worker = start_worker(manager)
     worker.signal(signal.SIGSTOP)
     write(config, 2)
-    assert manager.reload().result is ReloadResult.REJECTED
+    assert passing.over_silence(manager, manager.reload, worker.pid).result is ReloadResult.REJECTED
     worker.signal(signal.SIGCONT)
     assert worker.ask("await_number", 2) == 2  # the load was owed
     assert manager.reload().result is ReloadResult.UNCHANGED
@@ -82,7 +83,7 @@ def test_a_worker_stopped_before_it_attached_anew_is_named_by_the_next_owner(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     """It has no pipe to this owner, but it lives, and the journal's roster has it."""
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT)
+    manager = start_manager(vote_timeout=0.5)
     worker = start_worker(manager)
     worker.signal(signal.SIGSTOP)
 

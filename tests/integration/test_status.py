@@ -11,8 +11,9 @@ import pytest
 from confcast import Change, Status, Waiting
 from tests.integration.test_slow_votes import FUNCTION, let_go
 from tests.support.commands import runner
-from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fixtures import Manager, StartWorker
 from tests.support.gate import Gate
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.waiting import eventually, in_thread
 
@@ -127,14 +128,14 @@ def test_during_a_load_it_names_the_source_or_validator_that_lasts(manager: Mana
 
 
 def test_during_a_vote_it_names_the_worker_and_its_function(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
-    manager = start_manager(vote_timeout=0.2)
     worker = start_worker(manager)
     gate.hold_votes(worker)
     write(config, 2)
     outcome = in_thread(manager.reload)
     eventually(lambda: awaited(manager, "staging")[1].function, "the worker's report of what it runs")
+    passing.by(10.0, manager)  # which is its vote_timeout
     _, waiting = awaited(manager, "staging")
     assert (waiting.pid, waiting.function, waiting.source) == (worker.pid, FUNCTION, "")
     let_go(gate)

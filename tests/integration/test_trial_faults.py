@@ -17,6 +17,7 @@ from tests.support.gunicorn import Make
 from tests.support.killing import PLACES, STATE_PLACES, TRIAL_PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.load import Load
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of
@@ -65,14 +66,13 @@ def test_the_death_of_one_of_two_canaries_undoes_it_in_the_other(
 
 @pytest.mark.parametrize("end", ["confirm", slow("rollback")])
 def test_a_stopped_canary_holds_up_no_end_of_the_trial(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, end: str
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, end: str
 ) -> None:
-    manager = start_manager(vote_timeout=2.0)
     workers = [start_worker(manager) for _ in range(3)]
     tries(manager, config)
     (canary,) = canaries(manager, workers)
     canary.signal(signal.SIGSTOP)
-    event = getattr(manager, end)()
+    event = passing.over_silence(manager, getattr(manager, end), canary.pid)
     assert (event.result, [each.pid for each in event.lagging]) == (ReloadResult.PARTIAL, [canary.pid])
     ends = (2, 2) if end == "confirm" else (3, 1)
     assert reads([worker for worker in workers if worker is not canary]) == {ends}

@@ -12,6 +12,7 @@ from tests.integration.test_operations import loads
 from tests.integration.test_worker_ends import ask
 from tests.support.fixtures import StartManager, StartWorker
 from tests.support.gunicorn import Make
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.waiting import LONG, eventually, undos
 
@@ -29,19 +30,18 @@ die(None, settings.latest)
 
 
 def test_all_workers_hang_on_it_and_the_undo_still_comes(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
 ) -> None:
     sick = tmp_path / "sick"
     looks = f"import os, sys; sys.exit('nobody answers' if os.path.exists({str(sick)!r}) else 0)"
     probe = probes.Command([sys.executable, "-c", looks], every=0.1)
-    manager = start_manager(probes=[probe], probation=LONG, vote_timeout=1.5)
+    manager = start_manager(probes=[probe], probation=3 * LONG)
     workers = [start_worker(manager) for _ in range(2)]
     loads(manager, config, 2)
     for worker in workers:
         worker.signal(signal.SIGSTOP)
-    sick.touch()
 
-    (event,) = undos(manager)
+    (event,) = passing.over_silence(manager, lambda: (sick.touch(), undos(manager))[1], *(each.pid for each in workers))
 
     assert (event.version, event.applied) == (3, [])
     assert {each.pid for each in event.lagging} == {worker.pid for worker in workers}

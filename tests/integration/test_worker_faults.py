@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from confcast import ReloadResult
-from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fixtures import Manager, StartWorker
 from tests.support.gate import Gate
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.waiting import eventually
 from tests.support.workers import Worker
 
-VOTE_TIMEOUT = 1.5
 PLACES = ["before", "after"]
 """The vote; after it means before the commit is read."""
 
@@ -30,14 +30,13 @@ def await_state(manager: Manager, worker: Worker, state: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_worker_stopped_around_its_vote_is_named_and_put_right_when_it_wakes(
-    place: str, start_manager: StartManager, start_worker: StartWorker, config: Path
+    place: str, passing: Passing, manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT, precommit_timeout=VOTE_TIMEOUT)
     running, stopped = start_worker(manager), start_worker(manager)
     stopped.ask("strike", place, signal.SIGSTOP)
 
     write(config, 2)
-    event = manager.reload()
+    event = passing.over_silence(manager, manager.reload, stopped.pid)
 
     assert (event.result, event.version, event.applied) == (ReloadResult.PARTIAL, 2, [running.pid])
     assert [(status.pid, status.version, status.state) for status in event.lagging] == [(stopped.pid, 1, "late")]
@@ -68,14 +67,13 @@ def test_a_worker_killed_around_its_vote_is_neither_waited_for_nor_named(
 
 
 def test_a_precommit_function_that_hangs_is_passed_over_and_at_its_end_the_newest_is_applied(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT, precommit_timeout=VOTE_TIMEOUT)
     running, hanging = start_worker(manager), start_worker(manager)
     gate.hold_votes(hanging)
 
     write(config, 2)
-    first = manager.reload()
+    first = passing.over_functions(manager, manager.reload, hanging.pid)
     gate.await_load()  # it stands in its function
     assert (first.result, [status.pid for status in first.lagging]) == (ReloadResult.PARTIAL, [hanging.pid])
     assert (running.ask("read"), hanging.ask("read")) == ((2, 2), (1, 1))
@@ -93,14 +91,13 @@ def test_a_precommit_function_that_hangs_is_passed_over_and_at_its_end_the_newes
 
 
 def test_a_no_that_comes_too_late_keeps_the_old_version_visibly_and_the_next_reload_heals_it(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT, precommit_timeout=VOTE_TIMEOUT)
     running, late = start_worker(manager), start_worker(manager)
     gate.hold_votes(late)
     late.ask("object_to", "no room for 2")
     write(config, 2)
-    assert manager.reload().result is ReloadResult.PARTIAL
+    assert passing.over_functions(manager, manager.reload, late.pid).result is ReloadResult.PARTIAL
     gate.await_load()
     gate.open()
     gate.let_go()
@@ -140,16 +137,15 @@ def test_a_worker_that_refuses_what_it_is_given_without_a_vote_is_named_until_it
 
 
 def test_a_worker_that_reads_nothing_until_its_pipe_is_full_holds_nobody_up_and_ends_at_the_newest(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT)
     running, deaf = start_worker(manager), start_worker(manager)
     deaf.ask("observe")
     deaf.signal(signal.SIGSTOP)
 
     for number in range(2, 6):
         write(config, number, name="x" * 1_000_000)  # more than a socket takes in
-        event = manager.reload()
+        event = passing.over_silence(manager, manager.reload, deaf.pid) if number == 2 else manager.reload()
         assert (event.result, event.applied) == (ReloadResult.PARTIAL, [running.pid])
         assert running.ask("read") == (number, number)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from confcast import ReloadResult
 from tests.support.fixtures import Manager, StartWorker
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.waiting import eventually
 from tests.support.workers import Worker
@@ -21,9 +22,11 @@ def one_is_stopped(manager: Manager, start_worker: StartWorker, objection: str =
     return answering, stopped
 
 
-def one_is_late(manager: Manager, start_worker: StartWorker, config: Path, objection: str) -> tuple[Worker, Worker]:
+def one_is_late(
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, objection: str
+) -> tuple[Worker, Worker]:
     """The same, and number 2 is committed as version 2, which the stopped one has not seen."""
-    workers = one_is_stopped(manager, start_worker, objection)
+    answering, stopped = one_is_stopped(manager, start_worker, objection)
     write(config, 2)
-    assert manager.reload().result is ReloadResult.PARTIAL
-    return workers
+    assert passing.over_silence(manager, manager.reload, stopped.pid).result is ReloadResult.PARTIAL
+    return answering, stopped
