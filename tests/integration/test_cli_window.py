@@ -12,6 +12,7 @@ from confcast import ReloadResult
 from confcast.wire.files import owner_dirs
 from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartWorker
+from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.terminal import terminal
 from tests.support.waiting import eventually
@@ -58,20 +59,21 @@ def test_a_change_that_is_confirmed_stays(manager: Manager, start_worker: StartW
 
 
 def test_a_change_that_nobody_confirms_is_undone_and_that_is_followed_in_a_terminal(
-    manager: Manager, start_worker: StartWorker, config: Path, run: Run
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, run: Run
 ) -> None:
     worker = start_worker(manager)
     with terminal([*COMMAND, "history", "--follow", "--address", manager.address], 2000) as opened:
         opened.wait_for(r" 1  \S+ \S+  success \(start\)")
         write(config, 2)
-        assert run("reload", "--confirm-within", "1s", "--json")[0] == 0
+        assert run("reload", "--confirm-within", "1m", "--json")[0] == 0
         opened.wait_for(r" 2  \S+ \S+  success \(command by .*\(to be confirmed by ")
-        opened.wait_for(r" 3  \S+ \S+  undone \(undo\)  nobody confirmed version 2 within 1 s")
+        passing.by(60.0, manager)
+        opened.wait_for(r" 3  \S+ \S+  undone \(undo\)  nobody confirmed version 2 within 60 s")
         opened.type("\x03")
         assert opened.ends()[0] == 130
     assert worker.ask("read")[1] == 1
     status = run("status")[1]
-    assert "undone   nobody confirmed version 2 within 1 s; what was good before was put back at " in status
+    assert "undone   nobody confirmed version 2 within 60 s; what was good before was put back at " in status
     assert "; `confcast resume` loads what the sources say" in status
     assert "sources  refused: version 3 stays in use, because of this:" in status
     code, out, _ = run("wait", "2")
@@ -82,7 +84,7 @@ def test_a_change_that_nobody_confirms_is_undone_and_that_is_followed_in_a_termi
 
 
 def test_an_edit_that_was_loaded_before_is_said_to_stay_and_the_next_one_is_undone(
-    manager: Manager, config: Path, run: Run
+    passing: Passing, manager: Manager, config: Path, run: Run
 ) -> None:
     write(config, 2)
     assert manager.reload(), "as the watcher does when the file is saved"
@@ -91,19 +93,21 @@ def test_an_edit_that_was_loaded_before_is_said_to_stay_and_the_next_one_is_undo
     assert out.splitlines()[1] == "  version 2 counts as good, and stays: its content was loaded before this command"
     write(config, 3)
     assert manager.reload()
-    assert run("reload", "--confirm-within", "1s")[1].splitlines()[1].endswith("confirmed: `confcast confirm 3`")
+    assert run("reload", "--confirm-within", "1m")[1].splitlines()[1].endswith("confirmed: `confcast confirm 3`")
+    passing.by(60.0, manager)
     assert manager.wait(3).result is ReloadResult.UNDONE
     assert manager.current.number == 2
 
 
-def test_wait_returns_when_nothing_is_to_be_confirmed_any_more(manager: Manager) -> None:
+def test_wait_returns_when_nothing_is_to_be_confirmed_any_more(passing: Passing, manager: Manager) -> None:
     assert manager.set({"number": 7, "twin": 7}, confirm_within=600)
     late = manager.wait(timeout=0.1)
     assert (late.result, late.error_message) == (
         ReloadResult.OWNER_UNAVAILABLE,
         "after 0.1 s version 2 is still to be confirmed: confirm() keeps it",
     )
-    assert manager.set({"number": 8, "twin": 8}, confirm_within=1.0)
+    assert manager.set({"number": 8, "twin": 8}, confirm_within=60)
+    passing.by(60.0, manager)
     assert manager.wait(2).result is manager.wait(3).result is manager.wait().result is ReloadResult.UNDONE
     assert manager.current.number == 1
 

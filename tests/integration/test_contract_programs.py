@@ -65,7 +65,7 @@ def window():
     assert 0 < p07_confirm.event.confirm_by - time.time() <= 600
     assert p07_confirm.later and settings.latest.bind == "0.0.0.0:8000"
     assert settings.get_stats()["provisional"] == ""
-    assert settings.set({"bind": "0.0.0.0:9000"}, confirm_within=1.0)
+    assert settings.set({"bind": "0.0.0.0:9000"}, confirm_within=3.0)
     ended = settings.wait()
     assert ended.result is ReloadResult.UNDONE, ended
     assert (settings.latest.bind, settings.version) == ("0.0.0.0:8000", ended.version)

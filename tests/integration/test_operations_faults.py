@@ -27,7 +27,7 @@ from tests.support.owners import await_fold, await_the_next, home_of, kill_the_o
 from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.slow import slow
-from tests.support.waiting import eventually, history_of, in_thread
+from tests.support.waiting import LONG, eventually, history_of, in_thread
 
 SUCCESS, HELD, IO_ERROR = ReloadResult.SUCCESS, ReloadResult.HELD, ReloadResult.IO_ERROR
 SEVEN = {"number": 7, "twin": 7}
@@ -145,11 +145,13 @@ def test_an_owner_that_is_killed_while_the_time_of_a_value_ends(
     """The next owner ends it, if it is not in the journal that it has ended."""
     killing = Killing(tmp_path)
     killing.prepare(monkeypatch)
+    passing = Passing(tmp_path / "passed", monkeypatch)
     manager = start_manager(supervise="caller")
     workers = [start_worker(manager) for _ in range(2)]
-    assert manager.set(SEVEN, ttl=1.0)
+    assert manager.set(SEVEN, ttl=LONG)
     dead = manager.owner_pid
     killing.order_at(place)
+    passing.by(LONG, manager)
     eventually(lambda: killing.struck and not is_running(dead), "the owner's death at its place")
     await_the_next(manager, dead)
     assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
@@ -166,13 +168,15 @@ def test_the_time_of_a_value_is_not_moved_by_a_date_that_jumps(
 ) -> None:
     """By a day: forwards it would have ended at once, backwards not for a day."""
     jumping = Jumping(tmp_path / "jump", monkeypatch)
+    passing = Passing(tmp_path / "passed", monkeypatch)
     manager = start_manager()
     worker = start_worker(manager)
     assert manager.set({"number": 6, "twin": 6}, ttl=3600)
     jumping.to(3600 * hours)
     assert manager.reload().result is ReloadResult.UNCHANGED
     assert (worker.ask("read"), what_people_set(manager)) == ((2, 6), (None, ["number", "twin"]))
-    assert manager.set(SEVEN, ttl=0.5)
+    assert manager.set(SEVEN, ttl=LONG)
+    passing.by(LONG, manager)
     assert worker.ask("await_number", 1) == 4
     assert what_people_set(manager) == (None, [])
 

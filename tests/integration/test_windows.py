@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from tests.support.jumping import Jumping
 from tests.support.killing import PLACES, STATE_PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.owners import await_fold, await_the_next, kill_the_owner
+from tests.support.passing import Passing
 from tests.support.resting import assert_rests
 from tests.support.settings import Limits, write
 from tests.support.slow import slow
@@ -28,8 +28,8 @@ from tests.support.waiting import eventually, history_of, in_thread
 from tests.support.workers import Worker
 
 SUCCESS, UNCHANGED, REJECTED = ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.REJECTED
-SOON, LATER = 1.0, 600.0
-"""Seconds of a window that ends in the test, and of one that does not."""
+SOON, LATER = 60.0, 600.0
+"""Seconds of a window that ends in the test, by the time that passes there, and of one that does not."""
 SEVEN = {"number": 7, "twin": 7}
 
 
@@ -62,14 +62,17 @@ def is_open(manager: Manager) -> bool:
 # ---- it ends, or is confirmed
 
 
-def test_what_nobody_confirms_is_undone_in_all_workers(manager: Manager, workers: list[Worker], config: Path) -> None:
+def test_what_nobody_confirms_is_undone_in_all_workers(
+    passing: Passing, manager: Manager, workers: list[Worker], config: Path
+) -> None:
     opens(manager, config)
     assert reads(workers) == {(2, 2)}
     event = manager.reload(confirm_within=SOON)
     assert event.confirm_by == pytest.approx(event.timestamp + SOON, abs=SOON)
+    passing.by(SOON, manager)
     assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
     event = undone(manager)
-    assert (event.origin, event.version, event.evidence) == ("undo", 3, ["nobody confirmed version 2 within 1 s"])
+    assert (event.origin, event.version, event.evidence) == ("undo", 3, ["nobody confirmed version 2 within 60 s"])
     assert [(each.version, each.good) for each in manager.versions()] == [(3, True), (2, False), (1, True)]
     assert not is_open(manager)
     os.kill(manager.owner_pid, signal.SIGHUP)
@@ -82,22 +85,21 @@ def test_what_nobody_confirms_is_undone_in_all_workers(manager: Manager, workers
     assert_rests(manager.owner_pid)
 
 
-def test_what_is_confirmed_stays(manager: Manager, workers: list[Worker], config: Path) -> None:
-    opens(manager, config, within=SOON * 3)
+def test_what_is_confirmed_stays(passing: Passing, manager: Manager, workers: list[Worker], config: Path) -> None:
+    opens(manager, config, within=SOON)
     assert manager.confirm(1).result is ReloadResult.CONFLICT
     assert [each.good for each in manager.versions()] == [False, True]
     event = manager.confirm(2, reason="looked at it")
     assert (event.result, event.version, event.origin, event.confirm_by) == (SUCCESS, 2, "confirm", None)
     assert [each.good for each in manager.versions()] == [True, True]
     assert manager.confirm().result is ReloadResult.CONFLICT
-    timer = threading.Event()
-    timer.wait(SOON * 3)  # what is waited for is the deadline that has no meaning any more
+    passing.by(SOON, manager)  # to the deadline that has no meaning any more
     assert (reads(workers), is_open(manager)) == ({(2, 2)}, False)
     assert manager.get_event_history()[0].origin == "confirm"
 
 
 def test_all_that_came_in_the_window_goes_with_it(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     """A value that was set, and an edit that the watcher has seen; only the fallback is kept beside the newest."""
     manager = start_manager(watch=True, keep_versions=1)
@@ -109,6 +111,7 @@ def test_all_that_came_in_the_window_goes_with_it(
     assert manager.reload(confirm_within=SOON).result is UNCHANGED
     await_fold(manager)
     kill_the_owner(manager)
+    passing.by(SOON, manager)
     assert worker.ask("await_number", 1)
     assert undone(manager).version == manager.version
     eventually(lambda: manager.current.name == "one", "the name that was there before")
@@ -132,12 +135,15 @@ def test_a_way_back_takes_back_what_is_provisional_though_workers_object(
     assert manager.reload().result is ReloadResult.HELD
 
 
-def test_a_hold_is_there_again_after_the_window(manager: Manager, workers: list[Worker], config: Path) -> None:
+def test_a_hold_is_there_again_after_the_window(
+    passing: Passing, manager: Manager, workers: list[Worker], config: Path
+) -> None:
     loads(manager, config, 2)
     assert manager.rollback()
     assert manager.set(SEVEN, confirm_within=LATER)
     assert reads(workers) == {(4, 7)}
     assert manager.set({"name": "x"}, confirm_within=SOON)
+    passing.by(SOON, manager)
     undone(manager)
     assert reads(workers) == {(6, 1)}
     assert held(manager)["version"] == 1
@@ -157,20 +163,26 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
 
 @pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], slow(PLACES[3])])
 def test_an_owner_that_is_killed_while_a_window_opens(
-    killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
+    killing: Killing,
+    passing: Passing,
+    start_manager: StartManager,
+    start_worker: StartWorker,
+    config: Path,
+    place: str,
 ) -> None:
     manager = start_manager()
     worker = start_worker(manager)
     dead = manager.owner_pid
     killing.order_at(place)
-    manager.set(SEVEN, confirm_within=SOON * 2)
+    manager.set(SEVEN, confirm_within=SOON)
     eventually(lambda: killing.struck and not is_running(dead), "the owner's death at its place")
     eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
     if place == PLACES[0]:
         assert manager.reload().result is UNCHANGED
         assert not is_open(manager)
     else:
-        assert undone(manager).evidence == ["nobody confirmed version 2 within 2 s"]
+        passing.by(SOON, manager)
+        assert undone(manager).evidence == ["nobody confirmed version 2 within 60 s"]
     assert worker.ask("await_number", 1)
 
 
@@ -195,13 +207,19 @@ def test_an_owner_that_is_killed_while_it_writes_a_confirmation(
 
 @pytest.mark.parametrize("place", [slow(PLACES[0]), PLACES[1], slow(PLACES[2])])
 def test_an_owner_that_is_killed_while_it_undoes(
-    killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
+    killing: Killing,
+    passing: Passing,
+    start_manager: StartManager,
+    start_worker: StartWorker,
+    config: Path,
+    place: str,
 ) -> None:
     manager = start_manager()
     worker = start_worker(manager)
     opens(manager, config, within=SOON)
     dead = manager.owner_pid
     killing.order_at(place)
+    passing.by(SOON, manager)
     eventually(lambda: killing.struck and not is_running(dead), "the owner's death at its place")
     eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
     assert worker.ask("await_number", 1) == 3
@@ -211,14 +229,13 @@ def test_an_owner_that_is_killed_while_it_undoes(
 
 
 def test_a_deadline_that_passes_while_no_owner_lives(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+    passing: Passing, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     manager = start_manager(supervise="caller")
     worker = start_worker(manager)
     opens(manager, config, within=SOON)
     dead = kill_the_owner(manager)
-    timer = threading.Event()
-    timer.wait(SOON)  # what is waited for is the clock itself
+    passing.meanwhile(SOON)
     config.write_text("number: [\n")
     await_the_next(manager, dead)
     assert worker.ask("await_number", 1) == 3
@@ -318,13 +335,14 @@ def test_a_server_of_another_schema_follows_the_sources_and_says_so(
 
 
 def test_an_undo_for_which_the_disk_has_no_room_is_done_when_there_is_room(
-    manager: Manager, start_worker: StartWorker, config: Path
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
     worker = start_worker(manager)
     await_fold(manager)
-    opens(manager, config, within=SOON * 2)
+    opens(manager, config, within=SOON)
     await_fold(manager)
     with limited(manager.owner_pid, resource.RLIMIT_FSIZE, A_MARK):
+        passing.by(SOON, manager)
         eventually(lambda: manager.get_stats()["phase"] == "recording", "an undo that can't be written")
         assert worker.ask("read") == (2, 2)
     assert worker.ask("await_number", 1) == undone(manager).version
@@ -341,6 +359,7 @@ def test_a_date_that_jumps_neither_ends_nor_lengthens_a_window(
 ) -> None:
     """Neither for the owner that has opened it, nor for the next one."""
     date = Jumping(tmp_path / "date", monkeypatch)
+    passing = Passing(tmp_path / "passed", monkeypatch)
     manager = start_manager()
     worker = start_worker(manager)
     opens(manager, config)
@@ -351,5 +370,6 @@ def test_a_date_that_jumps_neither_ends_nor_lengthens_a_window(
     assert (worker.ask("read"), is_open(manager)) == ((2, 2), True)
     assert manager.reload(confirm_within=SOON).result is UNCHANGED
     date.to(0)
+    passing.by(SOON, manager)
     assert worker.ask("await_number", 1)
     assert undone(manager).version == 3
