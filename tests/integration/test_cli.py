@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -526,8 +527,15 @@ def test_what_is_listed_to_type_chooses_that_owner(start_manager: StartManager, 
 def test_an_owner_that_hangs_is_listed_without_its_version(
     start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_owners, "_EACH", 0.1)
     app, other = start_manager(), start_manager(name="other")
+    answer = known_owners._answer
+
+    def in_time(each: owner_dirs.OwnerDir, *asked: Any) -> Any:
+        monkeypatch.setattr(known_owners, "_EACH", 0.1 if each.address == other.address else DEADLINE)
+        return answer(each, *asked)
+
+    monkeypatch.setattr(known_owners, "_answer", in_time)
+    monkeypatch.setattr(known_owners, "_ALL", DEADLINE)
     for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER"):
         os.environ.pop(variable, None)
     stop(hangs := other.owner_pid)

@@ -13,10 +13,11 @@ import pytest
 
 from confcast import Change, ConfigError, Explanation, Shadowed
 from tests.support.commands import Run, runner
-from tests.support.fixtures import Manager, StartManager
+from tests.support.fixtures import Manager
 from tests.support.gate import Gate
+from tests.support.passing import Passing
 from tests.support.settings import text, write
-from tests.support.waiting import in_thread
+from tests.support.waiting import LONG, in_thread
 
 
 @pytest.fixture
@@ -172,17 +173,19 @@ def test_the_command_explains_what_is_held(manager: Manager, config: Path, run: 
     ]
 
 
-def test_a_load_that_hangs_holds_up_no_one_and_is_named(start_manager: StartManager, config: Path, gate: Gate) -> None:
-    manager = start_manager(load_timeout=1.0)
+def test_a_load_that_hangs_holds_up_no_one_and_is_named(
+    passing: Passing, manager: Manager, config: Path, gate: Gate
+) -> None:
     gate.shut()
     write(config, 2, gate=str(gate.path))
     first, second = in_thread(lambda: manager.explain("number")), in_thread(manager.diff)
     gate.await_load()
     assert manager.get_stats()["version"] == 1
     assert manager.workers() == []
+    passing.by(LONG, manager)
     for asked in (first, second):
         with pytest.raises(
-            ConfigError, match=r"not answered within 1 s \(load_timeout\); a load waits for .*_pass_the_gate"
+            ConfigError, match=r"not answered within 10 s \(load_timeout\); a load waits for .*_pass_the_gate"
         ):
             asked()
     gate.open()

@@ -31,8 +31,8 @@ class Scraped:
     """The metrics of a registry with one collector."""
 
     def __init__(self, client: Any, timeout: float = DEADLINE) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(Collector(client, timeout=timeout))
+        self.registry, self.collector = CollectorRegistry(), Collector(client, timeout=timeout)
+        self.registry.register(self.collector)
 
     def __call__(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"confcast_{name}", {"config": "app", **labels})
@@ -129,14 +129,18 @@ def test_an_observer_that_raises_is_counted(manager: Manager, settings: Replica[
 # ---- an owner that does not answer
 
 
-def test_a_stopped_owner_has_its_last_numbers_within_the_deadline(manager: Manager, config: Path) -> None:
-    scraped = Scraped(manager, timeout=0.3)
+def test_a_stopped_owner_has_its_last_numbers_within_the_deadline(
+    manager: Manager, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scraped = Scraped(manager)
     assert scraped("up") == 1
     assert scraped("config_version") == 1
     stop(manager.owner_pid)
     try:
         began = time.monotonic()
-        found = scraped.text().decode()
+        with monkeypatch.context() as impatient:
+            impatient.setattr(scraped.collector._owners[0], "_timeout", 0.3)
+            found = scraped.text().decode()
         assert 0.3 <= time.monotonic() - began < DEADLINE
     finally:
         os.kill(manager.owner_pid, signal.SIGCONT)

@@ -134,13 +134,13 @@ def test_silence_does_not_refuse_it(
 
 
 def test_a_source_that_hangs_does_not_hold_it_up(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Any
+    passing: Passing, manager: Manager, start_worker: StartWorker, config: Path, gate: Any
 ) -> None:
     """The thread that loads hangs in it; what is kept needs no load."""
-    manager = start_manager(load_timeout=0.5)
     worker = start_worker(manager)
     loads(manager, config, 2)
     gate.hold_load(config, 3, manager.request_reload)
+    passing.by(LONG, manager)
     eventually(lambda: history_of(manager)[0].result is ReloadResult.IO_ERROR, "the load is given up")
     assert manager.rollback().result is SUCCESS
     assert worker.ask("read") == (3, 1)

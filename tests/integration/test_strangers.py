@@ -156,7 +156,7 @@ def test_another_protocol_s_number_is_refused_in_words(
 
 
 def test_half_a_frame_and_silence_has_a_deadline_and_the_owner_sleeps_until_then(start_manager: StartManager) -> None:
-    manager = start_manager(name="patient", vote_timeout=1.0, load_timeout=100.0)  # no other deadline wakes the owner
+    manager = start_manager(name="patient", vote_timeout=2.5, load_timeout=100.0)  # no other deadline wakes the owner
     hello, question = frame(encode(CLIENT)), frame(encode(StatsRequest(1)))
     with ExitStack() as open_, counted(manager, "silent"):
         strangers = []

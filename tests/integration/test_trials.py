@@ -13,8 +13,9 @@ from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartWorker
 from tests.support.leaks import is_running
 from tests.support.owners import await_the_next, kill_the_owner
+from tests.support.passing import Passing
 from tests.support.settings import write
-from tests.support.waiting import eventually, history_of
+from tests.support.waiting import LONG, eventually, history_of
 from tests.support.workers import Worker
 
 SUCCESS, ON_TRIAL, UNDONE = ReloadResult.SUCCESS, ReloadResult.ON_TRIAL, ReloadResult.UNDONE
@@ -92,12 +93,18 @@ def test_a_rollback_takes_it_back_and_holds_what_ran(manager: Manager, workers: 
 
 
 def test_its_time_commits_it_once_requests_have_ended_on_it(
-    manager: Manager, workers: list[Worker], config: Path
+    passing: Passing, manager: Manager, workers: list[Worker], config: Path
 ) -> None:
-    tries(manager, config, Canary(1, seconds=1, min_requests=0))
+    tries(manager, config, Canary(1, seconds=LONG, min_requests=0))
+    canaries(manager, workers)
+    passing.by(LONG, manager)
     assert manager.wait(2, timeout=60).result is SUCCESS
     assert [worker.ask("pinned") for worker in workers] == [(2, 2)] * 3
-    tries(manager, config, Canary(1, seconds=0.5, min_requests=9), 3)
+    tries(manager, config, Canary(1, seconds=LONG, min_requests=9), 3)
+    canaries(manager, workers)
+    passing.by(LONG, manager)
+    eventually(lambda: manager.get_stats()["trial"]["extended"], "as much time once more")
+    passing.by(LONG, manager)
     ended = manager.wait(3, timeout=60)
     assert (ended.result, ended.version) == (UNDONE, 4)
     assert ended.evidence == ["0 of 9 requests have ended on version 3"]

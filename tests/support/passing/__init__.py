@@ -57,6 +57,13 @@ class Passing:
         self.by(LONG, manager)
         return outcome()
 
+    def over_load(self, manager: ConfigReloadManager[Any], call: Callable[[], T]) -> T:
+        """Call it; once the owner loads, which is to hang, a load's deadline passes."""
+        outcome = in_thread(call)
+        eventually(lambda: manager.get_stats()["phase"] == "loading", "a load")
+        self.by(LONG, manager)
+        return outcome()
+
     def over_functions(self, manager: ConfigReloadManager[Any], call: Callable[[], T], *working: int) -> T:
         """Call it; once these processes run functions, and all others have answered, the deadline of those passes."""
         outcome = in_thread(call)
