@@ -113,6 +113,7 @@ INSIDE = {
             "granian.server.mp:MPServer.ssl_ctx",
             "granian.server.mp:MPServer.task_impl",
             "granian.server.mp:MPServer.wrks",
+            "granian.server.mp:WorkerProcess._watcher()",
             "granian.server.mp:WorkerProcess.inner",
             "granian.server.mp:WorkerProcess.interrupt_by_parent",
             "granian.server.mp:WorkerProcess.is_alive()",

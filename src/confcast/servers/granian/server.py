@@ -58,6 +58,7 @@ class Server(MPServer):
         super().__init__(target, **options)
         if self.task_impl == TaskImpl.rust:
             raise ConfcastError("granian's task implementation 'rust' can't pin requests: use 'asyncio'")
+        self.no_fork_while_logging = threading.Lock()
         self._embedded = embedded
         self._worker = embedded.worker
         forks = multiprocessing.get_start_method() == "fork"  # granian makes the same call
@@ -142,6 +143,10 @@ class Server(MPServer):
 class _Worker(WorkerProcess):
     """granian's worker process, as its master sees it.
 
+    A thread of the master waits for each worker's end, and logs it. A worker that is forked in the midst of that
+    inherits the lock of the log's stream, which nobody releases there: it waits for it in granian's first lines, where
+    TERM is blocked still, and the master waits for the worker. So logging an end and forking exclude each other.
+
     Rejected: functions of one process as its attributes. They hold it in a circle, and the pipes of each worker that
     has died stay open in the master until the collector comes, which has little to do there.
 
@@ -152,8 +157,14 @@ class _Worker(WorkerProcess):
     server: Server
 
     def start(self) -> None:
-        with signals.blocked():
+        with self.server.no_fork_while_logging, signals.blocked():
             super().start()  # type: ignore[no-untyped-call]
+
+    def _watcher(self) -> None:
+        """Wait for the worker's end, and log it, in a thread of its own."""
+        self.inner.join()
+        with self.server.no_fork_while_logging:
+            super()._watcher()  # type: ignore[no-untyped-call]  # joins once more, which returns at once
 
     def join(self, timeout: float | None = None) -> None:
         """Wait as granian does, perhaps for ever; workers that must end, and have not, are woken each second."""

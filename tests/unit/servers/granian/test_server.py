@@ -5,15 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 import time
 import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from granian.server import common
 from granian.server.mp import MPServer, WorkerProcess
 
 from confcast.servers.granian.server import Server, _Worker
+from tests.support.waiting import DEADLINE
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -89,3 +92,48 @@ def test_nothing_holds_a_worker_that_has_been_replaced(monkeypatch: pytest.Monke
         assert left() is None
     finally:
         gc.enable()
+
+
+class Turns:
+    """A lock that tells when somebody finds it taken."""
+
+    def __init__(self) -> None:
+        self.lock, self.awaited = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> None:
+        if not self.lock.acquire(blocking=False):
+            self.awaited.set()
+            self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_no_worker_is_forked_while_a_thread_logs_the_end_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would inherit the lock of the log's stream, and wait for it before it unblocks TERM."""
+    done: list[str] = []
+    turns, logs = Turns(), threading.Event()
+    server = SimpleNamespace(no_fork_while_logging=turns, interrupt_children=[], main_loop_interrupt=threading.Event())
+    server.reload_on_changes = False
+
+    def log(text: str) -> None:
+        logs.set()
+        turns.awaited.wait(DEADLINE)
+        done.append("logged")
+
+    def worker(**inner: Any) -> Any:
+        made = _Worker.__new__(_Worker)
+        made.server = made.parent = server  # type: ignore[assignment]
+        made.idx, made.interrupt_by_parent, made.inner = 0, False, SimpleNamespace(pid=1, join=lambda: None, **inner)
+        return made
+
+    monkeypatch.setattr(common.logger, "error", log)
+    ended = threading.Thread(target=worker()._watcher)
+    ended.start()
+    assert logs.wait(DEADLINE)
+    following = worker(start=lambda: done.append("forked"))
+    following._watch = lambda: None
+    following.start()
+    turns.awaited.set()
+    ended.join(DEADLINE)
+    assert done == ["logged", "forked"]
