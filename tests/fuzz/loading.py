@@ -134,7 +134,7 @@ def read(source: Any, text: Text) -> None:
         for where in paths(layer.data):
             assert text.has(layer.where(where)), f"the place of a value is {layer.where(where)}"
             assert text.has(layer.where(where, key=True))
-    loads(ConfigLoader(Outer, source), text, has_password=layer is not None and _has_password(layer.data))
+    loads(ConfigLoader(Outer, source), text, has_password=layer is not None and has_a_password(layer.data))
 
 
 def loads(loader: ConfigLoader[Outer], text: Text, *, has_password: bool) -> None:
@@ -148,7 +148,7 @@ def loads(loader: ConfigLoader[Outer], text: Text, *, has_password: bool) -> Non
         assert SENTINEL not in repr(candidate) or not has_password
 
 
-def _has_password(data: Any) -> bool:
+def has_a_password(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(text := data.get("password"), str) and SENTINEL in text
 
 
