@@ -26,6 +26,25 @@ def test_no_token_travels_in_clear_text_over_a_network(tmp_path: Path, bind: str
     assert "tokens would travel in clear text: give --tls-cert" in refused(tmp_path, bind=bind)
 
 
+def test_it_listens_on_a_network_with_tls_or_behind_a_proxy(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    for more, scheme in (
+        ({"tls_cert": str(authority.certfile), "tls_key": str(authority.keyfile)}, "https"),
+        ({"behind_proxy": True}, "http"),
+    ):
+        start = Options(bind="0.0.0.0:0", token_file=tmp_path / "tokens", hosts=("config.example",), **more)
+        with pytest.raises(_Listens, match=rf"^{scheme}://0\.0\.0\.0:\d+$"):
+            asyncio.run(server.serve(start, _listens))
+
+
+class _Listens(Exception):
+    """Ends a server that is about to serve."""
+
+
+def _listens(url: str, made: bool) -> None:
+    raise _Listens(url)
+
+
 @pytest.mark.parametrize("bind", ["9151", "127.0.0.1", ":9151", "127.0.0.1:x", "127.0.0.1:70000"])
 def test_an_address_is_a_host_and_a_port(tmp_path: Path, bind: str) -> None:
     assert refused(tmp_path, bind=bind).startswith(f"--bind {bind}: HOST:PORT is expected")
