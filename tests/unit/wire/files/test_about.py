@@ -38,6 +38,9 @@ def test_root_follows_no_link_of_another_users_and_waits_for_nobody(tmp_path: Pa
     (tmp_path / "folder" / about.FILE).unlink()
     os.mkfifo(tmp_path / "folder" / about.FILE)
     assert about.load(tmp_path / "folder") is None
+    (tmp_path / "folder" / about.FILE).unlink()
+    (tmp_path / "folder" / about.FILE).mkdir()
+    assert about.load(tmp_path / "folder") is None
 
 
 def test_the_file_of_a_class_is_that_of_its_module() -> None:
