@@ -5,9 +5,12 @@ from __future__ import annotations
 from tests.torture.history import Applied, Died, Left, Record
 from tests.torture.small_histories import (
     ALONE,
+    BEGAN,
     BY_ENTITY,
     EMPTY,
+    ENDED,
     FORGOTTEN,
+    MASTER_GONE,
     NEXT,
     NEXT_OWNER,
     NOTED,
@@ -673,6 +676,8 @@ BAD: list[tuple[str, str, list[Record]]] = [
     ("noticed", "a rename that nobody loads", [*living(30.0), state(19.0, 1), edit(20.0, 2)]),
     ("served", "a connection breaks, and no worker has ended", [act(2.0, "kill"), failed(3.0)]),
     ("served", "an error of the server's", [request(3.0, 1, 1, status=500)]),
+    ("served", "a worker is left, and no owner", [*MASTER_GONE, *ENDED[:2], failed(9.0)]),
+    ("served", "all workers have ended, and there is an owner", [*BEGAN, *ENDED, state(8.0, 1), failed(20.0)]),
     ("left_behind", "a process", [Left(at=30.0, kind="process", what="4711: python")]),
     ("came_to_rest", "it has not", [run(), *living(3.0)]),
     ("came_to_rest", "nobody asked", [run(), *living(3.0), calm(20.0)]),

@@ -9,7 +9,9 @@ from tests.torture.small_histories import (
     ALONE,
     BY_ENTITY,
     EMPTY,
+    ENDED,
     FORGOTTEN,
+    MASTER_GONE,
     NEXT,
     NEXT_OWNER,
     ONE_LOAD,
@@ -822,6 +824,7 @@ NEAR: list[tuple[str, str, list[Record]]] = [
         "a content has its requests fail",
         [edit(2.5, 2, harm="fails"), *votes(2.6, 2), request(3.0, 2, 2, status=500)],
     ),
+    ("served", "all workers have ended, and there is no owner", [*MASTER_GONE, *ENDED, failed(20.0)]),
     ("came_to_rest", "it has", [run(), *SECOND, *REST]),
     (
         "named_version",

@@ -53,7 +53,8 @@ def served(view: View) -> Found:
     """G6: whoever of the others dies, workers serve. No request fails but for its own worker, or for its content.
 
     Excused: a worker or the master that was killed or stopped shortly before or meanwhile; a content that kills its
-    worker, or has its requests fail. Cannot see: a failure for another reason at such a time.
+    worker, or has its requests fail; nobody is left to answer, and no owner to attach to, which a bad file keeps from
+    its start. Cannot see: a failure for another reason at such a time.
     """
     for request in view.requests:
         failed = request.status == 0 or request.status >= 500
@@ -68,7 +69,9 @@ def _has_a_cause(view: View, request: Request) -> bool:
     acts = (each for each in view.acts if each.role in ("worker", "master"))
     acted = any(each.began <= request.at and each.at >= began for each in acts)
     killed = any(began <= each.at <= request.at for each in view.died)  # whatever has put that content there
-    return acted or killed or any(each.began <= request.at and each.at >= began for each in _killers(view))
+    if acted or killed or view.was_deserted(request.began, request.at):
+        return True
+    return any(each.began <= request.at and each.at >= began for each in _killers(view))
 
 
 def _killers(view: View) -> Iterator[Record]:

@@ -384,6 +384,14 @@ class View:
             reached = max(reached, span.ended)
         return reached < ended
 
+    def was_deserted(self, began: float, ended: float) -> bool:
+        """Whether in all of this span no worker lived that had begun, nor an owner to which a new one attaches."""
+        workers = [each for each in self.processes if each.role == "worker"]
+        left = {each.pid: each.at for each in workers if each.what == "ended"}
+        there = [each for each in workers if each.what == "began" and each.at <= ended]
+        lived = not there or any(left.get(each.pid, math.inf) > began for each in there)
+        return not lived and any(each.began <= began and ended <= each.ended for each in self._unreachable)
+
     @functools.cached_property
     def sleeps(self) -> dict[int, list[Span]]:
         """By pid, when the process was stopped, or had just been continued."""

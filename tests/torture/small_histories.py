@@ -102,6 +102,11 @@ def living(until: float, version: int = 1, serial: int = 1, workers: tuple[int, 
     return [*began, *(request(1.0 + step / 2, version, serial, pid) for step in steps for pid in workers)]
 
 
+BEGAN = [*living(3.0), *(process(0.6, pid, "worker", "began") for pid in WORKERS)]
+MASTER_GONE = [*BEGAN, act(3.2, "kill", "master", 4)]
+"""And with it its owner."""
+ENDED = [process(3.5, pid, "worker", "ended") for pid in WORKERS]
+"""No worker is left."""
 SECOND = [edit(2.0, 2), *votes(2.1, 2)]
 """A second content, and all agree to it."""
 
