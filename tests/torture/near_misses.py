@@ -292,6 +292,11 @@ NEAR: list[tuple[str, str, list[Record]]] = [
     ("own_veto", "it agrees later", [edit(2.0, 2), *votes(2.1, 2, no=(A,)), *votes(5.0, 2), request(9.0, 2, 2, A)]),
     (
         "own_veto",
+        "it began on that content, which it refuses with another value beside it",
+        [request(2.0, 2, 2, A), edit(1.0, 2, veto="all"), *votes(5.0, 2, no=(A,)), request(9.0, 2, 2, A)],
+    ),
+    (
+        "own_veto",
         "an undo asks no worker",
         [edit(2.0, 2), *votes(2.1, 2, no=(A,)), outcome(5.0, "undone", 2, 3, origin="undo"), request(9.0, 2, 2, A)],
     ),

@@ -59,9 +59,11 @@ def own_veto(view: View) -> Found:
 
     By what it has said, and by what its function would say of this content, had it been asked: it has shown another
     content before, so this is no first value. Excused: what an undo or a way back has put there, which asks no worker
-    (DESIGN 4a, "The undo is privileged"), or may have, if its owner was killed soon and nobody's history has it.
-    Cannot see: a worker that had shown nothing yet.
+    (DESIGN 4a, "The undo is privileged"), or may have, if its owner was killed soon and nobody's history has it; what
+    the worker had before it refused the same content with another value beside it.
+    Cannot see: a worker that had shown nothing yet; a refusal of what it had taken up.
     """
+    had = _first_had(view)
     unasked = {each.version for each in view.outcomes if each.origin in ("undo", "expiry") or each.result == "undone"}
     unasked |= {each.version for each in view.calls if each.verb == "rollback" and each.version}
     unasked |= {version for version in view.first_sight if _may_be_an_undo(view, version)}
@@ -72,9 +74,10 @@ def own_veto(view: View) -> Found:
     for request in view.looks:
         look, first = request.seen[0], lowest.setdefault(request.worker, request)
         latest = [each for each in votes.get((request.worker, look.serial), ()) if each.at < request.began][-1:]
-        if look.version in unasked:
+        refused = bool(latest) and isinstance(latest[0], Veto)
+        if look.version in unasked or (refused and had[request.worker, look.version] < latest[0].at):
             continue
-        if latest and isinstance(latest[0], Veto):
+        if refused:
             yield f"worker {request.worker} has refused content {look.serial}, and served it", [latest[0], request]
         elif not latest and first.seen[0].serial != look.serial and _refuses(view, request.worker, look.serial):
             yield (
@@ -86,6 +89,16 @@ def own_veto(view: View) -> Found:
             )
         if look.version < first.seen[0].version:
             lowest[request.worker] = request
+
+
+def _first_had(view: View) -> dict[tuple[int, int], float]:
+    """By worker and version, when it is known to have had it first."""
+    found = dict[tuple[int, int], float]()
+    times = [((each.by, each.version), each.at) for each in view.applied]
+    times += [((each.worker, each.seen[0].version), each.at) for each in view.looks]
+    for had, time in times:
+        found[had] = min(time, found.get(had, time))
+    return found
 
 
 def _may_be_an_undo(view: View, version: int) -> bool:
