@@ -141,15 +141,15 @@ async def _run(test: Any, arguments: dict[str, Any], complaints: list[dict[str, 
         await test(**arguments)
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     if rest:
-        await asyncio.wait(rest, timeout=1.0)
+        await asyncio.wait(rest, timeout=DEADLINE)
     assert not (left := [task for task in rest if not task.done()]), left
     await _until_closed()
 
 
 async def _until_closed() -> None:
-    """Wait for open sockets, a second at the most: asyncpg does not wait for the other side's end of a refused TLS."""
+    """Wait for open sockets, five seconds at the most: asyncpg waits for no other side's end of a refused TLS."""
     transports: Any = getattr(asyncio.get_running_loop(), "_transports", {})  # asyncio's own loops have them
     with contextlib.suppress(TimeoutError):  # what is still open then is a leak, which is found as ever
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(5.0):
             while any(getattr(each, "_sock", None) is not None for each in list(transports.values())):
                 await asyncio.sleep(0.001)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.support.certificates import Authority
 from tests.support.engines.etcd import Cluster, Etcd, b64
 from tests.support.engines.server import Program
 from tests.support.http_peer import Connection, Peer
+from tests.support.waiting import DEADLINE
 
 _PROGRAMS = Etcd.programs()
 
@@ -422,9 +423,13 @@ async def test_tls_where_none_is_spoken_is_refused_in_words(server: Etcd, key: s
 
 
 async def test_a_member_that_is_away_is_passed_over(server: Etcd, key: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(etcd, "PATIENCE", 0.6)
-
+    opened = etcd._opened
     async with Peer(Connection.until_closed) as silent:
+
+        def opens(store: EtcdStore, patience: float) -> Awaitable[None]:
+            return opened(store, 0.2 if store.shown.endswith(f":{silent.port}") else DEADLINE)
+
+        monkeypatch.setattr(etcd, "_opened", opens)
         url = f"etcd://127.0.0.1:1,127.0.0.1:{silent.port},127.0.0.1:{server.port}"
         for _ in range(6):
             store = await connect(Access(url=url), key)

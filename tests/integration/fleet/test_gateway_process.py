@@ -195,6 +195,7 @@ async def test_a_host_goes_past_a_gateway_that_is_stopped(redis: Server, shop: s
                 assert stopped.url in both._failed
                 second = await publish(redis, shop, TWO, 2)
                 await until(lambda: heads == [first, second])
+            monkeypatch.setattr(hosts_side.gateway_lines, "LOST_AFTER", DEADLINE)
             fresh = gateways_in_memory.host([stopped.url, other.url])
             fresh._gateways.sort(key=lambda access: access.url != stopped.url)
             async with connected(fresh) as feed:

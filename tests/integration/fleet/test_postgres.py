@@ -128,9 +128,10 @@ async def test_a_pooler_whose_server_is_away_is_an_outage(servers: Servers, key:
             server.kill()
             with pytest.raises(Unreachable):
                 await soon(host.hint())
-        monkeypatch.setattr(module, "PATIENCE", 1.0)
-        with pytest.raises(Unreachable):
-            await connect(Access(url=pooler.url), key)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(module, "PATIENCE", 1.0)
+            with pytest.raises(Unreachable):
+                await connect(Access(url=pooler.url), key)
         with pytest.raises(Unreachable, match="server login has been failing"):  # said from the second time on
             await connect(Access(url=pooler.url), key)
 

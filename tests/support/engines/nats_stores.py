@@ -38,7 +38,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], seconds: float = DEADLINE
         async with asyncio.timeout(seconds):
             await main()
         if rest := asyncio.all_tasks() - {asyncio.current_task()}:  # what a cancellation has left to end
-            _, left = await asyncio.wait(rest, timeout=1.0)
+            _, left = await asyncio.wait(rest, timeout=DEADLINE)
             assert not left
 
     asyncio.run(bounded())
