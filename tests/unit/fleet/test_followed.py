@@ -571,11 +571,10 @@ def test_a_load_between_two_times_of_following_gets_what_is_meant_for_this_host(
 def test_a_payload_that_does_not_come_in_time_is_said_in_words(
     engine: MemoryEngine, source: InMemory, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(followed, "PATIENCE", 0.05)
-
     async def main() -> None:
         async with following(source) as owner:
             await owner.read()
+            monkeypatch.setattr(followed, "PATIENCE", 0.05)
             engine.on = lambda step: setattr(engine, "silent", step == "payload")
             publish(engine, TWO)
             await owner.until(lambda: "the payload" in source.stale() and "0.05 s" in source.stale())

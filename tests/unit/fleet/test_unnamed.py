@@ -24,6 +24,7 @@ from confcast.fleet.head import Rollout, decode, digest_of
 from confcast.fleet.publishing import Author, Conflict, Published, Refused
 from confcast.fleet.unnamed import drop_unnamed
 from tests.support.engines.memory import MemoryEngine, MemoryStore
+from tests.support.waiting import DEADLINE
 
 OLD, ONE, TWO, NEW = b"port = 1\n", b"port = 2\n", b"port = 3\n", b"port = 4\n"
 ROLLOUT = Rollout(("1 host", "100%"))
@@ -121,7 +122,7 @@ def test_with_an_empty_or_lost_head_nothing_is_dropped():
 def test_what_fails_after_the_swap_is_told_and_fails_nothing(
     monkeypatch: pytest.MonkeyPatch, step: str, error: EngineError | None, said: str
 ):
-    monkeypatch.setattr(publishing, "TIDY_WITHIN", 0.05)
+    monkeypatch.setattr(publishing, "TIDY_WITHIN", 0.05 if error is None else DEADLINE)
     engine = MemoryEngine()
 
     def on(name: str) -> None:

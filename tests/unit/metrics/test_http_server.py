@@ -196,8 +196,9 @@ LONG = Long()
 
 
 def test_a_client_that_sends_letter_by_letter_is_ended(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "_PATIENCE", 0.2)
-    assert says(port, b"GET /metr", b"i") == b""
+    with monkeypatch.context() as impatient:
+        impatient.setattr(http_server, "_PATIENCE", 0.2)
+        assert says(port, b"GET /metr", b"i") == b""
     assert asks(port)[0].status == 200
 
 

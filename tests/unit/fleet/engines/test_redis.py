@@ -251,11 +251,10 @@ def test_bytes_amid_the_answers_are_not_quoted():
 
 
 def test_an_answer_that_does_not_come_ends_the_connection(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(engine, "PATIENCE", 0.05)
-
     async def main() -> None:
         async with peer(GET=b"$3\r\non") as (_, access):
             store = await connect(access, "shop")
+            monkeypatch.setattr(engine, "PATIENCE", 0.05)
             with pytest.raises(Unreachable, match=r"0\.05 s"):
                 await store.head()
             with pytest.raises(Unreachable, match=r"0\.05 s"):
@@ -360,7 +359,7 @@ def test_a_fault_says_more_than_an_outage_of_the_addresses_after_it():
 
 
 def test_an_address_that_says_nothing_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(engine, "PATIENCE", 1.0)
+    monkeypatch.setattr(engine, "PATIENCE", 4.0)
 
     async def main() -> None:
         async with peer(HELLO=b"") as (_, silent), peer() as (_, access):
