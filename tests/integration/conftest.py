@@ -18,7 +18,7 @@ from confcast.config.sources.layer import Source
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.wire.files import owner_dirs
-from confcast.worker.client import verbs
+from confcast.worker.client import known_owners, members, verbs, waiting
 from tests.support import beside, gunicorn
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
@@ -46,6 +46,10 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of ours for what an owner does: on a loaded machine its imports alone may take five seconds."""
     monkeypatch.setattr(launch, "_EXIT_TIMEOUT", DEADLINE)
     monkeypatch.setattr(verbs, "_ANSWER_TIMEOUT", DEADLINE)
+    monkeypatch.setattr(known_owners, "_EACH", DEADLINE)
+    monkeypatch.setattr(known_owners, "_ALL", DEADLINE)
+    monkeypatch.setattr(members, "_EACH", DEADLINE)
+    monkeypatch.setattr(waiting, "_GRACE", DEADLINE)
 
 
 @pytest.fixture

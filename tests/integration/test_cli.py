@@ -535,7 +535,6 @@ def test_an_owner_that_hangs_is_listed_without_its_version(
         return answer(each, *asked)
 
     monkeypatch.setattr(known_owners, "_answer", in_time)
-    monkeypatch.setattr(known_owners, "_ALL", DEADLINE)
     for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER"):
         os.environ.pop(variable, None)
     stop(hangs := other.owner_pid)

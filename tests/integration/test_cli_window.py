@@ -10,13 +10,12 @@ import pytest
 
 from confcast import ReloadResult
 from confcast.wire.files import owner_dirs
-from confcast.worker.client import waiting
 from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartWorker
 from tests.support.passing import Passing
 from tests.support.settings import write
 from tests.support.terminal import terminal
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import eventually
 
 COMMAND = [sys.executable, "-c", "from confcast.cli import main; raise SystemExit(main())"]
 
@@ -100,10 +99,7 @@ def test_an_edit_that_was_loaded_before_is_said_to_stay_and_the_next_one_is_undo
     assert manager.current.number == 2
 
 
-def test_wait_returns_when_nothing_is_to_be_confirmed_any_more(
-    passing: Passing, manager: Manager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "_GRACE", DEADLINE)
+def test_wait_returns_when_nothing_is_to_be_confirmed_any_more(passing: Passing, manager: Manager) -> None:
     assert manager.set({"number": 7, "twin": 7}, confirm_within=600)
     late = manager.wait(timeout=0.1)
     assert (late.result, late.error_message) == (

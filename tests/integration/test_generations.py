@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ WORDS = "another config owner loads in place of this one, since a full reload"
 
 def successor(manager: Manager, config: Path, **options: object) -> Manager:
     """The manager of the next generation, not started yet."""
-    following: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, **options)  # type: ignore[arg-type]
+    how: dict[str, Any] = {"watch": False, "vote_timeout": 10.0, **options}
+    following: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config), **how)
     return following.succeed(manager)
 
 

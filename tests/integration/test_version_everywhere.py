@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from confcast import Client
 from confcast.wire.listener import SOCKET
 from confcast.worker.client.connection_per_call import AddressClient
 from tests.support import gunicorn, uvicorn
+from tests.support.passing import Passing
 from tests.support.server import Server, reload_all, servers_of
 from tests.support.waiting import DEADLINE, eventually
 
@@ -170,17 +172,18 @@ def refuse(old, new):
 """
 
 
-def test_a_worker_is_ready_through_a_refused_file_and_not_while_it_has_declined_what_others_run(tmp_path: Path):
+def test_a_worker_is_ready_through_a_refused_file_and_not_while_it_has_declined_what_others_run(
+    passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     with servers_of(gunicorn.Server, tmp_path / "site") as make:
         formatted = f"access_log_format = '%(U)s %({{{HEADER.lower()}}}o)s'"
         server = make(
             above=f"workers = 2\nworker_class = 'gthread'\nthreads = 2\naccesslog = 'access.log'\n{formatted}\n"
             "wsgi_app = 'traced_app:app'",
-            options=f"watch=False, version_header='{HEADER}', precommit_timeout=0.5",
+            options=f"watch=False, version_header='{HEADER}'",
         )
         conf = server.folder / "conf.py"
-        text = conf.read_text().replace('wsgi_app = "app:app"\n', "").replace("vote_timeout=10.0", "vote_timeout=1.0")
-        conf.write_text(text)
+        conf.write_text(conf.read_text().replace('wsgi_app = "app:app"\n', ""))
         (server.folder / "traced.py").write_text(TRACED)
         (server.folder / "traced_app.py").write_text(WSGI + DECLINES)
         server.start()
@@ -194,7 +197,9 @@ def test_a_worker_is_ready_through_a_refused_file_and_not_while_it_has_declined_
 
         victim, *_ = server.pids()
         _held(server, victim)
-        assert _change(server, "one declines")["result"] == "partial"
+        monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(server.runtime))
+        event = passing.over_functions(Client(pid=server.pid), lambda: _change(server, "one declines"), victim)
+        assert event["result"] == "partial"
         unready = eventually(lambda: _unready(server), "a probe that says no while it is at the vote")
         assert unready == "version 2 is committed, and this process is still at a vote"
         with (server.folder / "gate").open("wb"):

@@ -112,9 +112,11 @@ class Serves:
     ) -> Served:
         """A process that has begun; `address`: None for none."""
         where = [] if address is None else ["--address", address or str(self.address)]
-        usual = ["serve", "--loader", "served_loader:loader", "--no-watch", "--probation", "0", *where]
+        usual = ["serve", "--loader", "served_loader:loader", "--no-watch", "--probation", "0", "--vote-timeout", "10"]
         log = self.folder / f"serve-{len(self._all)}.log"
-        self._all.append(Served(self._context, self.folder, [*usual, *arguments], log, environment or {}, passed))
+        self._all.append(
+            Served(self._context, self.folder, [*usual, *where, *arguments], log, environment or {}, passed)
+        )
         return self._all[-1]
 
     def __call__(self, *arguments: str, **given: Any) -> Served:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
-from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent, ReloadResult
+from confcast import Client, ConfigReloadManager, OwnerUnavailable, ReloadEvent, ReloadResult
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ async def beside(coroutine: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
             await task
 
 
-def history_of(manager: ConfigReloadManager[Any]) -> list[ReloadEvent]:
+def history_of(manager: ConfigReloadManager[Any] | Client) -> list[ReloadEvent]:
     """Newest first; nothing while no owner answers: a new one may take longer to start than a verb waits for it."""
     try:
         return manager.get_event_history()

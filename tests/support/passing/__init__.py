@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from confcast import ConfigReloadManager
+from confcast import Client, ConfigReloadManager
 from tests.support.stopping import await_stopped
 from tests.support.waiting import LONG, eventually, history_of, in_thread
 
 T = TypeVar("T")
+Manager = ConfigReloadManager[Any] | Client
 
 
 class Passing:
@@ -38,7 +39,7 @@ class Passing:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
         patch.setenv("CONFCAST_TEST_PASSING", str(file))
 
-    def by(self, seconds: float, manager: ConfigReloadManager[Any]) -> None:
+    def by(self, seconds: float, manager: Manager) -> None:
         """So much time passes for this manager's owner, which looks at its clock now."""
         self.meanwhile(seconds)
         history_of(manager)
@@ -48,7 +49,7 @@ class Passing:
         self._passed += seconds
         self._write()
 
-    def over_silence(self, manager: ConfigReloadManager[Any], call: Callable[[], T], *stopped: int) -> T:
+    def over_silence(self, manager: Manager, call: Callable[[], T], *stopped: int) -> T:
         """Call it; once these processes are stopped, and all others have answered, the deadline of a vote passes."""
         outcome = in_thread(call)
         for pid in stopped:
@@ -57,14 +58,14 @@ class Passing:
         self.by(LONG, manager)
         return outcome()
 
-    def over_load(self, manager: ConfigReloadManager[Any], call: Callable[[], T]) -> T:
+    def over_load(self, manager: Manager, call: Callable[[], T]) -> T:
         """Call it; once the owner loads, which is to hang, a load's deadline passes."""
         outcome = in_thread(call)
         eventually(lambda: manager.get_stats()["phase"] == "loading", "a load")
         self.by(LONG, manager)
         return outcome()
 
-    def over_functions(self, manager: ConfigReloadManager[Any], call: Callable[[], T], *working: int) -> T:
+    def over_functions(self, manager: Manager, call: Callable[[], T], *working: int) -> T:
         """Call it; once these processes run functions, and all others have answered, the deadline of those passes."""
         outcome = in_thread(call)
 
@@ -82,6 +83,6 @@ class Passing:
         fresh.replace(self._file)
 
 
-def awaited(manager: ConfigReloadManager[Any]) -> dict[int, str]:
+def awaited(manager: Manager) -> dict[int, str]:
     """The processes that this manager's owner waits for, each with its function: of workers, once it has loaded."""
     return {each["pid"]: each["function"] for each in manager.get_stats()["waits_for"]}
