@@ -44,7 +44,8 @@ def test_a_check_that_hangs_takes_the_version_back_and_its_worker_answers_meanwh
     manager: Manager, workers: list[Worker], config: Path
 ) -> None:
     workers[0].ask("check_health", 2, True)
-    loads(manager, config, 2)
+    write(config, 2)
+    manager.reload()  # likewise
     event = undos(manager)[0]
     assert "has not answered within" in " ".join(event.evidence)
     assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]

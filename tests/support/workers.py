@@ -222,11 +222,11 @@ class Serving:
 
     def check_health(self, number: int, hangs: bool) -> None:
         """A version with this number is not healthy from now on; or its check does not end. Any other one is."""
-        self._replica._health.deadline = 0.5
 
         def works() -> None:
             if self._replica.current.number == number:
                 if hangs:
+                    self._replica._health.deadline = 0.5
                     threading.Event().wait(DEADLINE)
                 raise ValueError(f"number {number} does not work here")
 

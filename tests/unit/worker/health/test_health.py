@@ -78,7 +78,7 @@ LOOP: list[asyncio.AbstractEventLoop] = []
 @pytest.fixture
 def health(replica: Judged, owner: Owner) -> Iterator[Health]:
     health = Health(replica, "unit", mask, lambda: LOOP[0] if LOOP else None)
-    health.interval, health.deadline = 0.005, 0.05
+    health.interval, health.deadline = 0.005, DEADLINE
     health.report_to(owner.send)
     yield health
     health.close()
@@ -101,12 +101,14 @@ def loop(health: Health) -> Iterator[asyncio.AbstractEventLoop]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield loop
-    runner = health._runner
     health.close()
     eventually(lambda: health._thread is None, "nothing is judged any more")
-    asyncio.run_coroutine_threadsafe(end_all(), loop).result(DEADLINE)
-    if runner is not None:
-        runner._thread.join(DEADLINE)
+
+    def nothing_runs() -> bool:  # a check that is called late may come to the loop when the others have ended there
+        asyncio.run_coroutine_threadsafe(end_all(), loop).result(DEADLINE)
+        return "confcast-health" not in [each.name for each in threading.enumerate()]
+
+    eventually(nothing_runs, "the end of the checks")
     LOOP.clear()
     loop.call_soon_threadsafe(loop.stop)
     thread.join(DEADLINE)
@@ -194,10 +196,12 @@ def test_one_that_hangs_is_a_no_and_holds_up_nothing(health: Health, replica: Ju
         goes_on.wait(DEADLINE)
         return False
 
+    health.deadline = 0.05
     health.declare(hangs)
-    health.declare(lambda: others.append(1))
     health.provisional(12, 60.0)
     eventually(owner.reasons, "it is a no")
+    health.deadline = DEADLINE
+    health.declare(lambda: others.append(1))
     eventually(lambda: len(others) > 3, "the other one is called meanwhile")
     replica._snapshot._tally.answered += 1
     eventually(lambda: owner.counts() == (1, 0), "requests are counted meanwhile")
@@ -215,6 +219,7 @@ def test_one_that_still_runs_for_an_older_version_is_named_in_the_log(
     health: Health, replica: Judged, owner: Owner, caplog: pytest.LogCaptureFixture
 ) -> None:
     goes_on = threading.Event()
+    health.deadline = 0.05
     health.declare(lambda: goes_on.wait(DEADLINE))
     health.provisional(12, 60.0)
     eventually(owner.reasons, "it is a no")
@@ -243,6 +248,7 @@ def test_an_async_one_that_hangs_is_a_no(health: Health, owner: Owner, loop: asy
     async def check() -> None:
         await asyncio.Event().wait()
 
+    health.deadline = 0.05
     health.declare(check)
     health.provisional(12, 60.0)
     eventually(owner.reasons, "it is a no")
