@@ -63,7 +63,7 @@ def test_a_host_that_does_not_take_its_payload_is_cut_off():
         engine = MemoryEngine()
         content = b"# " + b"x" * 1_000_000
         publish(engine, content)
-        limits = limited(taken=0.5)
+        limits = limited(taken=2.5)  # in which the quick one is to have it
         async with gateway(engine.connect, limits=limits) as gw:
             slow = request(f"payload/{digest_of(content)}", host="slow")
             async with raw(gw, slow, small=True), connected(gw.host("quick")) as quick:
