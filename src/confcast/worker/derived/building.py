@@ -24,6 +24,7 @@ from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
     import asyncio
+    from concurrent.futures import Future
 
 _LONGEST = 2000
 _LOOKS_AT_THE_LOOP = 0.5
@@ -96,7 +97,6 @@ def awaited_on(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any], secon
         TimeoutError: It has not ended in time (0.0: no limit), and was cancelled; or its loop has ended.
     """
     import asyncio
-    from concurrent.futures import TimeoutError as NotYet
 
     async def wait() -> tuple[Any, SystemExit | None]:
         try:
@@ -104,11 +104,24 @@ def awaited_on(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any], secon
         except SystemExit as error:  # raised in a task, it would end the application's loop
             return None, error
 
-    future = asyncio.run_coroutine_threadsafe(wait(), loop)
+    waiting = wait()
+    try:
+        result, left = _result_in_time(asyncio.run_coroutine_threadsafe(waiting, loop), loop, seconds)
+    finally:
+        if loop.is_closed():
+            abandon_unbegun(waiting, awaitable)
+    if left is not None:
+        raise left
+    return result
+
+
+def _result_in_time(future: Future[Any], loop: asyncio.AbstractEventLoop, seconds: float) -> Any:
+    from concurrent.futures import TimeoutError as NotYet
+
     end = time.monotonic() + seconds if seconds else float("inf")
     while True:
         try:
-            result, left = future.result(min(_LOOKS_AT_THE_LOOP, max(0.0, end - time.monotonic())))
+            return future.result(min(_LOOKS_AT_THE_LOOP, max(0.0, end - time.monotonic())))
         except NotYet:
             if future.done():  # the awaited thing itself has raised it
                 raise
@@ -117,10 +130,13 @@ def awaited_on(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any], secon
                 raise TimeoutError(
                     "its event loop was closed" if loop.is_closed() else f"not done in {seconds:g} s, and cancelled"
                 ) from None
-        else:
-            if left is not None:
-                raise left
-            return result
+
+
+def abandon_unbegun(*awaitables: object) -> None:
+    """Close the coroutines that a closed loop has not begun, so that Python does not warn of them."""
+    for each in awaitables:
+        if inspect.iscoroutine(each) and inspect.getcoroutinestate(each) == inspect.CORO_CREATED:
+            each.close()
 
 
 def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from confcast.log_fields import about
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.async_library import is_async
-from confcast.worker.derived.building import awaited_on, is_running_here, text_of
+from confcast.worker.derived.building import abandon_unbegun, awaited_on, is_running_here, text_of
 from confcast.worker.pins import Pin, Pinnable
 from confcast.worker.precommit import name_of
 from confcast.worker.snapshot import Snapshot
@@ -116,7 +116,11 @@ class Call:
             self.check.skip(NO_LOOP)
             return None
         self._loop = loop
-        return awaited_on(loop, self._noting_its_end(awaitable), seconds)
+        try:
+            return awaited_on(loop, self._noting_its_end(awaitable), seconds)
+        finally:
+            if loop.is_closed():
+                abandon_unbegun(awaitable)
 
     async def _noting_its_end(self, awaitable: Any) -> Any:
         try:
