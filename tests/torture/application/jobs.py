@@ -27,7 +27,7 @@ def serve(listener: socket.socket) -> None:
     """A worker: attaches, and does jobs in some threads until the program ends."""
     import settings as here
 
-    here.settings.attach(timeout=60.0)  # the master may be killed, and take its time to be there again
+    here.settings.attach(timeout=600.0)  # the master may be killed, and be started again a minute later
     here.record_ready()
     for _ in range(_THREADS):
         threading.Thread(target=take, args=(listener,), daemon=True).start()
