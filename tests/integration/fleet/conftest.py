@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import inspect
 import itertools
 import os
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from confcast.fleet import publishing
+from confcast.fleet.engines import engine
 from tests.support.certificates import Authority
 from tests.support.engines import each_program
 from tests.support.engines.server import Program, Server
@@ -115,6 +118,15 @@ def expendable(chosen: Any, servers: Servers) -> Server:
 def secured(chosen: Any, servers: Servers) -> Server:
     """See `Servers.secured`."""
     return servers.secured(*chosen)
+
+
+@pytest.fixture(autouse=True)
+def notices_come(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real engine on a busy machine takes more than the product's second or two to tell of what was written."""
+    monkeypatch.setattr(publishing, "TIDY_WITHIN", DEADLINE)
+    if {"server", "expendable", "primary"} & set(request.fixturenames):
+        for name, seconds in (("etcd", "_SILENT"), ("postgres", "_PROOF")):
+            monkeypatch.setattr(importlib.import_module(f"{engine.__package__}.{name}"), seconds, DEADLINE / 2)
 
 
 @pytest.fixture
