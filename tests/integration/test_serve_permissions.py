@@ -19,6 +19,7 @@ from tests.support.forking import holds_in_child
 from tests.support.served import Serves
 from tests.support.settings import Settings
 from tests.support.stopping import stop
+from tests.support.waiting import DEADLINE
 
 GROUP, ONE, OTHER, STRANGER = 64100, 64101, 64102, 64103
 
@@ -76,7 +77,7 @@ def test_members_of_the_group_attach_vote_and_leave_notes_and_strangers_are_refu
     stop(owner)  # no owner answers: the snapshot file does, and a note stays
 
     def starts_without() -> bool:
-        replica = Replica(Settings).attach(address, timeout=2.0)
+        replica = Replica(Settings).attach(address, timeout=DEADLINE)
         noted = goodbye_files.read(folder, "here", shared=True) if os.getuid() == 0 else set()
         replica._provider._link._stop.set()  # type: ignore[union-attr]  # it dies without a word
         return replica.latest.name == "two" and not noted

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from confcast import Canary, ReloadEvent, ReloadResult
+from confcast.cli import reload
 from tests.integration.test_operations import held, loads, reads
 from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartWorker
@@ -15,7 +16,7 @@ from tests.support.leaks import is_running
 from tests.support.owners import await_the_next, kill_the_owner
 from tests.support.passing import Passing
 from tests.support.settings import write
-from tests.support.waiting import LONG, eventually, history_of
+from tests.support.waiting import DEADLINE, LONG, eventually, history_of
 from tests.support.workers import Worker
 
 SUCCESS, ON_TRIAL, UNDONE = ReloadResult.SUCCESS, ReloadResult.ON_TRIAL, ReloadResult.UNDONE
@@ -149,8 +150,13 @@ def test_an_owner_that_dies_is_followed_by_one_that_undoes_it(
 
 
 def test_the_command_line_tries_shows_and_commits(
-    manager: Manager, workers: list[Worker], config: Path, capsys: pytest.CaptureFixture[str]
+    manager: Manager,
+    workers: list[Worker],
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(reload, "_MOMENT", DEADLINE)
     run, here = runner(capsys), ("--address", manager.address)
     write(config, 2)
     code, told, _ = run("reload", "--canary", "1", "--for", "10m", *here)
