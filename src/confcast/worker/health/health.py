@@ -43,6 +43,9 @@ _log = logging.getLogger("confcast.worker")
 INTERVAL = 1.0
 """Seconds between two calls of a health check, and between two messages with counts."""
 
+_COMING = 0.05
+"""Seconds between two looks for a version that may be undone and is not swapped in yet."""
+
 _LONGEST = 2000
 """How many characters of a reason are told to the config owner."""
 
@@ -222,17 +225,19 @@ class Health:
             woken.clear()
             now = time.monotonic()
             judged = self._judged(now)
-            if now >= next_round:
+            if judged and now >= next_round:
                 next_round = now + self.interval
                 self._look(judged, now)
             self._tell(now)
             self._log_dropping()
             with self._lock:
-                if not judged and not woken.is_set():
+                # What is provisional is told before the swap, which may take longer than this thread's start.
+                is_coming = not judged and now < self._provisional[1]
+                if not judged and not is_coming and not woken.is_set():
                     self._thread = None
                     self._stop_runner()
                     return
-            woken.wait(max(0.0, next_round - time.monotonic()))
+            woken.wait(_COMING if is_coming else max(0.0, next_round - time.monotonic()))
 
     def _judged(self, now: float) -> list[Snapshot[Any]]:
         """The versions that may still be undone."""

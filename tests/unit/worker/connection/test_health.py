@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from confcast.wire.messages import Applied, Commit, Counts, Message, Prepare, Provisional, Tried, Try, Unhealthy, Vote
+from confcast.worker.connection import attachment
 from confcast.worker.health import health
 from confcast.worker.replica import Replica
 from tests.support import links
@@ -78,6 +79,45 @@ def test_a_worker_that_starts_on_a_provisional_version_judges_it(owner: Owner, r
     replica.healthcheck(lambda: False)
     attach(replica, owner, provisional=60.0)
     owner.hears_no(3)
+
+
+@pytest.fixture
+def late_swaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is swapped in comes after the thread that judges has looked for it: builds and observers take their time."""
+    looked, judged, swapped = threading.Event(), health.Health._judged, attachment.Attachment.swapped
+
+    def look(self: health.Health, now: float) -> list[Any]:
+        found = judged(self, now)
+        looked.set()
+        return found
+
+    def swap(self: attachment.Attachment[Any], old: Any, new: Any) -> None:
+        assert self._health._thread is None or looked.wait(DEADLINE)
+        swapped(self, old, new)
+
+    monkeypatch.setattr(health.Health, "_judged", look)
+    monkeypatch.setattr(attachment.Attachment, "swapped", swap)
+
+
+@pytest.mark.usefixtures("late_swaps")
+class TestASwapThatTakesLonger:
+    """Than the start of the thread that is to judge what is swapped in."""
+
+    def test_of_a_commit(self, owner: Owner, replica: Replica[Settings]):
+        replica.healthcheck(lambda: replica.current.number != 5)
+        attach(replica, owner)
+        owner.commit(5, seconds=60.0)
+        owner.hears_no(5)
+
+    def test_of_a_worker_that_starts(self, owner: Owner, replica: Replica[Settings]):
+        replica.healthcheck(lambda: False)
+        attach(replica, owner, provisional=60.0)
+        owner.hears_no(3)
+
+    def test_nothing_waits_for_what_does_not_come_in_its_time(self, owner: Owner, replica: Replica[Settings]):
+        attach(replica, owner)
+        replica._health.provisional(9, 0.05)
+        eventually(lambda: replica._health._thread is None, "the end of the thread")
 
 
 def test_what_is_proven_is_not_judged_any_more(owner: Owner, replica: Replica[Settings]):
