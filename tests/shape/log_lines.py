@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.shape.source import File, files
 
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
+RECORD = "makeRecord"  # its arguments: the name, the level, the file, the line, the text
 SERVERS_OWN = "the server's"
 LONGEST_TEXT = 90
 
@@ -62,7 +63,9 @@ def _lines(file: File) -> Iterator[Line]:
             if id(node) not in inner and isinstance(node, ast.Call) and (call := _logs(node)) is not None:
                 event, fields = _about(call, scope, functions)
                 level = {"exception": "error", "log": "…"}.get(_method(call), _method(call))
-                said = _text(call, scope, 1 if level == "…" else 0)
+                if level == RECORD:
+                    level = ast.unparse(call.args[1]).removeprefix("logging.").lower()
+                said = _text(call, scope, {"log": 1, RECORD: 4}.get(_method(call), 0))
                 yield Line(f"{file}:{node.lineno}", event, fields, level, _logger(file, call), said)
 
 
@@ -98,7 +101,7 @@ def _logs(node: ast.Call) -> ast.Call | None:
 
 
 def _is_logger(function: ast.Attribute) -> bool:
-    return function.attr in LEVELS and ast.unparse(function.value).split(".")[-1] in ("log", "_log")
+    return function.attr in (*LEVELS, RECORD) and ast.unparse(function.value).split(".")[-1] in ("log", "_log")
 
 
 def _method(call: ast.Call) -> str:

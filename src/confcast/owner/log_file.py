@@ -90,10 +90,16 @@ class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no para
             self._tell()
 
     def _tell(self) -> None:
-        """Log how many lines could not be written; if that can't be, they are told of later."""
+        """Write how many lines could not be written; if that can't be, they are told of later.
+
+        Not through the logger: some releases of Python 3.13 drop what is logged while a line is.
+        """
         lines, self._unwritten = self._unwritten, 0
+        if _log.getEffectiveLevel() > logging.WARNING:
+            return
         text = "%d lines before the last one could not be written when they were logged: some may be missing"
-        _log.warning(text, lines, extra=about("log_not_written", lines=lines))
+        more = about("log_not_written", lines=lines)
+        self.handle(_log.makeRecord(_log.name, logging.WARNING, __file__, 0, text, (lines,), None, extra=more))
         self._unwritten += lines if self._unwritten else 0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name

@@ -135,6 +135,36 @@ def test_lines_that_can_not_be_told_of_are_told_of_later(disk: Disk):
     assert disk.getvalue().splitlines() == ["one", "two", SAID.format(2)]
 
 
+def test_it_is_told_by_a_python_that_drops_what_is_logged_while_a_line_is(disk: Disk, monkeypatch: pytest.MonkeyPatch):
+    """As that of 3.13.5 does."""
+    handling: list[logging.LogRecord] = []
+    handle, is_enabled_for = OWNERS.handle, OWNERS.isEnabledFor
+
+    def handle_alone(record: logging.LogRecord) -> None:
+        handling.append(record)
+        handle(record)
+        handling.pop()
+
+    monkeypatch.setattr(OWNERS, "handle", handle_alone)
+    monkeypatch.setattr(OWNERS, "isEnabledFor", lambda level: not handling and is_enabled_for(level))
+    disk.room = 0
+    OWNERS.error("lost")
+    disk.room = 1000
+    OWNERS.error("one")
+
+    assert disk.getvalue().splitlines() == ["one", SAID.format(1)]
+
+
+def test_an_owner_that_logs_errors_alone_does_not_tell_of_them(disk: Disk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(OWNERS, "level", logging.ERROR)
+    disk.room = 0
+    OWNERS.error("lost")
+    disk.room = 1000
+    OWNERS.error("one")
+
+    assert disk.getvalue().splitlines() == ["one"]
+
+
 def test_a_line_that_can_not_be_made_is_told_as_logging_does(capsys: pytest.CaptureFixture[str]):
     StandardError("").handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
     assert "--- Logging error ---" in capsys.readouterr().err
