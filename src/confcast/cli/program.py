@@ -39,12 +39,16 @@ def run(arguments: Sequence[str] | None, before: Callable[[], object]) -> int:
     except SystemExit as end:  # of --help, --version and what can't be understood
         raise SystemExit(_written("", end.code if isinstance(end.code, int) else 0)) from None
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    before()
-    return _run(options)
-
-
-def _run(options: Any) -> int:
     who = f"confcast {options.command}".rstrip()
+    try:
+        before()
+        return _run(who, options)
+    except KeyboardInterrupt:
+        _complain(f"{who}: interrupted; what was asked for may still happen")
+        return _INTERRUPTED
+
+
+def _run(who: str, options: Any) -> int:
     try:
         report = options.run(options)
     except ConfcastError as error:
@@ -55,9 +59,6 @@ def _run(options: Any) -> int:
         if not isinstance(error, NotSendable):
             raise
         return _failed(who, error, options, code=ExitCode.USAGE)
-    except KeyboardInterrupt:
-        _complain(f"{who}: interrupted; what was asked for may still happen")
-        return _INTERRUPTED
     if report.more is None:
         return _write(report, options)
     return _follow(who, report.more, options) or int(report.exit)

@@ -58,14 +58,18 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.run`, in a loop like this. What a library has left open at its end is closed."""
-    import asyncio
+    """As `asyncio.run`, in a loop like this. What a library has left open at its end is closed.
 
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    Raises:
+        KeyboardInterrupt: After Ctrl-C in the main thread, once `main` has ended.
+    """
+    from confcast.wire.interruptible import Interruptible
+
+    with Interruptible(new_event_loop) as loop:
         try:
-            return runner.run(main)
+            return loop.run(lambda: main)
         finally:
-            runner.run(abort_transports())
+            loop.run(abort_transports, closes=True)
 
 
 async def abort_transports() -> None:

@@ -148,8 +148,7 @@ def _rollout(options: argparse.Namespace) -> Rollout | None:
 
 def _lines(reports: AsyncIterator[Report]) -> Iterator[Report]:
     """The reports as they come, out of a loop of this process."""
-    import asyncio
-
+    from confcast.wire.interruptible import Interruptible
     from confcast.wire.patient_loops import abort_transports, new_event_loop
 
     async def next_one() -> Report | None:
@@ -157,14 +156,14 @@ def _lines(reports: AsyncIterator[Report]) -> Iterator[Report]:
 
     async def end() -> None:
         await reports.aclose()  # type: ignore[attr-defined]
+        await abort_transports()
 
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with Interruptible(new_event_loop) as loop:
         try:
-            while (report := runner.run(next_one())) is not None:
+            while (report := loop.run(next_one)) is not None:
                 yield report
         finally:
-            runner.run(end())
-            runner.run(abort_transports())
+            loop.run(end, closes=True)
 
 
 async def _published(options: argparse.Namespace, link: Link, given: bytes, by: str) -> AsyncIterator[Report]:
