@@ -17,7 +17,7 @@ from confcast.cli import owners, provisional
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, caller_name, failing_observers, line, table, when
 from confcast.errors import ConfcastError, more
-from confcast.wire.messages import Change, ReloadEvent, Status, WorkerStatus
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, WorkerStatus
 from confcast.worker.client import status_data
 from confcast.worker.client.status_data import sources_state
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 10
 """How many of the sources' changes are listed."""
+_AT_ONCE = 1.0
+"""Seconds within which the owner begins to end a value whose time is over; nothing is said of them."""
 _BOOT = "the sources were refused when the server started, and are followed as soon as they are applied"
 
 _REFUSED = {
@@ -144,7 +146,7 @@ def report(
         *(f"stale    {line(each)}" for each in (() if status is None else status.stale)),
         *_provisional(stats),
         *([f"undone   {undone}"] if undone else []),
-        *_operated(stats),
+        *_operated(stats, last),
         *_pending(stats, owner),
         *_declined(workers),
         *_spoken_against(stats.get("spoken_against", {})),
@@ -203,7 +205,7 @@ def _counts(stats: dict[str, Any]) -> str:
     )
 
 
-def _operated(stats: dict[str, Any]) -> list[str]:
+def _operated(stats: dict[str, Any], last: ReloadEvent | None = None) -> list[str]:
     """The lines for what people have set: a hold, and each override."""
     lines = []
     if hold := stats.get("held"):
@@ -220,7 +222,22 @@ def _operated(stats: dict[str, Any]) -> list[str]:
             lines.append(f"         without effect: {why}; `confcast unset` removes it")
         elif not each["needed"]:
             lines.append("         no longer needed: the sources say so, too; `confcast unset` removes it")
+        if each["expires"] is not None and each["expires"] + _AT_ONCE < time.time():
+            lines.append(f"         stays beyond its time: {_what_it_waits_for(stats, last)}")
     return lines
+
+
+def _what_it_waits_for(stats: dict[str, Any], last: ReloadEvent | None) -> str:
+    """Why a value is still set though its time is over; `last`: the newest event."""
+    if stats.get("trial"):
+        return "it ends when the trial has ended"
+    if stats.get("phase", "idle") != "idle":
+        return f"the owner is {line(stats['phase'])}"
+    if last is not None and last.origin == "expiry" and last.result is ReloadResult.IO_ERROR:
+        return "the journal can't be written; the owner tries again by itself"
+    if last is not None and last.origin == "expiry":
+        return "its end was refused, and comes with the next load, whatever asks for it; `confcast reload`, or `unset`"
+    return "it ends with the next load, whatever asks for it; `confcast reload`, or `unset`"
 
 
 def _pending(stats: dict[str, Any], owner: owners.OwnerClient) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, Page, Response, expect
 
-from confcast import ConfigLoader
+from confcast import Canary, ConfigLoader, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from confcast.testing import Application
 from tests.support import bookshop
@@ -177,6 +177,18 @@ def test_a_trial_is_shown_with_what_it_waits_for_and_confirmed(pages: Pages, sho
     answer(page, "Confirm")
     await_outcome(page, re.compile(r"^Version \d+ runs in every worker$"))
     assert shop.values("search.results") == [36] * 3
+
+
+@pytest.mark.slow
+def test_a_value_that_stays_beyond_its_time_says_for_what(pages: Pages, shop: Application):
+    shop.manager.set({"mail.batch": "10"}, ttl=2)
+    shop.path("app.toml").write_text(bookshop.TEXT.replace("results = 30", "results = 36"))
+    assert shop.manager.reload(canary=Canary(1, seconds=60)).result is ReloadResult.ON_TRIAL
+    page = pages.open("overview")
+    row = page.get_by_role("table", name="Overrides").get_by_role("row").filter(has_text="mail.batch")
+    expect(row).to_contain_text("its time is over: with the trial")
+    shop.manager.rollback()
+    expect(row).to_have_count(0)
 
 
 @pytest.mark.slow

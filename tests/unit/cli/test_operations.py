@@ -134,3 +134,23 @@ def test_the_status_says_what_people_have_set():
     assert lines[4].startswith("set      a.b, since "), "it has no effect, and so no value"
     assert "the schema has no such key" in lines[5]
     assert status._operated({}) == []
+
+
+@pytest.mark.parametrize(
+    ("stats", "last", "why"),
+    [
+        ({"trial": {"version": 8}}, event(), "it ends when the trial has ended"),
+        ({"phase": "loading"}, event(), "the owner is loading"),
+        ({}, event(ReloadResult.IO_ERROR, origin="expiry"), "the journal can't be written; the owner tries again"),
+        ({}, event(ReloadResult.REJECTED, origin="expiry"), "its end was refused, and comes with the next load"),
+        ({"phase": "idle"}, event(), "it ends with the next load"),
+        ({}, None, "it ends with the next load"),
+    ],
+)
+def test_the_status_says_why_a_value_stays_beyond_its_time(stats, last, why, monkeypatch):
+    monkeypatch.setattr(status.time, "time", lambda: 2e9 + 60)
+    one = {"key": "a.b", "value": 3, "since": 1e9, "who": None, "reason": "", "needed": True, "applied": True}
+    lines = status._operated({**stats, "overrides": [{**one, "expires": 2e9}]}, last)
+    assert lines[1].startswith(f"         stays beyond its time: {why}")
+    for expires in (None, 2e9 + 60, 3e9):
+        assert len(status._operated({**stats, "overrides": [{**one, "expires": expires}]}, last)) == 1

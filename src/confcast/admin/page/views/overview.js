@@ -9,6 +9,9 @@ import { changes, table } from "../parts/tables.js";
 import { ago, caller, callerTitle, countdown, ms, origin, result, shown, span, time } from "../format.js";
 import { to } from "../router.js";
 
+/** Seconds within which the owner begins to end a value whose time is over. */
+const AT_ONCE = 1;
+
 /** @param {import("../app.js").App} app */
 export function create(app) {
   return { render: () => render(app) };
@@ -72,10 +75,18 @@ function overrides(app, status) {
       h("code", { class: "key" }, each.key),
       each.applied ? shown(each.value) : h("span", { class: "note" }, each.why || "without effect"),
       [time(each.since), each.who ? [" · ", h("span", { title: callerTitle(each.who) }, caller(each.who))] : null, each.reason ? h("span", { class: "note" }, `“${each.reason}”`) : null],
-      each.expires ? h("time", { class: "countdown", datetime: new Date(each.expires * 1000).toISOString(), title: new Date(each.expires * 1000).toISOString() }, countdown(each.expires, app.now)) : each.needed ? "when it is unset" : "no longer needed",
+      end(app, status, each),
       button("Unset", { small: true, off: app.acts.off, name: `Unset ${each.key}`, onclick: () => app.acts.unset(each.key) }),
     ],
   }))));
+}
+
+function end(app, status, each) {
+  if (!each.expires) return each.needed ? "when it is unset" : "no longer needed";
+  const at = new Date(each.expires * 1000).toISOString();
+  const isOver = each.expires + AT_ONCE < app.now;
+  const words = status.trial ? "its time is over: with the trial" : "its time is over: with the next load";
+  return h("time", { class: isOver ? "note" : "countdown", datetime: at, title: at }, isOver ? words : countdown(each.expires, app.now));
 }
 
 function lately(app) {
