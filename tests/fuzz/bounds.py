@@ -1,7 +1,8 @@
-"""What no input may do to a target: raise what it does not declare, take over a second, or more memory than it may.
+"""What no input may do to a target: raise what it does not declare, take over a second or too much memory, or leave
+descriptors open.
 
 A target is a file of `targets/` with `one(data)`. It catches what it declares, by type, and raises for everything else;
-so any exception that comes out of it is a finding, and so are a second of a processor, and memory.
+so any exception that comes out of it is a finding, and so are a second of a processor, memory, and descriptors.
 
 Time is the processor's, of all threads: a busy machine makes no finding. What waits for ever is ended by whoever runs
 the target: libFuzzer's timeout, or pytest's. Memory is what an input adds to the most that this process has ever had.
@@ -10,6 +11,7 @@ Rejected: `tracemalloc` (an input would take three times as long, and it does no
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import resource
@@ -17,6 +19,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, cast
+
+from tests.support.leaks import descriptors
 
 FOLDER = Path(__file__).parent
 TARGETS = sorted(path.stem for path in (FOLDER / "targets").glob("*.py"))
@@ -81,14 +85,28 @@ def inputs(name: str) -> Iterator[tuple[str, bytes]]:
 def run(target: Target, data: bytes) -> float:
     """Give these bytes to the target, within the bounds. Returns the seconds of a processor that they took."""
     data = grown(data) if getattr(target, "GROWS", False) else data
-    before, took = _peak(), _seconds(target, data)
+    before, opened, took = _peak(), descriptors(), _seconds(target, data)
     for _ in range(2 if took > MOST_SECONDS else 0):  # other processes share the processor's caches
         took = min(took, _seconds(target, data))
     if took > MOST_SECONDS:
         raise Finding(f"{len(data)} bytes took {took:.2f} s of a processor: {MOST_SECONDS:g} s are allowed")
     if (more := _peak() - before) > MOST_MIB:
         raise Finding(f"{len(data)} bytes took {more:.0f} MiB: {MOST_MIB} are allowed")
+    if _leaves_descriptors(target, data, opened):
+        raise Finding(f"{len(data)} bytes leave descriptors open: {descriptors()} are, of {opened} before")
     return took
+
+
+def _leaves_descriptors(target: Target, data: bytes, before: int) -> bool:
+    """Whether more are open by each time that it gets this input; what is opened once, for all inputs, may stay."""
+    if descriptors() <= before:
+        return False
+    for _ in range(2):
+        gc.collect()  # of what refers to itself, the end comes later
+        before = descriptors()
+        target.one(data)
+    gc.collect()
+    return descriptors() > before
 
 
 def _seconds(target: Target, data: bytes) -> float:

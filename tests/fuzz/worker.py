@@ -1,11 +1,13 @@
 """Runs one target under atheris, in a process of its own: `python -m tests.fuzz.worker TARGET FOLDER FLAG…`.
 
 FOLDER gets a file for each input that led somewhere new; `TARGET.stats.json` beside it the slowest input so far. The
-flags are libFuzzer's. It ends with a status that is not 0 at the first finding, whose input libFuzzer has then written.
+flags are libFuzzer's, -artifact_prefix= among them: there stands the input of the first finding, at which it ends with
+a status that is not 0.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sys
@@ -25,10 +27,15 @@ _SIZES = (1, 1, 2, 3, 4, 5, 8, 12, 20, 40)
 def main(name: str, folder: Path, flags: list[str]) -> None:
     """Run until libFuzzer ends the process."""
     stats, slowest = folder.parent / f"{name}.stats.json", 0.0
+    prefix = next(Path(flag.partition("=")[2]) for flag in flags if flag.startswith("-artifact_prefix="))
 
     def one(data: bytes) -> None:
         nonlocal slowest
-        took = bounds.run(target, data)
+        try:
+            took = bounds.run(target, data)
+        except BaseException:  # libFuzzer writes it at the process's end, which not every error leaves time for
+            prefix.with_name(f"{prefix.name}crash-{hashlib.sha1(data).hexdigest()}").write_bytes(data)
+            raise
         if took > slowest * 1.1:
             slowest = took
             stats.write_text(json.dumps({"seconds": took, "bytes": len(data)}), encoding="utf-8")

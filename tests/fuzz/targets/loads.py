@@ -6,6 +6,7 @@ quotes the password that the file has.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -82,7 +83,12 @@ def seeds():
 
 
 def one(data: bytes) -> None:
-    cut, thread, layer = Cut(data), _thread(), b""
+    with contextlib.closing(Attempts(_FOLDER / "in_progress")) as attempts:
+        _give(_thread(attempts), Cut(data))
+
+
+def _give(thread: LoadThread, cut: Cut) -> None:
+    layer = b""
     for number in range(2, MOST):
         if not cut:
             break
@@ -118,8 +124,8 @@ def one(data: bytes) -> None:
                 _quotes_nothing(sent, b"")
 
 
-def _thread() -> LoadThread:
-    thread = LoadThread(_LOADER, Attempts(_FOLDER / "in_progress"), lambda given: None)
+def _thread(attempts: Attempts) -> LoadThread:
+    thread = LoadThread(_LOADER, attempts, lambda given: None)
     results = list(thread.load(Load(1, True)))
     first = results[0]
     assert isinstance(first, Loaded)
