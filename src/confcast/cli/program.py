@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from confcast.cli import commands, terminal
 from confcast.cli.report import ExitCode, Report, as_json
 from confcast.errors import ConfcastError
+from confcast.log_stream import LogStream
 
 COMPLETE = "_CONFCAST_COMPLETE"
 """The variable by which a shell asks for completions, or for the script that does so; its name is click's."""
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str] | None, before: Callable[[], object]) -> int:
         options = commands.parse(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as end:  # of --help, --version and what can't be understood
         raise SystemExit(_written("", end.code if isinstance(end.code, int) else 0)) from None
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[LogStream()])
     who = f"confcast {options.command}".rstrip()
     try:
         before()

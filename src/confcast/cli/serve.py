@@ -16,6 +16,7 @@ from confcast.cli.arguments import module_and_name
 from confcast.cli.report import ExitCode, Report
 from confcast.errors import ConfigError
 from confcast.log_fields import about
+from confcast.log_stream import LogStream
 from confcast.wire import option_flags
 
 _log = logging.getLogger("confcast.serve")
@@ -112,16 +113,16 @@ def _plug_ins() -> list[PlugIn]:
 def _log_to_standard_error(options: EmbeddedOptions) -> None:
     """Have this process write lines as its owner does, from the same severity on, and in the same format."""
     level, name = options.get("log_level", "info").upper(), options.get("name", "app")
+    handler = LogStream()
     if options.get("log_format") == "json":
         from confcast import json_lines
 
-        handler = logging.StreamHandler()
         handler.setFormatter(json_lines.JsonLines(name))
-        logging.basicConfig(level=level, handlers=[handler], force=True)
         json_lines.of_warnings()
-        return
-    form = f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name.replace('%', '%%')}: %(message)s"
-    logging.basicConfig(level=level, format=form, force=True)
+    else:
+        form = f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name.replace('%', '%%')}: %(message)s"
+        handler.setFormatter(logging.Formatter(form))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 def _path(text: str) -> str:

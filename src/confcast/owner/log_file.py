@@ -4,16 +4,11 @@ When a server reopens its log files, the owner's standard error still is the old
 disk space even once it is deleted. So on USR1, and before each line that it logs, the owner looks whether the log's
 path leads to another file, and makes that one its standard output and error.
 
-On a full disk no line can be written. Python's stream keeps the last kilobytes of them and writes those later; once a
-line can be written again, the log says how many could not be.
-
 Until it serves, an owner may write to a nameless file instead, which its master reads back when the start fails.
 
 Rejected: looking before each line only (an owner that logs nothing for a week holds the rotated file for a week),
 looking on the signal only (a server may rotate without sending one), and making a missing file (in the moment between
-the renaming and the making of the next one, the rotating program chooses the file's mode and owner), and the traceback
-that logging prints of each line that can't be written: it goes to the same full disk, and takes up the kilobytes that
-are kept of the lines.
+the renaming and the making of the next one, the rotating program chooses the file's mode and owner).
 """
 
 from __future__ import annotations
@@ -25,10 +20,8 @@ import stat
 import sys
 from pathlib import Path
 
-from confcast.log_fields import about
+from confcast.log_stream import LogStream
 from confcast.wire.captured_output import copy_on
-
-_log = logging.getLogger("confcast.owner")
 
 
 class CapturedOutput:
@@ -65,7 +58,7 @@ class CapturedOutput:
             os.close(destination)
 
 
-class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no parameters at run time in Python 3.11
+class StandardError(LogStream):
     """Writes to standard error.
 
     Args:
@@ -73,9 +66,8 @@ class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no para
     """
 
     def __init__(self, log: str) -> None:
-        super().__init__(sys.stderr)
+        super().__init__()
         self._log = Path(log) if log else None
-        self._unwritten = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line. As with every handler of logging, it raises nothing."""
@@ -83,31 +75,8 @@ class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no para
             try:
                 follow(self._log)
             except OSError:
-                super().handleError(record)
-        unwritten = self._unwritten
+                logging.Handler.handleError(self, record)
         super().emit(record)
-        if unwritten and self._unwritten == unwritten:
-            self._tell()
-
-    def _tell(self) -> None:
-        """Write how many lines could not be written; if that can't be, they are told of later.
-
-        Not through the logger: some releases of Python 3.13 drop what is logged while a line is.
-        """
-        lines, self._unwritten = self._unwritten, 0
-        if _log.getEffectiveLevel() > logging.WARNING:
-            return
-        text = "%d lines before the last one could not be written when they were logged: some may be missing"
-        more = about("log_not_written", lines=lines)
-        self.handle(_log.makeRecord(_log.name, logging.WARNING, __file__, 0, text, (lines,), None, extra=more))
-        self._unwritten += lines if self._unwritten else 0
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Count a line that the stream did not take; of what is wrong with a record, tell as logging does."""
-        if isinstance(sys.exception(), OSError):
-            self._unwritten += 1
-        else:
-            super().handleError(record)
 
 
 def follow(log: Path) -> None:
