@@ -10,7 +10,19 @@ from confcast.owner.store import entries
 from confcast.owner.store.entries import EVENT
 from confcast.wire.messages import Install, encode
 from tests.fuzz.bounds import joined
-from tests.fuzz.targets import etcd, gateway, journal, nats, payload, postgres, records, redis, references, replica
+from tests.fuzz.targets import (
+    base_settings,
+    etcd,
+    gateway,
+    journal,
+    nats,
+    payload,
+    postgres,
+    records,
+    redis,
+    references,
+    replica,
+)
 
 HEAD, ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 0, 5, 6, 7, 9
 """The uses of a store, by their place in `engines.USES`."""
@@ -39,6 +51,10 @@ MISSING = b'{"error":{"code":404,"err_code":10037}}'
 YEAR_1 = b"0001-01-01T00:00:00Z"
 
 FOUND = {
+    "thousands of keys that no field has, and that the class ignores": (
+        base_settings,
+        b"\3{" + b",".join(b'"k%d":1' % number for number in range(3600)) + b"}",
+    ),
     "a URL of pydantic's without the URL in it": (
         payload,
         b"p" + payload._CODEC.encode(payload.Whole())[8:].replace(b"_url", b"_urh"),

@@ -184,9 +184,7 @@ def _without_ignored(cls: Any, data: dict[str, Any]) -> tuple[dict[str, Any], li
     """Data without the keys that no field has and that their classes ignore, and the paths of these."""
     errors = [error.path for error in strictness.check(cls, data) if error.about == "key"]
     ignored = [path for path in errors if _ignores(cls, path)]
-    for path in ignored:
-        data = _cut(data, path)
-    return data, ignored
+    return (_cut(data, ignored) if ignored else data), ignored
 
 
 def _ignores(cls: Any, path: KeyPath) -> bool:
@@ -196,13 +194,16 @@ def _ignores(cls: Any, path: KeyPath) -> bool:
     return bool(config.get("extra", "ignore") == "ignore")
 
 
-def _cut(data: Any, path: KeyPath) -> Any:
-    """A copy of the tables and lists down to a path, without what is there."""
-    if isinstance(data, list):
-        return [_cut(item, path[1:]) if index == path[0] else item for index, item in enumerate(data)]
-    if len(path) == 1:
-        return {key: value for key, value in data.items() if key != path[0]}
-    return {**data, path[0]: _cut(data[path[0]], path[1:])}
+def _cut(data: Any, paths: list[KeyPath]) -> Any:
+    """A copy of the tables and lists down to these paths, without what is there."""
+    below: dict[Any, list[KeyPath]] = {}
+    for first, *rest in paths:
+        below.setdefault(first, []).append(tuple(rest))
+    items = enumerate(data) if isinstance(data, list) else data.items()
+    kept = {
+        key: _cut(item, below[key]) if key in below else item for key, item in items if () not in below.get(key, ())
+    }
+    return list(kept.values()) if isinstance(data, list) else kept
 
 
 def _ignored_key(cls: Any, path: KeyPath, place: Place | str | None) -> str:
