@@ -22,6 +22,7 @@ from tests.fuzz.targets import (
     redis,
     references,
     replica,
+    urls,
 )
 
 HEAD, ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 0, 5, 6, 7, 9
@@ -51,6 +52,10 @@ MISSING = b'{"error":{"code":404,"err_code":10037}}'
 YEAR_1 = b"0001-01-01T00:00:00Z"
 
 FOUND = {
+    "a URL of PostgreSQL with a password among its hosts": (
+        urls,
+        b"postgresql://db.example/shop?host=/run,me:Hunter2@db.example&port=1",
+    ),
     "thousands of keys that no field has, and that the class ignores": (
         base_settings,
         b"\3{" + b",".join(b'"k%d":1' % number for number in range(3600)) + b"}",

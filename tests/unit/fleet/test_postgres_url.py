@@ -89,7 +89,7 @@ def test_without_sslmode_and_files_there_is_no_tls():
     [
         ("sslmode=prefer", "sslmode=prefer does not say whether there is TLS: verify-full or disable is expected"),
         ("sslmode=allow", "sslmode=allow"),
-        ("sslmode=verify_full", "sslmode=verify_full"),
+        ("sslmode=verify_full", "sslmode=… does not say"),
         ("sslmode=disable&sslrootcert=/ca.pem", "sslmode=disable: verify-full is expected"),
         ("sslrootcert=/nowhere/ca.pem", "/nowhere/ca.pem: no certificates for TLS can be read"),
         ("channel_binding=require", "'channel_binding' after the ? is unknown: host, port, schema"),
@@ -105,6 +105,25 @@ def test_what_could_have_asked_for_safety_is_not_passed_over(query: str, words: 
     assert words in str(raised.value)
     assert "hush" not in str(raised.value)
     assert str(raised.value).startswith(("postgresql://***@db.example/shop: ", "/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("host=ada:hush@db.example", "host= has an @: user and password are expected once, in front of all hosts"),
+        ("host=/run/postgresql,ada:hush@db.example", "host= has an @"),
+        ("host=db.example&port=ada:hush@db.example", "'…' is no port"),
+        ("port=hush", "'…' is no port"),
+        ("host=db.example:hush", "'…' is no port"),
+        ("sslmode=hush", "sslmode=… does not say whether there is TLS"),
+        ("target_session_attrs=hush", "target_session_attrs=…: only the primary tells of changes"),
+    ],
+)
+def test_what_stands_where_a_password_may_have_slipped_is_not_quoted(query: str, words: str):
+    with pytest.raises(Fault) as raised:
+        parsed(Access(url=f"postgresql://db.example/shop?{query}"))
+    assert words in str(raised.value)
+    assert "hush" not in str(raised.value)
 
 
 @pytest.mark.parametrize("host", ["db.example:x", "db.example:-1", "db.example:65536", "db.example:٣"])

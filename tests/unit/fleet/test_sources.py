@@ -119,7 +119,7 @@ def test_several_addresses_and_those_of_ipv6_are_taken(name: str):
         ("Etcd", "etcd://config.example?tls=1", "nothing is expected behind the addresses"),
         ("Postgres", "postgresql://config.example/shop?password=s3ntinel", "'password' after the ? is unknown"),
         ("Postgres", "postgresql://config.example/shop?sslmode=prefer", "does not say whether there is TLS"),
-        ("Postgres", "postgresql://config.example/shop?port=x", "'x' is no port"),
+        ("Postgres", "postgresql://config.example/shop?port=0", "'0' is no port"),
         ("Nats", "nats://config.example/a.b", "a bucket's name has letters"),
         ("Nats", "nats://config.example/shop?replicas=2", "replicas=1, 3 or 5"),
         ("Redis", "etcd://config.example", "one that begins with redis:// or rediss://"),

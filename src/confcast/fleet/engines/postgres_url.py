@@ -29,6 +29,8 @@ _VERIFIED = ("verify-full", "verify-ca", "require")
 _KNOWN = ("host", "port", "schema", "sslcert", "sslkey", "sslmode", "sslrootcert", "target_session_attrs")
 _PRIMARY = ("any", "primary", "read-write")  # all that is asked for is a server that can be written to
 
+_WORDS = ("allow", "prefer", "prefer-standby", "read-only", "secondary", "standby")
+
 
 class Target(NamedTuple):
     """What a URL says.
@@ -76,13 +78,15 @@ def _options(access: Access) -> dict[str, str]:
     wanted = options.get("target_session_attrs", "primary")
     if wanted not in _PRIMARY:
         raise Fault(
-            f"{access.shown}: target_session_attrs={wanted}: only the primary tells of changes: {', '.join(_PRIMARY)}"
-            " are expected"
+            f"{access.shown}: target_session_attrs={_quoted(wanted)}: only the primary tells of changes: "
+            f"{', '.join(_PRIMARY)} are expected"
         )
     return options
 
 
 def _addresses(access: Access, options: dict[str, str]) -> tuple[tuple[str, int], ...]:
+    if "@" in options.get("host", ""):
+        raise Fault(f"{access.shown}: host= has an @: user and password are expected once, in front of all hosts")
     places = options.get("host") or access.parts.netloc.rpartition("@")[2]
     found = tuple(_address(access, place, options.get("port", "")) for place in places.split(","))
     if len(found) > 1 and options.get("port"):
@@ -99,8 +103,13 @@ def _address(access: Access, place: str, port: str) -> tuple[str, int]:
             host, port = head, tail or port
         host = host.removeprefix("[").removesuffix("]")
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise Fault(f"{access.shown}: {port!r} is no port: a number from 1 to 65535 is expected")
+        raise Fault(f"{access.shown}: {_quoted(port)!r} is no port: a number from 1 to 65535 is expected")
     return host or "127.0.0.1", int(port or _PORT)
+
+
+def _quoted(value: str) -> str:
+    """A value as an error may quote it: what is no number and none of libpq's words may be part of a password."""
+    return value if value in _WORDS or value.isdecimal() else "…"
 
 
 def _own_name(access: Access) -> str:
@@ -121,7 +130,8 @@ def _secured(access: Access, options: dict[str, str]) -> Access | None:
         return msgspec.structs.replace(access, **given)
     if mode != "disable":
         raise Fault(
-            f"{access.shown}: sslmode={mode} does not say whether there is TLS: verify-full or disable is expected"
+            f"{access.shown}: sslmode={_quoted(mode)} does not say whether there is TLS: verify-full or disable is"
+            " expected"
         )
     if any(given.values()):
         raise Fault(f"{access.shown}: files with certificates are given, and sslmode=disable: verify-full is expected")
