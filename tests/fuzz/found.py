@@ -52,6 +52,10 @@ MISSING = b'{"error":{"code":404,"err_code":10037}}'
 YEAR_1 = b"0001-01-01T00:00:00Z"
 
 FOUND = {
+    "a URL of PostgreSQL with a password in an option's name": (
+        urls,
+        b"postgresql://db.example/shop?host=/run&x://me:Hunter2@db.example=1",
+    ),
     "a URL of PostgreSQL with a password among its hosts": (
         urls,
         b"postgresql://db.example/shop?host=/run,me:Hunter2@db.example&port=1",

@@ -113,6 +113,7 @@ def test_what_could_have_asked_for_safety_is_not_passed_over(query: str, words: 
         ("host=ada:hush@db.example", "host= has an @: user and password are expected once, in front of all hosts"),
         ("host=/run/postgresql,ada:hush@db.example", "host= has an @"),
         ("host=db.example&port=ada:hush@db.example", "'…' is no port"),
+        ("host=/run&postgresql://ada:hush@db.example=1", "'…' after the ? is unknown"),
         ("port=hush", "'…' is no port"),
         ("host=db.example:hush", "'…' is no port"),
         ("sslmode=hush", "sslmode=… does not say whether there is TLS"),

@@ -73,7 +73,8 @@ def _options(access: Access) -> dict[str, str]:
     options: dict[str, str] = {}
     for name, value in parse_qsl(access.parts.query, keep_blank_values=True):
         if name not in _KNOWN:
-            raise Fault(f"{access.shown}: {name!r} after the ? is unknown: {', '.join(_KNOWN)} are expected")
+            shown = name if name.isidentifier() else "…"
+            raise Fault(f"{access.shown}: {shown!r} after the ? is unknown: {', '.join(_KNOWN)} are expected")
         options[name] = value
     wanted = options.get("target_session_attrs", "primary")
     if wanted not in _PRIMARY:
@@ -108,7 +109,7 @@ def _address(access: Access, place: str, port: str) -> tuple[str, int]:
 
 
 def _quoted(value: str) -> str:
-    """A value as an error may quote it: what is no number and none of libpq's words may be part of a password."""
+    """A value as an error may quote it: what is no number and none of libpq's words may hold a password."""
     return value if value in _WORDS or value.isdecimal() else "…"
 
 
