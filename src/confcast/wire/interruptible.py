@@ -89,5 +89,6 @@ class Interruptible:
         self._loop.call_soon_threadsafe(self._cancel)  # wakes the loop, too
 
     def _cancel(self) -> None:
-        if self._asked and self._task is not None:  # else it has ended, or has not begun and cancels itself
-            self._task.cancel()
+        task, self._task = self._task, None  # once: a second time it would cancel what the task does at its end
+        if self._asked and task is not None:  # else it has ended, or has not begun and cancels itself
+            task.cancel()
