@@ -23,8 +23,8 @@ import functools
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 LOGGERS = (
     "confcast.admin",
@@ -76,6 +76,29 @@ def when(timestamp: float) -> str:
     from datetime import datetime  # imported here: every process imports this file, and few tell a person a date
 
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def str_of(value: object) -> str:
+    """The str() of a value, also if str() raises; of a whole number with more digits than Python writes, the hex."""
+    return _written(value, str)
+
+
+def repr_of(value: object) -> str:
+    """The repr() of a value, as `str_of` gives its str(); of a table or a list, with all that is in it."""
+    return _written(value, repr)
+
+
+def _written(value: object, write: Callable[[object], str]) -> str:
+    try:
+        return write(value)
+    except Exception as error:
+        if isinstance(value, int):  # Python writes 4,300 digits, or as many as `sys.set_int_max_str_digits` was told
+            return hex(value)
+        if type(value) is dict:
+            return "{" + ", ".join(f"{repr_of(key)}: {repr_of(item)}" for key, item in value.items()) + "}"
+        if type(value) in (list, tuple):
+            return f"{type(value).__name__}({', '.join(map(repr_of, cast('list[object]', value)))})"
+        return f"{type(value).__qualname__} (its text can't be had: {type(error).__name__})"
 
 
 def close_matches(word: str, known: Iterable[str]) -> list[str]:

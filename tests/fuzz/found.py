@@ -22,7 +22,9 @@ from tests.fuzz.targets import (
     redis,
     references,
     replica,
+    toml,
     urls,
+    yaml,
 )
 
 HEAD, ENTRIES, REPORTS, OLD_PAYLOADS, SWAP = 0, 5, 6, 7, 9
@@ -94,6 +96,9 @@ FOUND = {
         references,
         joined(b"a: !include other.yaml\nnone: 1\n", b"# nothing\n"),
     ),
+    "a number of TOML that Python does not write in decimal, where a table belongs": (toml, b"a = 0x" + b"f" * 4000),
+    "a secret of TOML that Python does not write in decimal": (toml, b"password = 0b" + b"1" * 15_000),
+    "a number of YAML that Python does not write in decimal, where a text belongs": (yaml, b"x: 0x" + b"f" * 4000),
     "a version that is held, again, with a digest that is empty": (
         replica,
         joined(encode(Install(1, digest(replica._A), replica._A)), encode(Install(1, b"", replica._B))),

@@ -35,7 +35,7 @@ from confcast.config.schema.pydantic_members import hidden_members
 from confcast.config.schema.secret_urls import is_url_class, secrets_of_url, shown_url
 from confcast.config.schema.secrets import contains_secret, contains_url, has_url_keys, hides_keys, is_marked
 from confcast.config.schema.watched_path import changed_content, has_watched
-from confcast.texts import encodable, shortened
+from confcast.texts import encodable, shortened, str_of
 from confcast.wire.messages import Change
 
 T = TypeVar("T")
@@ -300,7 +300,7 @@ class _Comparison:
             part = members.get(name) or members["*"]
             return (self._codec.parts(value) or {})[name], part.inside(member, name, part.key)
         if isinstance(value, dict):
-            found = name if name in value else next((key for key in value if str(key) == name), name)
+            found = name if name in value else next((key for key in value if str_of(key) == name), name)
             return value[found], member.inside(member, found)
         if isinstance(value, list | tuple | deque) and isinstance(name, int):
             return value[name], member.of_items(cls).inside(member, name)
@@ -472,10 +472,7 @@ def _text(value: Any) -> str:
     cls: Any = type(value)
     if cls.__str__ is object.__str__ and cls.__repr__ is object.__repr__:
         return str(cls.__qualname__)
-    try:
-        return str(value)
-    except Exception as error:
-        return f"{cls.__qualname__} (its text can't be had: {type(error).__name__})"
+    return str_of(value)
 
 
 def cut(value: Any) -> Any:

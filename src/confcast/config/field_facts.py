@@ -21,6 +21,7 @@ from confcast.config.codec.supported import text_of
 from confcast.config.schema.annotations import members
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.secrets import contains_secret
+from confcast.texts import repr_of, str_of
 
 _BOUNDS = {
     "gt": "> {}",
@@ -88,7 +89,7 @@ def _constraints(field: SchemaField) -> Iterator[str]:
         for name, words in _BOUNDS.items():
             bound = getattr(mark, name, None)
             if bound is not None and not callable(bound):
-                yield words.format(getattr(bound, "pattern", bound))
+                yield words.format(str_of(getattr(bound, "pattern", bound)))
     if field.annotation is not UNKNOWN and not contains_secret(field.annotation):
         yield from _choices(members(field.annotation, written=True))
 
@@ -96,9 +97,9 @@ def _constraints(field: SchemaField) -> Iterator[str]:
 def _choices(kinds: Iterable[Any]) -> Iterator[str]:
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            yield f"one of {', '.join(repr(member.value) for member in kind)}"
+            yield f"one of {', '.join(repr_of(member.value) for member in kind)}"
         elif typing.get_origin(kind) is Literal:
-            yield f"one of {', '.join(map(repr, typing.get_args(kind)))}"
+            yield f"one of {', '.join(map(repr_of, typing.get_args(kind)))}"
 
 
 def type_of(field: SchemaField) -> str:

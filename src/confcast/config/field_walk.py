@@ -13,6 +13,7 @@ from confcast.config.schema.annotations import keys_of, members, written_childre
 from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.spelling import is_ruled_out
 from confcast.config.sources.merge import Merged
+from confcast.texts import str_of
 
 if TYPE_CHECKING:
     from confcast.config.codec import Codec
@@ -89,4 +90,4 @@ def _as_far_as_there(codec: Codec[Any], config: Any, names: list[Any]) -> KeyPat
 
 def _same_text(table: dict[Any, Any], name: Any) -> list[Any]:
     """The keys of a table that a path finds by this name (`masked_keys.py` compares their texts)."""
-    return [key for key in table if str(key) == str(name)]
+    return [key for key in table if str_of(key) == str_of(name)]

@@ -36,8 +36,9 @@ def check_plain(value: Any, path: tuple[Any, ...]) -> None:
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             check_plain(item, (*path, key))
     elif not (value is None or type(value) in (bool, float, str, bytes) or (type(value) is int and abs(value) < 2**63)):
+        what = "whole number of more than 64 bits" if type(value) is int else type(value).__name__
         raise TypeError(
-            f"the override {dotted(path)} is a {type(value).__name__}, which the config owner can't be sent:"
+            f"the override {dotted(path)} is a {what}, which the config owner can't be sent:"
             " give plain data (text, numbers, booleans, lists, tables)"
         )
 

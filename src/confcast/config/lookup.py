@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from confcast.config.schema.annotations import Keys, Sought, hashable, keys_of, members, written_children
 from confcast.config.schema.key_path import KeyPath, has, shown, value_at
 from confcast.config.sources.formats.common import MAX_DEPTH
-from confcast.texts import close_matches, printable
+from confcast.texts import close_matches, printable, str_of
 
 _MOST_PARTS = 2 * MAX_DEPTH
 _ABSENT = object()
@@ -249,7 +249,7 @@ def _quoted(key: str, start: int = 0) -> list[tuple[str, int]]:
 
 def _forms(key: Any, called: Iterable[str]) -> set[str]:
     """Every form in which messages may write a key of the data; `called` are the names of its field."""
-    forms = {shown(key), str(key), *called}
+    forms = {shown(key), str_of(key), *called}
     return forms | {printable(form) for form in forms}
 
 

@@ -532,6 +532,8 @@ def _unfit(value: Any) -> str:
 
 def _unfit_key(path: KeyPath) -> str:
     """Why the keys of a path can't be set; empty if they can. Bytes would be no key once they have been kept."""
+    if any(isinstance(part, int) and not -(2**63) <= part < 2**64 for part in path):
+        return "has a whole number of more than 64 bits as a key"
     unfit = next((type(part) for part in path if not isinstance(part, str | int | float | NoneType)), None)
     return f"has a {unfit.__name__} as a key: keys are text, numbers, booleans or null" if unfit else ""
 

@@ -28,6 +28,7 @@ from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, PartsRefused, Source, ValueRefused, combined, fingerprint_of
 from confcast.errors import ConfigError, Problem
 from confcast.log_fields import about
+from confcast.texts import str_of
 
 _log = logging.getLogger("confcast.loader")
 _REASONS = ("validation_failed", "file_not_found", "io_error")
@@ -188,7 +189,7 @@ def _raised(error: BaseException, source: Source, method: str) -> ConfigError:
 
 
 def _text_of(error: BaseException, source: Source) -> str:
-    return without_its_secrets(str(error), source)
+    return without_its_secrets(str_of(error), source)
 
 
 def without_its_secrets(text: str, source: Any) -> str:
@@ -202,7 +203,7 @@ def without_its_secrets(text: str, source: Any) -> str:
 
 def _fit_to_travel(error: ConfigError) -> ConfigError:
     """The error with a known reason and real Problems: a user's source may raise others, which no message can hold."""
-    problems = [each if isinstance(each, Problem) else Problem("", str(each)) for each in error.problems]
+    problems = [each if isinstance(each, Problem) else Problem("", str_of(each)) for each in error.problems]
     return ConfigError(problems, error.reason if error.reason in _REASONS else "validation_failed")
 
 
@@ -239,5 +240,5 @@ def _content_fingerprint(source: Source) -> bytes:
             _text_of(error, source),
             extra=about("no_fingerprint", source=type(source).__name__),
         )
-        return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
+        return fingerprint_of(f"{type(error).__name__}: {str_of(error)}".encode(errors="surrogatepass"))
     return bytes(found)

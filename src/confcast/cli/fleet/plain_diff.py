@@ -16,6 +16,7 @@ from confcast.config.diff import cut, plain
 from confcast.config.schema.key_path import shown as shown_part
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_urls import shown_url
+from confcast.texts import repr_of, str_of
 from confcast.wire.messages import Change
 
 _SECRET_KEY = re.compile(
@@ -34,7 +35,7 @@ def plain_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Ch
 
 def _compare(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, *, masked: bool) -> Iterator[Change]:
     for name in dict.fromkeys((*old, *new)):
-        key, hidden = f"{prefix}{_key(name)}", masked or bool(_SECRET_KEY.search(str(name)))
+        key, hidden = f"{prefix}{_key(name)}", masked or bool(_SECRET_KEY.search(str_of(name)))
         was, now = old.get(name), new.get(name)
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             yield from _compare(was, now, f"{key}.", masked=hidden)
@@ -42,7 +43,7 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, *, mas
             if was is not None and now is not None:
                 yield Change(key, _kind(was), _kind(now))
             yield from _compare(_table(was), _table(now), f"{key}.", masked=hidden)
-        elif type(was) is not type(now) or repr(was) != repr(now):
+        elif type(was) is not type(now) or repr_of(was) != repr_of(now):
             yield Change(key, _shown(was, masked=hidden), _shown(now, masked=hidden))
 
 
@@ -84,7 +85,7 @@ def _shown(value: Any, *, masked: bool) -> Any:
     if isinstance(value, list | tuple):
         return cut([_shown(each, masked=False) for each in value])
     if isinstance(value, Mapping):
-        return cut({_key(k): _shown(each, masked=bool(_SECRET_KEY.search(str(k)))) for k, each in value.items()})
+        return cut({_key(k): _shown(each, masked=bool(_SECRET_KEY.search(str_of(k)))) for k, each in value.items()})
     shown = plain(value)
     if not isinstance(shown, str):
         return cut(shown)

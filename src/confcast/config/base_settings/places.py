@@ -20,6 +20,7 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.kinds import loaded
 from confcast.config.sources.dotenv import lines_in
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
+from confcast.texts import repr_of
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _Places = Mapping[KeyPath, Place | str]
@@ -114,7 +115,7 @@ def revealed(value: Any) -> str:
     Equal values have the same text in each process: no text has an address, or the order of a set.
     """
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {revealed(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{repr_of(key)}: {revealed(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(revealed, value)) + "]"
     if isinstance(value, set | frozenset):
@@ -124,7 +125,7 @@ def revealed(value: Any) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return type(value).__qualname__ + revealed([getattr(value, each.name) for each in dataclasses.fields(value)])
     reveal = getattr(value, "get_secret_value", None)
-    return repr(reveal()) if callable(reveal) else _ADDRESS.sub("", repr(value))
+    return repr_of(reveal()) if callable(reveal) else _ADDRESS.sub("", repr_of(value))
 
 
 def _variable(name: str | None) -> str | None:

@@ -13,6 +13,7 @@ from confcast.config.codec.supported import advice_for, cannot
 from confcast.config.codec.table import Table, verdict
 from confcast.config.codec.writers import MAX_DEPTH, NATIVE
 from confcast.errors import NotCarried, Problem
+from confcast.texts import str_of
 
 
 def not_serialisable(value: Any, table: Table) -> NotCarried:
@@ -74,4 +75,4 @@ class _Explanation:
 
 def key_text(key: Any) -> str:
     """A dict's key as a part of a dotted path; a key that is not plain is shown by its type."""
-    return str(key) if type(key) in (str, int, bool, float) else f"<{type(key).__name__}>"
+    return str_of(key) if type(key) in (str, int, bool, float) else f"<{type(key).__name__}>"

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from confcast.config.schema.key_path import KeyPath
+from confcast.texts import str_of
 
 _BEGIN = b"\xc1masked\n"
 """A payload begins with its schema's fingerprint, which is this one by a chance of one in 2**64."""
@@ -26,7 +27,7 @@ _decode = msgspec.msgpack.Decoder(list[tuple[str, ...]]).decode
 
 def with_masked(payload: bytes, keys: Iterable[KeyPath]) -> bytes:
     """The payload with these keys before it; the payload itself for none."""
-    listed = sorted({tuple(map(str, key)) for key in keys})
+    listed = sorted({tuple(map(str_of, key)) for key in keys})
     if not listed:
         return payload
     content = _encode(listed)

@@ -24,6 +24,7 @@ from confcast.config.codec.leaves import leaf_of
 from confcast.config.codec.registered import registered
 from confcast.config.schema.generics import given, has_default, hints_of, is_alias, named_by, substituted, value_of
 from confcast.config.schema.kinds import is_secret_mark, is_url_mark
+from confcast.texts import repr_of, str_of
 
 Verdict: TypeAlias = str | None
 """Why a class can't be serialised and what to do, or None."""
@@ -264,7 +265,7 @@ def _listed(annotations: Iterable[Any], expanded: list[Any]) -> str:
 
 
 def _literal_text(value: Any) -> str:
-    return value._name_ if hasattr(value, "_name_") else repr(value)
+    return value._name_ if hasattr(value, "_name_") else repr_of(value)
 
 
 def _name_of(annotation: Any) -> str:
@@ -273,4 +274,4 @@ def _name_of(annotation: Any) -> str:
     for attribute in ("__forward_arg__", "__qualname__", "__name__"):
         if hasattr(annotation, attribute):
             return str(getattr(annotation, attribute))
-    return str(annotation)
+    return str_of(annotation)

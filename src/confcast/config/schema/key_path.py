@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from confcast.texts import shortened
+from confcast.texts import shortened, str_of
 
 KeyPath: TypeAlias = tuple[Any, ...]
 """Keys of tables and indexes of lists, from the root. Most are str or int; YAML has other keys."""
@@ -36,7 +36,7 @@ def quoted(value: Any) -> str:
     """A scalar as configuration files write it, shortened."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
-    return shortened(repr(value) if isinstance(value, str | bytes) else str(value), _LONGEST)
+    return shortened(repr(value) if isinstance(value, str | bytes) else str_of(value), _LONGEST)
 
 
 def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:

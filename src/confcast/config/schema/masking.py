@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from confcast.texts import str_of
+
 MASK = "**********"
 
 SHORTEST = 4
@@ -52,7 +54,7 @@ def masking(secrets: Iterable[object]) -> Callable[[str], str]:
 
 
 def _texts(secret: object) -> Iterator[str]:
-    text = secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+    text = secret.decode(errors="replace") if isinstance(secret, bytes) else str_of(secret)
     content = secret if isinstance(secret, bytes) else text.encode(errors="surrogatepass")
     yield repr(content)[2:-1]  # also for a text, of which a `SecretBytes` may have been made
     yield text

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from confcast.config.schema.key_path import KeyPath, has
 from confcast.config.sources.formats.common import Note
 from confcast.errors import ConfigError, Problem
+from confcast.texts import repr_of
 
 
 def fingerprint_of(content: bytes) -> bytes:
@@ -110,7 +111,7 @@ class Layer:
     ) -> None:
         self.name, self.data = name, data
         self.warnings, self.secrets = tuple(warnings), frozenset(secrets)
-        self.fingerprint = fingerprint or fingerprint_of(repr(data).encode(errors="surrogatepass"))
+        self.fingerprint = fingerprint or fingerprint_of(repr_of(data).encode(errors="surrogatepass"))
         self.has_lines = has_lines
         self._places, self._notes = places, notes
         self._filled_by: str | None = ""  # the option that fills placeholders in; None: they were filled in

@@ -20,6 +20,7 @@ is a slip, and which one, nobody can tell).
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 import typing
@@ -27,8 +28,9 @@ from typing import Any, Literal, Union
 
 from confcast.config.schema.annotations import is_collection, members, written_children
 from confcast.config.sources.formats import json
-from confcast.config.sources.formats.common import TOO_LARGE, TooLarge, Unparsable, finite
+from confcast.config.sources.formats.common import MOST_DIGITS, TOO_LARGE, TooLarge, Unparsable, finite
 from confcast.config.sources.variable_targets import is_list
+from confcast.texts import str_of
 
 _TRUE = {"true", "1", "yes", "on", "t", "y"}
 _FALSE = {"false", "0", "no", "off", "f", "n"}
@@ -85,8 +87,9 @@ def scalar_of(stripped: str, kinds: tuple[Any, ...], text: str) -> Any:
         return None
     if bool in kinds and word in _TRUE | _FALSE and not (int in kinds and word in "01"):
         return word in _TRUE
-    if int in kinds and len(stripped) <= 4300 and _INT.fullmatch(stripped):
-        return int(stripped)
+    if int in kinds and len(stripped) <= MOST_DIGITS and _INT.fullmatch(stripped):
+        with contextlib.suppress(ValueError):  # Python may have been told to read fewer digits
+            return int(stripped)
     if float in kinds:
         try:
             return finite(stripped)
@@ -145,4 +148,4 @@ def _takes_text(kinds: tuple[Any, ...]) -> bool:
 
 def _same(value: Any, text: str) -> bool:
     """Whether a text is what Python or JSON writes for a value."""
-    return text == value if isinstance(value, str) else text.lower() == str(value).lower()
+    return text == value if isinstance(value, str) else text.lower() == str_of(value).lower()

@@ -23,6 +23,7 @@ import msgspec
 
 from confcast.config.schema.annotations import child, keys_of, members
 from confcast.config.schema.key_path import KeyPath
+from confcast.texts import str_of
 
 _OURS = re.compile(r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)")  # they call the user's validators
 
@@ -79,7 +80,7 @@ def _is_same(one: Exception, other: Exception) -> bool:
     line = last_line(one)
     if type(one) is not type(other) or line != last_line(other):
         return False
-    return line is not None or str(one) == str(other)  # a builtin has no line: compare the text
+    return line is not None or str_of(one) == str_of(other)  # a builtin has no line: compare the text
 
 
 def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[Any]:

@@ -31,6 +31,7 @@ from confcast.config.validation import infinite, strictness
 from confcast.config.validation.field_errors import NOTHING, FieldError, Invalid
 from confcast.config.validation.raising import last_line, place_of
 from confcast.config.validation.strictness import has_text_keys, no_text
+from confcast.texts import repr_of, str_of
 from confcast.wire.decoders import learn
 
 T = TypeVar("T")
@@ -171,7 +172,7 @@ def _by_names(table: dict[Any, Any]) -> dict[Any, Any]:
     for key in table:
         named.setdefault(key, key)
         if not isinstance(key, str):
-            named.setdefault(repr(key), key)
+            named.setdefault(repr_of(key), key)
     return named
 
 
@@ -195,7 +196,8 @@ def _joined(field_errors: Iterator[FieldError]) -> list[FieldError]:
 def raised(error: Exception, annotation: Any, data: Any) -> FieldError:
     """The field error for an exception of a user's validator that is not its library's."""
     line = last_line(error)
-    text = f": {error}" if str(error) else ""
+    said = str_of(error)
+    text = f": {said}" if said else ""
     place = f" ({Path(line[0]).name}:{line[1]})" if line is not None else ""
     return FieldError(
         place_of(annotation, data, error, _validate_part), f"a validator raised {type(error).__name__}{text}{place}"
@@ -320,4 +322,5 @@ def _choices(annotation: Any) -> str | None:
         choices = [member.value for member in plain]
     else:
         return None
-    return f"Input should be {', '.join(map(repr, choices[:-1]))}{' or ' if choices[:-1] else ''}{choices[-1]!r}"
+    *others, last = map(repr_of, choices)
+    return f"Input should be {', '.join(others)}{' or ' if others else ''}{last}"

@@ -27,3 +27,10 @@ def test_a_long_word_takes_no_long_time(text: str) -> None:
     began = time.process_time()
     assert len(plain_differences({"x": ""}, {"x": text})) == 1
     assert time.process_time() - began < 1.0
+
+
+def test_numbers_that_python_does_not_write_in_decimal_differ_and_are_masked_as_what_was_made_by_chance() -> None:
+    large = 16**4000
+    old, new = {"a": [large], "b": large, large: {}}, {"a": [large + 1], "b": large, large: {"c": 1, large: 1}}
+    found = {each.key: each.new for each in plain_differences(old, new)}
+    assert found == {"a": [MASK], f"{MASK}….c": 1, f"{MASK}….{MASK}…": 1}

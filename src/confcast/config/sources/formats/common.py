@@ -13,6 +13,7 @@ from __future__ import annotations
 import bisect
 import math
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -24,6 +25,9 @@ MAX_DEPTH = 100
 
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of the largest file that is read: a larger file is no configuration."""
+
+MOST_DIGITS = 4300
+"""Digits of a whole number that Python reads, unless it is told otherwise: the time grows with their square."""
 
 _DIGITS = r"[0-9](?:_?[0-9])*+"
 _DECIMAL = re.compile(rf"[+-]?{_DIGITS}(?P<more>(?:\.{_DIGITS})?(?:[eE][+-]?{_DIGITS})?)")
@@ -119,7 +123,6 @@ class TooLarge(Exception):
 
 TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
 TWICE = "has this key twice in one table"
-TOO_LONG = "a number has too many digits"
 
 
 def finite(text: str) -> float:
@@ -133,6 +136,9 @@ def finite(text: str) -> float:
 def why_no_number(form: str, text: str, at: int) -> str | None:
     """Why Python can't read a decimal number that begins at an offset; None if it can, or if there is no number.
 
+    One in hex, octal or binary may be of any length: Python reads it in time that grows with its length alone. It does
+    not write it in decimal, so whatever shows one writes the hex (`texts.str_of`).
+
     Any text may follow the number.
     """
     found = _DECIMAL.match(text, at)
@@ -143,8 +149,14 @@ def why_no_number(form: str, text: str, at: int) -> str | None:
     except TooLarge:
         return TOO_LARGE
     except ValueError:  # the interpreter's limit on the digits of an int
-        return f"is no valid {form} here: {TOO_LONG}"
+        return _too_many_digits(form)
     return None
+
+
+def _too_many_digits(form: str) -> str:
+    """Why a decimal number is refused that has more digits than Python reads."""
+    most = f"{sys.get_int_max_str_digits():,}"
+    return f"is no valid {form} here: a number has too many digits: at most {most} are read; quote it if it is text"
 
 
 def too_deep(line: int = 0, column: int = 0) -> Unparsable:

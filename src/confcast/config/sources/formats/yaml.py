@@ -27,6 +27,7 @@ from confcast.config.sources.formats import plain_yaml
 from confcast.config.sources.formats.common import (
     MAX_BYTES,
     MAX_DEPTH,
+    MOST_DIGITS,
     TOO_LARGE,
     TWICE,
     Lines,
@@ -79,7 +80,7 @@ _HALVES = {  # messages of PyYAML that can't be understood without their context
     "but found another document": "has a second document here (--- begins one): a configuration is one document",
     "second occurrence": "has an anchor here that there is already, in {}: give each anchor its own name",
 }
-_LONGEST = 4300  # characters of a value that is no text: the time to make an int grows with their square
+_LONGEST = MOST_DIGITS  # characters of a value that is no text: the time to make an int grows with their square
 _INDICATORS = 1000  # libyaml composes this many levels on any stack; 100,000 end in a segmentation fault
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("here")
 class Model(BaseModel):
     x: Any = None
     number: float = 0.0
+    whole: int = 0
     numbers: list[float] = []
 
 
@@ -26,17 +29,20 @@ class Model(BaseModel):
 class Data:
     x: Any = None
     number: float = 0.0
+    whole: int = 0
     numbers: list[float] = dataclasses.field(default_factory=list)
 
 
 class Record(msgspec.Struct):
     x: Any = None
     number: float = 0.0
+    whole: int = 0
     numbers: list[float] = []
 
 
 SCHEMAS = pytest.mark.parametrize("schema", [Model, Data, Record])
 TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
+TOO_MANY_DIGITS = "a number has too many digits: at most 4,300 are read; quote it if it is text"
 
 
 def problem(name: str, content: str, schema: Any = Model) -> str:
@@ -100,7 +106,7 @@ def test_an_int_of_any_size_is_exact_and_one_with_too_many_digits_is_refused_wit
             Path(name).write_text(text % ("9" * digits))
             assert ConfigLoader(schema, name).load().config.x == 10**digits - 1
     many = "9" * 4301
-    told = "here: a number has too many digits"
+    told = f"here: {TOO_MANY_DIGITS}"
     assert (
         problem("a.json", f'{{"x": [7, {{"y z": -{many}}}]}}', schema)
         == f'a.json:1:19: x.1."y z": is no valid JSON {told}'
@@ -108,6 +114,50 @@ def test_an_int_of_any_size_is_exact_and_one_with_too_many_digits_is_refused_wit
     assert problem("a.toml", f"[[x]]\n[[x]]\ny = {many}", schema) == f"a.toml:3:5: x.1.y: is no valid TOML {told}"
     kind = "is no valid YAML: not a valid int; quote it if it is text"
     assert problem("a.yaml", f"x:\n- 1\n- y: {many}", schema) == f"a.yaml:3:6: x.1.y: {kind}"
+
+
+@SCHEMAS
+def test_one_in_hex_octal_or_binary_may_have_any_number_of_digits(schema):
+    """Python reads these in time that grows with their length alone."""
+    for name, text in (("a.toml", "x = 0x{f:f<4200}"), ("a.yaml", "x: 0x{f:f<4200}")):
+        Path(name).write_text(text.format(f="f"))
+        assert ConfigLoader(schema, name).load().config.x == 16**4200 - 1
+    Path("a.toml").write_text(f"x = [0b{'1' * 20_000}, {{y = 0o{'7' * 10_000}}}]\n")
+    assert ConfigLoader(schema, "a.toml").load().config.x == [2**20_000 - 1, {"y": 8**10_000 - 1}]
+
+
+@SCHEMAS
+@pytest.mark.parametrize(("name", "text"), [("a.toml", "number = 0x{}"), ("a.yaml", "number: 0x{}")])
+def test_a_problem_with_one_shows_its_hex(schema, name, text):
+    told = problem(name, text.format("f" * 4200), schema)
+    assert told.startswith(f"{name}:1:")
+    assert told.partition(" (")[2].startswith(f"got 0x{'f' * 57}…")
+
+
+@pytest.fixture
+def fewer_digits() -> Iterator[None]:
+    """Python reads and writes the fewest digits that it can be told to."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    yield
+    sys.set_int_max_str_digits(before)
+
+
+@SCHEMAS
+@pytest.mark.usefixtures("fewer_digits")
+def test_how_many_digits_are_too_many_is_for_the_application_to_say(schema, monkeypatch):
+    told = TOO_MANY_DIGITS.replace("4,300", "640")
+    assert problem("a.json", f'{{"x": {"9" * 641}}}', schema) == f"a.json:1:7: x: is no valid JSON here: {told}"
+    assert problem("a.toml", f"x = {'9' * 641}", schema) == f"a.toml:1:5: x: is no valid TOML here: {told}"
+    assert problem("a.yaml", f"x: {'9' * 641}", schema).startswith("a.yaml:1:4: x: is no valid YAML: not a valid int")
+    assert "(got 0x" in problem("a.yaml", f"number: 1{':1' * 400}", schema)
+    monkeypatch.setenv("T_WHOLE", "9" * 700)
+    loader = ConfigLoader(schema, Environment("T_"))
+    if schema is Record:
+        with pytest.raises(ConfigError, match="environment variable T_WHOLE: whole: "):
+            loader.load()
+    else:
+        assert loader.load().config.whole == 10**700 - 1  # pydantic reads the text by itself
 
 
 @SCHEMAS
