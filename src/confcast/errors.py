@@ -119,7 +119,8 @@ class ConfigError(ConfcastError):
     The error's text, and messages to other processes, have the first 100.
 
     Attributes:
-        problems: Every problem found, in the order of the sources and of the file.
+        problems: Every problem found, in the order of the sources and of the file; of more than 1,000 values that do
+            not fit the schema, the others are counted by one.
         reason: `"validation_failed"`, `"file_not_found"` or `"io_error"`: the value of the resulting `ReloadResult`.
     """
 

@@ -277,7 +277,7 @@ class ConfigLoader(Generic[T]):
         if field_errors or problems:
             if self._left_out.leave_out(reading, merged.spelling, field_errors, fitted):
                 return self._propose(reading)
-            raise ConfigError(problems_of(field_errors, schema, merged) + problems)
+            raise ConfigError(problems_of(field_errors, schema, merged, problems))
         self._left_out.accept(reading)
         self._warn(f"an override is left out: {each}" for each in reading.overrides.left_out(schema))
         try:

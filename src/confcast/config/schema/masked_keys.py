@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.kinds import Secret
+from confcast.texts import str_of
 
 TextPath = tuple[str, ...]
 
@@ -53,7 +54,7 @@ class MaskedKeys:
 
     def below(self, *parts: Any) -> MaskedKeys | None:
         """Those at and below the first of these keys that there are any for; the keys are spellings of one."""
-        return next(filter(None, map(self._below.get, map(str, parts))), None)
+        return next(filter(None, map(self._below.get, map(str_of, parts))), None)
 
     def around(self, annotation: Any) -> Any:
         """A type that says this of a value of the given one; of a whole secret also that its keys are some."""
@@ -66,7 +67,7 @@ _change = threading.Lock()
 
 def mask_keys(schema: Any, paths: Iterable[KeyPath]) -> None:
     """Have the values at these paths masked in this process from now on. Any thread may call it."""
-    new = frozenset(tuple(map(str, path)) for path in paths)
+    new = frozenset(tuple(map(str_of, path)) for path in paths)
     if not new or _has_all(_known.get(schema), new):  # as after every load but the first
         return
     with _change:

@@ -9,11 +9,12 @@ as a URL with one.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Iterator
 from functools import reduce
 from typing import Annotated, Any, Union
 
-from confcast.config.schema.annotations import child, keys_of, members
+from confcast.config.schema.annotations import child, is_ordered, keys_of, members
 from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import Secret, UrlSecret, fields_of
 from confcast.config.schema.masked_keys import masked_in, with_masked_keys
@@ -29,6 +30,8 @@ from confcast.config.schema.secrets import (
     is_whole,
     is_whole_url,
 )
+
+_ABSENT: Any = object()
 
 
 def shown_key(path: KeyPath, schema: Any) -> str:
@@ -77,13 +80,12 @@ def shown_part(annotation: Any, part: Any) -> Any:
     """The key of a table of this type, masked if it is a secret, or has one in it."""
     if has_secret_keys(annotation):
         return MASK
-    is_url = isinstance(part, str) and any(map(has_own_url_keys, (annotation, *members(annotation))))
-    return shown_url(part) if is_url else part
+    return shown_url(part) if isinstance(part, str) and _secrets_of(annotation).has_url_keys else part
 
 
 def has_secret_keys(annotation: Any) -> bool:
     """Whether a type has tables whose keys are secrets."""
-    return any(map(hides_own_keys, (annotation, *members(annotation))))
+    return _secrets_of(annotation).has_secret_keys
 
 
 def secrets_in(schema: Any, data: Any) -> Iterator[Any]:
@@ -97,7 +99,7 @@ def _secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
         return
     if isinstance(data, dict) and has_secret_keys(annotation):
         yield from data
-    if isinstance(data, dict) and any(map(has_own_url_keys, (annotation, *members(annotation)))):
+    if isinstance(data, dict) and _secrets_of(annotation).has_url_keys:
         yield from (each for key in data if isinstance(key, str) for each in secrets_of_url(key))
     if is_secret and is_scalar(data) and not isinstance(data, bool | None):
         yield data
@@ -115,10 +117,52 @@ def is_scalar(value: Any) -> bool:
 
 def below(annotation: Any, part: Any) -> Any:
     """A type for the value under a key, with the same secrets; marked as a secret if the value may be one."""
-    annotation, masked = masked_in(annotation)
-    found = _below(annotation, part)
-    inside = None if masked is None else masked.below(part)
-    return found if inside is None else inside.around(found)
+    return _secrets_of(annotation).below(part)
+
+
+class _Secrets:
+    """What of the values of one type is a secret. Worked out once: each wrong value of a file asks for all around it.
+
+    Args:
+        annotation: The type.
+    """
+
+    def __init__(self, annotation: Any) -> None:
+        kinds = (annotation, *members(annotation))
+        self.has_secret_keys = any(map(hides_own_keys, kinds))
+        self.has_url_keys = any(map(has_own_url_keys, kinds))
+        self._type, self._masked = masked_in(annotation)
+        self._named = frozenset(name for kind in members(self._type) for name in _names_in(kind))
+        self._in_order = any(map(is_ordered, members(self._type)))
+        self._below: dict[Any, Any] = {}
+
+    def below(self, part: Any) -> Any:
+        """The type of the value under a key: one for each that has its own, and one for all others of a kind."""
+        slot = part if part in self._named or (self._in_order and isinstance(part, int)) else type(part)
+        found = self._below.get(slot, _ABSENT)
+        if found is _ABSENT:
+            found = _below(self._type, part)
+            if slot is not part or part in self._named:  # a list may be long
+                self._below[slot] = found
+        masked = self._masked.below(part) if self._masked is not None else None
+        return found if masked is None else masked.around(found)
+
+
+def _secrets_of(annotation: Any) -> _Secrets:
+    try:
+        return _known_secrets(annotation)
+    except TypeError:  # metadata of `Annotated` that can't be hashed
+        return _Secrets(annotation)
+
+
+_known_secrets = functools.lru_cache(4096)(_Secrets)
+
+
+def _names_in(kind: Any) -> Iterator[Any]:
+    """The keys of a class that have a type of their own, and the names of its fields."""
+    keys = keys_of(kind)
+    yield from keys.types if keys is not None else ()
+    yield from (field.name for field in fields_of(kind) or ())
 
 
 def _below(annotation: Any, part: Any) -> Any:

@@ -12,7 +12,7 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,7 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
 from confcast.config.sources.decoding import NotDecodable, decoded
 from confcast.config.sources.file_reads import FileReads, Named, ignore, is_called
-from confcast.config.sources.formats.common import Note, Unparsable
+from confcast.config.sources.formats.common import Note, Spot, Unparsable
 from confcast.config.sources.formats.in_table import NoTable, Reader, TableReader
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
 from confcast.config.sources.variable_targets import parts_of
@@ -390,15 +390,32 @@ class File(_Options, frozen=True):
 
     def _places(self, text: str) -> Mapping[KeyPath, Place]:
         """The positions of all values of a text that was parsed."""
-
-        def shown(at: tuple[int, int]) -> str:
-            return f"{self.shown}:{at[0]}:{at[1]}"
-
-        found = self._reader().locate(text)
-        return {path: Place(shown(spot.key), shown(spot.value)) for path, spot in found.items()}
+        return _Places(self.shown, self._reader().locate(text))
 
     def _error(self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed") -> ConfigError:
         return ConfigError([self._problem(message, line, column)], reason)
 
     def _problem(self, message: str, line: int, column: int) -> Problem:
         return Problem("", message, f"{self.shown}:{line}:{column}" if line else self.shown)
+
+
+class _Places(Mapping[KeyPath, Place]):
+    """The positions of values as texts, which are made when they are asked for: few of many are.
+
+    Args:
+        name: How messages name the file.
+        spots: The lines and columns.
+    """
+
+    def __init__(self, name: str, spots: Mapping[KeyPath, Spot]) -> None:
+        self._name, self._spots = name, spots
+
+    def __getitem__(self, path: KeyPath) -> Place:
+        (line, column), (its_line, its_column) = self._spots[path]
+        return Place(f"{self._name}:{line}:{column}", f"{self._name}:{its_line}:{its_column}")
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        return iter(self._spots)
+
+    def __len__(self) -> int:
+        return len(self._spots)

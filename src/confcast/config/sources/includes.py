@@ -140,21 +140,37 @@ class _Document:
         """The positions of the file's text."""
         return self.file._places(self.text)
 
-    def places(self) -> dict[KeyPath, Place | str]:
+    def places(self) -> Mapping[KeyPath, Place | str]:
         """The positions of all values, with what references put into them."""
-        found = dict(self.where)
-        for path, each in self.resolved.items():
-            if each.origins and path in found:
-                found[path] = _with_origins(found[path], each.origins)
-        for path, document in self.included.items():
-            found |= {(*path, *below): place for below, place in document.places().items()}
-        return found
+        return _Places(self)
 
     def place(self, path: KeyPath) -> str:
         """The position of one value in the file's own text."""
         known = (self.where.get(path[:length]) for length in range(len(path), 0, -1))
         found = next((each for each in known if each is not None), self.file.shown)
         return found.value if isinstance(found, Place) else found
+
+
+class _Places(Mapping[KeyPath, Place | str]):
+    """The positions of a document's values, found when they are asked for."""
+
+    def __init__(self, document: _Document) -> None:
+        self._document = document
+
+    def __getitem__(self, path: KeyPath) -> Place | str:
+        for length in range(1, len(path)):
+            if (included := self._document.included.get(path[:length])) is not None:
+                return included.places()[path[length:]]
+        found, resolved = self._document.where[path], self._document.resolved.get(path)
+        return _with_origins(found, resolved.origins) if resolved is not None and resolved.origins else found
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        yield from self._document.where
+        for path, document in self._document.included.items():
+            yield from ((*path, *below) for below in document.places())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class _Reading:

@@ -29,7 +29,7 @@ from confcast.config.schema.annotations import (
 from confcast.config.schema.key_path import KeyPath, quoted
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import has_secret_keys
-from confcast.config.validation.field_errors import FieldError
+from confcast.config.validation.field_errors import MOST, FieldError
 from confcast.texts import close_matches
 
 _UNSEEN: Any = object()
@@ -84,7 +84,7 @@ class _Rule:
             rule = inside.get(key, _UNSEEN)
             if rule is _UNSEEN:
                 if key not in keys.names:
-                    found += self._wrong_key(keys, key, path)
+                    found += self._wrong_key(keys, key, path, hint=len(found) < MOST)
                     continue
                 rule = inside[key] = _rule(keys.types[key], plain=keys.plain)
             if rule is not None:
@@ -116,9 +116,9 @@ class _Rule:
                 known[slot] = rule
         return rule
 
-    def _wrong_key(self, keys: Keys, key: Any, path: KeyPath) -> Iterator[FieldError]:
+    def _wrong_key(self, keys: Keys, key: Any, path: KeyPath, *, hint: bool) -> Iterator[FieldError]:
         if keys.closed:
-            yield _unknown(key, keys, path)
+            yield _unknown(key, keys, path, hint=hint)
         elif key in keys.names.values() and not is_opaque(self._table):
             yield _beside(key, keys, path)
 
@@ -147,10 +147,11 @@ def _one_table(annotation: Any) -> Any:
     return tables[0] if len(tables) == 1 and Any not in kinds else None
 
 
-def _unknown(key: Any, keys: Keys, path: KeyPath) -> FieldError:
+def _unknown(key: Any, keys: Keys, path: KeyPath, *, hint: bool) -> FieldError:
+    """The error for a key that there is not; with the most similar one, if a person will be told of the error."""
     if not isinstance(key, str):
         return no_text(key, path)
-    close = close_matches(key, keys.names)
+    close = close_matches(key, keys.names) if hint else []
     return FieldError((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
 
 

@@ -140,15 +140,21 @@ def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> FieldErr
 
 def _path(loc: tuple[Any, ...], annotation: Any, data: Any, keys: _Keys, missing: bool) -> Iterator[Any]:
     """The path in the data that a loc means. Members of unions, discriminators and `[key]` in it are left out."""
+    path: KeyPath = ()
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
         part = keys.key_in(data, part)
         found = value_at(data, (part,), NOTHING)
-        if found is NOTHING and not (missing and last) and not _is_key(annotation, part):
+        if found is NOTHING and not (missing and last) and not _is_key(_known_type(annotation, path), part):
             continue
         data = found
-        annotation = type_at(annotation, (part,))
+        path = (*path, part)
         yield part
+
+
+def _known_type(annotation: Any, path: KeyPath) -> Any:
+    """The type of the value at a path; a part of which no type is known leads nowhere."""
+    return functools.reduce(lambda around, part: type_at(around, (part,)), path, annotation)
 
 
 class _Keys:

@@ -6,12 +6,14 @@ What is no table, there or on the way to it, is refused, and never taken for a t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeVar
 
 from confcast.config.schema.key_path import KeyPath, dotted, shown
 from confcast.config.sources.formats.common import Note, Spot, Unparsable
 from confcast.texts import close_matches
+
+T = TypeVar("T")
 
 
 class NoTable(Unparsable):
@@ -24,7 +26,7 @@ class Reader(Protocol):
     def parse(self, text: str, *more: Any) -> Any:
         """Parse a document; None if the text has none. Raises Unparsable."""
 
-    def locate(self, text: str) -> dict[KeyPath, Spot]:
+    def locate(self, text: str) -> Mapping[KeyPath, Spot]:
         """The place of each key and each value of the document."""
 
 
@@ -53,14 +55,14 @@ class TableReader:
             found = found[part]
         return self._table(found, len(self._path), text)
 
-    def locate(self, text: str) -> dict[KeyPath, Spot]:
+    def locate(self, text: str) -> Mapping[KeyPath, Spot]:
         """The place of each key and each value of the table, in the file."""
-        return self._below(self._whole.locate(text))
+        return _Below(self._whole.locate(text), self._path)
 
     def notes(self, text: str) -> Mapping[KeyPath, Note]:
         """Advice about values of the table."""
         notes = getattr(self._whole, "notes", None)
-        return self._below(notes(text)) if notes is not None else {}
+        return _Below(notes(text), self._path) if notes is not None else {}
 
     def _table(self, found: Any, length: int, text: str) -> dict[str, Any]:
         """What is found at so many of the keys. Raises Unparsable if that is no table."""
@@ -75,9 +77,6 @@ class TableReader:
     def _inside(self, path: KeyPath) -> KeyPath:
         return path[len(self._path) :] if path[: len(self._path)] == self._path else ()
 
-    def _below(self, every: Mapping[KeyPath, Any]) -> dict[KeyPath, Any]:
-        return {inside: each for path, each in every.items() if (inside := self._inside(path))}
-
     def _missing(self, table: dict[str, Any], length: int) -> NoTable:
         """The error for a document whose table at so many of the keys has no next one."""
         around, wanted = self._path[:length], self._path[length]
@@ -86,3 +85,27 @@ class TableReader:
         near: tuple[str, ...] = (*around, close[0]) if close else ()
         known = f"; {dotted(around)} is there, and has no {shown(wanted)}" if around else ""
         return NoTable(f"has no table {dotted(self._path)}" + (f"; did you mean {dotted(near)}?" if near else known))
+
+
+class _Below(Mapping[KeyPath, T]):
+    """What is known of the values of a document, by their paths in one of its tables.
+
+    Args:
+        every: By their paths in the document.
+        table: The path of the table.
+    """
+
+    def __init__(self, every: Mapping[KeyPath, T], table: KeyPath) -> None:
+        self._every, self._table = every, table
+
+    def __getitem__(self, path: KeyPath) -> T:
+        if not path:
+            raise KeyError(path)
+        return self._every[*self._table, *path]
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        size = len(self._table)
+        return (path[size:] for path in self._every if path[:size] == self._table and len(path) > size)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

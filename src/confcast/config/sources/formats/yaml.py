@@ -19,8 +19,9 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats import plain_yaml
@@ -39,13 +40,15 @@ from confcast.config.sources.formats.common import (
 )
 from confcast.config.sources.formats.plain import NOT_PLAIN
 
+T = TypeVar("T")
+
 OWN_TAGS = ("env", "file", "include")
 """The tags beyond YAML's plain types that a caller may ask for; `Tagged` says what becomes of them."""
 
 MAX_EXPANDED = 1_000_000
-"""How many nodes the aliases of one document may stand for together, however large it is: two seconds' work.
+"""How many nodes the aliases of one document may stand for together, however large it is: a second's work for a load.
 
-A node counts once, and once more for each ten levels above it, since collecting its place takes longer in proportion.
+A node counts once, and once more for each ten levels above it, since whatever has its path takes longer in proportion.
 """
 
 _EXPANDED_AT_LEAST, _EXPANDED_PER_CHARACTER = 10_000, 50
@@ -100,29 +103,20 @@ def parse_any(text: str, tags: Sequence[str] = ()) -> Any:
     return _read(text, lambda builder, root: builder.document(root, tags))
 
 
-def locate(text: str) -> dict[KeyPath, Spot]:
+def locate(text: str) -> Mapping[KeyPath, Spot]:
     """The place of each key and each value of the document; for a value that an alias repeats, the anchor's place."""
-
-    def spots(builder: _Builder, root: Any) -> dict[KeyPath, Spot]:
-        return {path: Spot(_start(key), _start(value)) for path, key, value in builder.walk(root, ())}
-
-    found: dict[KeyPath, Spot] | None = _read(text, spots)  # None of a text without a document
-    return found or {}
+    found: _Spots | None = _read(text, _Spots, accepted=True)  # None of a text without a document
+    return {} if found is None else found
 
 
-def notes(text: str) -> dict[KeyPath, Note]:
+def notes(text: str) -> Mapping[KeyPath, Note]:
     """Advice about each unquoted value that YAML may have read otherwise than its author meant.
 
     The advice quotes no value: it may be a secret.
     """
     commented = _have_comments_below(_BREAK.split(text))
-
-    def noted(builder: _Builder, root: Any) -> dict[KeyPath, Note]:
-        found = ((path, _note(value, commented)) for path, _, value in builder.walk(root, ()))
-        return {path: note for path, note in found if note is not None}
-
-    found: dict[KeyPath, Note] | None = _read(text, noted)
-    return found or {}
+    found: _Notes | None = _read(text, lambda builder, root: _Notes(builder, root, commented), accepted=True)
+    return {} if found is None else found
 
 
 def most_expanded(text: str) -> int:
@@ -174,11 +168,12 @@ def _note_for_text(node: Any) -> str:
     return f"{_READ_AS[name]}: put it in quotes if it is meant as text"
 
 
-def _read(text: str, use: Any) -> Any:
+def _read(text: str, use: Any, *, accepted: bool = False) -> Any:
+    """What is made of the document; None if there is none. Of one that `parse` has accepted, the depth is known."""
     import yaml
 
     try:
-        if sum(map(text.count, "[{-:?")) > _INDICATORS:
+        if not accepted and sum(map(text.count, "[{-:?")) > _INDICATORS:
             _check_depth(yaml, text)
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         try:
@@ -255,11 +250,12 @@ class _BadNode(Unparsable):
 class _Builder:
     """Makes plain data of the nodes of one document."""
 
-    def __init__(self, loader: Any, error: type[Exception], most_expanded: int) -> None:
+    def __init__(self, loader: Any, error: type[Exception], most_expanded: float) -> None:
         self._loader, self._most_expanded = loader, most_expanded
         # PyYAML raises AttributeError for a text that is no date, and OverflowError for the number 1:1:1:…
         self._not_of_its_type = (error, ValueError, LookupError, AttributeError, OverflowError)
         self._seen: set[int] = set()
+        self._flat: dict[int, tuple[Any, int]] = {}  # by the node's id: a table or a list, and its characters
         self._expanded = 0
         self._characters = 0
         self._depth = 0
@@ -277,28 +273,55 @@ class _Builder:
                 bad.path = next(found, ())
             raise
 
+    def unlimited(self) -> _Builder:
+        """Another of the same document, which was accepted, so that nothing is counted."""
+        return _Builder(self._loader, self._not_of_its_type[0], math.inf)
+
     def value(self, node: Any) -> Any:
         """Turn a node into plain data."""
         if node.id == "scalar":
             self._count(node)
             return node.value if node.tag in _TEXT else self._scalar(node)
+        again = id(node) in self._seen
         self._enter(node)
-        if node.id == "mapping":
-            made: Any = self._table(node)
-        else:
-            made = [self.value(child) for child in node.value]
+        made = self._again(node) if again else self._collection(node)
         self._depth -= 1
         return made
 
+    def _collection(self, node: Any) -> Any:
+        return self._table(node) if node.id == "mapping" else [self.value(child) for child in node.value]
+
+    def _again(self, node: Any) -> Any:
+        """A table or a list of its own for each alias: whoever reads the document changes them in place.
+
+        What has single values only is made twice, and then copied: a number takes much longer to make than to copy.
+        """
+        if (known := self._flat.get(id(node))) is not None:
+            made, characters = known
+            self._add(characters, node)
+            return made.copy()
+        before = self._characters
+        made = self._collection(node)
+        if not any(isinstance(each, dict | list) for each in (made.values() if type(made) is dict else made)):
+            self._flat[id(node)] = made.copy(), self._characters - before
+        return made
+
     def walk(self, node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
-        """Yield path, key node and value node of everything inside a node."""
-        if node.id == "scalar":
+        """Yield path, key node and value node of everything inside a node; what an alias repeats only once."""
+        if node.id == "scalar" or id(node) in self._seen:
             return
         self._enter(node)
-        for key, key_node, child in self._pairs(node) if node.id == "mapping" else _items(node):
+        for key, (key_node, child) in self.inside(node):
             yield (*path, key), key_node, child
             yield from self.walk(child, (*path, key))
         self._depth -= 1
+
+    def inside(self, node: Any) -> Iterator[tuple[Any, tuple[Any, Any]]]:
+        """Yield key or index, key node and value node of what is in a node; of a key that is merged, too, the own."""
+        if node.id == "mapping":
+            yield from ((key, (key_node, child)) for key, key_node, child in self._pairs(node))
+        elif node.id == "sequence":
+            yield from enumerate((child, child) for child in node.value)
 
     def _enter(self, node: Any) -> None:
         """Count the levels, and the nodes that aliases repeat: a document of 1 KB can expand to 1 TB."""
@@ -317,7 +340,10 @@ class _Builder:
 
     def _count(self, node: Any) -> None:
         """Count the characters: a text of a megabyte and ten thousand aliases of it expand to ten gigabytes."""
-        self._characters += len(node.value)
+        self._add(len(node.value), node)
+
+    def _add(self, characters: int, node: Any) -> None:
+        self._characters += characters
         if self._characters > MAX_CHARACTERS:
             raise Unparsable(f"has aliases that stand for more than {MAX_CHARACTERS} characters", *_start(node))
 
@@ -358,7 +384,12 @@ class _Builder:
             if key in table:
                 raise _BadNode(TWICE, key_node)
             table[key] = self.value(child)
-        return {key: self.value(child) for key, _, child in self._merged(node)} | table if merged else table
+        if not merged:
+            return table
+        below: dict[Any, Any] = {}
+        for each in self._tables(node):
+            below |= self.value(each)
+        return below | table
 
     def _key(self, node: Any) -> Any:
         key = self.value(node) if node.id == "scalar" else None
@@ -376,19 +407,82 @@ class _Builder:
                 yield self._key(key_node), key_node, child
 
     def _merged(self, node: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """The entries that `<<` merges; the first of several tables comes last, since it wins."""
+        """The entries that `<<` merges."""
+        for table in self._tables(node):
+            self._enter(table)
+            yield from self._pairs(table)
+            self._depth -= 1
+
+    def _tables(self, node: Any) -> Iterator[Any]:
+        """The tables that `<<` merges; the first of several comes last, since it wins."""
         for key_node, child in node.value:
             if key_node.tag == _MERGE:
                 for table in reversed(child.value) if child.id == "sequence" else (child,):
                     if table.id != "mapping":
                         raise Unparsable("is no valid YAML: '<<' merges tables only", *_start(table))
-                    self._enter(table)
-                    yield from self._pairs(table)
-                    self._depth -= 1
+                    yield table
 
 
-def _items(node: Any) -> Iterator[tuple[int, Any, Any]]:
-    return ((index, child, child) for index, child in enumerate(node.value))
+class _Found(Mapping[KeyPath, T]):
+    """What is known of the values of a document that was accepted, found when it is asked for.
+
+    Few of many values are asked for, and aliases of a small text may stand for a million.
+
+    Args:
+        builder: Reads the document.
+        root: Its outermost node.
+    """
+
+    def __init__(self, builder: _Builder, root: Any) -> None:
+        self._builder, self._root = builder.unlimited(), root
+        self._entries: dict[int, dict[Any, tuple[Any, Any]]] = {}  # of a node, by its id: the document holds it
+
+    @abstractmethod
+    def _of(self, key: Any, value: Any) -> T | None:
+        """What is known of a key node and a value node; None for nothing."""
+
+    def __getitem__(self, path: KeyPath) -> T:
+        if not path:
+            raise KeyError(path)
+        node = self._root
+        for part in path:
+            key, node = self._inside(node)[part]
+        found = self._of(key, node)
+        if found is None:
+            raise KeyError(path)
+        return found
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        return self._paths(self._root, ())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _paths(self, node: Any, path: KeyPath) -> Iterator[KeyPath]:
+        for part, (key, child) in self._inside(node).items():
+            if self._of(key, child) is not None:
+                yield (*path, part)
+            yield from self._paths(child, (*path, part))
+
+    def _inside(self, node: Any) -> dict[Any, tuple[Any, Any]]:
+        found = self._entries.get(id(node))
+        if found is None:
+            found = self._entries[id(node)] = dict(self._builder.inside(node))
+        return found
+
+
+class _Spots(_Found[Spot]):
+    def _of(self, key: Any, value: Any) -> Spot:
+        return Spot(_start(key), _start(value))
+
+
+class _Notes(_Found[Note]):
+    def __init__(self, builder: _Builder, root: Any, commented: list[bool]) -> None:
+        super().__init__(builder, root)
+        self._commented = commented
+
+    def _of(self, key: Any, value: Any) -> Note | None:
+        return _note(value, self._commented)
 
 
 def _start(node: Any) -> tuple[int, int]:
