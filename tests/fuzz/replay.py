@@ -24,7 +24,7 @@ EXAMPLES, DERANDOMIZED = int(os.environ.get("FUZZ", "12")), "FUZZ" not in os.env
 
 _ALL = list(HealthCheck)
 
-HANGS = 100 if DERANDOMIZED else 24 * 3600
+HANGS = 280 if DERANDOMIZED else 24 * 3600
 """Seconds after which the process ends and says where it was."""
 
 

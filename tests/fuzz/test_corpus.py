@@ -18,25 +18,25 @@ from tests.support.programs import ROOT
 def outcomes() -> dict[str, dict[str, str]]:
     """What each target and each input that once found something find now."""
     command = [sys.executable, "-W", "error", "-m", "tests.fuzz.replay"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=290, check=False)
     assert done.returncode == 0, done.stderr
     found: Any = json.loads(done.stdout)
     return found
 
 
 @pytest.mark.parametrize("name", bounds.TARGETS)
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_inputs_that_are_kept_find_nothing(name: str, outcomes: dict[str, dict[str, str]]) -> None:
     assert outcomes["kept"][name] == ""
 
 
 @pytest.mark.parametrize("name", bounds.TARGETS)
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_nor_does_what_is_near_them(name: str, outcomes: dict[str, dict[str, str]]) -> None:
     assert outcomes["near"][name] == ""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_what_was_found_once_is_found_no_more(outcomes: dict[str, dict[str, str]]) -> None:
     assert outcomes["found"]
     assert {name: text for name, text in outcomes["found"].items() if text} == {}
