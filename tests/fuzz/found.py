@@ -14,7 +14,9 @@ from tests.fuzz.targets import (
     base_settings,
     etcd,
     gateway,
+    ini,
     journal,
+    json,
     nats,
     payload,
     postgres,
@@ -52,6 +54,10 @@ HEADER = etcd._HEADER
 AT = b'{"message":{"subject":"a","seq":%d,"time":"%s","hdrs":"TkFUUy8xLjANCkNvbmZjYXN0LUVudHJ5OiB4DQo="}}'
 MISSING = b'{"error":{"code":404,"err_code":10037}}'
 YEAR_1 = b"0001-01-01T00:00:00Z"
+INHERITED = b"[DEFAULT]\n%s%s\n" % (
+    b"".join(b"k%d=v\n" % number for number in range(1600)),
+    b"".join(b"[a.tree.s%d]\n" % number for number in range(60)),
+)
 
 FOUND = {
     "a URL of PostgreSQL with a password in an option's name": (
@@ -99,6 +105,10 @@ FOUND = {
     "a number of TOML that Python does not write in decimal, where a table belongs": (toml, b"a = 0x" + b"f" * 4000),
     "a secret of TOML that Python does not write in decimal": (toml, b"password = 0b" + b"1" * 15_000),
     "a number of YAML that Python does not write in decimal, where a text belongs": (yaml, b"x: 0x" + b"f" * 4000),
+    "JSON of nothing but numbers where tables belong": (json, b'{"b":[%s1]}' % (b"1," * 8000)),
+    "YAML of nothing but empty values where tables belong": (yaml, b"b:\n" + b"-\n" * 6000),
+    "aliases of a list of numbers": (yaml, b"a: {tree: [&z [%s], %s]}" % (b"1," * 120, b"*z," * 4000)),
+    "a hundred thousand values that sections inherit": (ini, INHERITED + b"\n" * ((1 - len(INHERITED)) % 4)),
     "a version that is held, again, with a digest that is empty": (
         replica,
         joined(encode(Install(1, digest(replica._A), replica._A)), encode(Install(1, b"", replica._B))),

@@ -11,7 +11,9 @@ import contextlib
 import datetime as dt
 import os
 import re
+import shutil
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -19,7 +21,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from confcast import ConfigError, ConfigLoader, File, Layer, Problem
 from confcast.config.validation.field_errors import MOST
-from tests.fuzz.bounds import LONGEST, Finding
+from tests.fuzz.bounds import LONGEST, Cut, Finding
 from tests.fuzz.rooms import room
 from tests.unit.config.codec.exactness import assert_exact
 from tests.unit.config.sources.test_fuzz import TOKENS, paths
@@ -43,6 +45,22 @@ def own_folder(target: str) -> Path:
     folder = _ROOM / target.rpartition(".")[2]
     folder.mkdir()
     return folder
+
+
+MOST_FILES = 8
+"""Files of a folder that an input fills."""
+
+
+def filled(folder: Path, data: bytes, put: Callable[[bytes, bytes], None]) -> None:
+    """Make a folder anew, and put into it what an input has in turns, each behind its length: a name, a content."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    cut = Cut(data)
+    for _ in range(MOST_FILES):
+        if not cut:
+            break
+        with contextlib.suppress(OSError):  # a name that is too long, or there already
+            put(cut.chunk(), cut.chunk())
 
 
 FOLDER = own_folder("loading")
@@ -147,7 +165,7 @@ def read(source: Any, text: Text) -> None:
         _quotes_nothing(problems)
         loads(ConfigLoader(Outer, source), text, has_password=False)
         return
-    every = list(paths(layer.data))
+    every = list(islice(paths(layer.data), 50 * _MOST_LOOKED_AT))  # aliases may stand for a million
     for where in every[:: 1 + len(every) // _MOST_LOOKED_AT]:
         assert text.has(layer.where(where)), f"the place of a value is {layer.where(where)}"
         assert text.has(layer.where(where, key=True))

@@ -7,13 +7,11 @@ a file has is in a message.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 
 from confcast import ConfigLoader, Files
-from tests.fuzz.bounds import Cut, Finding, joined
-from tests.fuzz.loading import SENTINEL, Outer, has_a_password, outcome, own_folder, tokens
+from tests.fuzz.bounds import Finding, joined
+from tests.fuzz.loading import SENTINEL, Outer, filled, has_a_password, outcome, own_folder, tokens
 from tests.unit.config.codec.exactness import assert_exact
 
 TOKENS = [
@@ -38,13 +36,7 @@ def seeds():
 
 
 def one(data: bytes) -> None:
-    cut = Cut(data)
-    shutil.rmtree(_FOLDER, ignore_errors=True)
-    _FOLDER.mkdir()
-    for _ in range(8):
-        if not cut:
-            break
-        _put(cut.chunk(), cut.chunk())
+    filled(_FOLDER, data, _put)
     source = Files(_FOLDER / "*", allow_empty=len(data) % 2 == 1)
     layer, _ = outcome(source.read)
     loader = ConfigLoader(Outer, source)
@@ -62,5 +54,4 @@ def one(data: bytes) -> None:
 def _put(name: bytes, content: bytes) -> None:
     if b"/" in name or b"\0" in name or name in (b"", b".", b".."):
         return
-    with contextlib.suppress(OSError):  # a name that is too long
-        (_FOLDER / os.fsdecode(name)).write_bytes(content)
+    (_FOLDER / os.fsdecode(name)).write_bytes(content)

@@ -6,13 +6,11 @@ that a file has stands in a message.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 
 from confcast import ConfigLoader, SecretsDir
-from tests.fuzz.bounds import Cut, Finding, joined
-from tests.fuzz.loading import SENTINEL, Outer, outcome, own_folder, tokens
+from tests.fuzz.bounds import Finding, joined
+from tests.fuzz.loading import SENTINEL, Outer, filled, outcome, own_folder, tokens
 
 TOKENS = [*tokens("json"), b"a__number", b"..data", b"password", b"b__0", b"\xff", b"(x"]
 _FOLDER = own_folder(__name__)
@@ -24,13 +22,7 @@ def seeds():
 
 
 def one(data: bytes) -> None:
-    cut = Cut(data)
-    shutil.rmtree(_FOLDER, ignore_errors=True)
-    _FOLDER.mkdir()
-    for _ in range(8):
-        if not cut:
-            break
-        _put(cut.chunk(), cut.chunk())
+    filled(_FOLDER, data, _put)
     loader = ConfigLoader(Outer, SecretsDir(_FOLDER, allow_empty=True, unknown=("refuse", "warn")[len(data) % 2]))
     candidate, problems = outcome(loader.load)
     for problem in problems:
@@ -45,8 +37,7 @@ def _put(name: bytes, content: bytes) -> None:
     if not name.strip(b"(") or b"/" in name or b"\0" in name + content or name.strip(b"(") in (b".", b".."):
         return
     path = _FOLDER / os.fsdecode(name.lstrip(b"("))
-    with contextlib.suppress(OSError):  # too long, or there already
-        if name.startswith(b"("):
-            path.symlink_to(os.fsdecode(content.replace(b"/", b"") or b"x"))
-        else:
-            path.write_bytes(content)
+    if name.startswith(b"("):
+        path.symlink_to(os.fsdecode(content.replace(b"/", b"") or b"x"))
+    else:
+        path.write_bytes(content)

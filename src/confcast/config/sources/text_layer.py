@@ -28,7 +28,7 @@ from confcast.config.sources.formats.common import Note
 from confcast.config.sources.formats.ini import DEFAULT, SEPARATORS, is_inherited
 from confcast.config.sources.formats.ini_interpolation import Text
 from confcast.config.sources.layer import Fitted, Layer, Place
-from confcast.config.sources.variable_targets import Target, chosen, targets_in_any_case
+from confcast.config.sources.variable_targets import Target, chosen, targets_below, targets_in_any_case
 from confcast.config.sources.variable_values import (
     NotConvertible,
     between_commas,
@@ -91,23 +91,36 @@ class _Meanings(dict[str, _Meaning]):
     """The meanings of the keys of one table, each worked out when it is first asked for."""
 
     _MOST = 4096  # keys that change with each version of a file are not kept for ever
+    _MOST_OF_ALL = 50_000  # each has about a kilobyte
+    _known = 0
 
     def __init__(self, schema: Any, at: tuple[str, ...]) -> None:
         super().__init__()
         self._schema, self._at = schema, at
+        self._tables = targets_in_any_case(schema, at)
+        self._nearest = self._tables[0].path if self._tables else self._unknown(at)
         self._around: dict[KeyPath, KeyPath] = {}
 
     def __missing__(self, key: str) -> _Meaning:
         if len(self) >= self._MOST:
             self.clear()
+        self._count()
         written = (*self._at, key)
-        found = targets_in_any_case(self._schema, written)
-        path = found[0].path if found else self._unknown(written)
+        found = targets_below(self._schema, self._tables, written) if self._tables else ()
+        path = found[0].path if found else (*self._nearest, key)
         convert = _converter(found[0].annotation, opaque=found[0].opaque) if len(found) == 1 else str
         around = self._around.setdefault(path[:-1], path[:-1])
         inheritable = any(self._is_inheritable(target) for target in found)
         meaning = self[key] = _Meaning(found, written, path, around, inheritable, convert)
         return meaning
+
+    @classmethod
+    def _count(cls) -> None:
+        """Forget the meanings of all tables when they are many: each file may have tables that no other has."""
+        cls._known += 1
+        if cls._known > cls._MOST_OF_ALL:
+            cls._known = 0
+            _meanings.cache_clear()
 
     def declared(self, key: str) -> Target | None:
         """The target of a key that is a field of a class; None of any other key."""
@@ -143,6 +156,8 @@ class _Fitting:
         self._written: dict[KeyPath, tuple[str, ...]] = {}  # by path in the data: the path in the file
         self._deferred: list[tuple[_Meaning, str]] = []
         self._inherited: dict[str, tuple[str, ...] | None] = {}  # by key: a path in the file, or None if it is of use
+        self._shared: dict[int, str] = {}  # by the text's id: the layer holds it
+        self._named = functools.cache(self._named_anew)  # asked for each value that is made of it
         self.data: dict[str, Any] = {}
         self.problems: list[Problem] = []
         self.refused: list[KeyPath] = []
@@ -250,11 +265,17 @@ class _Fitting:
         if any(written[:length] in self._layer.secrets for length in range(1, len(written) + 1)):
             self.secrets.add(path)
         try:
-            value = convert(str(text))
+            value = convert(self._plain(text))
         except NotConvertible as error:
             self._refuse(path, str(error), written)
             return
         self._put(path, written, value, inherited=is_inherited(text))
+
+    def _plain(self, text: str) -> str:
+        """The text without what is known of it; of one that many sections inherit, the same object for each."""
+        if not is_inherited(text):
+            return str(text)
+        return self._shared.setdefault(id(text), str(text))
 
     def _put(self, path: KeyPath, written: tuple[str, ...], value: Any, *, inherited: bool = False) -> None:
         """Set a value, or record a problem; a table that is there stays."""
@@ -298,18 +319,27 @@ class _Fitting:
 
     def _keep_secret(self, path: KeyPath, written: tuple[str, ...], text: Text) -> None:
         """Remember that a value is a secret if one that it was made of is one, by the schema, or else by its name."""
-        if not text.made_of:
-            return
+        if any(self._may_be_secret((*written[:-1], key)) for key in text.made_of):
+            self.secrets.add(path)
+
+    def _may_be_secret(self, written: tuple[str, ...]) -> bool:
+        """Whether a value that another is made of is a secret in its section, or in any that has a key of this name."""
         from confcast.config.sources.references import names_secret
 
-        for key in text.made_of:
-            places = [(*section, key) for section in (written[:-1], *_sections_with(key, self._layer.data))]
-            known = any(targets_in_any_case(self._schema, each) for each in places)
-            if any(map(self._is_secret, places)) or (not known and names_secret(key)):
-                self.secrets.add(path)
+        key = written[-1]
+        known, secret = self._named(key)
+        return secret or self._is_secret(written) or (not known and not self._found(written) and names_secret(key))
+
+    def _named_anew(self, key: str) -> tuple[bool, bool]:
+        """Whether the schema has a key of this name in any section that has it, and whether one is a secret there."""
+        places = [(*section, key) for section in _sections_with(key, self._layer.data)]
+        return any(map(self._found, places)), any(map(self._is_secret, places))
+
+    def _found(self, written: tuple[str, ...]) -> tuple[Target, ...]:
+        return targets_in_any_case(self._schema, written)
 
     def _is_secret(self, written: tuple[str, ...]) -> bool:
-        found = targets_in_any_case(self._schema, written)
+        found = self._found(written)
         return any(is_secret_at(self._schema, each.path) for each in found) or written in self._layer.secrets
 
     def _refuse(self, path: KeyPath, message: str, written: tuple[str, ...]) -> None:

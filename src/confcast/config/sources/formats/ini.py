@@ -19,14 +19,17 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from confcast.config.schema.key_path import KeyPath
-from confcast.config.sources.formats.common import MAX_DEPTH, TWICE, Lines, Note, Spot, Unparsable, too_deep
+from confcast.config.sources.formats.common import MAX_BYTES, MAX_DEPTH, TWICE, Lines, Note, Spot, Unparsable, too_deep
 from confcast.config.sources.formats.ini_interpolation import Interpolation, Text, Unresolvable, Work
 
 DEFAULT = configparser.DEFAULTSECT
 """The section whose values all others have, too."""
 
 MOST_INHERITED = 100_000
-"""How many values all sections together may have by `[DEFAULT]`: a small file would stand for as many as it likes."""
+"""How many values all sections together may have by `[DEFAULT]`, however large the file is: some seconds' work."""
+
+_INHERITED_AT_LEAST, _CHARACTERS_PER_INHERITED = 10_000, 4
+_INSTEAD = ": write them into the sections that use them, or into a file of their own"
 
 SEPARATORS = re.compile("[.:]")
 """What stands between the parts of a section's name, where it is a path."""
@@ -83,12 +86,19 @@ class Reader:
         found = document.sections
         if document.defaults or (self._interpolate and "%" in text):
             read = [name for name in found if self._path(name)[: len(self._table)] == self._table]
-            inherited = len(document.defaults) * len(read)
-            if inherited > MOST_INHERITED:
-                raise Unparsable(f"has {inherited} values by [{DEFAULT}] in all sections: more than {MOST_INHERITED}")
+            inherited, most = len(document.defaults) * len(read), most_inherited(text)
+            if inherited > most:
+                raise Unparsable(f"has {inherited} values by [{DEFAULT}] in all sections: more than {most}{_INSTEAD}")
+            characters = sum(map(len, document.defaults.values())) * len(read)
+            if characters > MAX_BYTES:
+                told = f"has values by [{DEFAULT}] of {characters} characters in all sections: more than {MAX_BYTES}"
+                raise Unparsable(f"{told}{_INSTEAD}")
+            given = {
+                key: Text(value, inherited=True, for_all=not self._table) for key, value in document.defaults.items()
+            }
             work = Work()
             read += [DEFAULT] * (self._table == (DEFAULT,))
-            found = found | {name: self._values(text, name, document, work) for name in read}
+            found = found | {name: self._values(text, name, document, given, work) for name in read}
         return (self._as_tables(text, found) if self._nested else found) or None
 
     def locate(self, text: str) -> dict[KeyPath, Spot]:
@@ -122,8 +132,10 @@ class Reader:
         found = ((line, _ignored_in(lines[line - 1])) for line, _ in heads)
         return [(line, offset + 1, _IGNORED) for line, offset in found if offset is not None]
 
-    def _values(self, text: str, section: str, document: Document, work: Work) -> dict[str, str]:
-        """The values of a section with those that it inherits. Raises Unparsable."""
+    def _values(
+        self, text: str, section: str, document: Document, given: Mapping[str, Text], work: Work
+    ) -> dict[str, str]:
+        """The values of a section with those that it inherits: the same objects in each. Raises Unparsable."""
         own = document.sections[section] if section != DEFAULT else document.defaults
         written = {**document.defaults, **own}
         resolving = Interpolation(document.parser, section, written, work) if self._interpolate else None
@@ -139,10 +151,10 @@ class Reader:
                         raise Unparsable(str(error), *self.locate(text)[path].value, path) from None
                     fault = str(error)
             inherited = key not in own
-            if inherited or made_of:
+            if made_of or fault or (inherited and value is not document.defaults[key]):
                 for_all = inherited and not self._table
                 value = Text(value, inherited=inherited, for_all=for_all, made_of=made_of, fault=fault)
-            found[key] = value
+            found[key] = given[key] if inherited and not isinstance(value, Text) else value
         return found
 
     def _path(self, section: str) -> tuple[str, ...]:
@@ -168,6 +180,14 @@ class Reader:
                     message = _TABLE_AND_KEY if isinstance(table[key], dict) else TWICE
                     raise Unparsable(message, *_Places(text).found[(name, key)].key, (*path, key))
         return root
+
+
+def most_inherited(text: str) -> int:
+    """How many values all sections together may have by `[DEFAULT]`, in proportion to the length of the text.
+
+    A thousand sections may inherit ten values each; else a small file would stand for as many as it likes.
+    """
+    return min(MOST_INHERITED, _INHERITED_AT_LEAST + len(text) // _CHARACTERS_PER_INHERITED)
 
 
 def is_inherited(value: Any) -> bool:

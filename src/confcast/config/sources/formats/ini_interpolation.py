@@ -18,7 +18,7 @@ from confcast.config.sources.formats.common import MAX_BYTES
 MOST_WORK = 200_000_000
 """Characters that `BasicInterpolation` may copy for one document, where each step counts as some: a second's work."""
 
-_STEP = 200
+_STEP = 1000
 _REFERENCE = re.compile(r"%%|%\(([^)]+)\)s")
 _DEPTH = configparser.MAX_INTERPOLATION_DEPTH
 _INTERPOLATION = configparser.BasicInterpolation()
@@ -76,8 +76,9 @@ class Interpolation:
 
     def resolved(self, key: str) -> tuple[str, tuple[str, ...]]:
         """The value of a key, resolved, and the keys that it was made of. Raises Unresolvable."""
-        self._work.add(self._count(key, 1))
-        if self._work.steps > MOST_WORK or self._work.length > MAX_BYTES:
+        if not self._work.is_too_much:  # to count it for each of a thousand sections is work, too
+            self._work.add(self._count(key, 1))
+        if self._work.is_too_much:
             raise Unresolvable("stands for too much text, by the keys that it refers to")
         try:
             text = _INTERPOLATION.before_get(self._parser, self._section, key, self._values[key], self._values)
@@ -122,6 +123,11 @@ class Work:
 
     def __init__(self) -> None:
         self.steps = self.length = 0
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether no more can be done for one document."""
+        return self.steps > MOST_WORK or self.length > MAX_BYTES
 
     def add(self, other: Work) -> None:
         """Count other work, too."""

@@ -20,6 +20,7 @@ from confcast.config.sources.formats import ini
 from confcast.config.sources.formats.common import MAX_DEPTH, Unparsable
 from confcast.config.sources.formats.ini import Reader
 from confcast.config.sources.formats.ini_interpolation import MOST_WORK, Text
+from tests.support.calls import calls
 from tests.unit.config.sources.formats.ini_documents import document
 
 DOCUMENTS = int(os.environ.get("FUZZ", "1500"))
@@ -339,8 +340,35 @@ def test_blanks_in_a_line_without_a_delimiter_don_t_take_for_ever():
 def test_values_of_default_in_all_sections_have_a_limit():
     keys = "".join(f"k{number} = 1\n" for number in range(1000))
     text = f"[DEFAULT]\n{keys}" + "".join(f"[s{number}]\n" for number in range(101))
-    with pytest.raises(Unparsable, match=r"has 101000 values by \[DEFAULT\] in all sections: more than 100000"):
+    told = r"has 101000 values by \[DEFAULT\] in all sections: more than 100000: write them into the sections that use"
+    with pytest.raises(Unparsable, match=told):
+        Reader().parse(f"{text}# {'x' * 400_000}\n")
+
+
+def test_a_small_file_may_stand_for_fewer_of_them():
+    keys = "".join(f"k{number} = 1\n" for number in range(15))
+    text = f"[DEFAULT]\n{keys}" + "".join(f"[s{number}]\n" for number in range(1000))
+    with pytest.raises(
+        Unparsable, match=r"has 15000 values by \[DEFAULT\] in all sections: more than 1[0-9]{4}: write"
+    ):
         Reader().parse(text)
+    assert len(Reader().parse(f"{text}# {'x' * 20_000}\n")) == 1000
+    assert len(Reader(table=("s1",)).parse(text)["s1"]) == 15
+
+
+def test_a_long_value_of_default_is_one_object_in_all_sections_and_their_characters_have_a_limit():
+    text = f"[DEFAULT]\nk = {'x' * 1_000_000}\n" + "".join(f"[s{number}]\n" for number in range(16))
+    for reader in (Reader(), Reader(interpolate=True), Reader(nested=True)):
+        assert len({id(table["k"]) for table in reader.parse(text).values()}) == 1
+        with pytest.raises(
+            Unparsable, match=r"by \[DEFAULT\] of 17000000 characters in all sections: more than 16777216"
+        ):
+            reader.parse(text + "[s16]\n")
+
+
+def test_references_in_default_are_counted_until_they_are_too_many_and_not_in_each_section():
+    text = f"[DEFAULT]\nx =\nk = {'%(x)s' * 3500}\n" + "".join(f"[s{number}]\n" for number in range(800))
+    assert calls(lambda: Reader(interpolate=True).parse(text)) < 300_000
 
 
 @pytest.mark.timeout(30)
