@@ -82,7 +82,8 @@ def test_a_service_tells_that_it_serves_reloads_and_ends(start: Start, serve: Se
     systemd.drain()
     assert systemd.said[-1].kind() == "STOPPING"
     assert {each.pid for each in systemd.said} == {served.pid}
-    kinds = [each.kind() for each in systemd.said if each.kind() != "STATUS"]
+    others = ("STATUS", "EXTEND_TIMEOUT_USEC")  # a start that takes long asks for more time
+    kinds = [each.kind() for each in systemd.said if each.kind() not in others]
     assert kinds == ["READY", *4 * ["RELOADING", "READY"], "STOPPING"]
 
 
@@ -198,7 +199,8 @@ def test_what_changes_without_a_reload_is_in_the_status(start: Start, serve: Ser
     os.kill(owner, signal.SIGKILL)
     assert systemd.await_status("is started again").startswith("the config owner is down")
     systemd.await_status("serving version ")
-    assert {each.kind() for each in systemd.said[2:]} == {"STATUS"}
+    kinds = [each.kind() for each in systemd.said]
+    assert set(kinds[kinds.index("READY") + 1 :]) == {"STATUS"}
 
 
 def test_the_watchdog_is_told_while_the_owner_answers_or_is_replaced(

@@ -205,7 +205,7 @@ def test_a_worker_that_dies_is_named_and_one_that_was_killed_is_asked_no_more() 
 
 def test_a_worker_that_hangs_is_named_with_its_stacks_and_ended(capfd: pytest.CaptureFixture[str]) -> None:
     with Application("kit_settings:settings", workers=1, **KIT) as app:
-        app._timeout = 0.2
+        app._timeout = 2.0  # time for the worker to begin
         with pytest.raises(WorkerFailed, match=r"not answered in time: it is still running kit_app:hang"):
             app.call("kit_app:hang")
         stderr = ""

@@ -369,7 +369,7 @@ class Plain:
         ([Plain()], {}, r"a Plain is no msgspec\.Struct, so it can't be sent to the config owner"),
         ([], {"memory": {"total_budget_mb": object()}}, r"the override memory\.total_budget_mb is a object"),
         ([], {"servers": [Path("x")]}, r"the override servers\.0 is a PosixPath"),
-        ([], {"version": 2**64}, "the override version is a int"),
+        ([], {"version": 2**64}, "the override version is a whole number of more than 64 bits"),
     ],
 )
 def test_what_cannot_be_sent_to_the_owner_is_refused_in_words(sources, overrides, text):

@@ -113,7 +113,7 @@ def test_many_secrets_are_masked_in_many_messages() -> None:
     assert calls(lambda: [masked(f"message {n}") for n in range(100)]) < 10_000
 
 
-@given(st.lists(st.text("ab'\"\\\n*", min_size=4, max_size=8)), st.lists(st.text("ab'\"\\\n*", max_size=40)))
+@given(st.lists(st.text("ab'\"\\\n", min_size=4, max_size=8)), st.lists(st.text("ab'\"\\\n", max_size=40)))
 def test_a_secret_is_found_among_many_as_it_is_alone(secrets: list[str], texts: list[str]) -> None:
     many = masking([*secrets, *(f"other-{n:03}" for n in range(60))])
     few = masking(secrets)
