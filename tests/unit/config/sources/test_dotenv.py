@@ -265,9 +265,10 @@ def twice_the_line_above(count: int) -> str:
         (twice_the_line_above(22), "x:22:5", "stands for too much text, by the names that it refers to"),
         ("A0=x\n" + "".join(f"A{n}=${{A{n - 1}}}\n" for n in range(1, 1420)), "x:1415:7", "refers to too many names"),
         ("NAME=" + "${" * 8000, "x:1:6", "has too many references without a closing brace"),
+        ("NAME=" + "${..................................." * 500, "x:1:6", "has too many references without a closing"),
         ("B=1\nNAME=a" + " " * 11_000 + "b", "x:2:7", "has too many blanks in a row"),
     ],
-    ids=["text", "names", "references", "blanks"],
+    ids=["text", "names", "references", "long references", "blanks"],
 )
 def test_a_file_that_stands_for_more_than_anybody_writes_is_refused_at_once(text, place, message):
     began = time.process_time()

@@ -107,7 +107,7 @@ class Reader:
         spots = _Places(text).found
         for written, spot in spots.items():
             path = self._path(written[0])
-            for length in range(1, len(path)):
+            for length in range(1, min(len(path), MAX_DEPTH)):  # a deeper document is refused, and has no values
                 found.setdefault(path[:length], spot)
             found[(*path, *written[1:])] = spot
         inherited = [(path[1], spot) for path, spot in spots.items() if path[0] == DEFAULT and len(path) == 2]

@@ -400,3 +400,10 @@ def test_a_value_with_more_in_it_than_was_meant_has_advice(value, says):
     found = Reader().notes(f"[a]\nx = {value}\n[b]\nx = 1\n")
     assert list(found) == [("a", "x")]
     assert says in found["a", "x"].whole
+
+
+def test_a_section_of_thousands_of_parts_takes_no_square_of_them():
+    text = f"[{'a.' * 16_000}a]\nk = %(none)s\n"
+    with pytest.raises(Unparsable, match="refers by"):
+        Reader(nested=True, interpolate=True).parse(text)
+    assert calls(lambda: Reader(nested=True).locate(text)) < 2000
