@@ -2,7 +2,8 @@
 
 Guaranteed: where a text is no URL that every parser reads alike (a `/` or an `@` in a password that is not encoded, a
 URL that was cut off, `https//user:…`), all that may be a password is masked, and what is shown is less. A user without
-a password is shown: `https://token@host` has its token in the place of a user's name.
+a password is shown: `https://token@host` has its token in the place of a user's name. And so is a password that is not
+encoded and makes another whole URL of the text: of `1/a?b=c`, `u:1/a?b=c@h` has a host, a port, a path and a parameter.
 
 Parameters are masked by their names, since nothing else says what they are. libpq takes `password`, `sslpassword`,
 `oauth_client_secret` and SCRAM's keys, in a URL as in `host=db password=…`; redis-py takes `password` and
@@ -27,9 +28,11 @@ from confcast.config.schema.masking import MASK, Replacement
 # Compiled by the first URL (`re` keeps them): every worker imports this file, and few have a URL to show.
 _URL = r"(?is)(?:[a-z][a-z0-9+.-]*:){1,2}//(?P<hosts>[^/?#\\]*)(?P<path>[^?#]*)(?P<rest>.*)"
 _HOST = (
-    r"(?i)(?:(?P<user>[^:@,\s]*)(?P<colon>:(?P<password>[^@,\s]*))?@)?"
+    r"(?i)(?:(?P<user>[^:@,\s\"\[\]]*)(?P<colon>:(?P<password>[^@,\s]*))?@)?"
     r"(?:\[[0-9a-f:.%]*\]|[^\s:@,\[\]]*)(?P<port>:[0-9]{0,5})?"
 )
+_EMPTY_PORT = ":(?:[,@]|$)"
+_AT_IN_VALUE = r"""/[^?\s"\\\[\]]*\?[^#@\s"\\\[\]]*=[^#@\s"\\\[\]]*@"""
 _HOST_AND_PORT = r"[\w.-]*:[0-9]{1,5}(?:/[^@]*)?"
 _BEGIN = r"(?i)(?:jdbc:)?[a-z][a-z0-9+.-]*:?//"
 
@@ -123,11 +126,16 @@ def _passwords(text: str, parameters: list[_Span]) -> list[_Span]:
 
 
 def _may_be_cut_wrongly(url: re.Match[str]) -> bool:
-    """Whether an `@` after the hosts may be the end of a password with a `/`, `?` or `#` in it."""
+    """Whether an `@` after the hosts may be the end of a password with a `/`, `?` or `#` in it.
+
+    An `@` in a parameter's value is none, unless what stands before it is no URL, or has the colon of a password.
+    """
     hosts, path, rest = url["hosts"], url["path"], url["rest"]
     if "@" in path:
         return ":" in hosts + path[: path.rindex("@")]
-    return "@" in rest and not path and ":" in hosts
+    if "@" not in rest or ":" not in hosts:
+        return False
+    return not path or re.search(_EMPTY_PORT, hosts) is not None or not re.match(_AT_IN_VALUE, path + rest)
 
 
 def _of_hosts(url: re.Match[str]) -> list[_Span] | None:
@@ -138,6 +146,8 @@ def _of_hosts(url: re.Match[str]) -> list[_Span] | None:
         if host is None:
             return None
         has_user = host["user"] is not None
+        if has_user and "@" in url.string[start + len(part) :] and (part.endswith("@") or ":@" in part):
+            return None  # a password that begins or ends with an @
         if has_user and index and (ports or host["colon"] is None):
             return None  # what looks like another host may be the rest of a password with a comma in it
         ports = ports or (not has_user and host["port"] is not None)
