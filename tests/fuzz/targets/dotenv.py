@@ -5,11 +5,16 @@ What holds is in `loading.py`; a file may name what it likes, and no variable of
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+
+import dotenv
 
 from confcast import Dotenv
 from tests.fuzz.loading import FOLDER, Text, named, tokens
 
+logging.getLogger("dotenv").setLevel(logging.CRITICAL)  # it warns of each line that is none
 GROWS = True
 TOKENS = [
     *tokens(""),
@@ -43,3 +48,9 @@ def one(data: bytes) -> None:
     path.write_bytes(data)
     named(Dotenv(path, interpolate=len(data) % 2 == 1, allow_empty=True, unknown="warn"), Text(str(path), data))
     assert dict(os.environ) == before
+
+
+def floor(data: bytes) -> None:
+    """What python-dotenv does with the text by itself."""
+    text = data.decode(errors="replace")
+    dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
+
 from tests.fuzz.loading import check, tokens
 
 TOKENS = tokens("ini")
@@ -21,3 +24,9 @@ def seeds():
 
 def one(data: bytes) -> None:
     check("ini", data, **OPTIONS[len(data) % len(OPTIONS)])
+
+
+def floor(data: bytes) -> None:
+    """What configparser does with the text by itself."""
+    with contextlib.suppress(configparser.Error):
+        configparser.RawConfigParser(strict=False).read_string(data.decode(errors="replace"))
