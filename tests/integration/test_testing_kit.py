@@ -5,6 +5,7 @@ That nothing is left, whatever a test does, is asserted by this folder's own fix
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -203,19 +204,29 @@ def test_a_worker_that_dies_is_named_and_one_that_was_killed_is_asked_no_more() 
             app.call("kit_app:leave")
 
 
-def test_a_worker_that_hangs_is_named_with_its_stacks_and_ended(capfd: pytest.CaptureFixture[str]) -> None:
-    with Application("kit_settings:settings", workers=1, **KIT) as app:
+@contextlib.contextmanager
+def standard_error_to(path: Path) -> Iterator[None]:
+    """For the block, what this process and its children write goes there.
+
+    `capfd` drops what they write in the moment in which it is read.
+    """
+    former = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(former, 2)
+        os.close(former)
+
+
+def test_a_worker_that_hangs_is_named_with_its_stacks_and_ended(tmp_path: Path) -> None:
+    said = tmp_path / "stderr"
+    with standard_error_to(said), Application("kit_settings:settings", workers=1, **KIT) as app:
         app._timeout = 2.0  # time for the worker to begin
         with pytest.raises(WorkerFailed, match=r"not answered in time: it is still running kit_app:hang"):
             app.call("kit_app:hang")
-        stderr = ""
-
-        def has_stacks() -> bool:
-            nonlocal stderr
-            stderr += capfd.readouterr().err
-            return "in hang" in stderr
-
-        eventually(has_stacks, "the stacks of the worker's threads")
+        eventually(lambda: "in hang" in said.read_text(), "the stacks of the worker's threads")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_what_is_no_route_is_answered_with_the_routes(service: SearchService, me
 
 def test_a_change_resizes_what_the_service_holds_and_a_drill_refuses_it() -> None:
     before, after = (MCPConfig.model_validate({"memory": {"total_budget_mb": total}}) for total in (2048, 4096))
+    module_service.size_cache(None, before)  # it is the module's, and another test may have sized it
     with settings.override(before) as fake:
         limit = module_service.cache.limit
         fake.push(after)
