@@ -109,6 +109,7 @@ FOUND = {
     "YAML of nothing but empty values where tables belong": (yaml, b"b:\n" + b"-\n" * 6000),
     "aliases of a list of numbers": (yaml, b"a: {tree: [&z [%s], %s]}" % (b"1," * 120, b"*z," * 4000)),
     "a hundred thousand values that sections inherit": (ini, INHERITED + b"\n" * ((1 - len(INHERITED)) % 4)),
+    "thousands of %( without an end, in INI": (ini, b"[a]\nkey =" + b"%(abc" * 6_000 + b"\n"),
     "a version that is held, again, with a digest that is empty": (
         replica,
         joined(encode(Install(1, digest(replica._A), replica._A)), encode(Install(1, b"", replica._B))),

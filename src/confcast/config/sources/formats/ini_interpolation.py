@@ -135,4 +135,12 @@ class Work:
 
 
 def _names(text: str) -> Iterator[str]:
-    return (found[1].lower() for found in _REFERENCE.finditer(text) if found[1])
+    """The keys that a value refers to, up to the first % that is at fault: `BasicInterpolation` ends there.
+
+    To look behind it takes the square of the length if thousands of `%(` have no end.
+    """
+    at = text.find("%")
+    while at >= 0 and (found := _REFERENCE.match(text, at)):
+        if found[1]:
+            yield found[1].lower()
+        at = text.find("%", found.end())
