@@ -42,4 +42,6 @@ def test_an_input_that_leaves_a_descriptor_open_is_found(opens):
 
 
 def test_what_is_opened_once_for_all_inputs_may_stay_open(opens):
-    bounds.run(opens(each_time=False), b"abc")
+    target = opens(each_time=False)
+    bounds.run(target, b"abc")
+    assert len(target.left) == 1
