@@ -33,6 +33,7 @@ from confcast.owner.store.journal import Journal, TornJournal
 from confcast.owner.store.sqlite_file import companions
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import HANDOVER
+from confcast.wire.files.whole_files import named
 
 NUMBER = f"{HANDOVER}.number"
 """The file in its run-time folder that tells a paused owner the highest number that the next one has given out."""
@@ -58,6 +59,8 @@ def write_number(former: Path, version: int) -> None:
         fd = os.open(former / NUMBER, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(fd, b"%020d" % version, 0)  # overwrites the former number: a full disk has room for that
+        except OSError as error:
+            raise named(error, str(former / NUMBER)) from None
         finally:
             os.close(fd)
 

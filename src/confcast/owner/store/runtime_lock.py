@@ -24,6 +24,7 @@ import msgspec
 from confcast.errors import ConfcastError
 from confcast.owner.store.identity import Identity, identity
 from confcast.wire import processes
+from confcast.wire.files.whole_files import named
 from confcast.wire.messages import UNDECODABLE
 
 _RELEASED_WITHIN = 5.0
@@ -76,7 +77,7 @@ class RuntimeLock:
         fd = _open(path)
         try:
             self._wait_for(fd, path)
-            self._sign(fd)
+            self._sign(fd, path)
         except BaseException:
             os.close(fd)
             raise
@@ -103,7 +104,7 @@ class RuntimeLock:
         fd = _open(path)
         try:
             if free := _try_lock(fd):
-                self._sign(fd)
+                self._sign(fd, path)
             yield free
         except BaseException:
             os.close(fd)
@@ -112,10 +113,13 @@ class RuntimeLock:
             fd, self._fd, self._identity = self._fd, fd, identity(fd)
         os.close(fd)
 
-    def _sign(self, fd: int) -> None:
+    def _sign(self, fd: int, path: Path) -> None:
         body = msgspec.json.encode(self._holder).ljust(_LENGTH)
-        os.pwrite(fd, body, 0)  # overwrites the former text, which is as long: a full disk has room for that
-        os.ftruncate(fd, len(body))
+        try:
+            os.pwrite(fd, body, 0)  # overwrites the former text, which is as long: a full disk has room for that
+            os.ftruncate(fd, len(body))
+        except OSError as error:
+            raise named(error, str(path)) from None
 
     def _wait_for(self, fd: int, path: Path) -> None:
         deadline = time.monotonic() + _RELEASED_WITHIN

@@ -32,9 +32,16 @@ def put(folder: Path, name: str, body: bytes, *, uid: int = -1, gid: int = -1, d
         os.rename(fresh, place)  # noqa: PTH104
         if durable:
             _sync(folder)
-    except OSError:
+    except OSError as error:
         Path(fresh).unlink(missing_ok=True)  # half a file would keep a full disk full
-        raise
+        raise named(error, place) from None
+
+
+def named(error: OSError, path: str) -> OSError:
+    """The error, which says which file it is about: of a call that takes a descriptor it does not by itself."""
+    if error.filename is None:
+        error.filename = path
+    return error
 
 
 def _sync(folder: Path) -> None:
