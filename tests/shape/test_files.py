@@ -69,11 +69,27 @@ def test_no_failure_is_swallowed():
     assert not found, "\n".join(found)
 
 
+def test_an_assert_says_what_is_known_and_does_nothing():
+    """`python -O` leaves asserts out, with all that is done and checked in them."""
+    asserts = [(file, node) for file in files() for node in ast.walk(file.tree) if isinstance(node, ast.Assert)]
+    found = [f"{file}:{node.lineno}" for file, node in asserts if not _is_of_types(node.test)]
+    assert not found, "\n".join(found)
+
+
 def test_nothing_is_left_for_later():
     words = ("TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error")
     texts = [(file, file.path.read_text(encoding="utf-8")) for file in files()]
     found = [f"{file}: {word}" for file, text in texts for word in words if word in text]
     assert not found, "\n".join(found)
+
+
+def _is_of_types(node: ast.expr) -> bool:
+    """Whether it is `isinstance(…)`, the opposite, or that something is not None: what a type checker can't see."""
+    if isinstance(node, ast.UnaryOp):
+        return _is_of_types(node.operand)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "isinstance"
+    return isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.IsNot)
 
 
 def _swallows(node: ast.ExceptHandler) -> bool:

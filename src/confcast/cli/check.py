@@ -112,7 +112,7 @@ def refused(problems: Sequence[Problem]) -> Report:
 def _load(loader: ConfigLoader[Any]) -> tuple[list[str], Candidate[Any]]:
     with in_words(_WHAT):
         loader._to_spec()  # raises if the server could not start, since the loader can't be sent to an owner
-        assert loader.schema  # imports the schema, which says what is a secret, and may have sources of its own
+        _ = loader.schema  # imports the schema, which says what is a secret, and may have sources of its own
         reading = loader._read()
     with in_words(_WHAT, lambda text: loader._masked(text, reading)):
         return [layer.name for layer in reading.layers], loader._build(reading)

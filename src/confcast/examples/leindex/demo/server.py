@@ -86,7 +86,8 @@ class Server:
         text = self._valid
         for key, value in values.items():
             text, count = re.subn(rf"(?m)^(\s*{key}: *)\S+", rf"\g<1>{value}", text)
-            assert count == 1, f"{key} is in the configuration file {count} times"
+            if count != 1:
+                raise ValueError(f"{key} is in the configuration file {count} times")
         self._valid = text if valid else self._valid
         beside = self.config.with_suffix(".new")
         beside.write_text(text, encoding="utf-8")
