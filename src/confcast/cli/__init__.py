@@ -21,6 +21,7 @@ Rejected: parsers of click (see `commands.py`), and `reload` by a signal (a sign
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from confcast.cli import program
 
         return program.run(arguments, before=gc.enable if collects else lambda: None)
+    except KeyboardInterrupt:  # while something was imported: `program` answers one that comes later
+        if sys.stderr is not None:
+            print("confcast: interrupted", file=sys.stderr)
+        return 130
     finally:
         if arguments is None:
             gc.freeze()  # the process ends: to look through all that was imported is a fifth of a `confcast status`
