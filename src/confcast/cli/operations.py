@@ -10,8 +10,8 @@ import argparse
 import sys
 from typing import Any
 
-from confcast.cli import owners
-from confcast.cli.arguments import assignment, duration, on_the_command_line
+from confcast.cli import arguments, owners
+from confcast.cli.arguments import duration, on_the_command_line
 from confcast.cli.reload import add_guards_to, add_window_to, outcome
 from confcast.cli.report import Report, line
 from confcast.config.schema.masking import MASK
@@ -135,7 +135,7 @@ def _how(options: argparse.Namespace) -> dict[str, Any]:
 def assignments(words: list[str]) -> dict[str, str]:
     """The values of `KEY=VALUE` words, by key. Raises SystemExit (2), after a message without any value."""
     try:
-        return dict(map(assignment, words))
+        return arguments.assignments(words)
     except argparse.ArgumentTypeError as error:
         print(f"confcast: {line(error)}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from confcast.cli.arguments import assignment, on_the_command_line
+from confcast.cli.arguments import assignment, assignments, on_the_command_line
+from confcast.wire.messages import MAX_REQUEST
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,50 @@ def test_a_mistake_is_said_without_the_value(word: str, message: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=f"^{message}") as caught:
         assignment(word)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["@-", "@{file}"])
+def test_no_more_is_read_than_a_request_carries(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "x" * (3 * MAX_REQUEST)
+    (file := tmp_path / "log").write_text(text)
+    monkeypatch.setattr("sys.stdin", pipe := io.StringIO(text))
+    with pytest.raises(argparse.ArgumentTypeError, match="is larger than 1 MiB, the most to set$"):
+        assignment(f"a={where.format(file=file)}")
+    assert pipe.tell() <= MAX_REQUEST + 1
+
+
+def test_a_device_that_has_no_end_is_not_read_for_ever() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="a: /dev/zero is larger than 1 MiB"):
+        assignment("a=@/dev/zero")
+
+
+def test_a_standard_input_that_is_closed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it when the descriptor is closed
+    with pytest.raises(argparse.ArgumentTypeError, match="^a: standard input can't be read: it is closed$"):
+        assignment("a=@-")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a=1", "b=2", "a=hunter2"], "^a is given twice: leave one of its values out$"),
+        (["a=1", "a=1"], "^a is given twice"),
+        (["user=@-", "password=@-"], "^user and password: standard input can be read for one key only$"),
+    ],
+)
+def test_of_two_words_of_which_one_would_not_count_none_does(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", pipe := io.StringIO("me"))
+    with pytest.raises(argparse.ArgumentTypeError, match=message):
+        assignments(words)
+    assert pipe.read() == "me"
+
+
+def test_words_of_several_keys_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("hunter2\n"))
+    assert assignments(iter(["a=1", "b=@-", "c="])) == {"a": "1", "b": "hunter2", "c": ""}
+    assert assignments([]) == {}
 
 
 def test_which_values_others_may_read() -> None:

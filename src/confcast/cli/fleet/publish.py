@@ -99,16 +99,27 @@ def run(options: argparse.Namespace) -> Report:
     link, key = engine_options.linked(options), engine_options.key_of(options)
     if options.attach:
         return Report(ExitCode.DONE, "", {}, _lines(_attached(options, link)))
-    try:
-        given = Path(options.file).read_bytes()
-    except OSError as error:
-        options.usage_error(f"{options.file} can't be read: {error.strerror}")
+    given = _read(options)
     try:
         checker = content.Checker(options, key)
         checker.check(given, options.file)
     except ConfigError as error:
         return Report(ExitCode.DONE, "", {}, iter([refused(error.problems)]))
     return Report(ExitCode.DONE, "", {}, _lines(_published(options, link, given, checker.by)))
+
+
+def _read(options: argparse.Namespace) -> bytes:
+    """The file's content. Exits with 2 if it can't be read, or is larger than what a fleet carries."""
+    from confcast.fleet.engines.engine import MOST_PAYLOAD
+
+    try:
+        with Path(options.file).open("rb") as file:
+            given = file.read(MOST_PAYLOAD + 1)  # a pipe may have no end
+    except OSError as error:
+        options.usage_error(f"{options.file} can't be read: {error.strerror}")
+    if len(given) > MOST_PAYLOAD:
+        options.usage_error(f"{options.file} is larger than {MOST_PAYLOAD} bytes, the most that a fleet carries")
+    return given
 
 
 def _check(options: argparse.Namespace) -> None:

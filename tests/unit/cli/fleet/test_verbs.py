@@ -230,6 +230,7 @@ def test_an_engine_that_says_no_exits_with_1(engine: MemoryEngine, run: Run):
         (("publish", "one.toml", "--rings", "ring=a,canary"), "'canary' is no label: LABEL=VALUE is expected"),
         (("publish", "one.toml", "--min-acks", "0"), "'0' is no number of at least 1"),
         (("publish", "gone.toml"), "gone.toml can't be read: No such file or directory"),
+        (("publish", "/dev/zero"), "/dev/zero is larger than 1047552 bytes, the most that a fleet carries"),
         (("publish", "one.toml", "--to", ""), "is empty: give one, or leave the option out"),
         (("publish", "one.toml", "--expect", ""), "is empty: give one, or leave the option out"),
         (("publish", "one.toml", "--key", "a/b"), "key='a/b': a letter or digit"),
