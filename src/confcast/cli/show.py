@@ -1,18 +1,19 @@
 """`confcast show [KEY]` prints what runs: all keys with their values, those below a table, or one value alone.
 
-The value alone is for scripts: a text is printed as it is, anything else as JSON. Secrets come masked from the owner,
-which is asked nothing else: no source is read. Rejected: the value of a secret behind an option (an owner's answers
-have none, to whomever).
+The value alone is for scripts: a text is printed as it is, a certificate's lines too, and anything else as JSON; only
+a terminal gets escapes for what would control it. Secrets come masked from the owner, which is asked nothing else: no
+source is read. Rejected: the value of a secret behind an option (an owner's answers have none, to whomever).
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 import msgspec
 
-from confcast.cli import owners
+from confcast.cli import owners, terminal
 from confcast.cli.report import ExitCode, Report, line, table
 from confcast.errors import more
 from confcast.wire.messages import Configuration
@@ -71,4 +72,6 @@ def _counts(name: str, value: Any) -> bool:
 
 
 def _alone(value: Any) -> str:
-    return line(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if not isinstance(value, str):
+        return msgspec.json.encode(value).decode()
+    return line(value) if terminal.is_terminal(sys.stdout) else value

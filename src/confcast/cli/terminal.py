@@ -37,7 +37,7 @@ _HANGING = r" *[^ ]+ {2,}(?=[^ ])| +"
 
 def columns(stream: TextIO | None) -> int:
     """How many characters a line of this stream has room for; 0 if it is no terminal, or does not say."""
-    if stream is None or not _is_terminal(stream):
+    if stream is None or not is_terminal(stream):
         return 0
     try:
         asked = int(os.environ.get("COLUMNS", ""))
@@ -51,7 +51,7 @@ def columns(stream: TextIO | None) -> int:
 
 def shown(text: str, stream: TextIO | None) -> str:
     """The report's text as this stream gets it."""
-    if stream is None or not _is_terminal(stream):
+    if stream is None or not is_terminal(stream):
         return text
     if width := columns(stream):
         text = "\n".join(folded(each, width) for each in text.split("\n"))
@@ -87,7 +87,10 @@ def cells(text: str) -> int:
     return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads this stream."""
+    if stream is None:
+        return False
     try:
         return stream.isatty()
     except ValueError:  # it is closed

@@ -85,14 +85,15 @@ class RuntimeDir:
 
         Raises:
             ConfcastError: Another owner holds the lock, and its master lives; or the socket's path is too long; or
-                the runtime directory belongs to another user.
-            OSError: A folder can't be made or written.
+                the runtime directory belongs to another user; or a state folder apart from it can't be used.
+            OSError: The runtime directory can't be made or written.
         """
         self.was_missing = not self.folder.is_dir()
-        for folder in (self.folder, self.state_folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_that_it_is_mine(self.folder)
-        self._acquire_lock()
+        with self._state_folder_in_words():
+            self.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._acquire_lock()
         self.allowed_uids.open_folder(self.folder)
         theirs = self.allowed_uids
         goodbye_files.make_folder(self.folder, theirs.uid, theirs.gid, shared=theirs.shared)
@@ -199,6 +200,19 @@ class RuntimeDir:
 
     def _listens_there(self) -> bool:
         return self._socket is not None and identity(self._socket_name) == self._socket
+
+    @contextlib.contextmanager
+    def _state_folder_in_words(self) -> Iterator[None]:
+        """Raise a ConfcastError that says what to do for what the system raises about a folder that a person named."""
+        asked = self.state_folder
+        try:
+            yield
+        except OSError as error:
+            if asked == self.folder:
+                raise
+            why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+            advice = f"give a folder that uid {os.geteuid()} may write"
+            raise ConfcastError(f"the state_dir {asked} can't be used: {why}; {advice}") from error
 
     def _acquire_lock(self) -> None:
         try:

@@ -466,7 +466,7 @@ class Verbs(ABC):
         The owner loads its sources for the answer, and changes nothing.
 
         Args:
-            key: Dotted, as messages write it: `memory.total`, `servers[0].host`, `log_levels."app.payments"`.
+            key: Dotted, as messages write it: `memory.total`, `servers.0.host`, `log_levels."app.payments"`.
 
         Raises:
             ConfigError: The schema has no such key, and the message names the most similar one; or the sources are

@@ -66,6 +66,33 @@ def test_all_that_is_missing_is_made_and_for_this_user_alone(enter: Callable[...
     assert runtime_dir.missing() is None
 
 
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: path.write_text("x"), "it is no folder"),
+        (lambda path: path.symlink_to(path), "it is no folder"),
+        (lambda path: path.symlink_to("nowhere"), "it is no folder"),
+        (lambda path: (path.mkdir(), (path / "lock").mkdir()), "Is a directory"),
+    ],
+)
+def test_a_state_folder_that_can_not_be_used_is_named_with_what_to_do(
+    make: Callable[[Path], object], why: str, enter: Callable[..., RuntimeDir], tmp_path: Path
+) -> None:
+    make(state := tmp_path / "state")
+    with pytest.raises(ConfcastError) as caught:
+        enter(state)
+    uid = os.geteuid()
+    assert str(caught.value) == f"the state_dir {state} can't be used: {why}; give a folder that uid {uid} may write"
+
+
+@pytest.mark.parametrize("below", ["/proc/state", "/dev/null/state"])
+def test_a_state_folder_that_can_not_be_made_is_named_with_what_to_do(
+    below: str, enter: Callable[..., RuntimeDir]
+) -> None:
+    with pytest.raises(ConfcastError, match=f"^the state_dir {below} can't be used: N.*; give a folder that uid "):
+        enter(Path(below))
+
+
 def test_leaving_takes_away_all_that_is_its_own(enter: Callable[..., RuntimeDir], home: Path) -> None:
     runtime_dir = enter()
     for name in ("journal", "journal-wal", "snapshot", "loading", "last_known-1", "notes/left-1-2", "notes/here-1-2"):
