@@ -514,6 +514,17 @@ def test_of_variables_that_lead_nowhere_the_names_are_said(run: Run, monkeypatch
     assert "CONFCAST_ADDRESS_ONE, CONFCAST_ADDRESS_TWO name config owners; choose one by --name" in err
 
 
+def test_a_path_without_a_slash_in_the_variable_is_said_to_be_taken_as_a_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("CONFCAST_ADDRESS_APP", "app.sock")
+        code, _, err = run("status")
+    assert code == 3
+    said = "no config owner named 'app.sock' (by CONFCAST_ADDRESS_APP; a path would have a slash, as ./app.sock) runs "
+    assert said in err
+
+
 @pytest.mark.slow
 def test_what_is_listed_to_type_chooses_that_owner(start_manager: StartManager, run: Run) -> None:
     started = [start_manager(), start_manager(name="other/one")]

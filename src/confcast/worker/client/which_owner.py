@@ -104,7 +104,10 @@ def find(
         return Place(address, _name_there(address, name))
     if name not in (None, address):
         raise OwnerUnavailable(f"{variable} names the config owner of {address!r}, and not of {name!r}")
-    return _only(_meant(address, warns), _named(address), words)
+    if found := _meant(address, warns):
+        return _only(found, _named(address), words)
+    by = f"by {variable}; a path would have a slash, as ./{printable(address)}"
+    raise _none(f"{_named(address)} ({by})", words)
 
 
 def _named(name: str | None) -> str:

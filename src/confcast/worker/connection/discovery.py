@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from confcast.errors import ConfcastError
+from confcast.texts import printable
 from confcast.wire import processes
 from confcast.wire.address import is_name
 from confcast.wire.files import about, lasting_address, owner_dirs
@@ -59,8 +60,8 @@ class OwnerFinder:
         self._by_name = is_name(given, name)
         if self._by_name and given != name:
             raise ConfcastError(
-                f"{given!r} is no address of a config owner: give the path of its control socket, or {name!r}, the "
-                "replica's name"
+                f"{given!r} is no address of a config owner: give the path of its control socket, with a slash "
+                f"(./{printable(given)}), or {name!r}, the replica's name"
             )
         self._lasting = "" if self._by_name or not lasting_address.is_lasting(given) else given
         self._refused: set[Path] = set()
