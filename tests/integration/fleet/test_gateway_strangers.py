@@ -69,6 +69,7 @@ def test_a_host_that_does_not_take_its_payload_is_cut_off():
             async with raw(gw, slow, small=True), connected(gw.host("quick")) as quick:
                 assert await quick.payload(digest_of(content)) == content
                 await until(lambda: gw.server.service.cut_off)
+                assert (gw.server.service.cut_off, gw.topic.hosts.connected) == (1, 1)
 
     run(main)
 
@@ -79,7 +80,7 @@ def test_a_host_that_does_not_take_its_payload_is_cut_off():
 def test_a_connection_that_says_nothing_whole_is_closed(sent: bytes):
     async def main() -> None:
         engine = MemoryEngine()
-        publish(engine, ONE)
+        head = publish(engine, ONE)
         async with (
             gateway(engine.connect, limits=limited(idle=0.2)) as gw,
             connected(gw.host("a")) as feed,
@@ -87,7 +88,7 @@ def test_a_connection_that_says_nothing_whole_is_closed(sent: bytes):
         ):
             async with asyncio.timeout(DEADLINE):
                 assert await reader.read() == b""
-            await feed.head()
+            assert await feed.head() == head
 
     run(main)
 
@@ -146,7 +147,7 @@ def test_what_is_no_request_is_refused_and_the_gateway_serves_on(
 def test_one_connection_too_many_is_answered_and_closed():
     async def main() -> None:
         engine = MemoryEngine()
-        publish(engine, ONE)
+        head = publish(engine, ONE)
         async with gateway(engine.connect, limits=limited(connections=2)) as gw:
             async with raw(gw, b""), raw(gw, b""):
                 await until(lambda: gw.server.connections == 2)
@@ -154,7 +155,7 @@ def test_one_connection_too_many_is_answered_and_closed():
                     await gw.host().connect()
             await until(lambda: gw.server.connections == 0)
             async with connected(gw.host()) as feed:
-                await feed.head()
+                assert await feed.head() == head
             assert gw.server.refused == 1
 
     run(main)
@@ -211,6 +212,8 @@ def test_mutual_tls_lets_in_who_has_a_certificate_of_the_authority_and_no_other(
     server.put(server.keyfile, key)
     server.put(server.certfile, certificate)
 
+    refused = r"the server refuses TLS with this side: |may refuse this side's certificate, or want one"
+
     def files(authority: Authority) -> dict[str, str]:
         return {"cert_file": str(authority.certfile), "key_file": str(authority.keyfile)}
 
@@ -224,7 +227,7 @@ def test_mutual_tls_lets_in_who_has_a_certificate_of_the_authority_and_no_other(
                 assert await feed.head() == head
                 assert await feed.payload(digest_of(ONE)) == ONE
             for wrong in ({}, files(stranger)):
-                with pytest.raises(EngineError):
+                with pytest.raises(EngineError, match=refused):
                     await gw.host(**trusted, **wrong).connect()
             with pytest.raises(Fault, match="certificate is not the server's"):
                 await gw.host(ca_file=str(stranger.certfile), **files(mine)).connect()

@@ -83,15 +83,18 @@ class Incoming:
     Args:
         reader: The connection's. Its limit has to be above the longest line of a head.
         shown: How messages name the server.
+        secure: Whether the connection is over TLS.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, shown: str) -> None:
+    def __init__(self, reader: asyncio.StreamReader, shown: str, *, secure: bool = False) -> None:
         self._reader = reader
         self.shown = shown
         self._any = False  # whether anything came
+        self._may_be_refused = secure
 
     def begin(self) -> None:
         """Another answer is expected."""
+        self._may_be_refused &= not self._any
         self._any = False
 
     async def line(self, most: int) -> bytes:
@@ -138,7 +141,7 @@ class Incoming:
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):  # TLS 1.3 refuses after the handshake
             return tls_refused(error, self.shown)
         if not self._any:
-            return Unanswered(f"{self.shown}: the connection was lost before an answer: {error}")
+            return self._unanswered(f"lost before an answer: {error}")
         return Unreachable(f"{self.shown}: the connection was lost in the middle of an answer: {error}")
 
     def _end(self, partial: bytes) -> Unreachable | Fault:
@@ -148,7 +151,12 @@ class Incoming:
             return self.garbage("it does not begin with HTTP/1")
         if partial:
             return Unreachable(f"{self.shown}: the connection was closed in the middle of an answer")
-        return Unanswered(f"{self.shown}: the connection was closed before an answer")
+        return self._unanswered("closed before an answer")
+
+    def _unanswered(self, how: str) -> Unanswered:
+        """TLS 1.3 refuses a certificate after the handshake. The words for it may be lost, or were never sent."""
+        hint = "; the server may refuse this side's certificate, or want one" if self._may_be_refused else ""
+        return Unanswered(f"{self.shown}: the connection was {how}{hint}")
 
 
 async def read_head(incoming: Incoming) -> AnswerHead:

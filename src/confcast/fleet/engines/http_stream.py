@@ -304,7 +304,7 @@ class _Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, shown: str) -> None:
         self._reader, self._writer = reader, writer
-        self.incoming = Incoming(reader, shown)
+        self.incoming = Incoming(reader, shown, secure=writer.get_extra_info("sslcontext") is not None)
 
     async def ask(self, message: bytes) -> AnswerHead:
         """Send a request, and read its answer's head. A refusal that comes while the rest is being sent is read."""

@@ -222,6 +222,29 @@ def test_a_closed_connection_is_an_outage_and_before_the_first_byte_said_so():
     assert not isinstance(caught.value, Unanswered)
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_over_tls_a_connection_that_is_closed_before_its_first_answer_may_have_been_refused(secure: bool):
+    async def main() -> list[str]:
+        told = []
+        for before in (b"", b"HTTP/1.1 204 No Content\r\n\r\n"):
+            reader = asyncio.StreamReader(limit=LIMIT)
+            incoming = Incoming(reader, "there", secure=secure)
+            reader.feed_data(before)
+            reader.feed_eof()
+            incoming.begin()
+            if before:
+                await read_head(incoming)
+                incoming.begin()
+            with pytest.raises(Unanswered) as caught:
+                await read_head(incoming)
+            told.append(str(caught.value))
+        return told
+
+    closed = "there: the connection was closed before an answer"
+    hint = "; the server may refuse this side's certificate, or want one" if secure else ""
+    assert asyncio.run(main()) == [closed + hint, closed]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
