@@ -76,12 +76,20 @@ def test_the_head_of_a_stream_ends(site: Site) -> None:
     assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/set"), ("POST", "/v1/status"), ("HEAD", "/v1/reload")])
-def test_another_method_of_a_path_is_called_so(site: Site, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/set", {"POST"}),
+        ("POST", "/v1/status", {"GET", "HEAD"}),
+        ("HEAD", "/v1/reload", {"POST"}),
+        ("PUT", "/v1/status", {"GET", "HEAD", "POST"}),  # which no path has
+    ],
+)
+def test_another_method_of_a_path_is_called_so(site: Site, method: str, path: str, allowed: set[str]) -> None:
     answer = site.api().ask(method, path)
     assert answer.status == 405
     assert method == "HEAD" or answer.data["result"] == "method"
-    assert answer.headers["allow"]
+    assert set(answer.headers["allow"].split(", ")) == allowed
 
 
 def test_a_path_with_a_slash_at_its_end_is_none(site: Site) -> None:
