@@ -179,7 +179,7 @@ async def test_the_reason_why_a_server_ends_a_watch_is_told(program: Program, ke
             error = await lost(store)
             await ending
             assert isinstance(error, Unreachable)
-            assert server.base.partition("://")[2] in str(error)
+            assert f"{server.base.partition('://')[2]}: etcd can't: " in str(error)
 
 
 # ---- entries and reports

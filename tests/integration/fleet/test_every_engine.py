@@ -202,8 +202,9 @@ async def test_an_old_payload_is_dropped_unless_it_was_put_again(server: Server,
 
 @pytest.mark.usefixtures("old_soon")
 async def test_publishers_of_old_payloads_that_others_drop_lose_none(server: Server, key: str):
-    """All of them are there and old, nothing names them, and each is wanted by a publisher at the same time."""
+    """All of them are there and old, nothing names them, and each but one is wanted by a publisher at the same time."""
     contents = [b"number = %d\n" % number for number in range(6)]
+    wanted_by_nobody = b"number = 6\n"
     missing = list[str]()
 
     async def publish(content: bytes) -> None:
@@ -226,13 +227,15 @@ async def test_publishers_of_old_payloads_that_others_drop_lose_none(server: Ser
     async with two(server, key) as (store, reader):
         assert await store.swap(None, ONE, b"entry")
         await store.put_payload(decode(ONE).stable, b"1")
-        for content in contents:
+        for content in (*contents, wanted_by_nobody):
             await store.put_payload(digest_of(content), content)
-        await until_old(store, len(contents))
+        await until_old(store, len(contents) + 2)
         looking = asyncio.create_task(look(reader))
         await asyncio.gather(*map(publish, contents))
         looking.cancel()
         await asyncio.wait([looking])
+        assert looking.cancelled(), "it has looked until the end"
+        assert await store.payload(digest_of(wanted_by_nobody)) is None, "publishers drop what is old"
         assert [await store.payload(digest_of(each)) for each in contents] == contents, "the entries name them"
     assert missing == []
 

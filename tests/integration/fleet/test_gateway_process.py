@@ -212,7 +212,7 @@ async def test_it_ends_in_time_while_its_engine_is_stopped(redis: Server, shop: 
                 loop = asyncio.get_running_loop()
                 began = loop.time()
                 ending = asyncio.create_task(asyncio.to_thread(gw.stop))
-                with contextlib.suppress(engines.engine.EngineError):
+                with pytest.raises(engines.engine.Unreachable):
                     await feed.hint()
                 assert await ending == 0
                 assert loop.time() - began < 15
@@ -299,9 +299,10 @@ async def test_a_port_that_another_program_has_is_named_in_words(redis: Server, 
 async def test_two_keys_are_served_by_one_gateway_and_one_without_a_head_is_said_to_be_missing(
     redis: Server, key: str, monkeypatch: pytest.MonkeyPatch
 ):
-    first, second = f"{key}-a", f"{key}-b"
+    first, second, empty = (f"{key}-{letter}" for letter in "abc")
     heads = {first: await publish(redis, first, ONE, 1), second: await publish(redis, second, TWO, 1)}
-    with GatewayProcess(redis.url, first, "--key", second) as gw:
+    with GatewayProcess(redis.url, first, "--key", second, "--key", empty) as gw:
+        assert f"no head is known yet of {empty!r}; the other keys are served" in gw.log()
         for name, head in heads.items():
             monkeypatch.setattr(gateways_in_memory, "KEY", name)
             async with connected(gateways_in_memory.host([gw.url])) as feed:
@@ -311,4 +312,7 @@ async def test_two_keys_are_served_by_one_gateway_and_one_without_a_head_is_said
         health = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
         writer.close()
         await writer.wait_closed()
-    assert {name: each["engine"] for name, each in health["keys"].items()} == {first: "heard", second: "heard"}
+    assert {name: each["engine"] for name, each in health["keys"].items()} == dict.fromkeys(
+        (first, second, empty), "heard"
+    )
+    assert {name for name, each in health["keys"].items() if "no head: publish one" in each["trouble"]} == {empty}

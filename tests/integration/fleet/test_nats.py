@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import itertools
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -358,18 +359,31 @@ def test_reports_do_not_make_the_bucket_grow(server: support.Nats, key: str, buc
 def test_ages_come_from_the_servers_clock_with_and_without_its_time_in_answers(
     server: support.Nats, key: str, monkeypatch: pytest.MonkeyPatch
 ):
+    hour = timedelta(hours=1)
+
     async def main() -> None:
         async with connected(server, key) as store:
             await store.report("host", b"{}")
-            info = store._info
+            (seen,) = await store.reports()
+            assert 0.0 <= seen.age < DEADLINE
+            info, read = store._info, store._message
+
+            async def ahead(bucket: Any) -> Any:
+                answer = await info(bucket)
+                return msgspec.structs.replace(answer, ts=answer.ts + hour)
 
             async def without(bucket: Any) -> Any:
                 return msgspec.structs.replace(await info(bucket), ts=None)  # as before NATS 2.10
 
-            for how in (info, without):
+            async def read_ahead(bucket: Any, **which: Any) -> Any:
+                found = await read(bucket, **which)
+                return found._replace(time=found.time + hour) if found.subject.endswith(".clock") else found
+
+            monkeypatch.setattr(store, "_message", read_ahead)
+            for how in (ahead, without):
                 monkeypatch.setattr(store, "_info", how)
                 (seen,) = await store.reports()
-                assert 0.0 <= seen.age < DEADLINE
+                assert 0.0 <= seen.age - hour.total_seconds() < DEADLINE
 
     run(main)
 

@@ -140,6 +140,7 @@ def test_a_close_that_is_cancelled_leaves_nothing(server: support.Nats, key: str
                 await asyncio.sleep(0)
             closing.cancel()
             await asyncio.wait({closing})
+            assert closing.cancelled() or closing.exception() is None
 
     run(main)
 
@@ -158,7 +159,9 @@ def test_a_hint_that_was_cancelled_is_told_to_the_next_who_waits(server: support
     run(main)
 
 
-def test_the_next_address_is_tried_when_one_is_dead(server: support.Nats, key: str):
+def test_the_next_address_is_tried_when_one_is_dead(server: support.Nats, key: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(nats_connection.random, "sample", lambda found, count: list(found))  # the dead one comes first
+
     async def main() -> None:
         url = f"nats://127.0.0.1:1,127.0.0.1:{server.port},[::1]:1"
         async with connected(server, key, url=url) as store:
@@ -240,7 +243,7 @@ def test_a_publisher_without_the_right_to_purge_publishes_and_is_told(
         run(lambda: main(server))
 
 
-@pytest.mark.parametrize("without", ["report", "advisories", "key"])
+@pytest.mark.parametrize("without", ["report", "key"])
 def test_a_right_that_is_missing_is_named_at_once(program: Program, without: str):
     async def main(server: support.Nats) -> None:
         async with connected(server, "shop", **as_user(server, "all")) as publisher:
@@ -251,14 +254,40 @@ def test_a_right_that_is_missing_is_named_at_once(program: Program, without: str
                         await host.subscribe()
                     return
                 await host.subscribe()
-                if without == "report":
-                    with pytest.raises(Fault, match=r"publish to .*shop.report.one.*grant this right"):
-                        await host.report("one", b"{}")
+                with pytest.raises(Fault, match=r"publish to .*shop.report.one.*grant this right"):
+                    await host.report("one", b"{}")
                 assert await host.head() == b"one"  # the connection is as before
                 await publisher.swap(b"one", b"two", b"entry")
                 await until(host, b"two")
 
     with guarded(program, **{without: "other" if without == "key" else ""}) as server:
+        run(lambda: main(server))
+
+
+def test_a_host_without_the_right_to_be_told_of_buckets_follows_its_head_all_the_same(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+):
+    denied: list[str] = []
+    take = nats_connection.Connection._on_denial
+
+    def noted(connection: nats_connection.Connection, text: str) -> None:
+        denied.append(text)
+        take(connection, text)
+
+    monkeypatch.setattr(nats_connection.Connection, "_on_denial", noted)
+
+    async def main(server: support.Nats) -> None:
+        async with connected(server, "shop", **as_user(server, "all")) as publisher:
+            await publisher.swap(None, b"one", b"entry")
+            async with connected(server, "shop", **as_user(server, "host")) as host:
+                await host.subscribe()
+                assert await host.head() == b"one"
+                assert [".event.advisory.stream." in each.lower() for each in denied] == [True], denied
+                await publisher.swap(b"one", b"two", b"entry")
+                await until(host, b"two")
+                assert host._hints.error is None
+
+    with guarded(program, advisories="") as server:
         run(lambda: main(server))
 
 

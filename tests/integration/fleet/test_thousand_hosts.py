@@ -18,6 +18,7 @@ from tests.support.engines import SERVERS
 from tests.support.engines.server import Server
 from tests.support.fleet.crowd import DAY
 from tests.support.fleet.fleets import Fleet
+from tests.support.fleet.rollouts import Rollout
 from tests.support.waiting import eventually
 
 THIRD = 100 / 3
@@ -31,6 +32,11 @@ def with_fleet(server: Server, forkserver: BaseContext, folder: Path, *, owners:
     )  # fmt: skip
 
 
+def is_over(rollout: Rollout, status: int, outcome: str) -> None:
+    code, said = rollout.wait()
+    assert (code, [each.get("outcome") for each in said[-1:]]) == (status, [outcome]), said[-3:]
+
+
 def an_outage_and_three_rollouts(fleet: Fleet) -> None:
     """What holds for a few hosts and for a thousand alike."""
     fleet.lose_engine()
@@ -39,10 +45,10 @@ def an_outage_and_three_rollouts(fleet: Fleet) -> None:
     fleet.force(2)
     fleet.await_all(2)
     with fleet.rollout(3) as good:
-        assert good.wait()[0] == 0
+        is_over(good, 0, "promoted")
     fleet.await_all(3)
     with fleet.rollout(4, {"refuse": THIRD}) as refused:
-        assert refused.wait()[0] == 1
+        is_over(refused, 1, "stopped")
     fleet.await_all(3)
     assert fleet.publisher.head().next is None
     assert not fleet.outside()
@@ -84,8 +90,7 @@ def test_a_thousand_hosts_come_through_an_outage_and_three_rollouts(fleet: Fleet
 @pytest.mark.timeout(300)
 def test_a_thousand_hosts_leave_a_version_that_some_hang_in(fleet: Fleet):
     with fleet.rollout(2, {"hang": 15}, max_lag="5s") as hanging:
-        status, said = hanging.wait()
-    assert status == 1, said[-3:]
+        is_over(hanging, 1, "stopped")
     fleet.await_all(1)
     assert not fleet.outside()
 
@@ -96,8 +101,7 @@ def test_half_of_a_thousand_hosts_are_cut_off_in_a_rollout_and_no_stage_is_passe
     half = fleet.crowd.programs[:2]
     names = set(fleet.crowd.cut_off(half))
     with fleet.rollout(2, stages="50%, 100%", max_lag="5s") as rollout:
-        status, said = rollout.wait()
-    assert status == 1, said[-3:]
+        is_over(rollout, 1, "stopped")
     assert max(head.percent for head in fleet.publisher.heads() if head.next is not None) < 60.0
     fleet.crowd.let_in(half)
     fleet.await_all(1)
@@ -111,7 +115,7 @@ def test_hosts_that_come_back_after_a_version_was_stopped_do_not_run_it_again(fl
     with fleet.rollout(2, {"refuse": 5}, stages="30%, 100%", max_refused="10", bake="30s") as rollout:
         gone = eventually(lambda: _running_it(fleet, 2), "hosts that run it")
         fleet.crowd.end(gone)
-        assert rollout.wait()[0] == 1
+        is_over(rollout, 1, "stopped")
     back = time.monotonic_ns()
     fleet.crowd.begin(gone)
     fleet.await_all(1)
