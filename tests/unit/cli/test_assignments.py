@@ -57,7 +57,7 @@ def test_no_more_is_read_than_a_request_carries(where: str, tmp_path: Path, monk
     text = "x" * (3 * MAX_REQUEST)
     (file := tmp_path / "log").write_text(text)
     monkeypatch.setattr("sys.stdin", pipe := io.StringIO(text))
-    with pytest.raises(argparse.ArgumentTypeError, match="is larger than 1 MiB, the most to set$"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is larger than 1 MiB, the most to set$"):
         assignment(f"a={where.format(file=file)}")
     assert pipe.tell() <= MAX_REQUEST + 1
 
@@ -69,7 +69,7 @@ def test_a_device_that_has_no_end_is_not_read_for_ever() -> None:
 
 def test_a_standard_input_that_is_closed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)  # as Python has it when the descriptor is closed
-    with pytest.raises(argparse.ArgumentTypeError, match="^a: standard input can't be read: it is closed$"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"^a: standard input can't be read: it is closed$"):
         assignment("a=@-")
 
 

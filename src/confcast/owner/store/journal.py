@@ -199,13 +199,17 @@ class Journal:
     def version(self, number: int) -> VersionRow:
         """A kept version with its content. Raises JournalError: it is not kept, damaged, or the file can't be read."""
         with self._database.explained("read"):
-            there = number in self._numbers(self._limits.versions)
-            kept = (self._waiting.kept(number) or self._stored(number)) if there else None
+            numbers = self._numbers(self._limits.versions)
+            kept = (self._waiting.kept(number) or self._stored(number)) if number in numbers else None
         if kept is None:
-            damaged = number in self._reported
-            why = "is damaged" if damaged else f"is not kept: the last {self._limits.versions} are (keep_versions)"
+            why = "is damaged" if number in self._reported else f"is not kept: {self._which_are(number, numbers)}"
             raise JournalError(f"version {number} in the journal {self._database.path} {why}")
         return self._with_content(kept)
+
+    def _which_are(self, missing: int, numbers: list[int]) -> str:
+        if numbers and missing > numbers[0]:
+            return f"the newest is version {numbers[0]}"
+        return f"the last {self._limits.versions} are (keep_versions)"
 
     def fallback(self, number: int) -> VersionRow:
         """What a window falls back to, which is kept whatever the limit. Raises JournalError as `version` does."""

@@ -53,7 +53,9 @@ def contents(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, bytes]:
         with Path(path).open("rb") as file:
             found[name] = file.read(left + 1)  # one byte more detects what is too large: a pipe may have no end
         if (left := left - len(found[name])) < 0:
-            raise ValueError(f"the files have more than {_MOST_TRIED} bytes: put them in place and check() without them")
+            raise ValueError(
+                f"the files have more than {_MOST_TRIED} bytes: put them in place and check() without them"
+            )
     return found
 
 

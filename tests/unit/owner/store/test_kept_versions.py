@@ -181,6 +181,8 @@ def test_the_last_ones_are_kept_and_the_committed_one_always(path: Path, keep: i
                 journal.fold()
         with pytest.raises(JournalError, match=rf"version 2 .* is not kept: the last {keep} are \(keep_versions\)"):
             journal.version(2)
+        with pytest.raises(JournalError, match=r"version 9 in the journal .* is not kept: the newest is version 8$"):
+            journal.version(9)
         assert journal.version(8) == row(8)
     assert [len(rows_of(path, f"SELECT * FROM {table}")) for table in ("kept", "content")] == [keep, keep]
 

@@ -213,7 +213,9 @@ def test_by_name_the_one_is_taken_that_the_command_line_would_take(
 
 
 def test_what_is_neither_a_path_nor_the_name_is_refused_in_words() -> None:
-    with pytest.raises(ConfcastError, match=r"'other' is no address .*: give .*, with a slash \(\./other\), or 'app', "):
+    with pytest.raises(
+        ConfcastError, match=r"'other' is no address .*: give .*, with a slash \(\./other\), or 'app', "
+    ):
         OwnerFinder("app", "other")
 
 
