@@ -40,6 +40,8 @@ WRITER_GRACE = 0.25
 """Seconds that a reader waits for a writer to finish."""
 
 _POLL = 0.005
+_NOT_REGULAR = "is not a regular file"
+_OF_A_SOCKET = (errno.ENXIO, errno.EOPNOTSUPP)  # a socket can't even be opened: what Linux and macOS say then
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -190,7 +192,12 @@ def being_written(descriptor: int) -> bool:
 
 @contextmanager
 def _opened(path: Path | str) -> Iterator[int]:
-    descriptor = os.open(path, _FLAGS)
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in _OF_A_SOCKET:
+            raise NotReadable(_NOT_REGULAR) from error
+        raise
     try:
         yield descriptor
     finally:
@@ -201,7 +208,7 @@ def _read(descriptor: int, found: os.stat_result) -> bytes:
     if stat.S_ISDIR(found.st_mode):
         raise NotReadable("is a directory, not a file")
     if not stat.S_ISREG(found.st_mode):
-        raise NotReadable("is not a regular file")
+        raise NotReadable(_NOT_REGULAR)
     content = b""
     # Reading one byte more than is allowed detects a file that is too large, also one that grows.
     while chunk := os.read(descriptor, min(found.st_size, MAX_BYTES) + 1 if not content else 1 << 20):

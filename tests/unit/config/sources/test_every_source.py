@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,11 @@ def as_a_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
+def as_a_socket(path: Path) -> None:
+    path.unlink()
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
 def as_too_large(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
@@ -216,6 +222,7 @@ def as_too_large(path: Path) -> None:
         (as_a_directory, "is a directory"),
         (as_a_loop, "can't be read"),
         (as_a_fifo, "is not a regular file"),
+        (as_a_socket, "is not a regular file"),
         (as_too_large, "is larger than"),
     ],
 )
