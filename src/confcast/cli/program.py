@@ -1,8 +1,9 @@
 """Runs one command line: parses it, runs the command, and writes its report.
 
 Guaranteed: a reader that has closed the pipe (`| head`) gets no traceback. The command has done what it does, and its
-exit code stays, unless that is 0: then it is 141, as of every program that the signal SIGPIPE ends. Rejected: to end by
-that signal (the verdict of a refused reload would be lost).
+exit code stays, unless that is 0: then it is 141, as of every program that the signal SIGPIPE ends. So it is on a full
+disk: a script that goes on has what it asked for. Rejected: to end by that signal (the verdict of a refused reload
+would be lost).
 """
 
 from __future__ import annotations
@@ -107,9 +108,9 @@ def _written(text: str, code: int) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-        if isinstance(error, BrokenPipeError):
-            return code or ExitCode.NOT_READ
-        _complain(f"confcast: the report can't be written: {error.strerror}")
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"confcast: the report can't be written: {error.strerror}")
+        return code or ExitCode.NOT_READ
     return code
 
 

@@ -54,7 +54,7 @@ def contents(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, bytes]:
             found[name] = file.read(left + 1)  # one byte more detects what is too large: a pipe may have no end
         if (left := left - len(found[name])) < 0:
             raise ValueError(
-                f"the files have more than {_MOST_TRIED} bytes: put them in place and check() without them"
+                f"the files have more than {_MOST_TRIED} bytes: put them in place, and check what the sources say"
             )
     return found
 
