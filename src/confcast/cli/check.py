@@ -77,7 +77,7 @@ def _by_owner(options: argparse.Namespace) -> Report:
         options.usage_error(f"{error.filename} can't be read: {error.strerror}")
     except ValueError as error:
         options.usage_error(str(error))
-    warn_of_secrets(event, options.set)
+    warn_of_secrets(event, options.set, owner.described)
     return outcome(owner, event)
 
 

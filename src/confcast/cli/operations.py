@@ -7,7 +7,9 @@ answer, and each of them can be taken back.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from confcast.cli import arguments, owners
@@ -15,7 +17,8 @@ from confcast.cli.arguments import duration, on_the_command_line
 from confcast.cli.reload import add_guards_to, add_window_to, outcome
 from confcast.cli.report import Report, line
 from confcast.config.schema.masking import MASK
-from confcast.wire.messages import ReloadEvent
+from confcast.errors import ConfcastError
+from confcast.wire.messages import MARKED_SECRET, MARKED_URL, ReloadEvent, SchemaKey
 
 _EXITS = "Exits as `reload` does, and with 5 when another version runs than the one that --expect says."
 _EXITS_OF_CONFIRM = (
@@ -113,7 +116,7 @@ def _set(options: argparse.Namespace) -> Report:
     how = {**_how(options), "ttl": options.ttl, "confirm_within": options.confirm_within or None}
     how["allow"] = options.allow
     event = owner.within(options.timeout, lambda left: owner.set(values, timeout=left, **how))
-    warn_of_secrets(event, options.values)
+    warn_of_secrets(event, options.values, owner.described)
     return outcome(owner, event)
 
 
@@ -141,13 +144,27 @@ def assignments(words: list[str]) -> dict[str, str]:
         raise SystemExit(2) from None
 
 
-def warn_of_secrets(event: ReloadEvent, words: list[str]) -> None:
-    """Warn of secrets that stand on the command line; which keys are secret, the owner's schema says."""
-    secret = {change.key for change in event.changes if MASK in str(change.new)}
+def warn_of_secrets(event: ReloadEvent, words: list[str], described: Callable[[str], Iterable[SchemaKey]]) -> None:
+    """Warn of secrets that stand on the command line. Of those that were refused no change tells, but the schema does.
+
+    `described`: asks the owner what the schema says of a key and of those below. Raises ConfcastError.
+    """
     given = on_the_command_line(words)
-    if shown := sorted(key for key in secret if any(_is_within(key, each) or _is_within(each, key) for each in given)):
-        keys = line(", ".join(shown))
+    secret = {change.key for change in event.changes if MASK in str(change.new)}
+    shown = {key for key in secret if any(_is_within(key, each) or _is_within(each, key) for each in given)}
+    if not event.changes:
+        shown = {key for key in given if _holds_secrets(key, words, described)}
+    if shown:
+        keys = line(", ".join(sorted(shown)))
         print(f"warning: others may have read a secret in the list of processes: {keys}; use KEY=@-", file=sys.stderr)
+
+
+def _holds_secrets(key: str, words: list[str], described: Callable[[str], Iterable[SchemaKey]]) -> bool:
+    with contextlib.suppress(ConfcastError):  # there is no such key, or an earlier build runs
+        marks = {mark for each in described(key) for mark in each.marks}
+        has_at = any("@" in word for word in words if word.startswith(f"{key}="))
+        return MARKED_SECRET in marks or (MARKED_URL in marks and has_at)
+    return False
 
 
 def _is_within(key: str, table: str) -> bool:

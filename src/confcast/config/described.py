@@ -37,7 +37,7 @@ from confcast.config.schema.marks import is_watched, restart_of
 from confcast.config.schema.secrets import contains_secret, contains_url, is_marked, is_marked_url
 from confcast.errors import ConfigError, NotCarried, Problem, more
 from confcast.texts import shortened
-from confcast.wire.messages import SchemaKey
+from confcast.wire.messages import MARKED_SECRET, MARKED_URL, SchemaKey
 
 MOST = 1000
 """How many keys are listed at the most."""
@@ -276,8 +276,8 @@ def _is_url(annotation: Any) -> bool:
 def _marks(annotation: Any) -> list[str]:
     restart = restart_of(annotation)
     secret = is_marked(annotation) or (contains_secret(annotation) and not _has_classes(annotation))
-    found = ["secret"] if secret else []
-    found += ["a URL, shown without its password"] if not secret and _is_url(annotation) else []
+    found = [MARKED_SECRET] if secret else []
+    found += [MARKED_URL] if not secret and _is_url(annotation) else []
     found += ["the file's content is watched"] if is_watched(annotation) else []
     if restart is not None:
         found.append(

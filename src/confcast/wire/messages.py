@@ -35,6 +35,8 @@ from confcast.wire.canary import Canary
 from confcast.wire.decoders import decoder_of, made
 from confcast.wire.message import Message as Message
 from confcast.wire.message import WithSecrets as WithSecrets
+from confcast.wire.told import MARKED_SECRET as MARKED_SECRET
+from confcast.wire.told import MARKED_URL as MARKED_URL
 from confcast.wire.told import Change as Change
 from confcast.wire.told import Explanation as Explanation
 from confcast.wire.told import Held as Held

@@ -289,6 +289,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str] = []
 
 
+MARKED_SECRET, MARKED_URL = "secret", "a URL, shown without its password"
+"""How a schema's key is marked: it is a secret, or its value may have one in it."""
+
+
 class SchemaKey(msgspec.Struct, frozen=True, kw_only=True):
     """What the schema says of one key, whatever the sources say. Secrets are masked.
 

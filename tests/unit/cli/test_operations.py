@@ -10,8 +10,13 @@ import pytest
 from confcast.cli import operations, reload, status
 from confcast.cli.arguments import assignment, duration, on_the_command_line
 from confcast.cli.report import ExitCode
-from confcast.wire.messages import Change, ReloadResult, WorkerStatus
+from confcast.errors import ConfigError, Problem
+from confcast.wire.messages import MARKED_URL, Change, ReloadResult, SchemaKey, WorkerStatus
 from tests.unit.cli.test_report import event
+
+
+def nothing(key: str) -> list[SchemaKey]:
+    raise ConfigError([Problem(key, "the schema has no such key")])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_a_secret_on_the_command_line_is_warned_of_and_not_shown(capsys):
     words = ["login.password=hunter2", "login.user=me", "token=@-"]
     assert on_the_command_line(words) == {"login.password", "login.user"}
     masked = [Change(key, "**********", "**********") for key in ("login.password", "token")]
-    operations.warn_of_secrets(event(changes=[*masked, Change("login.user", "you", "me")]), words)
+    operations.warn_of_secrets(event(changes=[*masked, Change("login.user", "you", "me")]), words, nothing)
     told = capsys.readouterr().err
     assert "login.password" in told
     assert "hunter2" not in told
@@ -67,11 +72,37 @@ def test_a_secret_on_the_command_line_is_warned_of_and_not_shown(capsys):
     assert "user" not in told
 
 
+@pytest.mark.parametrize(
+    ("word", "marks", "warns"),
+    [
+        ("login.password=hunter2", ["needs a restart", "secret"], True),
+        ("login.password=@-", ["secret"], False),
+        ("login.user=me", ["needs a restart"], False),
+        ("broker=redis://:hunter2@queue", [MARKED_URL], True),
+        ("broker=redis://queue", [MARKED_URL], False),
+    ],
+)
+def test_so_is_one_that_was_refused(capsys, word, marks, warns):
+    key = word.partition("=")[0]
+    operations.warn_of_secrets(
+        event(ReloadResult.VALIDATION_FAILED), [word], {key: [SchemaKey(key=key, marks=marks)]}.get
+    )
+    told = capsys.readouterr().err
+    assert (f"list of processes: {key};" in told) if warns else not told
+
+
+def test_a_key_that_there_is_not_is_none(capsys):
+    operations.warn_of_secrets(event(ReloadResult.VALIDATION_FAILED), ["pasword=hunter2"], nothing)
+    assert not capsys.readouterr().err
+
+
 def test_a_url_with_a_password_is_one_and_a_url_that_has_none_any_more_is_none(capsys):
     masked, plain = "redis://:**********@queue", "redis://queue"
-    operations.warn_of_secrets(event(changes=[Change("broker", masked, plain)]), ["broker=redis://queue"])
+    operations.warn_of_secrets(event(changes=[Change("broker", masked, plain)]), ["broker=redis://queue"], nothing)
     assert not capsys.readouterr().err
-    operations.warn_of_secrets(event(changes=[Change("broker", plain, masked)]), ["broker=redis://:hunter2@queue"])
+    operations.warn_of_secrets(
+        event(changes=[Change("broker", plain, masked)]), ["broker=redis://:hunter2@queue"], nothing
+    )
     assert "list of processes: broker;" in capsys.readouterr().err
 
 
@@ -85,7 +116,7 @@ def test_a_url_with_a_password_is_one_and_a_url_that_has_none_any_more_is_none(c
     ],
 )
 def test_a_secret_in_a_table_on_the_command_line_is_warned_of_too(capsys, word, changed, shown):
-    operations.warn_of_secrets(event(changes=[Change(changed, "**********", "**********")]), [word])
+    operations.warn_of_secrets(event(changes=[Change(changed, "**********", "**********")]), [word], nothing)
     told = capsys.readouterr().err
     assert (f"list of processes: {shown};" in told) if shown else not told
     assert "hunter2" not in told
