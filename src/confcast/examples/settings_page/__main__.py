@@ -110,7 +110,7 @@ def _serves(server: subprocess.Popen[bytes], url: str) -> bool:
 def _greet(folder: Path, url: str) -> None:
     print(f"\nThe shop: {url}/\nIts settings: {url}/settings; sign in with the token that is printed by")
     for name, path in demo_folder.token_files(folder).items():
-        print(f"  cat {shlex.quote(str(path))}   # {name}")
+        print(f"  cat {shlex.quote(str(path.absolute()))}   # {name}")
     print("Ctrl-C ends it.\n", flush=True)
 
 
