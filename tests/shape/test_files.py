@@ -84,12 +84,17 @@ def test_nothing_is_left_for_later():
 
 
 def _is_of_types(node: ast.expr) -> bool:
-    """Whether it is `isinstance(…)`, the opposite, or that something is not None: what a type checker can't see."""
+    """Whether it is `isinstance(x, …)`, the opposite, or `x is not None`: what a type checker can't see."""
     if isinstance(node, ast.UnaryOp):
         return _is_of_types(node.operand)
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id == "isinstance"
-    return isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.IsNot)
+        return isinstance(node.func, ast.Name) and node.func.id == "isinstance" and not _does_something(node.args[0])
+    is_none = isinstance(node, ast.Compare) and ast.unparse(node).endswith(" is not None")
+    return is_none and not _does_something(node)
+
+
+def _does_something(node: ast.AST) -> bool:
+    return any(isinstance(each, ast.Call | ast.NamedExpr | ast.Await) for each in ast.walk(node))
 
 
 def _swallows(node: ast.ExceptHandler) -> bool:

@@ -20,6 +20,7 @@ Rejected: parsers of click (see `commands.py`), and `reload` by a signal (a sign
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Sequence
@@ -46,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return program.run(arguments, before=gc.enable if collects else lambda: None)
     except KeyboardInterrupt:  # while something was imported: `program` answers one that comes later
-        if sys.stderr is not None:
-            print("confcast: interrupted", file=sys.stderr)
+        with contextlib.suppress(OSError):  # nobody reads it
+            if sys.stderr is not None:
+                print("confcast: interrupted", file=sys.stderr, flush=True)
         return 130
     finally:
         if arguments is None:

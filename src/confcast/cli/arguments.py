@@ -35,6 +35,8 @@ def assignment(text: str) -> tuple[str, str]:
     key, value = _key_and_value(text)
     if not value.startswith("@") or value.startswith("@@"):
         return key, value.removeprefix("@")
+    if value == "@":
+        raise argparse.ArgumentTypeError(f"{key}: give the file's name behind the @, or - for standard input")
     name = "standard input" if value == "@-" else value[1:]
     try:
         given = _read(value[1:])

@@ -7,9 +7,8 @@ answer, and each of them can be taken back.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from confcast.cli import arguments, owners
@@ -17,8 +16,8 @@ from confcast.cli.arguments import duration, on_the_command_line
 from confcast.cli.reload import add_guards_to, add_window_to, outcome
 from confcast.cli.report import Report, line
 from confcast.config.schema.masking import MASK
-from confcast.errors import ConfcastError
-from confcast.wire.messages import MARKED_SECRET, MARKED_URL, ReloadEvent, SchemaKey
+from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.wire.messages import MARKED_SECRET, MARKED_URL, ReloadEvent, ReloadResult, SchemaKey
 
 _EXITS = "Exits as `reload` does, and with 5 when another version runs than the one that --expect says."
 _EXITS_OF_CONFIRM = (
@@ -152,24 +151,43 @@ def warn_of_secrets(event: ReloadEvent, words: list[str], described: Callable[[s
     given = on_the_command_line(words)
     secret = {change.key for change in event.changes if MASK in str(change.new)}
     shown = {key for key in secret if any(_is_within(key, each) or _is_within(each, key) for each in given)}
-    if not event.changes:
-        shown = {key for key in given if _holds_secrets(key, words, described)}
+    if not event.changes and event.result is not ReloadResult.OWNER_UNAVAILABLE:
+        shown = set(_secrets_by_the_schema({key: _word_of(key, words) for key in given}, described))
     if shown:
         keys = line(", ".join(sorted(shown)))
         print(f"warning: others may have read a secret in the list of processes: {keys}; use KEY=@-", file=sys.stderr)
 
 
-def _holds_secrets(key: str, words: list[str], described: Callable[[str], Iterable[SchemaKey]]) -> bool:
-    with contextlib.suppress(ConfcastError):  # there is no such key, or an earlier build runs
-        marks = {mark for each in described(key) for mark in each.marks}
-        has_at = any("@" in word for word in words if word.startswith(f"{key}="))
-        return MARKED_SECRET in marks or (MARKED_URL in marks and has_at)
-    return False
+def _word_of(key: str, words: list[str]) -> str:
+    return next(word for word in words if word.startswith(f"{key}="))
 
 
 def _is_within(key: str, table: str) -> bool:
     """Whether a key is another one, or in its table: what is set may be a table, and a table's keys may be secrets."""
     return key == table or key.startswith(f"{table}.")
+
+
+def _secrets_by_the_schema(given: dict[str, str], described: Callable[[str], Iterable[SchemaKey]]) -> Iterator[str]:
+    """Which of these keys, each with its word, hold a secret: by their own type, by a table's, or in a table."""
+    for key, word in given.items():
+        try:
+            fields = described(key.partition(".")[0])
+        except OwnerUnavailable:  # or an earlier build runs, which knows no such question
+            return
+        except ConfcastError:
+            continue
+        if found := next((each.key for each in fields if _is_secret(each, key, word)), ""):
+            yield found if _is_within(key, found) else key
+
+
+def _is_secret(field: SchemaKey, key: str, word: str) -> bool:
+    """Whether a field of the schema is a secret that this word has: at its key, around it, or in its table."""
+    names = field.key.replace("[]", ".<key>").split(".")
+    wanted = key.replace("[", ".").replace("]", "").split(".")
+    if not all(name in (each, "<key>") for name, each in zip(names, wanted, strict=False)):
+        return False
+    is_in_word = len(names) <= len(wanted) or names[-1] == "<key>" or f'"{names[-1]}"' in word
+    return is_in_word and (MARKED_SECRET in field.marks or (MARKED_URL in field.marks and "@" in word))
 
 
 def version_number(text: str) -> int:

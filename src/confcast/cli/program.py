@@ -95,7 +95,8 @@ def _write(report: Report, options: Any, indent: int = 2) -> int:
 def _written(text: str, code: int) -> int:
     """Write a report, or what is left to write. Returns the exit code: a failure does not change what was done.
 
-    The failure is reported on standard error, unless the reader has closed the pipe.
+    So it changes a code of 0 alone, and where standard output was closed from the beginning not even that. The failure
+    is reported on standard error, unless the reader has closed the pipe.
     """
     stream: TextIO | None = sys.stdout
     if stream is None:

@@ -25,7 +25,7 @@ _INTERPRETER = re.compile(r"(python|pypy)[0-9.]*")
 
 
 class ExitCode(enum.IntEnum):
-    """The exit status of a command; NOT_READ, of a report that nobody gets, is a program's that SIGPIPE has ended.
+    """The exit status of a command; NOT_READ, of a report that can't be written, is a program's that SIGPIPE has ended.
 
     NOT_EXECUTABLE and NOT_FOUND are what shells give for a program that can't be started: `confcast exec`'s.
     """

@@ -377,7 +377,8 @@ def test_ages_come_from_the_servers_clock_with_and_without_its_time_in_answers(
 
             async def read_ahead(bucket: Any, **which: Any) -> Any:
                 found = await read(bucket, **which)
-                return found._replace(time=found.time + hour) if found.subject.endswith(".clock") else found
+                is_clock = found is not None and found.subject.endswith(".clock")
+                return found._replace(time=found.time + hour) if is_clock else found
 
             monkeypatch.setattr(store, "_message", read_ahead)
             for how in (ahead, without):

@@ -44,6 +44,7 @@ def test_a_text_may_come_from_a_file_or_standard_input(
         ("a", "give KEY=VALUE, KEY=@FILE or KEY=@- "),
         ("=hunter2", "give KEY=VALUE, "),
         ("a=@/none", "a: /none can't be read: No such file or directory"),
+        ("a=@", "a: give the file's name behind the @, or - for standard input"),
     ],
 )
 def test_a_mistake_is_said_without_the_value(word: str, message: str) -> None:

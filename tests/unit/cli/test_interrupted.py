@@ -1,4 +1,4 @@
-"""Ctrl-C before a command has begun: one line and the exit code of an interrupted program, and no traceback."""
+"""Ctrl-C while a command is imported: one line and the exit code of an interrupted program, and no traceback."""
 
 from __future__ import annotations
 

@@ -6,13 +6,38 @@ import argparse
 import io
 
 import pytest
+from pydantic import BaseModel, RedisDsn, SecretStr
 
 from confcast.cli import operations, reload, status
 from confcast.cli.arguments import assignment, duration, on_the_command_line
 from confcast.cli.report import ExitCode
-from confcast.errors import ConfigError, Problem
-from confcast.wire.messages import MARKED_URL, Change, ReloadResult, SchemaKey, WorkerStatus
+from confcast.config.codec import codec_of
+from confcast.config.described import described
+from confcast.errors import ConfigError, OwnerUnavailable, Problem
+from confcast.wire.messages import Change, ReloadResult, SchemaKey, WorkerStatus
 from tests.unit.cli.test_report import event
+
+
+class Login(BaseModel):
+    user: str = ""
+    password: SecretStr = SecretStr("")
+
+
+class Server(BaseModel):
+    host: str = ""
+    password: SecretStr = SecretStr("")
+
+
+class Settings(BaseModel):
+    login: Login = Login()
+    broker: RedisDsn | None = None
+    tokens: dict[str, SecretStr] = {}
+    by_token: dict[SecretStr, int] = {}
+    servers: list[Server] = []
+
+
+def described_in_part(key: str) -> tuple[SchemaKey, ...]:
+    return described(codec_of(Settings), key)
 
 
 def nothing(key: str) -> list[SchemaKey]:
@@ -73,26 +98,43 @@ def test_a_secret_on_the_command_line_is_warned_of_and_not_shown(capsys):
 
 
 @pytest.mark.parametrize(
-    ("word", "marks", "warns"),
+    ("word", "shown"),
     [
-        ("login.password=hunter2", ["needs a restart", "secret"], True),
-        ("login.password=@-", ["secret"], False),
-        ("login.user=me", ["needs a restart"], False),
-        ("broker=redis://:hunter2@queue", [MARKED_URL], True),
-        ("broker=redis://queue", [MARKED_URL], False),
+        ("login.password=hunter2", "login.password"),
+        ("login.password=@-", ""),
+        ("login.user=me", ""),
+        ('login={"user": "me", "password": "hunter2"}', "login"),
+        ('login={"user": "me@home"}', ""),
+        ("broker=redis://:hunter2@queue", "broker"),
+        ("broker=redis://queue", ""),
+        ("tokens.me=hunter2", "tokens"),
+        ('tokens={"me": "hunter2"}', "tokens"),
+        ("by_token.hunter2=1", "by_token"),  # its keys are secrets
+        ('servers=[{"host": "a", "password": "hunter2"}]', "servers"),
+        ('servers=[{"host": "a"}]', ""),
+        ("servers.0.password=hunter2", "servers.0.password"),
+        ("servers[0].password=hunter2", "servers[0].password"),
+        ("servers[0].host=a", ""),
+        ("pasword=hunter2", ""),  # there is no such key
     ],
 )
-def test_so_is_one_that_was_refused(capsys, word, marks, warns):
-    key = word.partition("=")[0]
-    operations.warn_of_secrets(
-        event(ReloadResult.VALIDATION_FAILED), [word], {key: [SchemaKey(key=key, marks=marks)]}.get
-    )
+def test_so_is_one_that_was_refused(capsys, word, shown):
+    operations.warn_of_secrets(event(ReloadResult.VALIDATION_FAILED), [word], described_in_part)
     told = capsys.readouterr().err
-    assert (f"list of processes: {key};" in told) if warns else not told
+    assert (f"list of processes: {shown};" in told) if shown else not told
+    assert "hunter2" not in told
 
 
-def test_a_key_that_there_is_not_is_none(capsys):
-    operations.warn_of_secrets(event(ReloadResult.VALIDATION_FAILED), ["pasword=hunter2"], nothing)
+@pytest.mark.parametrize("result", [ReloadResult.OWNER_UNAVAILABLE, ReloadResult.VALIDATION_FAILED])
+def test_an_owner_that_does_not_answer_is_asked_once_at_the_most(capsys, result):
+    asked = []
+
+    def silent(key: str) -> list[SchemaKey]:
+        asked.append(key)
+        raise OwnerUnavailable("no answer")
+
+    operations.warn_of_secrets(event(result), ["login.password=hunter2", "token=x"], silent)
+    assert len(asked) == (result is not ReloadResult.OWNER_UNAVAILABLE)
     assert not capsys.readouterr().err
 
 

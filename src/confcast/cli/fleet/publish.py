@@ -95,11 +95,16 @@ def _add_stages_to(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Validate, publish, and carry the rollout on. Raises Unreachable if no engine answers."""
+    from confcast.fleet.engines.engine import MOST_PAYLOAD, TooLarge
+
     _check(options)
     link, key = engine_options.linked(options), engine_options.key_of(options)
     if options.attach:
         return Report(ExitCode.DONE, "", {}, _lines(_attached(options, link)))
     given = _read(options)
+    if len(given) > MOST_PAYLOAD:
+        text = f"{options.file} is larger than {MOST_PAYLOAD} bytes, the most that a fleet carries"
+        return Report(ExitCode.DONE, "", {}, iter([engine_options.failed(TooLarge(text))]))
     try:
         checker = content.Checker(options, key)
         checker.check(given, options.file)
@@ -109,7 +114,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _read(options: argparse.Namespace) -> bytes:
-    """The file's content. Exits with 2 if it can't be read, or is larger than what a fleet carries."""
+    """The file's content, up to one byte more than a fleet carries. Exits with 2 if it can't be read."""
     from confcast.fleet.engines.engine import MOST_PAYLOAD
 
     try:
@@ -117,8 +122,6 @@ def _read(options: argparse.Namespace) -> bytes:
             given = file.read(MOST_PAYLOAD + 1)  # a pipe may have no end
     except OSError as error:
         options.usage_error(f"{options.file} can't be read: {error.strerror}")
-    if len(given) > MOST_PAYLOAD:
-        options.usage_error(f"{options.file} is larger than {MOST_PAYLOAD} bytes, the most that a fleet carries")
     return given
 
 

@@ -209,6 +209,8 @@ class Journal:
     def _which_are(self, missing: int, numbers: list[int]) -> str:
         if numbers and missing > numbers[0]:
             return f"the newest is version {numbers[0]}"
+        if len(numbers) < self._limits.versions or missing > numbers[-1]:
+            return "there is no such version"
         return f"the last {self._limits.versions} are (keep_versions)"
 
     def fallback(self, number: int) -> VersionRow:

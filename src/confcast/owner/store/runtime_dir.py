@@ -204,15 +204,14 @@ class RuntimeDir:
     @contextlib.contextmanager
     def _state_folder_in_words(self) -> Iterator[None]:
         """Raise a ConfcastError that says what to do for what the system raises about a folder that a person named."""
-        asked = self.state_folder
         try:
             yield
-        except OSError as error:
-            if asked == self.folder:
+        except (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            if self.state_folder == self.folder:
                 raise
             why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
             advice = f"give a folder that uid {os.geteuid()} may write"
-            raise ConfcastError(f"the state_dir {asked} can't be used: {why}; {advice}") from error
+            raise ConfcastError(f"the state_dir {self.state_folder} can't be used: {why}; {advice}") from error
 
     def _acquire_lock(self) -> None:
         try:

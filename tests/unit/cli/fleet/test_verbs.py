@@ -230,7 +230,6 @@ def test_an_engine_that_says_no_exits_with_1(engine: MemoryEngine, run: Run):
         (("publish", "one.toml", "--rings", "ring=a,canary"), "'canary' is no label: LABEL=VALUE is expected"),
         (("publish", "one.toml", "--min-acks", "0"), "'0' is no number of at least 1"),
         (("publish", "gone.toml"), "gone.toml can't be read: No such file or directory"),
-        (("publish", "/dev/zero"), "/dev/zero is larger than 1047552 bytes, the most that a fleet carries"),
         (("publish", "one.toml", "--to", ""), "is empty: give one, or leave the option out"),
         (("publish", "one.toml", "--expect", ""), "is empty: give one, or leave the option out"),
         (("publish", "one.toml", "--key", "a/b"), "key='a/b': a letter or digit"),
@@ -245,6 +244,15 @@ def test_what_can_not_be_understood_exits_with_2(engine: MemoryEngine, run: Run,
     done = run(*words)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+    assert engine.steps == []
+
+
+def test_a_file_without_an_end_is_refused_as_any_that_is_too_large(engine: MemoryEngine, run: Run):
+    done = run("publish", "/dev/zero", "--json")
+    assert (done.code, json.loads(done.out)) == (
+        1,
+        {"outcome": "refused", "error": "/dev/zero is larger than 1047552 bytes, the most that a fleet carries"},
+    )
     assert engine.steps == []
 
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import random
+import re
 import shutil
 import sqlite3
 import stat
@@ -930,6 +931,22 @@ def test_a_version_brings_back_what_it_was_made_from(tmp_path):
         journal.fold()
     with closing(sqlite3.connect(tmp_path / "journal")) as file:
         assert file.execute("SELECT count(*) FROM made_from").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("missing", "why"),
+    [
+        (1, "is not kept: the last 3 are (keep_versions)"),
+        (5, "is not kept: there is no such version"),  # its number was given out, and to nothing that was committed
+        (9, "is not kept: the newest is version 6"),
+    ],
+)
+def test_why_a_version_is_not_kept(tmp_path, missing, why):
+    with closing(Journal(tmp_path / "journal", keep_versions=3)) as journal:
+        for number in (1, 2, 3, 4, 6):
+            journal.record(row(number))
+        with pytest.raises(JournalError, match=re.escape(why)):
+            journal.version(missing)
 
 
 def test_where_that_is_damaged_the_version_stands_without_it(tmp_path):

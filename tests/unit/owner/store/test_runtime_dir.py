@@ -93,6 +93,17 @@ def test_a_state_folder_that_can_not_be_made_is_named_with_what_to_do(
         enter(Path(below))
 
 
+def test_of_a_full_disk_it_is_not_said_to_be_another_users(
+    enter: Callable[..., RuntimeDir], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: RuntimeLock, path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(RuntimeLock, "acquire", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/state/lock'$"):
+        enter(tmp_path / "state")
+
+
 def test_leaving_takes_away_all_that_is_its_own(enter: Callable[..., RuntimeDir], home: Path) -> None:
     runtime_dir = enter()
     for name in ("journal", "journal-wal", "snapshot", "loading", "last_known-1", "notes/left-1-2", "notes/here-1-2"):
