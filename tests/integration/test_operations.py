@@ -389,7 +389,7 @@ def test_a_file_is_tried_that_the_owner_can_not_read(
     with pytest.raises(FileNotFoundError):
         manager.check(files={config.name: tmp_path / "gone"})
     (large := tmp_path / "large").write_bytes(b"#" * 1_000_001)
-    with pytest.raises(ValueError, match="1000001 bytes"):
+    with pytest.raises(ValueError, match="more than 1000000 bytes"):
         manager.check(files={config.name: large})
     run = runner(capsys)
     write(proposed, 4)
